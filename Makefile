@@ -1,0 +1,63 @@
+# Two commands for people: `make demo` and `make test`. Both set up .venv by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= auto
+
+.PHONY: help setup demo test lint types imports tests bench picture lock clean
+
+help:
+	@echo "make demo     start the wizard in the lab (no terminal: run the scripted installation)"
+	@echo "make test     lint, types, import contracts and the tests"
+	@echo "make setup    make only the environment .venv"
+	@echo "make bench    measure start-up, first frame, and one whole installation"
+	@echo "make picture  render assets/wizard.svg again, the picture of the README"
+	@echo "make lock     pin the dependencies anew in requirements.lock"
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "device-installer needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/device-installer lab stop --quiet
+	@if [ -t 0 ]; then \
+		$(BIN)/device-installer wizard --lab; \
+	else \
+		$(BIN)/device-installer install --lab --non-interactive --model body-plus --sync wifi --ssid Home --passphrase-lab --json; \
+	fi
+
+test: lint types imports tests
+
+lint: $(STAMP)
+	$(BIN)/ruff check installer screens tests
+	$(BIN)/ruff format --check installer screens tests
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports --no-cache
+
+tests: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) -q
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.bench
+
+picture: $(STAMP)
+	$(BIN)/python -m pytest -q tests/screens/test_pictures.py --snapshot-update
+
+lock: $(STAMP)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+		--group dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV)

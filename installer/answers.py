@@ -1,0 +1,203 @@
+"""The answers: every choice of an installation, as data.
+
+The wizard asks for them, a script supplies them, and both are this one model. An answers
+file is its TOML form. It holds no secret: a passphrase is named (`installer/secrets.py`).
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from installer.catalog import SyncMethod, problems
+from installer.errors import ErrorCode, InstallerError
+from installer.secrets import SecretRef
+from installer.wifi import Security, check_ssid
+
+
+class StepKey(enum.StrEnum):
+    """The steps of the flow, in order. The same name is a key of the answers and a screen."""
+
+    FIND = "find"
+    SYNC = "sync"
+    NETWORK = "network"
+    PROVISION = "provision"
+    LINK = "link"
+    VERIFY = "verify"
+
+
+class LinkMode(enum.StrEnum):
+    """How the device comes to the account."""
+
+    AUTO = "auto"  # the API's link; where the cloud refuses it, watch getdevice
+    CONTRACT = "contract"  # the API's link or nothing
+    WATCH = "watch"  # only watch getdevice
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FindAnswer(_Answer):
+    """Which device: by address (a MAC; on macOS a UUID), or by model, optionally with its name."""
+
+    device: str | None = None
+    model: str | None = None
+    name: str | None = None
+
+    @field_validator("device")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        address = (
+            value.strip().upper().replace("-", ":") if len(value.strip()) == 17 else value.strip().upper()
+        )
+        mac = re.fullmatch(r"([0-9A-F]{2}:){5}[0-9A-F]{2}", address)
+        uuid = re.fullmatch(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", address)
+        if not mac and not uuid:
+            raise ValueError(
+                "a device address looks like 00:24:E4:12:34:56 (on macOS it is a UUID); "
+                "`device-installer scan` lists them"
+            )
+        return address
+
+    @model_validator(mode="after")
+    def _something(self) -> FindAnswer:
+        if not (self.device or self.model or self.name):
+            raise ValueError("name a device (address), a model, or a name")
+        return self
+
+
+class SyncAnswer(_Answer):
+    """How the device will sync."""
+
+    method: SyncMethod
+
+
+class NetworkAnswer(_Answer):
+    """Which network, and where its passphrase is.
+
+    `secret` is the passphrase that a person typed; it lives in this run only and is never dumped.
+    """
+
+    ssid: str
+    security: Security | None = None
+    hidden: bool = False
+    passphrase: SecretRef | None = None
+    secret: Annotated[SecretStr | None, Field(exclude=True, default=None)]
+
+    @field_validator("ssid")
+    @classmethod
+    def _ssid(cls, value: str) -> str:
+        try:
+            check_ssid(value)
+        except InstallerError as error:
+            raise ValueError(f"{error.what} {error.todo}") from None
+        return value
+
+
+class ProvisionAnswer(_Answer):
+    """Consent to send credentials. `require_encryption` refuses a protocol that sends them in the clear."""
+
+    require_encryption: bool = False
+    send: bool = True
+
+
+class LinkAnswer(_Answer):
+    """Which stored account, and how to link."""
+
+    account: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")] = "default"
+    mode: LinkMode = LinkMode.AUTO
+
+
+class VerifyAnswer(_Answer):
+    """Whether to wait for the first measurement, and for how many seconds at most."""
+
+    wait: Annotated[float, Field(gt=0, le=86400)] = 120.0
+    skip: bool = False
+
+
+class Answers(_Answer):
+    """All choices. A step without an answer is asked (wizard, `--ask`) or takes its default or fails (script)."""
+
+    version: Literal[1] = 1
+    find: FindAnswer | None = None
+    sync: SyncAnswer | None = None
+    network: NetworkAnswer | None = None
+    provision: ProvisionAnswer | None = None
+    link: LinkAnswer | None = None
+    verify: VerifyAnswer | None = None
+
+    def get(self, key: StepKey) -> Any:
+        """The answer of one step, or None."""
+        return getattr(self, key.value)
+
+    def with_answer(self, key: StepKey, answer: Any) -> Answers:
+        """A copy in which this step has this answer."""
+        return self.model_copy(update={key.value: answer})
+
+    def without(self, keys: Iterable[StepKey]) -> Answers:
+        """A copy in which these steps have no answer, so that they are asked."""
+        return self.model_copy(update={k.value: None for k in keys})
+
+
+def load(path: Path) -> Answers:
+    """The answers of a TOML file. Raises ANSWERS_INVALID naming file, key and what is allowed."""
+    try:
+        data = tomllib.loads(path.read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InstallerError(
+            ErrorCode.ANSWERS_INVALID,
+            f"The answers file {path} cannot be read: {reason}.",
+            "Check the path and the permissions.",
+            file=str(path),
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise InstallerError(
+            ErrorCode.ANSWERS_INVALID, f"{path} is not TOML: {error}.", "Mend that line.", file=str(path)
+        ) from None
+    return validate(data, str(path))
+
+
+def validate(data: Any, source: str) -> Answers:
+    """Answers from plain data. Raises ANSWERS_INVALID; a passphrase in plain text is refused by name."""
+    network = data.get("network") if isinstance(data, dict) else None
+    if isinstance(network, dict) and ("secret" in network or isinstance(network.get("passphrase"), str)):
+        raise InstallerError(
+            ErrorCode.ANSWERS_INVALID,
+            f"{source}: network.passphrase holds a passphrase in plain text.",
+            'Name its place instead: passphrase = { keyring = "home" }, { env = "NAME" } or { file = "PATH" }.',
+            file=source,
+        )
+    try:
+        return Answers.model_validate(data)
+    except ValidationError as error:
+        raise InstallerError(
+            ErrorCode.ANSWERS_INVALID,
+            f"{source}: " + "; ".join(problems(error, data)) + ".",
+            "`device-installer schema answers` prints the format.",
+            file=source,
+        ) from None
+
+
+def to_toml(answers: Answers) -> str:
+    """The TOML text of `answers`, ready to replay with `--answers`; without any secret."""
+    import tomli_w
+
+    return tomli_w.dumps(answers.model_dump(mode="json", exclude_none=True))

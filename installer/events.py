@@ -1,0 +1,256 @@
+"""What happened, as data: the JSON-lines contract of `--json`.
+
+One object a line, told apart by `event`. Fields are only ever added. No event holds a
+passphrase or a token. `time` is UTC in ISO 8601; durations are in seconds.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from installer.answers import StepKey
+from installer.bluetooth.sighting import Sighting
+from installer.catalog import SyncMethod
+from installer.measurement import Measurement
+from installer.provisioning.base import DeviceInfo, Stage
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    time: datetime = Field(default_factory=_now)
+    installation: str = ""
+
+
+class InstallationStarted(_Event):
+    """The first event. `version` is the program's."""
+
+    event: Literal["installation_started"] = "installation_started"
+    version: str
+    dry_run: bool = False
+    non_interactive: bool = False
+
+
+class StepStarted(_Event):
+    """A step begins; `seconds`: how long it usually takes at most."""
+
+    event: Literal["step_started"] = "step_started"
+    step: StepKey
+    seconds: float | None = None
+
+
+class StepSkipped(_Event):
+    """A step does not apply, for example the network step of a watch."""
+
+    event: Literal["step_skipped"] = "step_skipped"
+    step: StepKey
+    reason: str
+
+
+class StepDone(_Event):
+    """A step is done; `result` is what the record keeps of it."""
+
+    event: Literal["step_done"] = "step_done"
+    step: StepKey
+    took: float
+    result: dict[str, Any] = {}
+
+
+class DeviceFound(_Event):
+    """The device of this installation, and how sure its model is."""
+
+    event: Literal["device_found"] = "device_found"
+    address: str
+    name: str
+    model: str
+    certainty: str
+    rssi: int
+    reasons: tuple[str, ...] = ()
+
+
+class DeviceConnected(_Event):
+    """The connection is open; what the device says of itself."""
+
+    event: Literal["device_connected"] = "device_connected"
+    address: str
+    protocol: str
+    encrypts_credentials: bool
+    info: DeviceInfo
+
+
+class SyncChosen(_Event):
+    """The sync method that the rule allowed."""
+
+    event: Literal["sync_chosen"] = "sync_chosen"
+    method: SyncMethod
+
+
+class NetworkChosen(_Event):
+    """The network; never the passphrase."""
+
+    event: Literal["network_chosen"] = "network_chosen"
+    ssid: str
+    security: str
+    seen_by_device: bool
+
+
+class Provisioning(_Event):
+    """A stage of the hand-over of credentials; `todo`: what the person must do now, if anything."""
+
+    event: Literal["provisioning"] = "provisioning"
+    stage: Stage
+    seconds: float | None = None
+    todo: str = ""
+
+
+class SignInNeeded(_Event):
+    """Somebody must sign in to the cloud. `url` opens the vendor's page; `short_url` is served by this machine."""
+
+    event: Literal["sign_in_needed"] = "sign_in_needed"
+    account: str
+    url: str
+    short_url: str
+    seconds: float
+
+
+class SignedIn(_Event):
+    """Tokens for the account are there. `stored_in`: the keyring or the file that keeps them."""
+
+    event: Literal["signed_in"] = "signed_in"
+    account: str
+    stored_in: str
+
+
+class Linking(_Event):
+    """Waiting until the device shows up in the account. `way`: link or watch."""
+
+    event: Literal["linking"] = "linking"
+    way: Literal["link", "watch"]
+    seconds: float
+
+
+class Linked(_Event):
+    """The device is in the account. `device_id` is the cloud's."""
+
+    event: Literal["linked"] = "linked"
+    way: Literal["link", "watch"]
+    account: str
+    device_id: str
+
+
+class WaitingForData(_Event):
+    """Waiting for the first measurement, from the cloud or over Bluetooth."""
+
+    event: Literal["waiting_for_data"] = "waiting_for_data"
+    source: Literal["cloud", "bluetooth"]
+    seconds: float
+    todo: str = ""
+
+
+class FirstMeasurement(_Event):
+    """Proof that data flows."""
+
+    event: Literal["first_measurement"] = "first_measurement"
+    source: Literal["cloud", "bluetooth"]
+    measurement: Measurement
+
+
+class Notice(_Event):
+    """Something the person should know; the installation goes on."""
+
+    event: Literal["notice"] = "notice"
+    code: str
+    text: str
+
+
+class Planned(_Event):
+    """A dry run: what this step would do."""
+
+    event: Literal["planned"] = "planned"
+    step: StepKey
+    text: str
+
+
+class Failed(_Event):
+    """What went wrong. `retried`: the installation goes on with another try."""
+
+    event: Literal["failed"] = "failed"
+    step: StepKey | None
+    code: str
+    exit_status: int
+    what: str
+    todo: str
+    retried: bool = False
+    data: dict[str, Any] = {}
+
+
+class InstallationDone(_Event):
+    """The last event. `outcome`: installed, failed, cancelled or planned."""
+
+    event: Literal["installation_done"] = "installation_done"
+    outcome: Literal["installed", "failed", "cancelled", "planned"]
+    took: float
+    summary: dict[str, Any] = {}
+
+
+class DeviceSighted(_Event):
+    """`scan --json`: one device, as last seen."""
+
+    event: Literal["device_sighted"] = "device_sighted"
+    sighting: dict[str, Any]
+
+
+Event = Annotated[
+    InstallationStarted
+    | StepStarted
+    | StepSkipped
+    | StepDone
+    | DeviceFound
+    | DeviceConnected
+    | SyncChosen
+    | NetworkChosen
+    | Provisioning
+    | SignInNeeded
+    | SignedIn
+    | Linking
+    | Linked
+    | WaitingForData
+    | FirstMeasurement
+    | Notice
+    | Planned
+    | Failed
+    | InstallationDone
+    | DeviceSighted,
+    Field(discriminator="event"),
+]
+
+ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def sighted(sighting: Sighting) -> DeviceSighted:
+    """The event of one sighting; advertised bytes become hexadecimal text."""
+    advert = sighting.advert
+    detection = sighting.detection
+    return DeviceSighted(
+        sighting={
+            "address": sighting.address,
+            "name": sighting.name,
+            "rssi": sighting.rssi,
+            "model": detection.model_id,
+            "certainty": detection.certainty.value,
+            "score": detection.score,
+            "protocol": detection.protocol,
+            "reasons": list(detection.reasons),
+            "state": sighting.state.value,
+            "services": list(advert.services),
+            "service_data": {k: v.hex() for k, v in advert.service_data.items()},
+            "manufacturer_data": {f"0x{k:04x}": v.hex() for k, v in advert.manufacturer_data.items()},
+        }
+    )

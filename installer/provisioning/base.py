@@ -1,0 +1,105 @@
+"""What every provisioner is, and how its progress is told.
+
+A provisioner works over an open connection (`installer.bluetooth.connection.Connection`), which
+it neither opens nor closes: one connection carries the whole installation. All of what
+a device says is untrusted: lengths, checksums, UTF-8 and the order of states are checked,
+and a violation raises DEVICE_MISBEHAVED. Every wait has a deadline.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from installer.wifi import Credentials, Network
+
+
+class Capability(enum.Flag):
+    """What a device's firmware can do beside taking credentials."""
+
+    NONE = 0
+    IDENTIFY = enum.auto()
+    DEVICE_INFO = enum.auto()
+    SCAN_NETWORKS = enum.auto()
+    HOSTNAME = enum.auto()
+
+
+class DeviceInfo(BaseModel):
+    """What a device tells of itself; texts are printable and cut. An absent part is empty."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = ""
+    firmware: str = ""
+    firmware_version: str = ""
+    hardware: str = ""
+
+
+class Stage(enum.StrEnum):
+    """Where the hand-over of credentials is."""
+
+    AUTHORIZATION_NEEDED = "authorization_needed"  # somebody must press the button on the device
+    AUTHORIZED = "authorized"
+    SENDING = "sending"  # from here on it cannot be taken back
+    JOINING = "joining"
+    JOINED = "joined"
+
+
+class Progress(BaseModel):
+    """One step forward of `provision()`. `seconds`: how long the stage may take; `url`: where the device can be reached."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: Stage
+    seconds: float | None = None
+    url: str | None = None
+    attempts_left: int | None = None
+
+
+class Provisioner(Protocol):
+    """A driver. `open()` comes first; the rest in any order; `provision()` may be tried again after JOIN_FAILED."""
+
+    protocol: ClassVar[str]
+    encrypts_credentials: ClassVar[bool]
+
+    @property
+    def capabilities(self) -> Capability:
+        """What this device can do; known after `open()`."""
+        ...
+
+    @property
+    def set_up(self) -> bool:
+        """Whether the device says that it has working credentials already; known after `open()`."""
+        ...
+
+    async def open(self) -> None:
+        """Subscribe, read capabilities and state. Raises DEVICE_MISBEHAVED, CONNECTION_LOST."""
+        ...
+
+    async def identify(self) -> None:
+        """Make the device blink or beep. Raises DEVICE_REFUSED where it cannot."""
+        ...
+
+    async def info(self) -> DeviceInfo:
+        """What the device tells of itself."""
+        ...
+
+    async def networks(self) -> list[Network]:
+        """The networks that the device itself can see, in no order, one per access point."""
+        ...
+
+    def provision(self, credentials: Credentials) -> AsyncIterator[Progress]:
+        """Send `credentials` and follow the device until it has joined; the last item is JOINED.
+
+        Raises JOIN_FAILED (the same connection can try again), AUTHORIZATION_TIMEOUT,
+        PROVISIONING_TIMEOUT, DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST. Breaking off
+        the iteration sends nothing more.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop listening. Never raises for a connection that is gone."""
+        ...

@@ -1,0 +1,1 @@
+"""Tests of device-installer; the folders mirror the packages."""
