@@ -64,9 +64,7 @@ class FindAnswer(_Answer):
     def _address(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        address = (
-            value.strip().upper().replace("-", ":") if len(value.strip()) == 17 else value.strip().upper()
-        )
+        address = value.strip().upper().replace("-", ":") if len(value.strip()) == 17 else value.strip().upper()
         mac = re.fullmatch(r"([0-9A-F]{2}:){5}[0-9A-F]{2}", address)
         uuid = re.fullmatch(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", address)
         if not mac and not uuid:

@@ -69,9 +69,7 @@ def _from_keyring(name: str, what: str) -> str:
     try:
         value = keyring.get_password(SERVICE, f"network:{name}")
     except KeyringError as error:
-        raise _unavailable(
-            what, f"the keyring of this system does not answer ({type(error).__name__})"
-        ) from None
+        raise _unavailable(what, f"the keyring of this system does not answer ({type(error).__name__})") from None
     if value is None:
         raise _unavailable(what, f"the keyring has no entry “{name}”")
     return value

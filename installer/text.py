@@ -12,9 +12,7 @@ _HARMLESS = {"\u200d", "\ufe0f"}
 
 def printable(text: str, limit: int = 80) -> str:
     """`text` with control and direction characters shown as a replacement sign, cut at `limit`."""
-    safe = "".join(
-        c if c in _HARMLESS or unicodedata.category(c) not in _STEERING else "\ufffd" for c in text
-    )
+    safe = "".join(c if c in _HARMLESS or unicodedata.category(c) not in _STEERING else "\ufffd" for c in text)
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
