@@ -13,7 +13,7 @@ from typing import Any
 class ErrorCode(enum.Enum):
     """Code (the text that scripts see), exit status, and the meaning in one line."""
 
-    def __new__(cls, code: str, exit_status: int, meaning: str) -> ErrorCode:
+    def __new__(cls, code: str, exit_status: int, meaning: str) -> ErrorCode:  # noqa: D102
         member = object.__new__(cls)
         member._value_ = code
         member.exit_status = exit_status

@@ -188,7 +188,7 @@ class FrontEnd(Protocol):
         ...
 
     async def ask(self, question: Question) -> Any:
-        """The answer, as the question's docstring says. Raises `Back` or `Cancelled`; a script raises ANSWER_MISSING."""
+        """The answer, as the question's docstring says. Raises `Back` or `Cancelled`."""
         ...
 
     async def recover(self, failure: Failure) -> Recovery:

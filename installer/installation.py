@@ -1,0 +1,251 @@
+"""The flow: runs the steps in order for one device, and records each.
+
+It is the same for every front end. A front end supplies answers and renders events; what is
+allowed, what comes next, and what may follow a failure is decided here and in the steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import installer
+from installer.answers import Answers, StepKey
+from installer.errors import ErrorCode, InstallerError
+from installer.events import (
+    Event,
+    Failed,
+    InstallationDone,
+    InstallationStarted,
+    Planned,
+    StepDone,
+    StepSkipped,
+    StepStarted,
+)
+from installer.ledger.records import Record
+from installer.questions import Back, Cancelled, Failure, FrontEnd, Recovery
+from installer.steps import device
+from installer.steps.base import Situation, Step, Surroundings
+from installer.steps.find import Find
+from installer.steps.link import Link
+from installer.steps.network import ChooseTheNetwork
+from installer.steps.provision import Provision
+from installer.steps.sync import Sync
+from installer.steps.verify import Verify
+
+STEPS: tuple[Step, ...] = (Find(), Sync(), ChooseTheNetwork(), Provision(), Link(), Verify())
+
+# After this step something has left for the device that no Back can fetch.
+POINT_OF_NO_RETURN = StepKey.PROVISION
+
+
+@dataclass
+class Outcome:
+    """How an installation ended. `answers`: all choices made, to be saved and replayed."""
+
+    outcome: Literal["installed", "failed", "cancelled", "planned"]
+    answers: Answers
+    summary: dict[str, Any] = field(default_factory=dict)
+    error: InstallerError | None = None
+
+
+class Installation:
+    """One run of the flow for one device."""
+
+    def __init__(self, surroundings: Surroundings, front: FrontEnd, answers: Answers) -> None:
+        self.id = secrets.token_hex(6)
+        self._front = front
+        self._options = surroundings.options
+        self._started = time.monotonic()
+        self._record: Record = surroundings.records.begin(self.id, installer.__version__)
+        given = answers.without(surroundings.options.ask)
+        self.situation = Situation(id=self.id, surroundings=surroundings, front=front, given=given, emit=self._emit)
+
+    async def run(self) -> Outcome:
+        """Walk the steps to the end. Failures that nobody mends end in the outcome, not in an exception."""
+        self._emit(
+            InstallationStarted(
+                version=installer.__version__,
+                dry_run=self._options.dry_run,
+                non_interactive=self._options.non_interactive,
+            )
+        )
+        try:
+            await self._walk()
+            ended: Outcome = self._outcome("planned" if self._options.dry_run else "installed")
+        except InstallerError as error:
+            ended = self._outcome("failed", error)
+        except (Cancelled, Back):
+            ended = self._outcome("cancelled", _cancelled())
+        except asyncio.CancelledError:
+            self._end(self._outcome("cancelled", _cancelled()))
+            raise
+        finally:
+            await device.leave(self.situation)
+        self._end(ended)
+        return ended
+
+    async def _walk(self) -> None:
+        index = 0
+        problems: dict[StepKey, InstallerError] = {}
+        while index < len(STEPS):
+            step = STEPS[index]
+            reason = step.skip_reason(self.situation)
+            if reason is not None:
+                self._emit(StepSkipped(step=step.key, reason=reason))
+                index += 1
+                continue
+            back_to = self._previous(index)
+            try:
+                await self._one(step, problems.pop(step.key, None), can_go_back=back_to is not None)
+                index += 1
+            except Back:
+                if back_to is None:
+                    raise
+                self._ask_again(STEPS[back_to].key)
+                index = back_to
+            except _ChangeAt as change:
+                index = next(i for i, s in enumerate(STEPS) if s.key is change.step)
+                problems[change.step] = change.problem
+                self._ask_again(change.step)
+
+    async def _one(self, step: Step, problem: InstallerError | None, *, can_go_back: bool) -> None:
+        """One step, until it is done; raises what the person or the script cannot or will not mend."""
+        began = time.monotonic()
+        self._emit(StepStarted(step=step.key, seconds=step.seconds))
+        attempt = 0
+        answer: Any = None
+        while True:
+            attempt += 1
+            try:
+                if answer is None:
+                    answer = await step.answer(self.situation, problem, can_go_back)
+                    step.check(self.situation, answer)
+                plan = step.plan(self.situation, answer) if self._options.dry_run else None
+                if plan is not None:
+                    self._emit(Planned(step=step.key, text=plan))
+                    return
+                result = await step.carry_out(self.situation, answer)
+                break
+            except InstallerError as error:
+                recovery = await self._recover(step, error, attempt)
+                if recovery is Recovery.CHANGE:
+                    raise _ChangeAt(step.change_at(error), error) from error
+        self.situation.made = self.situation.made.with_answer(step.key, answer)
+        took = time.monotonic() - began
+        if not self._options.dry_run:
+            self._record.step_done(step.key.value, took, result)
+        self._emit(StepDone(step=step.key, took=round(took, 3), result=result))
+
+    async def _recover(self, step: Step, error: InstallerError, attempt: int) -> Recovery:
+        """What to do about a failure; raises `error` itself when it ends the installation."""
+        recoveries = step.recoveries(self.situation, error)
+        change_asks = self.situation.may_ask(step.change_at(error))
+        recoveries = tuple(r for r in recoveries if r is not Recovery.CHANGE or change_asks)
+        asks = self.situation.may_ask(step.key) or (Recovery.CHANGE in recoveries and change_asks)
+        if error.code is ErrorCode.ANSWER_MISSING or not asks:
+            raise error
+        self._note_failure(step.key, error, retried=True)
+        recovery = await self._front.recover(
+            Failure(step=step.key, error=error, recoveries=recoveries, attempt=attempt)
+        )
+        if recovery is Recovery.STOP or recovery not in recoveries:
+            raise error
+        return recovery
+
+    def _previous(self, index: int) -> int | None:
+        """Where Back leads from here: the nearest step that asks a person; nowhere once something was sent."""
+        if self.situation.sent:
+            return None
+        for i in range(index - 1, -1, -1):
+            step = STEPS[i]
+            asked = self.situation.given.get(step.key) is None and self.situation.may_ask(step.key)
+            if asked and step.skip_reason(self.situation) is None:
+                return i
+        return None
+
+    def _ask_again(self, key: StepKey) -> None:
+        """From this step on, what was chosen no longer holds; a given answer is asked instead."""
+        situation = self.situation
+        situation.given = situation.given.without([key])
+        order = list(StepKey)
+        if order.index(key) <= order.index(StepKey.NETWORK):
+            situation.credentials = None
+        if key in (StepKey.FIND, StepKey.SYNC):
+            situation.network = None
+            situation.method = None
+        if key is StepKey.FIND:
+            situation.networks = situation.sighting = situation.model = situation.info = None
+            situation.keep_wifi = False
+
+    def _emit(self, event: Event) -> None:
+        self._front.show(event.model_copy(update={"installation": self.id}))
+
+    def _note_failure(self, step: StepKey | None, error: InstallerError, *, retried: bool) -> None:
+        self._emit(
+            Failed(
+                step=step,
+                code=error.code.value,
+                exit_status=error.exit_status,
+                what=error.what,
+                todo=error.todo,
+                retried=retried,
+                data=error.data,
+            )
+        )
+        if not self._options.dry_run:
+            self._record.failed(step.value if step else None, error.code.value, error.what)
+
+    def _outcome(
+        self, outcome: Literal["installed", "failed", "cancelled", "planned"], error: InstallerError | None = None
+    ) -> Outcome:
+        return Outcome(outcome, self.situation.made, self._summary(), error)
+
+    def _end(self, ended: Outcome) -> None:
+        if ended.error is not None and ended.outcome == "failed":
+            self._note_failure(self._current_step(), ended.error, retried=False)
+        if not self._options.dry_run:
+            self._record.end(ended.outcome)
+        took = round(time.monotonic() - self._started, 3)
+        self._emit(InstallationDone(outcome=ended.outcome, took=took, summary=ended.summary))
+
+    def _current_step(self) -> StepKey | None:
+        done = {key for key in StepKey if self.situation.made.get(key) is not None}
+        return next((s.key for s in STEPS if s.key not in done and s.skip_reason(self.situation) is None), None)
+
+    def _summary(self) -> dict[str, Any]:
+        s = self.situation
+        summary: dict[str, Any] = {"installation": self.id}
+        if s.sighting and s.model:
+            summary |= {"address": s.sighting.address, "name": s.sighting.name, "model": s.model.id}
+        if s.method:
+            summary["sync"] = s.method.value
+        if s.network:
+            summary["ssid"] = s.network.ssid
+        if s.url:
+            summary["url"] = s.url
+        if s.account:
+            summary["account"] = s.account.name
+        if s.cloud_device:
+            summary["device_id"] = s.cloud_device.device_id
+        if s.measurement:
+            summary["first_measurement"] = s.measurement.model_dump(mode="json")
+        return summary
+
+
+class _ChangeAt(Exception):
+    """Go back to `step` and ask again, because of `problem`."""
+
+    def __init__(self, step: StepKey, problem: InstallerError) -> None:
+        super().__init__(step)
+        self.step = step
+        self.problem = problem
+
+
+def _cancelled() -> InstallerError:
+    return InstallerError(
+        ErrorCode.INTERRUPTED, "The installation was stopped.", "Start it again to go on; nothing else is needed."
+    )

@@ -1,0 +1,166 @@
+"""The lab as a process of its own: find the running one, start one, stop it, talk to it.
+
+This module knows the lab's state file and its control address, and imports nothing of the lab.
+The lab outlives the installer; an unused one ends by itself after half an hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from installer.errors import ErrorCode, InstallerError
+
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+IDLE_SECONDS = 1800
+
+
+class LabUser(BaseModel):
+    """The user of the lab's cloud whom a script signs in by itself."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    email: str
+    password: SecretStr
+
+
+class LabState(BaseModel):
+    """What a running lab writes into its state file when it is ready."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    version: Literal[1]
+    pid: int
+    http: str
+    adapter: str
+    cloud: str
+    client_id: str
+    client_secret: SecretStr
+    user: LabUser
+    scenario: str = ""
+
+
+def read_state(path: Path) -> LabState | None:
+    """The state of the lab that wrote `path`, or None if there is none that still runs."""
+    try:
+        state = LabState.model_validate_json(path.read_text("utf-8"))
+    except (OSError, ValidationError, UnicodeDecodeError):
+        return None
+    return state if _alive(state.pid) else None
+
+
+async def ensure(path: Path, scenario: Path | None = None) -> LabState:
+    """The running lab, or a new one. Raises LAB_UNAVAILABLE with the last words of a lab that did not start."""
+    state = read_state(path)
+    if state is not None:
+        return state
+    return await start(path, scenario)
+
+
+async def start(path: Path, scenario: Path | None = None, idle: int = IDLE_SECONDS) -> LabState:
+    """Start a lab in the background and wait until it is ready. Raises LAB_UNAVAILABLE, SCENARIO_INVALID."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    log = path.with_suffix(".log")
+    command = [sys.executable, "-m", "installer.lab", "--state", str(path), "--idle", str(idle)]
+    if scenario is not None:
+        command += ["--scenario", str(scenario)]
+    with log.open("wb") as errors:
+        process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
+            command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        state = read_state(path)
+        if state is not None:
+            return state
+        if process.poll() is not None:
+            raise _not_started(log, process.returncode)
+        await asyncio.sleep(0.02)
+    process.kill()
+    raise InstallerError(
+        ErrorCode.LAB_UNAVAILABLE,
+        f"The lab was not ready within {START_SECONDS:.0f} s.",
+        f"Its log is {log}.",
+    )
+
+
+async def stop(path: Path) -> bool:
+    """End the running lab; False if there is none. Raises LAB_UNAVAILABLE if it does not end."""
+    state = read_state(path)
+    if state is None:
+        return False
+    await call(state, "POST", "/lab/stop")
+    deadline = time.monotonic() + STOP_SECONDS
+    while _alive(state.pid):
+        if time.monotonic() > deadline:
+            raise InstallerError(
+                ErrorCode.LAB_UNAVAILABLE, "The lab does not end.", f"End the process {state.pid} by hand."
+            )
+        await asyncio.sleep(0.02)
+    return True
+
+
+async def call(state: LabState, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """One call of the lab's control address; the JSON it answers. Raises LAB_UNAVAILABLE."""
+    import httpx
+
+    try:
+        async with httpx.AsyncClient(base_url=state.http, timeout=10.0, trust_env=False) as client:
+            answer = await client.request(method, path, json=body)
+            data = answer.json() if answer.content else {}
+    except (httpx.HTTPError, ValueError) as error:
+        raise InstallerError(
+            ErrorCode.LAB_UNAVAILABLE,
+            f"The lab at {state.http} does not answer ({type(error).__name__}).",
+            "Stop it with `device-installer lab stop` and start it again.",
+        ) from None
+    if answer.is_error:
+        raise InstallerError(
+            ErrorCode.LAB_UNAVAILABLE,
+            f"The lab refused: {data.get('error', answer.status_code) if isinstance(data, dict) else data}.",
+            "`device-installer lab status` lists its devices and networks.",
+        )
+    return data
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    # A lab that this very process started stays a zombie until it is waited for.
+    try:
+        return os.waitpid(pid, os.WNOHANG) == (0, 0)
+    except ChildProcessError:
+        return True
+
+
+def _not_started(log: Path, status: int) -> InstallerError:
+    try:
+        last = log.read_text("utf-8", "replace").strip().splitlines()[-1:]
+    except OSError:
+        last = []
+    words = last[0] if last else ""
+    try:
+        said = json.loads(words)
+    except ValueError:
+        said = None
+    if isinstance(said, dict) and said.get("code") == ErrorCode.SCENARIO_INVALID.value:
+        return InstallerError(ErrorCode.SCENARIO_INVALID, str(said.get("what", "")), str(said.get("todo", "")))
+    if status == ErrorCode.SCENARIO_INVALID.exit_status:
+        return InstallerError(ErrorCode.SCENARIO_INVALID, words, "Mend the scenario file.")
+    return InstallerError(
+        ErrorCode.LAB_UNAVAILABLE, f"The lab ended at once (status {status}). {words}".strip(), f"Its log is {log}."
+    )

@@ -1,0 +1,111 @@
+"""The front end without a screen: answers in, events out.
+
+Results go to standard output: one JSON object a line with `--json`, else one summary at the end.
+Words go to standard error. A question reaches a person only through `--ask`, as a plain prompt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from installer import output
+from installer.events import (
+    DeviceConnected,
+    DeviceFound,
+    Event,
+    Failed,
+    FirstMeasurement,
+    InstallationDone,
+    Linked,
+    Linking,
+    NetworkChosen,
+    Notice,
+    Planned,
+    Provisioning,
+    SignedIn,
+    SignInNeeded,
+    StepSkipped,
+    SyncChosen,
+    WaitingForData,
+)
+from installer.provisioning.base import Stage
+from installer.questions import Failure, Question, Recovery
+
+_STAGES = {
+    Stage.AUTHORIZATION_NEEDED: "The device wants to know that you are with it.",
+    Stage.AUTHORIZED: "The device accepts the set-up.",
+    Stage.SENDING: "Sending the credentials.",
+    Stage.JOINING: "The device is joining the network.",
+    Stage.JOINED: "The device has joined the network.",
+}
+
+
+class Scripted:
+    """Prints events; answers nothing by itself."""
+
+    def __init__(self, *, json: bool, quiet: bool = False) -> None:
+        self._json = json
+        self._quiet = quiet
+
+    def show(self, event: Event) -> None:
+        """One line of JSON on standard output, or one sentence on standard error."""
+        if self._json:
+            output.result(event.model_dump_json())
+            return
+        text = None if self._quiet else in_words(event)
+        if text:
+            output.words(text)
+
+    async def ask(self, question: Question) -> Any:
+        """Only reached for steps named with `--ask`, or on a terminal: a plain prompt."""
+        from installer.prompts import prompt
+
+        return await prompt(question)
+
+    async def recover(self, failure: Failure) -> Recovery:
+        """A person who is asked anyway may try again."""
+        from installer.prompts import choose_recovery
+
+        return await asyncio.to_thread(choose_recovery, failure)
+
+
+def in_words(event: Event) -> str | None:
+    """One sentence about an event; None for those that say nothing new to a person."""
+    match event:
+        case DeviceFound():
+            return f"Found {event.name or event.model} at {event.address} ({event.model}, {event.certainty})."
+        case DeviceConnected():
+            return f"Connected over Bluetooth; set-up protocol: {event.protocol}."
+        case SyncChosen():
+            return f"Sync method: {event.method.label}."
+        case StepSkipped():
+            return f"Step “{event.step}” is left out: {event.reason}."
+        case NetworkChosen():
+            return f"Network: {event.ssid} ({event.security})."
+        case Provisioning():
+            return f"{_STAGES[event.stage]} {event.todo}".strip()
+        case SignInNeeded():
+            return f"Sign in to the account “{event.account}” in a browser: {event.short_url}\n  or: {event.url}"
+        case SignedIn():
+            return f"Signed in. The tokens are kept in {event.stored_in}."
+        case Linking():
+            return "Linking the device to the account." if event.way == "link" else "Watching the account."
+        case Linked():
+            return f"The device is in account “{event.account}”."
+        case WaitingForData():
+            return f"Waiting for the first measurement. {event.todo}".strip()
+        case FirstMeasurement():
+            return f"First measurement: {event.measurement}."
+        case Notice():
+            return event.text
+        case Planned():
+            return f"Would {event.text}."
+        case Failed() if event.retried:
+            return f"{event.what} {event.todo}"
+        case InstallationDone() if event.outcome == "installed":
+            return f"Installed in {event.took:.1f} s."
+        case InstallationDone() if event.outcome == "planned":
+            return "Dry run: nothing was changed."
+        case _:
+            return None

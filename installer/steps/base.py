@@ -1,0 +1,188 @@
+"""What a step is, and what the steps of one installation share.
+
+A step says whether it applies, gets its answer (given, asked, or a default), checks it, and
+carries it out. It is idempotent: carried out again after a failure, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import abc
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from installer.answers import Answers, StepKey
+from installer.catalog import Catalogue, Model, SyncMethod
+from installer.errors import ErrorCode, InstallerError
+from installer.events import Event
+from installer.questions import FrontEnd, Question, Recovery
+
+if TYPE_CHECKING:
+    from installer.account.account import Account
+    from installer.account.accounts import Accounts
+    from installer.account.models import CloudDevice
+    from installer.bluetooth.adapter import Adapter
+    from installer.bluetooth.connection import Connection
+    from installer.bluetooth.scan import Scan
+    from installer.bluetooth.sighting import Sighting
+    from installer.ledger.records import Records
+    from installer.measurement import Measurement
+    from installer.provisioning.base import DeviceInfo, Provisioner
+    from installer.wifi import Credentials, Network
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """How long each wait may take, in seconds."""
+
+    find: float = 20.0
+    settle: float = 2.0  # after the first fit, how long to look for a second one
+    connect: float = 30.0
+    sign_in: float = 600.0
+    link: float = 120.0
+    data: float = 120.0
+    measurement: float = 60.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How this run behaves; none of it is a choice of the installation."""
+
+    non_interactive: bool = False
+    dry_run: bool = False
+    require_encryption: bool = False
+    keep_wifi: bool = False
+    ask: frozenset[StepKey] = frozenset()
+    deadlines: Deadlines = Deadlines()
+
+
+@dataclass
+class Surroundings:
+    """The world that an installation works in. Costly parts are made when first needed."""
+
+    catalogue: Catalogue
+    open_adapter: Callable[[], Awaitable[Adapter]]
+    open_accounts: Callable[[], Awaitable[Accounts]]
+    records: Records
+    cloud_name: str = "the cloud"
+    # The lab's user signs in by itself in a run that asks nobody: (authorize URL) → done.
+    sign_in_robot: Callable[[str], Awaitable[None]] | None = None
+    options: Options = Options()
+
+
+@dataclass
+class Situation:
+    """What is known so far about one installation."""
+
+    id: str
+    surroundings: Surroundings
+    front: FrontEnd
+    given: Answers
+    emit: Callable[[Event], None]
+    made: Answers = field(default_factory=Answers)
+    started: float = field(default_factory=time.time)
+
+    adapter: Adapter | None = None
+    scan: Scan | None = None
+    sighting: Sighting | None = None
+    model: Model | None = None
+    connection: Connection | None = None
+    provisioner: Provisioner | None = None
+    info: DeviceInfo | None = None
+    keep_wifi: bool = False
+    method: SyncMethod | None = None
+    networks: list[Network] | None = None  # the device's last scan
+    network: Network | None = None
+    credentials: Credentials | None = None
+    sent: bool = False
+    url: str | None = None
+    account: Account | None = None
+    known_devices: frozenset[str] | None = None
+    cloud_device: CloudDevice | None = None
+    measurement: Measurement | None = None
+
+    @property
+    def options(self) -> Options:
+        """How this run behaves."""
+        return self.surroundings.options
+
+    @property
+    def the_model(self) -> Model:
+        """The model; a step after find may rely on it."""
+        if self.model is None:
+            raise InstallerError(ErrorCode.INTERNAL, "No device was chosen yet.", "This is a defect; report it.")
+        return self.model
+
+    @property
+    def the_sighting(self) -> Sighting:
+        """The sighting of the device; a step after find may rely on it."""
+        if self.sighting is None:
+            raise InstallerError(ErrorCode.INTERNAL, "No device was chosen yet.", "This is a defect; report it.")
+        return self.sighting
+
+    def may_ask(self, key: StepKey) -> bool:
+        """Whether a person can be asked for this step."""
+        return not self.options.non_interactive or key in self.options.ask
+
+    async def ask(self, question: Question) -> Any:
+        """The person's answer. Raises ANSWER_MISSING where nobody is to be asked."""
+        if not self.may_ask(question.step):
+            raise missing(question.step)
+        return await self.front.ask(question)
+
+
+_OPTION = {
+    StepKey.FIND: "--device ADDRESS or --model NAME",
+    StepKey.SYNC: "--sync wifi or --sync bluetooth",
+    StepKey.NETWORK: "--ssid NAME and --passphrase-file F or --passphrase-env VAR",
+    StepKey.PROVISION: "an answers file",
+    StepKey.LINK: "--account NAME",
+    StepKey.VERIFY: "an answers file",
+}
+
+
+def missing(key: StepKey, what: str | None = None) -> InstallerError:
+    """ANSWER_MISSING for this step; `what` is missing and the option that supplies it."""
+    return InstallerError(
+        ErrorCode.ANSWER_MISSING,
+        f"This run asks nobody, and {what or f'the choice for step “{key}”'} is missing.",
+        f"Give {_OPTION[key]}, or write it into an answers file, or let a person choose with --ask {key}.",
+        step=key.value,
+    )
+
+
+class Step(abc.ABC):
+    """One stage of the flow. Stateless: all it learns is in the situation."""
+
+    key: ClassVar[StepKey]
+    seconds: ClassVar[float | None] = None
+
+    def skip_reason(self, situation: Situation) -> str | None:
+        """Why the step does not apply here, in words; None if it does."""
+        del situation
+
+    @abc.abstractmethod
+    async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> Any:
+        """The answer: given, asked for, or the default. `problem`: why the last one did not work."""
+
+    def check(self, situation: Situation, answer: Any) -> None:
+        """Raise the error that makes this answer impossible; before anything is sent."""
+
+    @abc.abstractmethod
+    async def carry_out(self, situation: Situation, answer: Any) -> dict[str, Any]:
+        """Do it; the returned result is recorded (JSON types, no secret)."""
+
+    def plan(self, situation: Situation, answer: Any) -> str | None:
+        """Dry run: what would be done, in words. None: carry it out, because it changes nothing."""
+        del situation, answer
+
+    def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
+        """What may follow this failure, the best first."""
+        del situation, error
+        return (Recovery.RETRY, Recovery.STOP)
+
+    def change_at(self, error: InstallerError) -> StepKey:
+        """The step at which `Recovery.CHANGE` asks again."""
+        del error
+        return self.key

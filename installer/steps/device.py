@@ -1,0 +1,124 @@
+"""The one connection to the device that all steps share: scanning, opening, opening again, closing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from installer.bluetooth.sighting import Sighting
+from installer.errors import ErrorCode, InstallerError
+from installer.provisioning.base import Capability, DeviceInfo
+from installer.steps.base import Situation
+
+if TYPE_CHECKING:
+    from installer.bluetooth.adapter import Adapter
+    from installer.bluetooth.connection import Connection
+    from installer.bluetooth.scan import Scan
+    from installer.provisioning.base import Provisioner
+
+
+class NoScan:
+    """Stands in for a scan where nobody will look at it."""
+
+    failure: InstallerError | None = None
+
+    def current(self) -> Sequence[Sighting]:
+        """No sightings."""
+        return ()
+
+
+async def adapter(situation: Situation) -> Adapter:
+    """The adapter, opened once for an installation."""
+    if situation.adapter is None:
+        situation.adapter = await situation.surroundings.open_adapter()
+    return situation.adapter
+
+
+async def scanning(situation: Situation) -> Scan:
+    """The running scan; started when it is first needed, or anew after it was stopped."""
+    from installer.bluetooth.scan import Scan
+
+    if situation.scan is None:
+        scan = Scan(await adapter(situation), situation.surroundings.catalogue)
+        await scan.__aenter__()
+        situation.scan = scan
+    return situation.scan
+
+
+async def stop_scanning(situation: Situation) -> None:
+    """Stop the scan, if one runs."""
+    scan, situation.scan = situation.scan, None
+    if scan is not None:
+        await scan.__aexit__(None, None, None)
+
+
+async def connect(situation: Situation) -> None:
+    """Open the connection to the chosen device, and its provisioner. Does nothing if both are open."""
+    from installer.bluetooth.connection import Connection
+    from installer.provisioning.registry import provisioner_for
+
+    if situation.connection is not None and situation.connection.is_open:
+        return
+    await disconnect(situation)
+    sighting = situation.the_sighting
+    scan = await scanning(situation)
+    seen = await scan.wait_until(
+        lambda all_seen: next((s for s in all_seen if s.address == sighting.address), None),
+        situation.options.deadlines.find,
+    )
+    if seen is None:
+        raise InstallerError(
+            ErrorCode.DEVICE_NOT_FOUND,
+            f"{situation.the_model.name} {sighting.address} is no longer within reach.",
+            "Bring it close to this computer and wake it, then try again.",
+        )
+    ble_device = scan.ble_device(sighting.address)
+    # Many adapters cannot scan and connect at once.
+    await stop_scanning(situation)
+    connection = await Connection.open(
+        await adapter(situation), ble_device, timeout=situation.options.deadlines.connect
+    )
+    situation.connection = connection
+    provisioner = await provisioner_for(connection, sighting.detection.protocol)
+    if provisioner is None:
+        await disconnect(situation)
+        raise InstallerError(
+            ErrorCode.DEVICE_UNSUPPORTED,
+            f"{situation.the_model.name} {sighting.address} speaks no set-up protocol that this program knows.",
+            "Check that it is in set-up mode. " + situation.the_sighting.detection.note,
+            services=sorted(connection.services),
+        )
+    await provisioner.open()
+    situation.provisioner = provisioner
+    if situation.info is None:
+        can_tell = Capability.DEVICE_INFO in provisioner.capabilities
+        situation.info = await provisioner.info() if can_tell else DeviceInfo(name=sighting.name)
+
+
+async def connected(situation: Situation) -> tuple[Connection, Provisioner]:
+    """The open connection and its provisioner; opened again if the link dropped."""
+    await connect(situation)
+    if situation.connection is None or situation.provisioner is None:
+        raise InstallerError(ErrorCode.INTERNAL, "The device is not connected.", "This is a defect; report it.")
+    return situation.connection, situation.provisioner
+
+
+async def disconnect(situation: Situation) -> None:
+    """Close provisioner and connection, if open."""
+    provisioner, situation.provisioner = situation.provisioner, None
+    connection, situation.connection = situation.connection, None
+    if provisioner is not None:
+        await provisioner.close()
+    if connection is not None:
+        await connection.close()
+
+
+async def leave(situation: Situation) -> None:
+    """Close everything of Bluetooth that this installation opened."""
+    try:
+        await disconnect(situation)
+        await stop_scanning(situation)
+    finally:
+        opened, situation.adapter = situation.adapter, None
+        if opened is not None:
+            await opened.close()

@@ -1,0 +1,202 @@
+"""Find: scan, choose the device, connect, and learn what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from installer.answers import FindAnswer, StepKey
+from installer.bluetooth.sighting import Certainty, SetupState, Sighting
+from installer.catalog import Model, check_sync
+from installer.errors import ErrorCode, InstallerError
+from installer.events import DeviceConnected, DeviceFound, Notice
+from installer.provisioning.base import Capability
+from installer.questions import ChooseDevice, ConfirmDevice, Recovery
+from installer.steps import device
+from installer.steps.base import Situation, Step
+
+SURE = (Certainty.CERTAIN, Certainty.LIKELY)
+
+
+class Find(Step):
+    """Which device, and is it the right one?"""
+
+    key = StepKey.FIND
+    seconds = 20.0
+
+    async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> FindAnswer:
+        """The device that was named, or the one that a person picks from the live list."""
+        given = situation.given.find
+        if given is not None and given.model is not None and situation.given.sync is not None:
+            # The sync rule needs no radio: an impossible wish is refused before anything is sent.
+            check_sync(situation.surroundings.catalogue.get(given.model), situation.given.sync.method)
+        if given is not None and problem is None:
+            return given
+        catalogue = situation.surroundings.catalogue
+        if not situation.may_ask(self.key):
+            return await situation.ask(ChooseDevice(sightings=device.NoScan(), catalogue=catalogue))  # raises
+        wanted = catalogue.get(given.model) if given is not None and given.model else None
+        scan = await device.scanning(situation)
+        answer: FindAnswer = await situation.ask(
+            ChooseDevice(sightings=scan, catalogue=catalogue, wanted=wanted, can_go_back=can_go_back, problem=problem)
+        )
+        return answer
+
+    async def carry_out(self, situation: Situation, answer: FindAnswer) -> dict[str, Any]:
+        """Wait for the device, connect, ask it what it is; a person confirms that it is the right one."""
+        await device.disconnect(situation)
+        asked = situation.given.find is None or self.key in situation.options.ask
+        sighting = await self._seen(situation, answer)
+        model = self._model(situation, answer, sighting)
+        if situation.given.sync is not None:
+            check_sync(model, situation.given.sync.method)
+        situation.sighting, situation.model = sighting, model
+        situation.emit(
+            DeviceFound(
+                address=sighting.address,
+                name=sighting.name,
+                model=model.id,
+                certainty=sighting.detection.certainty.value,
+                rssi=sighting.rssi,
+                reasons=sighting.detection.reasons,
+            )
+        )
+        await device.connect(situation)
+        provisioner, info = situation.provisioner, situation.info
+        if provisioner is None or info is None:
+            raise InstallerError(ErrorCode.INTERNAL, "The device is not connected.", "This is a defect; report it.")
+        situation.emit(
+            DeviceConnected(
+                address=sighting.address,
+                protocol=provisioner.protocol,
+                encrypts_credentials=provisioner.encrypts_credentials,
+                info=info,
+            )
+        )
+        if asked and situation.may_ask(self.key):
+            can_identify = Capability.IDENTIFY in provisioner.capabilities
+            await situation.ask(
+                ConfirmDevice(
+                    sighting=sighting,
+                    model=model,
+                    info=info,
+                    protocol=provisioner.protocol,
+                    set_up=provisioner.set_up,
+                    identify=provisioner.identify if can_identify else None,
+                    can_go_back=True,
+                )
+            )
+        self._settle_wifi(situation, confirmed=asked)
+        return {
+            "address": sighting.address,
+            "name": sighting.name,
+            "model": model.id,
+            "certainty": sighting.detection.certainty.value,
+            "reasons": list(sighting.detection.reasons),
+            "protocol": provisioner.protocol,
+            "firmware": info.firmware_version,
+        }
+
+    def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
+        """Another device is always possible."""
+        if error.code in (ErrorCode.DEVICE_UNSUPPORTED, ErrorCode.DEVICE_ALREADY_SET_UP, ErrorCode.DEVICE_AMBIGUOUS):
+            return (Recovery.CHANGE, Recovery.STOP)
+        return (Recovery.RETRY, Recovery.CHANGE, Recovery.STOP)
+
+    async def _seen(self, situation: Situation, answer: FindAnswer) -> Sighting:
+        scan = await device.scanning(situation)
+        limits = situation.options.deadlines
+        wanted = situation.surroundings.catalogue.get(answer.model) if answer.model else None
+
+        def fits(sightings: Sequence[Sighting]) -> list[Sighting] | None:
+            return [s for s in sightings if _fits(s, answer, wanted)] or None
+
+        found = await scan.wait_until(fits, limits.find)
+        if found and not answer.device:
+            # A second device of the model may advertise a little later than the first.
+            await scan.wait_until(lambda all_seen: (fits(all_seen) or [])[1:] or None, limits.settle)
+            found = fits(scan.current()) or found
+        if not found:
+            raise _not_found(answer, wanted, scan.current())
+        ready = [s for s in found if s.state is not SetupState.SET_UP]
+        candidates = ready or found
+        if len(candidates) > 1:
+            raise InstallerError(
+                ErrorCode.DEVICE_AMBIGUOUS,
+                f"{len(candidates)} devices fit: " + ", ".join(f"{s.address} ({s.name})" for s in candidates) + ".",
+                "Name one with --device ADDRESS.",
+                candidates=[{"address": s.address, "name": s.name, "rssi": s.rssi} for s in candidates],
+            )
+        return candidates[0]
+
+    def _model(self, situation: Situation, answer: FindAnswer, sighting: Sighting) -> Model:
+        catalogue = situation.surroundings.catalogue
+        detection = sighting.detection
+        detected = catalogue.get(detection.model_id) if detection.model_id else None
+        if answer.model is None:
+            if detected is None:
+                raise _unsupported(sighting)
+            return detected
+        wanted = catalogue.get(answer.model)
+        if detected and detected.id != wanted.id and detection.certainty in SURE and not detected.generic:
+            # Otherwise the sync rule of one model could be got around by naming another.
+            raise InstallerError(
+                ErrorCode.DEVICE_UNSUPPORTED,
+                f"The device {sighting.address} is a {detected.name} ({detection.certainty}), not a {wanted.name}.",
+                f"Use --model {detected.id}, or leave --model out.",
+                detected=detected.id,
+                wanted=wanted.id,
+            )
+        return wanted
+
+    def _settle_wifi(self, situation: Situation, confirmed: bool) -> None:
+        """A device that is on Wi-Fi already keeps it if that is wanted; else it must be reset first."""
+        if situation.provisioner is None or not situation.provisioner.set_up:
+            return
+        address = situation.the_sighting.address
+        mine = situation.surroundings.records.provisioned(address)
+        if not (confirmed or situation.options.keep_wifi or mine):
+            raise InstallerError(
+                ErrorCode.DEVICE_ALREADY_SET_UP,
+                f"{situation.the_model.name} {address} is set up already.",
+                "To link it as it is, give --keep-wifi. To choose another network, reset it to factory state first.",
+                address=address,
+            )
+        situation.keep_wifi = True
+        situation.emit(
+            Notice(
+                code="keeps_wifi", text="The device is on Wi-Fi already: it keeps its network and is linked as it is."
+            )
+        )
+
+
+def _fits(sighting: Sighting, answer: FindAnswer, wanted: Model | None) -> bool:
+    if answer.device is not None:
+        return sighting.address.upper() == answer.device
+    if answer.name is not None and sighting.name.lower() != answer.name.strip().lower():
+        return False
+    if wanted is not None:
+        return sighting.detection.model_id == wanted.id and sighting.detection.certainty is not Certainty.UNKNOWN
+    return answer.name is not None
+
+
+def _not_found(answer: FindAnswer, wanted: Model | None, seen: Sequence[Sighting]) -> InstallerError:
+    what = answer.device or (wanted.name if wanted else answer.name)
+    known = [f"{s.address} ({s.name or s.detection.model_id})" for s in seen if s.detection.model_id]
+    return InstallerError(
+        ErrorCode.DEVICE_NOT_FOUND,
+        f"{what} is not within reach."
+        + (f" Seen instead: {', '.join(known[:12])}." if known else " No device that can be set up is in reach."),
+        "Check that it is switched on, close by, in set-up mode, and not connected to a phone.",
+        seen=len(seen),
+    )
+
+
+def _unsupported(sighting: Sighting) -> InstallerError:
+    note = sighting.detection.note
+    return InstallerError(
+        ErrorCode.DEVICE_UNSUPPORTED,
+        f"{sighting.address} ({sighting.name or 'without a name'}) is not of a model in the catalogue."
+        + (f" {note}" if note else ""),
+        "`device-installer models` lists the models; a catalogue file of your own can add one (--catalogue).",
+    )

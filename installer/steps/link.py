@@ -1,0 +1,161 @@
+"""Link: sign in to the account, and tie the device to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Literal
+
+from installer.answers import LinkAnswer, LinkMode, StepKey
+from installer.catalog import SyncMethod
+from installer.errors import ErrorCode, InstallerError
+from installer.events import Linked, Linking, Notice, SignedIn, SignInNeeded
+from installer.questions import ChooseAccount, Recovery, SignIn
+from installer.steps import bluetooth_data
+from installer.steps.base import Situation, Step
+
+if TYPE_CHECKING:
+    from installer.account.account import Account
+    from installer.account.accounts import Accounts
+    from installer.account.models import CloudDevice
+    from installer.account.oauth import SignInSession
+
+
+class Link(Step):
+    """Which account, and is the device in it?"""
+
+    key = StepKey.LINK
+    seconds = 60.0
+
+    def skip_reason(self, situation: Situation) -> str | None:
+        """A device whose vendor's cloud is not known has no account to go to."""
+        model = situation.the_model
+        return None if model.cloud.data else f"no cloud is known for {model.name}; the device is used where it is"
+
+    async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> LinkAnswer:
+        """The given account, the one that a person picks, or `default`."""
+        given = situation.given.link
+        if given is not None and problem is None:
+            return given
+        if not situation.may_ask(self.key):
+            return LinkAnswer()
+        accounts = await situation.surroundings.open_accounts()
+        answer: LinkAnswer = await situation.ask(
+            ChooseAccount(
+                accounts=await accounts.stored(),
+                cloud=situation.surroundings.cloud_name,
+                can_go_back=can_go_back,
+                problem=problem,
+            )
+        )
+        return answer
+
+    def plan(self, situation: Situation, answer: LinkAnswer) -> str | None:
+        """Linking changes the account."""
+        return f"link {situation.the_sighting.address} to account “{answer.account}”"
+
+    async def carry_out(self, situation: Situation, answer: LinkAnswer) -> dict[str, Any]:
+        """Sign in if needed, then link by address, or watch the account until the device is there."""
+        accounts = await situation.surroundings.open_accounts()
+        account = await self._account(situation, accounts, answer)
+        situation.account = account
+        if situation.known_devices is None:
+            situation.known_devices = frozenset(d.device_id for d in await account.devices())
+        way: Literal["link", "watch"] = "watch" if answer.mode is LinkMode.WATCH else "link"
+        device: CloudDevice | None = None
+        if way == "link":
+            situation.emit(Linking(way=way, seconds=10.0))
+            try:
+                device = await account.link(situation.the_sighting.address)
+            except InstallerError as error:
+                if not (answer.mode is LinkMode.AUTO and error.data.get("no_contract")):
+                    raise
+                way = "watch"
+                situation.emit(
+                    Notice(
+                        code="no_partner_contract",
+                        text="This application may not link devices by itself (that takes a partner contract). "
+                        "The account is watched until the device shows up in it.",
+                    )
+                )
+        if device is None:
+            device = await self._watch(situation, account)
+        situation.cloud_device = device
+        situation.emit(Linked(way=way, account=answer.account, device_id=device.device_id))
+        return {"account": answer.account, "way": way, "device_id": device.device_id}
+
+    def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
+        """Another try, or another account."""
+        return (Recovery.RETRY, Recovery.CHANGE, Recovery.STOP)
+
+    async def _watch(self, situation: Situation, account: Account) -> CloudDevice:
+        limit = situation.options.deadlines.link
+        situation.emit(Linking(way="watch", seconds=limit))
+        if situation.method is SyncMethod.BLUETOOTH and situation.measurement is None:
+            # The cloud learns of a Bluetooth-only device when somebody has collected its data.
+            await bluetooth_data.collect(situation)
+        return await account.watch_for(
+            situation.the_model, before=situation.known_devices or frozenset(), since=situation.started, deadline=limit
+        )
+
+    async def _account(self, situation: Situation, accounts: Accounts, answer: LinkAnswer) -> Account:
+        try:
+            account = await accounts.open(answer.account)
+            await account.access_token()
+            return account
+        except InstallerError as error:
+            if error.code not in (ErrorCode.ACCOUNT_UNKNOWN, ErrorCode.TOKEN_REJECTED):
+                raise
+            robot = situation.surroundings.sign_in_robot
+            if not situation.may_ask(self.key) and robot is None:
+                raise
+        return await self._sign_in(situation, accounts, answer.account)
+
+    async def _sign_in(self, situation: Situation, accounts: Accounts, name: str) -> Account:
+        limit = situation.options.deadlines.sign_in
+        async with accounts.sign_in(name, seconds=limit) as session:
+            situation.emit(
+                SignInNeeded(
+                    account=name, url=session.authorize_url, short_url=session.short_url, seconds=session.seconds
+                )
+            )
+            if situation.may_ask(self.key):
+                account = await self._sign_in_by_person(situation, session, name)
+            else:
+                account = await self._sign_in_by_robot(situation, session)
+        situation.emit(SignedIn(account=name, stored_in=account.stored_in))
+        return account
+
+    async def _sign_in_by_person(self, situation: Situation, session: SignInSession, name: str) -> Account:
+        problem: InstallerError | None = None
+        while True:
+            question = SignIn(
+                account=name,
+                url=session.authorize_url,
+                short_url=session.short_url,
+                seconds=session.seconds,
+                open_browser=session.open_browser,
+                problem=problem,
+            )
+            pasting = asyncio.ensure_future(situation.ask(question))
+            try:
+                return await session.result(pasting)
+            except InstallerError as error:
+                # A wrong paste costs nothing: the listener still waits for the browser.
+                if not error.data.get("paste"):
+                    raise
+                problem = error
+            finally:
+                pasting.cancel()
+                await asyncio.gather(pasting, return_exceptions=True)
+
+    async def _sign_in_by_robot(self, situation: Situation, session: SignInSession) -> Account:
+        robot = situation.surroundings.sign_in_robot
+        if robot is None:
+            raise InstallerError(ErrorCode.INTERNAL, "Nobody can sign in.", "This is a defect; report it.")
+        result = asyncio.ensure_future(session.result(None))
+        try:
+            await robot(session.authorize_url)
+            return await result
+        finally:
+            result.cancel()
+            await asyncio.gather(result, return_exceptions=True)

@@ -1,0 +1,150 @@
+"""Network: which Wi-Fi network, and its passphrase, checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import SecretStr
+
+from installer.answers import NetworkAnswer, StepKey
+from installer.catalog import SyncMethod
+from installer.errors import ErrorCode, InstallerError
+from installer.events import NetworkChosen, Notice
+from installer.provisioning.base import Capability
+from installer.questions import AskPassphrase, Back, ChooseNetwork, Recovery
+from installer.steps import device
+from installer.steps.base import Situation, Step
+from installer.wifi import Credentials, Network, Security, by_ssid, check_credentials, check_network
+
+# After these, the network itself was right or may have been; only the passphrase is asked again.
+PASSPHRASE_ONLY = (ErrorCode.JOIN_FAILED, ErrorCode.PASSPHRASE_INVALID)
+
+
+class ChooseTheNetwork(Step):
+    """Which network, and its passphrase."""
+
+    key = StepKey.NETWORK
+    seconds = 15.0
+
+    def skip_reason(self, situation: Situation) -> str | None:
+        """Only a device that syncs by Wi-Fi and has none yet needs a network."""
+        if situation.method is SyncMethod.BLUETOOTH:
+            return "the device syncs over Bluetooth only"
+        if situation.keep_wifi:
+            return "the device keeps the Wi-Fi network that it has"
+        return None
+
+    async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> NetworkAnswer:
+        """The given network, or the one that a person picks; then the passphrase, if the network takes one."""
+        given = situation.given.network
+        if given is not None and problem is None:
+            return await self._with_passphrase(situation, given, None)
+        if not situation.may_ask(self.key):
+            return await situation.ask(ChooseNetwork(model=situation.the_model, networks=()))  # raises
+        previous = situation.made.network
+        if previous is not None and problem is not None and problem.code in PASSPHRASE_ONLY:
+            try:
+                return await self._ask_passphrase(situation, previous, problem)
+            except Back:
+                problem = None
+        while True:
+            networks = situation.networks if situation.networks is not None else await self._networks(situation)
+            can_scan = situation.provisioner is not None and (
+                Capability.SCAN_NETWORKS in situation.provisioner.capabilities
+            )
+            answer: NetworkAnswer = await situation.ask(
+                ChooseNetwork(
+                    model=situation.the_model,
+                    networks=networks,
+                    scan=(lambda: self._networks(situation)) if can_scan else None,
+                    can_go_back=can_go_back,
+                    problem=problem,
+                )
+            )
+            try:
+                return await self._with_passphrase(situation, answer, None)
+            except Back:
+                problem = None
+
+    def check(self, situation: Situation, answer: NetworkAnswer) -> None:
+        """What a device could never join is refused here, in words."""
+        check_credentials(_credentials(answer, _security(situation, answer)))
+
+    async def carry_out(self, situation: Situation, answer: NetworkAnswer) -> dict[str, Any]:
+        """Look the network up in the device's own scan, and keep the credentials for the next step."""
+        await device.connected(situation)
+        networks = situation.networks if situation.networks is not None else await self._networks(situation)
+        seen = next((n for n in networks if n.ssid == answer.ssid), None)
+        if seen is not None:
+            check_network(seen)
+        elif networks and not answer.hidden:
+            situation.emit(
+                Notice(
+                    code="network_not_seen",
+                    text=f"The device does not see {Network(ssid=answer.ssid).label}; it is tried all the same. "
+                    "If the network is hidden, that is normal.",
+                )
+            )
+        network = seen or Network(ssid=answer.ssid, security=answer.security or Security.UNKNOWN, hidden=answer.hidden)
+        credentials = _credentials(answer, network.security)
+        if seen is None and answer.security is None:
+            credentials = _credentials(answer, Security.UNKNOWN)
+        check_credentials(credentials)
+        situation.network, situation.credentials = network, credentials
+        situation.emit(
+            NetworkChosen(ssid=network.label, security=network.security.value, seen_by_device=seen is not None)
+        )
+        return {"ssid": network.ssid, "security": network.security.value, "hidden": answer.hidden}
+
+    def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
+        """A wrong network or passphrase is changed; a dropped link is tried again."""
+        if error.code in (
+            ErrorCode.NETWORK_UNSUPPORTED,
+            ErrorCode.SSID_INVALID,
+            ErrorCode.PASSPHRASE_INVALID,
+            ErrorCode.SECRET_UNAVAILABLE,
+        ):
+            return (Recovery.CHANGE, Recovery.STOP)
+        return (Recovery.RETRY, Recovery.CHANGE, Recovery.STOP)
+
+    async def _networks(self, situation: Situation) -> Sequence[Network]:
+        """What the device sees, one per SSID; empty where it cannot scan."""
+        _, provisioner = await device.connected(situation)
+        if Capability.SCAN_NETWORKS not in provisioner.capabilities:
+            return ()
+        situation.networks = by_ssid(await provisioner.networks())
+        return situation.networks
+
+    async def _with_passphrase(
+        self, situation: Situation, answer: NetworkAnswer, problem: InstallerError | None
+    ) -> NetworkAnswer:
+        if answer.secret is not None:
+            return answer
+        if answer.passphrase is not None:
+            return answer.model_copy(update={"secret": answer.passphrase.fetch()})
+        security = _security(situation, answer)
+        if security is Security.OPEN or not situation.may_ask(self.key):
+            return answer.model_copy(update={"secret": SecretStr("")})
+        check_network(Network(ssid=answer.ssid, security=security))
+        return await self._ask_passphrase(situation, answer, problem)
+
+    async def _ask_passphrase(
+        self, situation: Situation, answer: NetworkAnswer, problem: InstallerError | None
+    ) -> NetworkAnswer:
+        network = Network(ssid=answer.ssid, security=_security(situation, answer), hidden=answer.hidden)
+        secret: SecretStr = await situation.ask(AskPassphrase(network=network, can_go_back=True, problem=problem))
+        return answer.model_copy(update={"secret": secret})
+
+
+def _security(situation: Situation, answer: NetworkAnswer) -> Security:
+    if answer.security is not None:
+        return answer.security
+    if situation.network is not None and situation.network.ssid == answer.ssid:
+        return situation.network.security
+    return Security.UNKNOWN
+
+
+def _credentials(answer: NetworkAnswer, security: Security) -> Credentials:
+    network = Network(ssid=answer.ssid, security=security, hidden=answer.hidden)
+    return Credentials(network=network, passphrase=answer.secret or SecretStr(""))

@@ -1,0 +1,116 @@
+"""Provision: hand the credentials to the device and follow it until it has joined."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Any
+
+from installer.answers import ProvisionAnswer, StepKey
+from installer.catalog import SyncMethod, check_sync
+from installer.errors import ErrorCode, InstallerError
+from installer.events import Notice, Provisioning
+from installer.provisioning.base import Stage
+from installer.questions import ConfirmSending, Recovery
+from installer.steps import device
+from installer.steps.base import Situation, Step
+
+ENCRYPTION = "The passphrase travels unencrypted over Bluetooth: somebody close by with a radio could read it."
+
+
+class Provision(Step):
+    """May the credentials be sent? Then send them."""
+
+    key = StepKey.PROVISION
+    seconds = 60.0
+
+    def skip_reason(self, situation: Situation) -> str | None:
+        """Nothing of Wi-Fi is sent to a device that syncs over Bluetooth only, or that is on Wi-Fi already."""
+        if situation.method is SyncMethod.BLUETOOTH:
+            return "the device syncs over Bluetooth only"
+        if situation.keep_wifi:
+            return "the device is on Wi-Fi already"
+        return None
+
+    async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> ProvisionAnswer:
+        """A person confirms; a script has decided by giving the credentials."""
+        given = situation.given.provision
+        if given is not None and problem is None:
+            return given
+        if situation.sent or not situation.may_ask(self.key):
+            # Consent to send was given with the first try, or by supplying the credentials to a script.
+            return ProvisionAnswer()
+        _, provisioner = await device.connected(situation)
+        if situation.network is None:
+            raise InstallerError(ErrorCode.INTERNAL, "No network was chosen.", "This is a defect; report it.")
+        answer: ProvisionAnswer = await situation.ask(
+            ConfirmSending(
+                model=situation.the_model,
+                network=situation.network,
+                protocol=provisioner.protocol,
+                encrypted=provisioner.encrypts_credentials,
+                can_go_back=can_go_back,
+                problem=problem,
+            )
+        )
+        return answer
+
+    def check(self, situation: Situation, answer: ProvisionAnswer) -> None:
+        """The sync rule once more, right before sending; and the wish for encryption."""
+        check_sync(situation.the_model, SyncMethod.WIFI)
+        provisioner = situation.provisioner
+        wanted = answer.require_encryption or situation.options.require_encryption
+        if wanted and provisioner is not None and not provisioner.encrypts_credentials:
+            raise InstallerError(
+                ErrorCode.ENCRYPTION_REQUIRED,
+                f"{situation.the_model.name} speaks {provisioner.protocol}, which sends the passphrase unencrypted "
+                "over Bluetooth, and encryption is required.",
+                "Nothing was sent. Leave out --require-encryption if nobody else is within radio reach.",
+                protocol=provisioner.protocol,
+            )
+
+    def plan(self, situation: Situation, answer: ProvisionAnswer) -> str | None:
+        """Sending cannot be taken back, so a dry run stops here."""
+        network = situation.network.label if situation.network else "?"
+        return f"send the credentials of network {network} to {situation.the_sighting.address}"
+
+    async def carry_out(self, situation: Situation, answer: ProvisionAnswer) -> dict[str, Any]:
+        """Send and follow. Nothing is sent twice: after a failure the person or the script decides."""
+        _, provisioner = await device.connected(situation)
+        # The connection may be new, with another driver than the one that was checked.
+        self.check(situation, answer)
+        credentials = situation.credentials
+        if credentials is None:
+            raise InstallerError(ErrorCode.INTERNAL, "No network was chosen.", "This is a defect; report it.")
+        if not provisioner.encrypts_credentials:
+            situation.emit(Notice(code="unencrypted", text=ENCRYPTION))
+        async with aclosing(_progress(provisioner, credentials)) as stages:
+            async for progress in stages:
+                if progress.stage is Stage.SENDING:
+                    situation.sent = True
+                waiting = progress.stage is Stage.AUTHORIZATION_NEEDED
+                situation.emit(
+                    Provisioning(
+                        stage=progress.stage,
+                        seconds=progress.seconds,
+                        todo=situation.the_model.button if waiting else "",
+                    )
+                )
+                situation.url = progress.url or situation.url
+        return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.url}
+
+    def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
+        """A device that could not join wants another passphrase first; the rest is tried again."""
+        if error.code is ErrorCode.ENCRYPTION_REQUIRED:
+            return (Recovery.STOP,)
+        if error.code in (ErrorCode.JOIN_FAILED, ErrorCode.NETWORK_NOT_FOUND):
+            return (Recovery.CHANGE, Recovery.RETRY, Recovery.STOP)
+        return (Recovery.RETRY, Recovery.CHANGE, Recovery.STOP)
+
+    def change_at(self, error: InstallerError) -> StepKey:
+        """What can be changed about sending is the network."""
+        return StepKey.NETWORK
+
+
+async def _progress(provisioner: Any, credentials: Any) -> Any:
+    async for progress in provisioner.provision(credentials):
+        yield progress

@@ -1,0 +1,61 @@
+"""Verify: the first measurement, as proof that data flows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from installer.answers import StepKey, VerifyAnswer
+from installer.catalog import SyncMethod
+from installer.errors import ErrorCode, InstallerError
+from installer.events import FirstMeasurement, Notice, WaitingForData
+from installer.steps import bluetooth_data
+from installer.steps.base import Situation, Step
+
+GATEWAY = (
+    "This device syncs over Bluetooth only: a gateway must be running within its reach, and be online, "
+    "or its data stays on the device."
+)
+
+
+class Verify(Step):
+    """Has the device delivered something?"""
+
+    key = StepKey.VERIFY
+    seconds = 120.0
+
+    def skip_reason(self, situation: Situation) -> str | None:
+        """Without a cloud there is nothing to watch for a Wi-Fi device."""
+        given = situation.given.verify
+        if given is not None and given.skip:
+            return "not wanted"
+        if situation.method is SyncMethod.WIFI and not situation.the_model.cloud.data:
+            return f"no cloud is known for {situation.the_model.name}; the device reports that it has joined"
+        if situation.method is SyncMethod.BLUETOOTH and situation.the_model.profile is None:
+            return f"{situation.the_model.name} has no standard health profile to read"
+        return None
+
+    async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> VerifyAnswer:
+        """Nobody is asked: the default is to wait for the first measurement."""
+        return situation.given.verify or VerifyAnswer(wait=situation.options.deadlines.data)
+
+    def plan(self, situation: Situation, answer: VerifyAnswer) -> str | None:
+        """Nothing will come in a dry run."""
+        return "wait for the first measurement"
+
+    async def carry_out(self, situation: Situation, answer: VerifyAnswer) -> dict[str, Any]:
+        """Over Bluetooth on the same connection, or by Wi-Fi from the cloud."""
+        if situation.method is SyncMethod.BLUETOOTH:
+            if situation.measurement is None:
+                await bluetooth_data.collect(situation)
+            situation.emit(Notice(code="gateway_needed", text=GATEWAY))
+            return {"source": "bluetooth", "measurement": str(situation.measurement)}
+        if situation.account is None or situation.cloud_device is None:
+            raise InstallerError(ErrorCode.INTERNAL, "The device is not linked.", "This is a defect; report it.")
+        model = situation.the_model
+        todo = bluetooth_data.TODO.get(model.type.value, "")
+        situation.emit(WaitingForData(source="cloud", seconds=answer.wait, todo=todo))
+        situation.measurement = await situation.account.first_data(
+            model, situation.cloud_device.device_id, since=situation.started, deadline=answer.wait
+        )
+        situation.emit(FirstMeasurement(source="cloud", measurement=situation.measurement))
+        return {"source": "cloud", "measurement": str(situation.measurement)}
