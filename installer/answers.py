@@ -22,6 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from installer.catalog import SyncMethod, problems
 from installer.errors import ErrorCode, InstallerError
@@ -97,7 +98,7 @@ class NetworkAnswer(_Answer):
     security: Security | None = None
     hidden: bool = False
     passphrase: SecretRef | None = None
-    secret: Annotated[SecretStr | None, Field(exclude=True, default=None)]
+    secret: SkipJsonSchema[SecretStr | None] = Field(default=None, exclude=True)
 
     @field_validator("ssid")
     @classmethod

@@ -26,6 +26,7 @@ from installer.events import (
     StepStarted,
 )
 from installer.ledger.records import Record
+from installer.measurement import Measurement
 from installer.questions import Back, Cancelled, Failure, FrontEnd, Recovery
 from installer.steps import device
 from installer.steps.base import Situation, Step, Surroundings
@@ -50,6 +51,7 @@ class Outcome:
     answers: Answers
     summary: dict[str, Any] = field(default_factory=dict)
     error: InstallerError | None = None
+    measurement: Measurement | None = None
 
 
 class Installation:
@@ -62,7 +64,9 @@ class Installation:
         self._started = time.monotonic()
         self._record: Record = surroundings.records.begin(self.id, installer.__version__)
         given = answers.without(surroundings.options.ask)
-        self.situation = Situation(id=self.id, surroundings=surroundings, front=front, given=given, emit=self._emit)
+        self.situation = Situation(
+            id=self.id, surroundings=surroundings, front=front, given=given, emit=self._emit, record=self._record
+        )
 
     async def run(self) -> Outcome:
         """Walk the steps to the end. Failures that nobody mends end in the outcome, not in an exception."""
@@ -74,7 +78,7 @@ class Installation:
             )
         )
         try:
-            await self._walk()
+            await self._walk_in_time()
             ended: Outcome = self._outcome("planned" if self._options.dry_run else "installed")
         except InstallerError as error:
             ended = self._outcome("failed", error)
@@ -87,6 +91,20 @@ class Installation:
             await device.leave(self.situation)
         self._end(ended)
         return ended
+
+    async def _walk_in_time(self) -> None:
+        limit = asyncio.timeout(self._options.timeout)
+        try:
+            async with limit:
+                await self._walk()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise InstallerError(
+                ErrorCode.TIMEOUT,
+                f"The time of {self._options.timeout:g} s is over.",
+                "Give more with --timeout. What was done is kept: start the same command again.",
+            ) from None
 
     async def _walk(self) -> None:
         index = 0
@@ -202,7 +220,7 @@ class Installation:
     def _outcome(
         self, outcome: Literal["installed", "failed", "cancelled", "planned"], error: InstallerError | None = None
     ) -> Outcome:
-        return Outcome(outcome, self.situation.made, self._summary(), error)
+        return Outcome(outcome, self.situation.made, self._summary(), error, self.situation.measurement)
 
     def _end(self, ended: Outcome) -> None:
         if ended.error is not None and ended.outcome == "failed":

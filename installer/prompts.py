@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -41,32 +42,57 @@ async def prompt(question: Question) -> Any:
         case ChooseDevice():
             return await _device(question)
         case ConfirmDevice():
-            return await asyncio.to_thread(_confirm, f"Set up {question.model.name} {question.sighting.address}?")
+            return await _thread(_confirm, f"Set up {question.model.name} {question.sighting.address}?")
         case ChooseSync():
-            return await asyncio.to_thread(_sync, question)
+            return await _thread(_sync, question)
         case ChooseNetwork():
-            return await asyncio.to_thread(_network, question)
+            return await _thread(_network, question)
         case AskPassphrase():
-            return await asyncio.to_thread(_passphrase, question.network)
+            return await _thread(_passphrase, question.network)
         case ConfirmSending():
             secure = "encrypted" if question.encrypted else "unencrypted over Bluetooth"
-            await asyncio.to_thread(_confirm, f"Send the credentials of {question.network.label} ({secure})?")
+            await _thread(_confirm, f"Send the credentials of {question.network.label} ({secure})?")
             return ProvisionAnswer()
         case ChooseAccount():
-            return await asyncio.to_thread(_account, question)
+            return await _thread(_account, question)
         case SignIn():
-            return await _pasted(question)
+            return await _thread(_pasted)
         case _:
             raise InstallerError(
                 ErrorCode.INTERNAL, f"No prompt for {type(question).__name__}.", "This is a defect; report it."
             )
 
 
-def choose_recovery(failure: Failure) -> Recovery:
+async def choose_recovery(failure: Failure) -> Recovery:
     """Ask what to do about a failure."""
     output.words(f"{failure.error.what} {failure.error.todo}")
     names = {Recovery.RETRY: "try again", Recovery.CHANGE: "change it", Recovery.STOP: "stop"}
-    return _pick("What now?", failure.recoveries, lambda r: names[r])
+    return await _thread(_pick, "What now?", failure.recoveries, lambda r: names[r])
+
+
+async def _thread(function: Callable[..., T], *arguments: Any) -> T:
+    """Run a blocking prompt in a daemon thread: a read that nobody answers does not hold up the end of the program."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)  # type: ignore[arg-type]
+        else:
+            future.set_exception(error)
+
+    def work() -> None:
+        try:
+            result = function(*arguments)
+        except (Cancelled, InstallerError) as error:
+            loop.call_soon_threadsafe(settle, None, error)
+        else:
+            loop.call_soon_threadsafe(settle, result, None)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await future
 
 
 async def _device(question: ChooseDevice) -> FindAnswer:
@@ -80,16 +106,15 @@ async def _device(question: ChooseDevice) -> FindAnswer:
             known = [s for s in known if s.detection.model_id == question.wanted.id]
         known.sort(key=lambda s: (-s.rssi, s.address))
         if known:
-            chosen = await asyncio.to_thread(_pick, "Which device?", known, _sighting_line)
+            chosen = await _thread(_pick, "Which device?", known, _sighting_line)
             return FindAnswer(device=chosen.address)
-        await asyncio.to_thread(_line, "No device in reach. Press Enter to look again (Ctrl-C stops): ")
+        await _thread(_line, "No device in reach. Press Enter to look again (Ctrl-C stops): ")
         await asyncio.sleep(LOOK_SECONDS)
 
 
 def _sighting_line(sighting: Sighting) -> str:
-    return (
-        f"{sighting.name or 'without a name'}  {sighting.address}  {sighting.detection.model_id}  {sighting.rssi} dBm"
-    )
+    name = sighting.name or "without a name"
+    return f"{name}  {sighting.address}  {sighting.detection.model_id}  {sighting.rssi} dBm"
 
 
 def _sync(question: ChooseSync) -> SyncAnswer:
@@ -136,27 +161,8 @@ def _account(question: ChooseAccount) -> LinkAnswer:
     return LinkAnswer(account=_line("Name for the account [default]: ").strip() or "default")
 
 
-async def _pasted(question: SignIn) -> str:
-    output.words("Sign in in the browser; or paste here the address that you were sent to, and press Enter.")
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[str] = loop.create_future()
-    # A blocked read cannot be called off; a daemon thread does not hold up the end of the program.
-    import threading
-
-    def read() -> None:
-        try:
-            text = output.ask("> ")
-        except EOFError:
-            return
-
-        def deliver() -> None:
-            if not future.done():
-                future.set_result(text)
-
-        loop.call_soon_threadsafe(deliver)
-
-    threading.Thread(target=read, daemon=True).start()
-    return await future
+def _pasted() -> str:
+    return _line("Sign in in the browser; or paste here the address that you were sent to: ")
 
 
 def _confirm(text: str) -> bool:

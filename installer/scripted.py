@@ -6,10 +6,12 @@ Words go to standard error. A question reaches a person only through `--ask`, as
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from installer import output
+from installer.errors import InstallerError
 from installer.events import (
     DeviceConnected,
     DeviceFound,
@@ -29,8 +31,10 @@ from installer.events import (
     SyncChosen,
     WaitingForData,
 )
+from installer.installation import Outcome
 from installer.provisioning.base import Stage
 from installer.questions import Failure, Question, Recovery
+from installer.text import printable
 
 _STAGES = {
     Stage.AUTHORIZATION_NEEDED: "The device wants to know that you are with it.",
@@ -39,6 +43,26 @@ _STAGES = {
     Stage.JOINING: "The device is joining the network.",
     Stage.JOINED: "The device has joined the network.",
 }
+
+
+@contextmanager
+def fail_early(*, json: bool) -> Iterator[None]:
+    """A failure before the installation begins is an event too, for those who read only standard output."""
+    try:
+        yield
+    except InstallerError as error:
+        if json:
+            output.result(
+                Failed(
+                    step=None,
+                    code=error.code.value,
+                    exit_status=error.exit_status,
+                    what=error.what,
+                    todo=error.todo,
+                    data=error.data,
+                ).model_dump_json()
+            )
+        raise
 
 
 class Scripted:
@@ -67,7 +91,7 @@ class Scripted:
         """A person who is asked anyway may try again."""
         from installer.prompts import choose_recovery
 
-        return await asyncio.to_thread(choose_recovery, failure)
+        return await choose_recovery(failure)
 
 
 def in_words(event: Event) -> str | None:
@@ -109,3 +133,21 @@ def in_words(event: Event) -> str | None:
             return "Dry run: nothing was changed."
         case _:
             return None
+
+
+def summary_lines(ended: Outcome) -> list[str]:
+    """The result of an installation as `key: value` lines."""
+    names = {
+        "address": "device",
+        "model": "model",
+        "sync": "sync",
+        "ssid": "network",
+        "account": "account",
+        "device_id": "cloud id",
+        "url": "address",
+    }
+    lines = [f"{ended.outcome}: {ended.summary['installation']}"]
+    lines += [f"{label}: {printable(str(ended.summary[k]))}" for k, label in names.items() if k in ended.summary]
+    if ended.measurement:
+        lines.append(f"first measurement: {ended.measurement}")
+    return lines

@@ -42,12 +42,12 @@ class Records:
         return sorted(found, key=lambda r: str(r.get("started", "")))
 
     def provisioned(self, address: str) -> str | None:
-        """The SSID for which this program last provisioned the device, or None."""
+        """The SSID whose credentials this program last sent to the device, or None."""
         ssid: str | None = None
         for record in self.all():
-            steps = {s["step"]: s.get("result", {}) for s in record["steps"] if isinstance(s, dict) and "step" in s}
-            if steps.get("find", {}).get("address") == address and "provision" in steps:
-                ssid = str(steps["provision"].get("ssid", ""))
+            sent = record.get("sent")
+            if isinstance(sent, dict) and sent.get("address") == address:
+                ssid = str(sent.get("ssid", ""))
         return ssid
 
 
@@ -63,6 +63,11 @@ class Record:
         steps = [s for s in self.data["steps"] if s["step"] != step]
         steps.append({"step": step, "done": _now(), "took": round(took, 3), "result": result})
         self.data["steps"] = steps
+        self._save()
+
+    def sending(self, address: str, ssid: str) -> None:
+        """Keep that credentials are about to leave: from here on the device may be on Wi-Fi because of this run."""
+        self.data["sent"] = {"address": address, "ssid": ssid}
         self._save()
 
     def failed(self, step: str | None, code: str, what: str) -> None:

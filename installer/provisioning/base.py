@@ -49,7 +49,10 @@ class Stage(enum.StrEnum):
 
 
 class Progress(BaseModel):
-    """One step forward of `provision()`. `seconds`: how long the stage may take; `url`: where the device can be reached."""
+    """One step forward of `provision()`.
+
+    `seconds`: how long the stage may take; `url`: where the device can be reached.
+    """
 
     model_config = ConfigDict(frozen=True)
 

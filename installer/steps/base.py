@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from installer.bluetooth.connection import Connection
     from installer.bluetooth.scan import Scan
     from installer.bluetooth.sighting import Sighting
-    from installer.ledger.records import Records
+    from installer.ledger.records import Record, Records
     from installer.measurement import Measurement
     from installer.provisioning.base import DeviceInfo, Provisioner
     from installer.wifi import Credentials, Network
@@ -54,7 +54,8 @@ class Options:
     require_encryption: bool = False
     keep_wifi: bool = False
     ask: frozenset[StepKey] = frozenset()
-    deadlines: Deadlines = Deadlines()
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    timeout: float | None = None  # seconds for the whole installation
 
 
 @dataclass
@@ -68,7 +69,7 @@ class Surroundings:
     cloud_name: str = "the cloud"
     # The lab's user signs in by itself in a run that asks nobody: (authorize URL) → done.
     sign_in_robot: Callable[[str], Awaitable[None]] | None = None
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
 
 
 @dataclass
@@ -80,6 +81,7 @@ class Situation:
     front: FrontEnd
     given: Answers
     emit: Callable[[Event], None]
+    record: Record
     made: Answers = field(default_factory=Answers)
     started: float = field(default_factory=time.time)
 

@@ -81,11 +81,16 @@ class Provision(Step):
         credentials = situation.credentials
         if credentials is None:
             raise InstallerError(ErrorCode.INTERNAL, "No network was chosen.", "This is a defect; report it.")
+        if situation.sent and provisioner.set_up:
+            # The link dropped after the device had the credentials; it joined without being watched.
+            situation.emit(Provisioning(stage=Stage.JOINED))
+            return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.url}
         if not provisioner.encrypts_credentials:
             situation.emit(Notice(code="unencrypted", text=ENCRYPTION))
         async with aclosing(_progress(provisioner, credentials)) as stages:
             async for progress in stages:
-                if progress.stage is Stage.SENDING:
+                if progress.stage is Stage.SENDING and not situation.sent:
+                    situation.record.sending(situation.the_sighting.address, credentials.network.ssid)
                     situation.sent = True
                 waiting = progress.stage is Stage.AUTHORIZATION_NEEDED
                 situation.emit(

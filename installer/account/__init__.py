@@ -1,0 +1,1 @@
+"""The account in the vendor's cloud: signing in, tokens, linking a device, its first data."""

@@ -1,0 +1,172 @@
+"""The envelope of every answer of the cloud, and what its status number means (`withings-cloud.md` §5): pure.
+
+An answer is HTTP 200 with `{"status": int, "body": {...}, "error"?: str}`; only status 0 is success. The vendor
+gives families of numbers and no exact causes. A family becomes an `InstallerError` with `data["status"]`.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from installer.errors import ErrorCode, InstallerError
+from installer.text import printable
+
+MAX_BYTES = 4 * 1024 * 1024
+BUSY_SECONDS = 60.0
+MAX_WAIT = 86_400.0
+
+
+class Family(enum.Enum):
+    """What kind of answer a status number is."""
+
+    OK = "success"
+    AUTHENTICATION = "authentication failed"
+    INVALID = "invalid parameters"
+    UNAUTHORIZED = "not allowed"
+    TIMEOUT = "timeout"
+    BAD_STATE = "bad state"
+    BUSY = "too many requests"
+    NOT_IMPLEMENTED = "not implemented"
+    ERROR = "an error occurred"
+
+
+# Ranges as in the table of §5; a number that is in none of them means “an error occurred”.
+_TABLE: dict[Family, str] = {
+    Family.OK: "0",
+    Family.AUTHENTICATION: "100-102 200 401",
+    Family.INVALID: (
+        "201-213 216-218 220-221 223 225 227-230 234-236 238 240-252 254 260-267 271-272 275-276 283-288 290 "
+        "293-295 297 300-304 321 323-353 380-382 400 501-511 523 532 3017-3019"
+    ),
+    Family.UNAUTHORIZED: "214 277 2553 2555",
+    Family.TIMEOUT: "522",
+    Family.BAD_STATE: "524",
+    Family.BUSY: "601",
+    Family.NOT_IMPLEMENTED: "2554",
+    # The single 503 lies within 501-511: it is “invalid parameters”, not HTTP's 503.
+}
+
+
+def _numbers(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+_FAMILY = {number: family for family, text in _TABLE.items() for part in text.split() for number in _numbers(part)}
+
+
+def family(status: int) -> Family:
+    """The family of a status number."""
+    return _FAMILY.get(status, Family.ERROR)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A parsed answer. The body is not shown: it may hold tokens."""
+
+    status: int
+    body: dict[str, Any] = field(repr=False)
+    error: str = field(default="", repr=False)
+
+    @property
+    def family(self) -> Family:
+        """What kind of answer this is."""
+        return family(self.status)
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long the cloud wants to be left alone after a 601; 60 s if it does not say."""
+        value = self.body.get("wait_seconds")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+            return BUSY_SECONDS
+        return min(float(value), MAX_WAIT)
+
+
+def parse(content: bytes) -> Answer:
+    """The answer in these bytes. Raises CLOUD_FAILED for anything that is no envelope."""
+    if len(content) > MAX_BYTES:
+        raise garbage(f"its answer is longer than {MAX_BYTES} bytes")
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        # The text of the error would quote the answer.
+        raise garbage("its answer is not JSON") from None
+    if not isinstance(data, dict):
+        raise garbage("its answer is not an object")
+    status = data.get("status")
+    if isinstance(status, bool) or not isinstance(status, int):
+        raise garbage("its answer has no status number")
+    body = data.get("body")
+    error = data.get("error")
+    # An empty body is `{}`, `[]`, null or missing, as it comes.
+    return Answer(status, body if isinstance(body, dict) else {}, error if isinstance(error, str) else "")
+
+
+def garbage(why: str) -> InstallerError:
+    """CLOUD_FAILED for an answer that cannot be understood."""
+    return InstallerError(
+        ErrorCode.CLOUD_FAILED,
+        f"The cloud cannot be understood: {why}.",
+        "Check the cloud's address in the settings; if it is right, try again later.",
+    )
+
+
+def failure(answer: Answer, doing: str, secrets: tuple[str, ...] = ()) -> InstallerError:
+    """The error for an answer that is no success. `doing`: what was tried, to stand after “while”.
+
+    `secrets` (what was sent) are cut out of the cloud's own words, should it quote them.
+    """
+    status, kind = answer.status, answer.family
+    said = _said(answer.error, secrets)
+    detail = f" (status {status}{': ' + said if said else ''})"
+    data: dict[str, Any] = {"status": status, "family": kind.value}
+    match kind:
+        case Family.AUTHENTICATION:
+            code, what, todo = (
+                ErrorCode.TOKEN_REJECTED,
+                f"The cloud does not accept the sign-in any more, while {doing}{detail}.",
+                "Sign in again.",
+            )
+        case Family.BUSY:
+            data["wait_seconds"] = answer.wait_seconds
+            code, what, todo = (
+                ErrorCode.CLOUD_BUSY,
+                f"The cloud has too many requests, while {doing}{detail}.",
+                f"Try again in {math.ceil(answer.wait_seconds)} s.",
+            )
+        case Family.UNAUTHORIZED:
+            code, what, todo = (
+                ErrorCode.CLOUD_FAILED,
+                f"This application is not allowed to do this: {doing}{detail}.",
+                "Check the scopes that were granted when signing in, and the plan of the application.",
+            )
+        case Family.INVALID:
+            code, what, todo = (
+                ErrorCode.CLOUD_FAILED,
+                f"The cloud does not accept the request, while {doing}{detail}.",
+                "Trying again will not help; check the settings.",
+            )
+        case Family.NOT_IMPLEMENTED:
+            code, what, todo = (
+                ErrorCode.CLOUD_FAILED,
+                f"The cloud does not know this request, while {doing}{detail}.",
+                "Check the cloud's address in the settings.",
+            )
+        case _:
+            code, what, todo = (
+                ErrorCode.CLOUD_FAILED,
+                f"The cloud answered with an error, while {doing}{detail}.",
+                "Try again later.",
+            )
+    return InstallerError(code, what, todo, **data)
+
+
+def _said(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "…")
+    return printable(text, 120)

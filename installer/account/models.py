@@ -1,0 +1,178 @@
+"""What the cloud says about devices and data, as lenient models (`withings-cloud.md` §2.1, §4).
+
+Lenient where answers were seen to differ from their description: numbers as text, ids as numbers, nulls,
+`modelid` beside `model_id`. An entry that still does not fit is left out, not a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from installer.errors import ErrorCode, InstallerError
+from installer.text import printable
+
+MAX_ENTRIES = 10_000
+MAX_TEXT = 500
+
+
+def _text(value: Any) -> str:
+    """A text or a number as text, cut; anything else counts as absent."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    return str(value)[:MAX_TEXT]
+
+
+def _number(value: Any) -> Any:
+    """A whole number, or None for what is none: an odd value must not hide the rest of the entry."""
+    if isinstance(value, str) and value.strip().lstrip("-").isdecimal() and len(value) < 20:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if abs(value) < 10**15 else None
+
+
+def _mapping(value: Any) -> Any:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> Any:
+    return value[:MAX_ENTRIES] if isinstance(value, list) else []
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=8192)]
+Number = Annotated[int | None, BeforeValidator(_number)]
+Truthy = Annotated[bool, BeforeValidator(bool)]
+_MODEL_ID = AliasChoices("model_id", "modelid")
+_DEVICE_ID = AliasChoices("hash_deviceid", "deviceid")
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+class CloudDevice(_Lenient):
+    """A device on the account. Session dates are unix seconds of the device's first and last contact with the cloud."""
+
+    device_id: str = Field(min_length=1, max_length=200)
+    model: Text = ""
+    model_id: Number = None
+    type: Text = ""
+    mac: Text = Field(default="", validation_alias=AliasChoices("mac", "mac_address"))
+    battery: Text = ""
+    first_session: Number = Field(default=None, validation_alias=AliasChoices("first_session", "first_session_date"))
+    last_session: Number = Field(default=None, validation_alias=AliasChoices("last_session", "last_session_date"))
+
+    def __str__(self) -> str:
+        return printable(self.model or self.type or "device") + f" {printable(self.device_id[:8])}"
+
+
+class Measure(_Lenient):
+    """One value of a group: `value × 10^unit`."""
+
+    type: int
+    value: Annotated[int, Field(ge=-(10**15), le=10**15)]
+    unit: Annotated[int, Field(ge=-30, le=30)]
+
+    @property
+    def real(self) -> Decimal:
+        """The value with its scale, exact."""
+        return Decimal(self.value).scaleb(self.unit)
+
+
+class Group(_Lenient):
+    """What was measured at one moment (`getmeas`)."""
+
+    attrib: Number = None
+    category: Number = None
+    date: Number = None
+    created: Number = None
+    modified: Number = None
+    device_id: Text = ""
+    model_id: Number = Field(default=None, validation_alias=_MODEL_ID)
+    measures: tuple[Measure, ...] = ()
+
+
+class Night(_Lenient):
+    """One night, or part of it (`getsummary`). `model`: 32 is a sleep mat, 16 a tracker."""
+
+    model: Number = None
+    device_id: Text = ""
+    startdate: Number = None
+    enddate: Number = None
+    created: Number = None
+    modified: Number = None
+    data: Annotated[dict[str, Any], BeforeValidator(_mapping)] = {}
+
+    @property
+    def asleep(self) -> int | None:
+        """Seconds asleep, or of the whole night where the cloud does not say."""
+        told = _number(self.data.get("total_sleep_time"))
+        if isinstance(told, int):
+            return told
+        return self.enddate - self.startdate if self.startdate is not None and self.enddate is not None else None
+
+
+class Day(_Lenient):
+    """One day of activity (`getactivity`). `is_tracker` is false for a phone that counts."""
+
+    date: Text = ""
+    device_id: Text = ""
+    is_tracker: Truthy = False
+    modified: Number = None
+    steps: Number = None
+
+
+class Granted(_Lenient):
+    """A complete answer of the token endpoint; anything less does not validate."""
+
+    userid: Text = ""
+    access_token: Secret
+    refresh_token: Secret
+    expires_in: Annotated[int, Field(gt=0, le=10 * 365 * 86_400)]
+    scope: Text = ""
+
+
+Entry = TypeVar("Entry", bound=_Lenient)
+
+
+def entries(kind: type[Entry], body: Mapping[str, Any], key: str) -> list[Entry]:
+    """The entries of a list in the body that fit `kind`; the device's id is taken from where it stands."""
+    found = []
+    for raw in _list(body.get(key)):
+        if not isinstance(raw, dict):
+            continue
+        entry = dict(raw)
+        # `hash_deviceid` joins devices with their data; `deviceid` has the same value, or is a bare number.
+        entry["device_id"] = _text(raw.get("hash_deviceid")) or _text(raw.get("deviceid"))
+        if kind is Group:
+            entry["measures"] = [m for m in map(_measure, _list(raw.get("measures"))) if m is not None]
+        try:
+            found.append(kind.model_validate(entry))
+        except ValidationError:
+            continue
+    return found
+
+
+def _measure(raw: Any) -> Measure | None:
+    try:
+        return Measure.model_validate(raw)
+    except ValidationError:
+        return None
+
+
+def granted(body: Mapping[str, Any]) -> Granted:
+    """The tokens in this body. Raises CLOUD_FAILED if one is missing, so that none is stored."""
+    try:
+        return Granted.model_validate(body)
+    except ValidationError as error:
+        fields = ", ".join(str(e["loc"][0]) for e in error.errors(include_input=False, include_url=False) if e["loc"])
+        raise InstallerError(
+            ErrorCode.CLOUD_FAILED,
+            f"The cloud's answer to the sign-in is not complete (check: {fields or 'body'}).",
+            "The stored tokens were left as they are. Try again later.",
+        ) from None

@@ -1,0 +1,116 @@
+"""Puts the surroundings of an installation together from the options and the settings of this computer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from installer import catalog, settings
+from installer.catalog import Catalogue
+from installer.ledger.records import Records
+from installer.steps.base import Options, Surroundings
+
+if TYPE_CHECKING:
+    from installer.account.accounts import Accounts
+    from installer.bluetooth.adapter import Adapter
+    from installer.labs import LabState
+    from installer.settings import Settings
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to work: which adapter, which cloud, which catalogues; all as given on the command line."""
+
+    adapter: str | None = None
+    cloud: str | None = None
+    lab: bool = False
+    catalogues: Sequence[Path] = field(default_factory=tuple)
+    options: Options = field(default_factory=Options)
+
+
+def lab_state_file() -> Path:
+    """The state file of this user's lab."""
+    return settings.runtime_dir() / "lab.json"
+
+
+def catalogue(extra: Sequence[Path] = ()) -> Catalogue:
+    """The built-in catalogue, the files in the `catalogue` folder of the settings, and `extra`."""
+    own = sorted(settings.config_dir().joinpath("catalogue").glob("*.toml"))
+    return catalog.load([*own, *extra])
+
+
+class Assembly:
+    """Makes the costly parts when they are first needed: the lab, the adapter, the cloud's client."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.settings: Settings = settings.load()
+        self.catalogue = catalogue(place.catalogues)
+        self._lab: LabState | None = None
+        self._accounts: Accounts | None = None
+
+    def surroundings(self) -> Surroundings:
+        """The surroundings of one installation. Several installations may share this assembly."""
+        records = settings.data_dir() / ("lab-installations" if self.place.lab else "installations")
+        return Surroundings(
+            catalogue=self.catalogue,
+            open_adapter=self.adapter,
+            open_accounts=self.accounts,
+            records=Records(records),
+            cloud_name="the lab's cloud" if self.place.lab else self.cloud_settings().name,
+            sign_in_robot=self._robot if self.place.lab else None,
+            options=self.place.options,
+        )
+
+    async def lab(self) -> LabState:
+        """The lab that `--lab` uses: the running one, or a new one."""
+        from installer import labs
+
+        if self._lab is None:
+            self._lab = await labs.ensure(lab_state_file())
+        return self._lab
+
+    async def adapter(self) -> Adapter:
+        """The adapter of `--adapter`, or the lab's, or the system's. Raises the BLUETOOTH_* errors."""
+        from installer.bluetooth.adapter import open_adapter
+
+        spec = self.place.adapter
+        if spec is None and self.place.lab:
+            spec = (await self.lab()).adapter
+        return await open_adapter(spec)
+
+    async def accounts(self) -> Accounts:
+        """The accounts at the cloud of `--cloud`, or the lab's, or the one of the settings."""
+        from installer.account.accounts import Accounts
+        from installer.account.tokens import TokenStore
+
+        if self._accounts is None:
+            if self.place.lab:
+                await self.lab()
+            cloud = self.cloud_settings()
+            # Practice tokens stay out of the keyring.
+            folder = settings.data_dir() / ("lab-accounts" if self.place.lab else "accounts")
+            backend = "file" if self.place.lab else None
+            self._accounts = Accounts(cloud, TokenStore(folder, backend=backend))
+        return self._accounts
+
+    def cloud_settings(self) -> settings.CloudSettings:
+        """The cloud's addresses and this application's identity there."""
+        cloud = self.settings.cloud
+        if self._lab is not None and self.place.lab:
+            return cloud.at_lab(self._lab.cloud, self._lab.client_id, self._lab.client_secret)
+        return cloud.at(self.place.cloud) if self.place.cloud else cloud
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        accounts, self._accounts = self._accounts, None
+        if accounts is not None:
+            await accounts.close()
+
+    async def _robot(self, url: str) -> None:
+        from installer.account.robot import sign_in_by_form
+
+        user = (await self.lab()).user
+        await sign_in_by_form(url, user.email, user.password)

@@ -1,0 +1,209 @@
+"""One opened HCI controller, shared by all scanners and clients of an adapter.
+
+A controller has one scanner and one pending connection: scans are counted, connects are
+serialised (Core Specification vol. 4 part E §7.8.12, "Command Disallowed").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import logging
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bleak.exc import BleakDeviceNotFoundError, BleakError
+
+if TYPE_CHECKING:
+    from bumble.device import Connection, Device
+    from bumble.transport.common import Transport
+
+POWER_ON_SECONDS = 10.0
+COMMAND_SECONDS = 5.0
+CANCEL_SECONDS = 2.0
+_IMPORTS = ("bumble.transport", "bumble.device")
+
+# What Bumble's parsers raise for bytes that make no sense.
+NONSENSE = (struct.error, ValueError, IndexError, KeyError, TypeError, AttributeError, AssertionError)
+
+AdvertListener = Callable[[Any], None]
+
+
+class HciHost:
+    """Bumble's host stack on one transport. Made by `open`; `close` ends the links and frees the transport."""
+
+    def __init__(self, spec: str, transport: Transport, device: Device) -> None:
+        self.spec = spec
+        self.device = device
+        self.lost = asyncio.Event()
+        self._transport = transport
+        self._connecting = asyncio.Lock()
+        self._scanning = asyncio.Lock()
+        self._listeners: list[AdvertListener] = []
+        self._on_lost: list[Callable[[], None]] = []
+        self._closed = False
+        # Bumble's own merging of packets parses each report three times; the scanner does it once.
+        device.host.remove_listener("advertising_report", device.on_advertising_report)
+        device.host.on("advertising_report", self._on_report)
+        transport.source.terminated.add_done_callback(self._terminated)
+
+    @classmethod
+    async def open(cls, spec: str, timeout: float = POWER_ON_SECONDS) -> HciHost:
+        """Open the transport `spec` (Bumble's form, without `hci:`) and switch the controller on.
+
+        Raises TimeoutError, and what the transport raises: OSError, ValueError, ImportError, Bumble's errors.
+        """
+        # In a thread, so that a screen stays alive meanwhile.
+        await asyncio.to_thread(_import_bumble)
+        from bumble.device import Device, DeviceConfiguration
+        from bumble.hci import Address
+        from bumble.host import Host
+        from bumble.transport import open_transport
+
+        async with asyncio.timeout(timeout):
+            transport = await open_transport(spec)
+            try:
+                config = DeviceConfiguration(name="device-installer", address=Address.ANY_RANDOM)
+                device = Device(config=config, host=Host(transport.source, transport.sink))
+                await device.power_on()
+            except BaseException:
+                await transport.close()
+                raise
+        return cls(spec, transport, device)
+
+    def when_lost(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once when the transport ends without `close`."""
+        self._on_lost.append(callback)
+
+    def check(self) -> None:
+        """Raise BleakError if the controller is gone."""
+        if self._closed or self.lost.is_set():
+            raise BleakError("The Bluetooth controller is gone")
+
+    async def listen(self, listener: AdvertListener) -> None:
+        """Give every advertising report to `listener`; switches scanning on for the first one."""
+        async with self._scanning:
+            self.check()
+            if not self._listeners:
+                await self.command(self.device.start_scanning(filter_duplicates=False))
+            self._listeners.append(listener)
+
+    async def unlisten(self, listener: AdvertListener) -> None:
+        """Stop giving reports to `listener`; switches scanning off after the last one."""
+        async with self._scanning:
+            if listener not in self._listeners:
+                return
+            self._listeners.remove(listener)
+            if not self._listeners and not self._closed and not self.lost.is_set():
+                await self.command(self.device.stop_scanning())
+
+    async def connect(self, address: Any, timeout: float) -> Connection:
+        """Connect as central. `timeout` (s) holds for waiting in line and for the device together.
+
+        Raises BleakDeviceNotFoundError when the device did not answer, BleakError for the rest.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._connecting.acquire()
+        except TimeoutError:
+            raise BleakError("The Bluetooth controller is busy with another connection") from None
+        try:
+            self.check()
+            return await self._connect(address, deadline)
+        finally:
+            self._connecting.release()
+
+    async def _connect(self, address: Any, deadline: float) -> Connection:
+        from bumble.core import BaseBumbleError
+
+        attempt = asyncio.ensure_future(self.device.connect_le(address, timeout=None))
+        gone = asyncio.ensure_future(self.lost.wait())
+        try:
+            remaining = deadline - asyncio.get_running_loop().time()
+            await asyncio.wait({attempt, gone}, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not attempt.done():
+                await asyncio.shield(self._withdraw(attempt))
+        self.check()
+        if attempt.cancelled():
+            raise BleakDeviceNotFoundError(str(address), "The device did not answer in time")
+        try:
+            return attempt.result()
+        except (BaseBumbleError, TimeoutError) as error:
+            raise BleakError(f"The connection did not come about: {error}") from None
+
+    async def _withdraw(self, attempt: asyncio.Future[Connection]) -> None:
+        """Take a pending connection request back, and drop the link if it came about in that very moment."""
+        from bumble.core import BaseBumbleError
+
+        with contextlib.suppress(BaseBumbleError, TimeoutError, BleakError):
+            await self.command(self.device.cancel_connection())
+        await asyncio.wait({attempt}, timeout=CANCEL_SECONDS)
+        if not attempt.done():
+            attempt.cancel()
+            await asyncio.wait({attempt})
+        elif not attempt.cancelled() and attempt.exception() is None:
+            with contextlib.suppress(BaseBumbleError, TimeoutError, BleakError):
+                await self.command(attempt.result().disconnect())
+        if not attempt.cancelled():
+            attempt.exception()
+
+    async def command(self, work: Any) -> Any:
+        """Await a Bumble coroutine that only talks to the controller. Raises BleakError when it fails."""
+        from bumble.core import BaseBumbleError
+
+        try:
+            async with asyncio.timeout(COMMAND_SECONDS):
+                return await work
+        except TimeoutError:
+            raise BleakError("The Bluetooth controller does not answer") from None
+        except BaseBumbleError as error:
+            raise BleakError(f"The Bluetooth controller refused: {error}") from None
+
+    async def close(self) -> None:
+        """End all links, switch the controller off and close the transport. Never raises for a controller that is gone."""
+        if self._closed:
+            return
+        if not self.lost.is_set():
+            with contextlib.suppress(BleakError):
+                if self._listeners:
+                    await self.command(self.device.stop_scanning())
+            for connection in list(self.device.connections.values()):
+                with contextlib.suppress(BleakError):
+                    await self.command(connection.disconnect())
+        self._listeners.clear()
+        self._closed = True
+        await self._transport.close()
+
+    def _on_report(self, report: Any) -> None:
+        for listener in tuple(self._listeners):
+            listener(report)
+
+    def _terminated(self, _: Any) -> None:
+        if self._closed:
+            return
+        self.lost.set()
+        for callback in self._on_lost:
+            callback()
+
+
+def _import_bumble() -> None:
+    """Import what is needed of Bumble. Its log is muted: at debug level it writes every byte that is sent."""
+    for name in ("bumble", "bleak", "dbus_fast"):
+        logger = logging.getLogger(name)
+        logger.addHandler(logging.NullHandler())
+        logger.setLevel(logging.WARNING)
+    # Half a million new objects that stay: collecting garbage among them is a third of the time.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for name in _IMPORTS:
+            importlib.import_module(name)
+    finally:
+        if collecting:
+            gc.enable()

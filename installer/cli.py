@@ -1,0 +1,250 @@
+"""The command line: parses, picks a front end, and maps errors to the exit status."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from installer.commands import account, info, lab
+from installer.commands.run import run, tell, tell_defect
+from installer.errors import ErrorCode, InstallerError
+
+if TYPE_CHECKING:
+    from installer.answers import Answers
+    from installer.assembly import Place
+
+app = typer.Typer(
+    name="device-installer",
+    help="Sets up connected health devices over Bluetooth and Wi-Fi. Without a command: the wizard.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(account.app, name="account")
+app.add_typer(lab.app, name="lab")
+info.add_to(app)
+
+Device = Annotated[str | None, typer.Option("--device", metavar="ADDRESS", help="The device with this address.")]
+ModelName = Annotated[str | None, typer.Option("--model", metavar="NAME", help="A device of this model (see: models).")]
+Sync = Annotated[str | None, typer.Option("--sync", metavar="METHOD", help="wifi or bluetooth.")]
+Ssid = Annotated[str | None, typer.Option("--ssid", metavar="NAME", help="The Wi-Fi network.")]
+Hidden = Annotated[bool, typer.Option("--hidden", help="The network does not show its name.")]
+PassphraseFile = Annotated[
+    str | None, typer.Option("--passphrase-file", metavar="F", help="Read the passphrase from file F; - is stdin.")
+]
+PassphraseEnv = Annotated[
+    str | None, typer.Option("--passphrase-env", metavar="VAR", help="Take the passphrase from variable VAR.")
+]
+PassphraseKeyring = Annotated[
+    str | None, typer.Option("--passphrase-keyring", metavar="NAME", help="Take it from the keyring's entry NAME.")
+]
+AccountName = Annotated[str | None, typer.Option("--account", metavar="NAME", help="The stored account to link to.")]
+AnswersFile = Annotated[Path | None, typer.Option("--answers", metavar="FILE", help="Choices from a TOML file.")]
+Ask = Annotated[str, typer.Option("--ask", metavar="STEPS", help="Ask a person for these steps, e.g. network,link.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", metavar="S", min=0.001, help="Give up after S seconds.")]
+AdapterSpec = Annotated[
+    str | None, typer.Option("--adapter", metavar="A", help="Bluetooth adapter: hci0, or hci:TRANSPORT for a raw one.")
+]
+CloudUrl = Annotated[str | None, typer.Option("--cloud", metavar="URL", help="Base URL of the cloud.")]
+UseLab = Annotated[bool, typer.Option("--lab", help="Practise in the lab: no hardware, no Internet.")]
+Catalogues = Annotated[
+    list[Path] | None, typer.Option("--catalogue", metavar="FILE", help="Add models from FILE (repeatable).")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Look and check, but change nothing.")]
+Encryption = Annotated[
+    bool, typer.Option("--require-encryption", help="Refuse to send a passphrase unencrypted over Bluetooth.")
+]
+KeepWifi = Annotated[bool, typer.Option("--keep-wifi", help="Link a device that is on Wi-Fi already as it is.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the first measurement.")]
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Without a command: the wizard."""
+    if version:
+        from installer import __version__, output
+
+        output.result(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        _wizard(_place(), answers=None, ask="")
+
+
+@app.command()
+def wizard(
+    answers: AnswersFile = None,
+    ask: Ask = "",
+    adapter: AdapterSpec = None,
+    cloud: CloudUrl = None,
+    use_lab: UseLab = False,
+    catalogue: Catalogues = None,
+    require_encryption: Encryption = False,
+) -> None:
+    """Open the wizard. With --answers, only what the file leaves open is asked."""
+    from installer.steps.base import Options
+
+    options = Options(require_encryption=require_encryption)
+    _wizard(_place(adapter, cloud, use_lab, catalogue, options), _load(answers), ask)
+
+
+@app.command()
+def install(
+    device: Device = None,
+    model: ModelName = None,
+    sync: Sync = None,
+    ssid: Ssid = None,
+    hidden: Hidden = False,
+    passphrase_file: PassphraseFile = None,
+    passphrase_env: PassphraseEnv = None,
+    passphrase_keyring: PassphraseKeyring = None,
+    account_name: AccountName = None,
+    answers: AnswersFile = None,
+    ask: Ask = "",
+    non_interactive: Annotated[bool, typer.Option("--non-interactive", help="Ask nobody.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON event a line.")] = False,
+    dry_run: DryRun = False,
+    timeout: Timeout = None,
+    adapter: AdapterSpec = None,
+    cloud: CloudUrl = None,
+    use_lab: UseLab = False,
+    catalogue: Catalogues = None,
+    require_encryption: Encryption = False,
+    keep_wifi: KeepWifi = False,
+    no_wait: NoWait = False,
+) -> None:
+    """Install one device from the command line; for scripts with --non-interactive."""
+    from installer import merge
+    from installer.scripted import fail_early
+    from installer.steps.base import Options
+
+    choices = merge.Flags(
+        device=device,
+        model=model,
+        sync=sync,
+        ssid=ssid,
+        hidden=hidden,
+        passphrase_file=passphrase_file,
+        passphrase_env=passphrase_env,
+        passphrase_keyring=passphrase_keyring,
+        account=account_name,
+        no_wait=no_wait,
+    )
+    with fail_early(json=json):
+        merged = merge.merge(_load(answers), choices)
+        steps = merge.steps(ask)
+    options = Options(
+        # Where nobody can answer, nobody is asked.
+        non_interactive=non_interactive or bool(steps) or not sys.stdin.isatty(),
+        dry_run=dry_run,
+        require_encryption=require_encryption,
+        keep_wifi=keep_wifi,
+        ask=steps,
+        timeout=timeout,
+    )
+    place = _place(adapter, cloud, use_lab, catalogue, options)
+    run(_install(place, merged, json=json))
+
+
+async def _install(place: Place, answers: Answers, *, json: bool) -> None:
+    from installer import output
+    from installer.assembly import Assembly
+    from installer.installation import Installation
+    from installer.scripted import Scripted, fail_early, summary_lines
+
+    with fail_early(json=json):
+        assembly = Assembly(place)
+        if place.lab:
+            await assembly.lab()
+    try:
+        ended = await Installation(assembly.surroundings(), Scripted(json=json), answers).run()
+    finally:
+        await assembly.close()
+    if ended.error is not None:
+        raise ended.error
+    if not json:
+        for line in summary_lines(ended):
+            output.result(line)
+
+
+def _wizard(place: Place, answers: Answers | None, ask: str) -> None:
+    from installer.answers import Answers
+    from installer.assembly import Assembly
+    from installer.merge import steps
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InstallerError(
+            ErrorCode.USAGE,
+            "The wizard needs a terminal.",
+            "In a script use `device-installer install --non-interactive`; its --help lists the choices.",
+        )
+    from screens.run import run_wizard
+
+    asked = (answers or Answers()).without(steps(ask))
+    run_wizard(Assembly(place), asked)
+
+
+def _place(
+    adapter: str | None = None,
+    cloud: str | None = None,
+    use_lab: bool = False,
+    catalogue: list[Path] | None = None,
+    options: Any = None,
+) -> Place:
+    from installer.assembly import Place
+    from installer.steps.base import Options
+
+    return Place(
+        adapter=adapter, cloud=cloud, lab=use_lab, catalogues=tuple(catalogue or ()), options=options or Options()
+    )
+
+
+def _load(path: Path | None) -> Answers | None:
+    if path is None:
+        return None
+    from installer.answers import load
+
+    return load(path)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The program. Ends with the exit status; no traceback ever reaches the person."""
+    sys.exit(_main(arguments))
+
+
+def _main(arguments: list[str] | None) -> int:
+    try:
+        status = app(args=arguments, standalone_mode=False)
+    except InstallerError as error:
+        return tell(error)
+    except typer.Abort:
+        return ErrorCode.INTERRUPTED.exit_status
+    except KeyboardInterrupt:
+        return tell(InstallerError(ErrorCode.INTERRUPTED, "Stopped.", "Start it again to go on."))
+    except BrokenPipeError:
+        # Whoever read the results has gone; there is nobody to tell.
+        sys.stderr.close()
+        return 0
+    except Exception as error:  # noqa: BLE001 - the boundary of the process: never a traceback to a person
+        if _is_usage(error):
+            return _tell_usage(error)
+        return tell_defect(error)
+    return status if isinstance(status, int) else 0
+
+
+def _is_usage(error: Exception) -> bool:
+    return hasattr(error, "format_message") and hasattr(error, "exit_code")
+
+
+def _tell_usage(error: Any) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "device-installer"
+    return tell(
+        InstallerError(ErrorCode.USAGE, str(error.format_message()), f"`{command} --help` lists what is possible.")
+    )

@@ -1,0 +1,1 @@
+"""The commands beside install and wizard."""

@@ -1,0 +1,157 @@
+"""The command `lab`: serve the emulated world, start and stop one in the background, and act in it."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from installer import output
+from installer.commands.run import run
+from installer.errors import ErrorCode, InstallerError
+
+if TYPE_CHECKING:
+    from installer.labs import LabState
+
+app = typer.Typer(
+    help="The lab: emulated devices, access points and cloud, to practise without hardware.", rich_markup_mode=None
+)
+
+Scenario = Annotated[Path | None, typer.Option("--scenario", metavar="FILE", help="The world to emulate (TOML).")]
+State = Annotated[Path | None, typer.Option("--state", metavar="FILE", help="Where the lab says how it is reached.")]
+DeviceArgument = Annotated[str, typer.Argument(metavar="DEVICE", help="Address or name of the lab's device.")]
+OneDevice = Annotated[str | None, typer.Argument(metavar="DEVICE", help="One device; without: all.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing.")]
+
+
+@app.command()
+def serve(
+    scenario: Scenario = None,
+    state: State = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="HTTP port; 0 takes a free one.")] = 0,
+    idle: Annotated[int, typer.Option("--idle", min=0, help="End after S seconds without use; 0: never.")] = 0,
+) -> None:
+    """Run the lab in the foreground until Ctrl-C."""
+    from installer.lab.serve import run as run_lab
+
+    run_lab(scenario=scenario, state=state or _state_file(), port=port, idle=idle)
+
+
+@app.command()
+def start(scenario: Scenario = None) -> None:
+    """Start the lab in the background, as `--lab` does by itself."""
+    from installer import labs
+
+    running = labs.read_state(_state_file())
+    if running is not None:
+        raise InstallerError(
+            ErrorCode.LAB_UNAVAILABLE, "A lab is running already.", "`device-installer lab stop` ends it."
+        )
+    _print_state(run(labs.start(_state_file(), scenario)))
+
+
+@app.command()
+def stop(quiet: Quiet = False) -> None:
+    """Stop the lab that runs in the background. What it knows is gone."""
+    from installer import labs
+
+    stopped = run(labs.stop(_state_file()))
+    if not quiet:
+        output.words("The lab has stopped." if stopped else "No lab was running.")
+
+
+@app.command()
+def status(json: Annotated[bool, typer.Option("--json", help="Print all of its state as JSON.")] = False) -> None:
+    """Show the lab's devices and networks."""
+    from installer import labs
+
+    lab = _running()
+    world = run(labs.call(lab, "GET", "/lab/state"))
+    if json:
+        output.result(jsonlib.dumps(world, ensure_ascii=False))
+        return
+    _print_state(lab)
+    for device in world["devices"]:
+        joined = f"on {device['joined']}" if device.get("joined") else ""
+        linked = "linked" if device.get("linked") else ""
+        output.result(f"  {device['address']}  {device['name']:<22} {device['state']:<24} {joined} {linked}".rstrip())
+    for network in world["networks"]:
+        output.result(f"  network {network['ssid']!r}")
+
+
+@app.command()
+def press(device: DeviceArgument) -> None:
+    """Press the button on a lab device."""
+    _act(device, "press")
+
+
+@app.command()
+def measure(device: DeviceArgument) -> None:
+    """Let a lab device take a measurement now."""
+    _act(device, "measure")
+
+
+@app.command()
+def reset(
+    device: Annotated[str | None, typer.Argument(metavar="DEVICE", help="One device; without: all.")] = None,
+) -> None:
+    """Reset one lab device to factory state, or the whole world to its scenario."""
+    from installer import labs
+
+    if device is not None:
+        _act(device, "reset")
+        return
+    run(labs.call(_running(), "POST", "/lab/reset"))
+
+
+@app.command()
+def scenario() -> None:
+    """Print the default scenario, as a start for your own."""
+    from importlib import resources
+
+    output.result(resources.files("assets").joinpath("default-scenario.toml").read_text("utf-8").rstrip())
+
+
+def _act(device: str, action: str) -> None:
+    from installer import labs
+
+    async def acting() -> Any:
+        lab = _running()
+        world = await labs.call(lab, "GET", "/lab/state")
+        wanted = device.strip().lower()
+        fits = [d for d in world["devices"] if wanted in (d["address"].lower(), d["name"].lower(), d.get("model"))]
+        if len(fits) != 1:
+            names = ", ".join(f"{d['address']} ({d['name']})" for d in (fits or world["devices"]))
+            raise InstallerError(
+                ErrorCode.DEVICE_AMBIGUOUS if fits else ErrorCode.DEVICE_NOT_FOUND,
+                f"{'Several devices of the lab are called' if fits else 'The lab has no device'} “{device}”.",
+                f"Name one of: {names}.",
+            )
+        return await labs.call(lab, "POST", f"/lab/devices/{fits[0]['address']}/{action}")
+
+    run(acting())
+
+
+def _running() -> LabState:
+    from installer import labs
+
+    lab = labs.read_state(_state_file())
+    if lab is None:
+        raise InstallerError(
+            ErrorCode.LAB_UNAVAILABLE, "No lab is running.", "Start one: `device-installer lab start`."
+        )
+    return lab
+
+
+def _state_file() -> Path:
+    from installer.assembly import lab_state_file
+
+    return lab_state_file()
+
+
+def _print_state(lab: LabState) -> None:
+    output.result(f"lab       {lab.http} (process {lab.pid})")
+    output.result(f"adapter   --adapter {lab.adapter}")
+    output.result(f"cloud     --cloud {lab.cloud}")

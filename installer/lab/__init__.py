@@ -1,0 +1,1 @@
+"""The lab: emulated radio, devices, access points and cloud."""

@@ -1,0 +1,58 @@
+"""The lab's cloud alone, without radio and devices: `python -m installer.lab.cloud --port 0`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import socket
+import sys
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from installer.lab.cloud.app import build_app
+from installer.lab.cloud.control import cloud_routes
+from installer.lab.cloud.scenario import CloudScenario
+from installer.lab.cloud.store import CloudStore
+
+# A few devices to link, so that the cloud is of use without the radio side.
+DEVICES = (
+    ("00:24:E4:00:00:01", 5, "Body+", "Scale"),
+    ("00:24:E4:00:00:02", 63, "Aura Sensor V2", "Sleep Monitor"),
+    ("00:24:E4:00:00:03", 90, "Move", "Activity Tracker"),
+)
+
+
+async def serve(port: int, mode: str) -> None:
+    """Run until a signal ends it. The first line of standard output is the base URL."""
+    store = CloudStore(CloudScenario.model_validate({"mode": mode}))
+    for mac, model_id, model, kind in DEVICES:
+        store.make(mac, model_id=model_id, model=model, type=kind)
+        store.reached(mac)
+
+    async def state(_request: Request) -> Response:
+        return JSONResponse({"devices": [], "networks": [], "hosts": 0, "cloud": store.describe()})
+
+    app = build_app(store, [Route("/lab/state", state), *cloud_routes(store)])
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}\n")
+        sys.stdout.flush()
+        await server.serve(sockets=[listener])
+
+
+def main() -> None:
+    """Parse the command line and serve."""
+    parser = argparse.ArgumentParser(prog="python -m installer.lab.cloud", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    parser.add_argument("--mode", choices=("contract", "public"), default="contract")
+    options = parser.parse_args()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(options.port, options.mode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The lab's cloud as one web application: the real paths, and the lab's own under `/lab/`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from installer.lab.cloud import measure, oauth, pages, user
+from installer.lab.cloud.authorize import Authorize
+from installer.lab.cloud.envelope import NO_STORE, Cut, not_implemented, service
+from installer.lab.cloud.notify import Notifier
+from installer.lab.cloud.store import CloudStore
+
+ANY = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Gate:
+    """While the cloud is down, no request but those under `/lab/` gets through."""
+
+    def __init__(self, app: ASGIApp, store: CloudStore) -> None:
+        self._app = app
+        self._store = store
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer HTTP 503, or break off, or let the request through."""
+        down = self._store.down
+        if scope["type"] != "http" or not down or scope["path"].startswith("/lab/"):
+            await self._app(scope, receive, send)
+            return
+        response = Cut() if down == "closed" else PlainTextResponse("The lab's cloud is down.", 503, NO_STORE)
+        await response(scope, receive, send)
+
+
+def build_app(store: CloudStore, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """The application. `extra_routes` come first (`/lab/…`); what waits in `store` ends with the application."""
+
+    async def home(_request: Request) -> Response:
+        return pages.home(store.mode)
+
+    async def other(request: Request) -> Response:
+        if request.url.path.startswith("/lab/"):
+            return JSONResponse({"error": "there is no such address in the lab"}, 404)
+        return not_implemented()
+
+    notifier = Notifier(store)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        store.close()
+        await notifier.close()
+
+    both = ("GET", "POST")
+    routes: list[BaseRoute] = [
+        *extra_routes,
+        Route("/", home, methods=["GET"]),
+        *Authorize(store).routes(),
+        service(store, "/v2/oauth2", oauth.TOKEN_ACTIONS),
+        service(store, "/v2/signature", oauth.SIGNATURE_ACTIONS),
+        service(store, "/v2/user", user.ACTIONS),
+        service(store, "/measure", measure.MEASURE_ACTIONS, both),
+        service(store, "/v2/measure", measure.ACTIVITY_ACTIONS, both),
+        service(store, "/v2/sleep", measure.SLEEP_ACTIONS, both),
+        service(store, "/notify", notifier.actions()),
+        Route("/{path:path}", other, methods=ANY),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(Gate, store=store)], lifespan=lifespan)

@@ -1,0 +1,329 @@
+"""The state of the lab's cloud, and what the lab's devices tell it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import SecretStr
+
+from installer.lab.cloud.accounts import Account, Device
+from installer.lab.cloud.scenario import CloudControl, CloudScenario, CloudUser, Fault, Mode
+from installer.lab.cloud.signature import same
+from installer.lab.cloud.tokens import TokenBook
+
+FIRST_USERID = 40_000_001
+DEMO_USERID = "49999999"
+DEMO_MAC = "00:24:E4:00:00:00"
+WINDOW = 60.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a device measured, when (unix seconds), and in which data service it shows up (`withings-cloud.md` §4).
+
+    getmeas: `{"measures": [{"type", "value", "unit"}]}` (true value: value * 10**unit); getsummary: `{"startdate",
+    "enddate", "data": {…}}`; getactivity: `{"date": "YYYY-MM-DD", "steps": n, …}`.
+    """
+
+    date: float
+    service: Literal["getmeas", "getsummary", "getactivity"]
+    values: dict[str, Any]
+
+
+@dataclass
+class Subscription:
+    """Who wants to hear of what, and where (§3)."""
+
+    userid: str
+    appli: int
+    url: str
+    comment: str
+
+
+@dataclass
+class _Armed:
+    fault: Fault
+    left: int
+
+
+@dataclass
+class _World:
+    """Everything that `reset` makes anew."""
+
+    scenario: CloudScenario
+    now: Callable[[], float]
+    tokens: TokenBook
+    mode: Mode
+    down: bool | Literal["closed"]
+    offset: float
+    accounts: dict[str, Account]
+    armed: list[_Armed]
+    subscriptions: list[Subscription] = field(default_factory=list)
+    requests: deque[float] = field(default_factory=deque)
+    calls: Counter[str] = field(default_factory=Counter)
+    waiting: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+
+
+class CloudStore:
+    """Devices, accounts and tokens of the lab's cloud. All methods belong to one event loop's thread.
+
+    `clock` gives unix seconds. The offset that `POST /lab/cloud` sets ages what has a lifetime (codes, tokens,
+    nonces, the windows of the limits); the dates of data stay true.
+    """
+
+    def __init__(self, scenario: CloudScenario, *, clock: Callable[[], float] = time.time) -> None:
+        self.scenario = scenario
+        self.clock = clock
+        self.on_linked: list[Callable[[str], None]] = []
+        self.on_measured: list[Callable[[Account, Device, Sample], None]] = []
+        self._devices: dict[str, Device] = {}
+        self._world = self._create()
+
+    # What the devices do.
+
+    def make(self, mac: str, *, model_id: int, model: str, type: str) -> None:  # noqa: A002
+        """The factory made this device: known, and on no account but one that the scenario put it on."""
+        mac = mac.upper()
+        self._devices[mac] = Device(mac, model_id, model, type)
+        self._place(self._devices[mac])
+
+    def reached(self, mac: str) -> None:
+        """The device contacted the server. In public mode its user's app then takes it onto the account.
+
+        Must be called in the event loop's thread. Raises KeyError for a device that was never made.
+        """
+        device = self._devices[mac.upper()]
+        device.met(self.clock())
+        self._expect(device)
+
+    def measured(self, mac: str, sample: Sample) -> bool:
+        """The device delivered a measurement. False: it is on no account, nothing is stored."""
+        device = self._devices[mac.upper()]
+        account = self._world.accounts.get(device.owner or "")
+        if account is None:
+            return False
+        now = self.clock()
+        device.met(now)
+        if sample.service == "getmeas":
+            account.add_group(device, sample.date, now, sample.values)
+        elif sample.service == "getsummary":
+            account.add_night(device, now, sample.values)
+        else:
+            account.add_day(device, now, sample.values)
+        for call in self.on_measured:
+            call(account, device, sample)
+        return True
+
+    def is_linked(self, mac: str) -> bool:
+        """Whether the device is on an account."""
+        device = self._devices.get(mac.upper())
+        return device is not None and device.owner is not None
+
+    def forget(self, mac: str) -> None:
+        """Factory reset: off every account. What was delivered stays with the user."""
+        mac = mac.upper()
+        self._stop_waiting(mac)
+        self._devices[mac].forgotten()
+
+    def reset(self) -> None:
+        """Back to the scenario: no tokens, no data, no faults; the devices stay made, on their first accounts."""
+        self.close()
+        self._world = self._create()
+        for device in self._devices.values():
+            device.forgotten()
+            self._place(device)
+
+    def close(self) -> None:
+        """End what waits to happen."""
+        for mac in list(self._world.waiting):
+            self._stop_waiting(mac)
+
+    # What the HTTP side asks and does.
+
+    def device(self, mac: str) -> Device | None:
+        """The device with this MAC address, if one was made."""
+        return self._devices.get(mac.upper())
+
+    def devices_of(self, account: Account) -> list[Device]:
+        """The devices on an account, in the order of their making."""
+        return account.fixed + [d for d in self._devices.values() if d.owner == account.userid]
+
+    def link(self, device: Device, account: Account) -> None:
+        """The device comes onto the account; those who wait for it are told."""
+        if device.owner == account.userid:
+            return
+        self._stop_waiting(device.mac)
+        device.owner = account.userid
+        for call in list(self.on_linked):
+            call(device.mac)
+
+    def unlink(self, device: Device) -> None:
+        """The device goes off its account; when it spoke to the server stays known."""
+        device.owner = None
+
+    def account(self, userid: str) -> Account | None:
+        """The account with this id."""
+        return self._world.accounts.get(userid)
+
+    def by_email(self, email: str) -> Account | None:
+        """The account with this email address (case does not matter)."""
+        wanted = email.strip().lower()
+        people = (a for a in self._world.accounts.values() if a.userid != DEMO_USERID)
+        return next((a for a in people if a.user.email.lower() == wanted), None)
+
+    def sign_in(self, email: str, password: str) -> Account | None:
+        """The account, if the password is right."""
+        account = self.by_email(email)
+        known = account.user.password.get_secret_value() if account is not None else ""
+        right = same(known, password)
+        return account if account is not None and right else None
+
+    @property
+    def tokens(self) -> TokenBook:
+        """Codes, tokens, nonces."""
+        return self._world.tokens
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """The subscriptions of all users."""
+        return self._world.subscriptions
+
+    @property
+    def mode(self) -> Mode:
+        """`contract` or `public`."""
+        return self._world.mode
+
+    @property
+    def down(self) -> bool | Literal["closed"]:
+        """Whether the cloud answers nothing but HTTP 503 (True), or ends its answers in the middle (`closed`)."""
+        return self._world.down
+
+    def control(self, change: CloudControl) -> None:
+        """Carry out what `POST /lab/cloud` asks. Belongs to the event loop's thread."""
+        world = self._world
+        if change.down is not None:
+            world.down = change.down
+        if change.clock is not None:
+            world.offset = change.clock
+        if change.fail is not None:
+            world.armed = [_Armed(fault, fault.times) for fault in change.fail]
+        if change.mode is not None and change.mode != world.mode:
+            world.mode = change.mode
+            self.close()
+            for device in self._devices.values():
+                if device.last_session is not None:
+                    self._expect(device)
+
+    def fault(self, path: str, action: str | None) -> Fault | None:
+        """The fault that this request meets, counted."""
+        for armed in self._world.armed:
+            if armed.fault.path == path and armed.fault.action in (None, action):
+                if armed.fault.times:
+                    armed.left -= 1
+                    if armed.left <= 0:
+                        self._world.armed.remove(armed)
+                return armed.fault
+        return None
+
+    def count(self, path: str, action: str | None) -> None:
+        """Note a request for `describe`; only known names are given here."""
+        self._world.calls[f"{path} {action}" if action else path] += 1
+
+    def throttle(self) -> int | None:
+        """Count a request of the application: None, or the seconds to wait when the limit is reached (§5)."""
+        now, requests = self._world.now(), self._world.requests
+        while requests and not 0 <= now - requests[0] < WINDOW:
+            requests.popleft()
+        if len(requests) >= self.scenario.rate_limit:
+            return max(1, math.ceil(requests[0] + WINDOW - now))
+        requests.append(now)
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        """What `/lab/state` shows of the cloud: JSON types, and nothing secret."""
+        world = self._world
+        return {
+            "mode": world.mode,
+            "down": world.down,
+            "clock": world.offset,
+            "accounts": [
+                {
+                    "userid": a.userid,
+                    "email": a.user.email,
+                    "devices": [d.mac for d in self.devices_of(a)],
+                    "measurements": sum(g.device is not None for g in a.groups)
+                    + len(a.nights)
+                    + sum(d.device is not None for d in a.days),
+                }
+                for a in world.accounts.values()
+                if a.userid != DEMO_USERID
+            ],
+            "waiting": sorted(world.waiting),
+            "access_tokens": world.tokens.alive,
+            "subscriptions": len(world.subscriptions),
+            "calls": dict(world.calls),
+            "fail": [{**armed.fault.model_dump(exclude_none=True), "left": armed.left} for armed in world.armed],
+        }
+
+    def _create(self) -> _World:
+        scenario = self.scenario
+        accounts = {
+            str(FIRST_USERID + i): Account(str(FIRST_USERID + i), user) for i, user in enumerate(scenario.users)
+        }
+        accounts[DEMO_USERID] = demo_account(self.clock())
+        return _World(
+            scenario,
+            self.now,
+            TokenBook(scenario, self.now),
+            scenario.mode,
+            scenario.down,
+            scenario.clock,
+            accounts,
+            [_Armed(fault, fault.times) for fault in scenario.fail],
+        )
+
+    def now(self) -> float:
+        """The time for lifetimes and limits: the clock plus the offset."""
+        return self.clock() + self._world.offset
+
+    def _place(self, device: Device) -> None:
+        for account in self._world.accounts.values():
+            if device.mac in account.user.devices:
+                device.owner = account.userid
+
+    def _expect(self, device: Device) -> None:
+        world = self._world
+        if world.mode != "public" or device.owner is not None or device.mac in world.waiting:
+            return
+        first = next(iter(world.accounts.values()))
+
+        def associate() -> None:
+            world.waiting.pop(device.mac, None)
+            self.link(device, first)
+
+        loop = asyncio.get_running_loop()
+        world.waiting[device.mac] = loop.call_later(self.scenario.associate_after, associate)
+
+    def _stop_waiting(self, mac: str) -> None:
+        timer = self._world.waiting.pop(mac, None)
+        if timer is not None:
+            timer.cancel()
+
+
+def demo_account(now: float) -> Account:
+    """The demo user of `mode=demo` and `getdemoaccess`: made-up data of one scale."""
+    scale = Device(DEMO_MAC, 5, "Body+", "Scale", DEMO_USERID)
+    user = CloudUser(email="demo@example.org", password=SecretStr(""), name="Demo")
+    account = Account(DEMO_USERID, user, fixed=[scale])
+    for days in range(5, 0, -1):
+        date = now - days * 86_400
+        scale.met(date)
+        values = {"measures": [{"type": 1, "value": 72_000 + 50 * days, "unit": -3}]}
+        account.add_group(scale, date, date + 30, values)
+    return account

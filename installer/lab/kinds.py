@@ -1,0 +1,100 @@
+"""What each kind of lab device is: its name, its radio identity, its place in the cloud, what it measures.
+
+Names, BLE suffixes and model numbers: `facts/detection.md` §2, `facts/withings-cloud.md` §2.2. Suffixes other than
+Body+'s are INFERRED there; that these units speak Improv and the standard health profiles is the lab's own choice and
+says nothing of real ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Profile = Literal["weight", "blood-pressure", "temperature", "heart-rate", "steps"]
+Service = Literal["getmeas", "getsummary", "getactivity"]
+
+
+@dataclass(frozen=True)
+class CloudIdentity:
+    """How the vendor's cloud names a model: `model_id`, `model`, `type` of getdevice."""
+
+    model_id: int
+    model: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of device. `suffix`: third group of the vendor's service UUID; `measures`: its GATT profiles."""
+
+    id: str
+    name: str
+    measures: tuple[Profile, ...]
+    wifi: bool = True
+    suffix: int | None = None
+    cloud: CloudIdentity | None = None
+    service: Service = "getmeas"
+    body_fat: bool = False
+    product: str = ""
+
+
+KINDS: dict[str, Kind] = {
+    kind.id: kind
+    for kind in (
+        Kind("body", "Body 1A", ("weight",), suffix=0x0007, cloud=CloudIdentity(7, "Body", "Scale")),
+        Kind(
+            "body-plus",
+            "Body+ 3C",
+            ("weight",),
+            suffix=0x0005,
+            cloud=CloudIdentity(5, "Body+", "Scale"),
+            body_fat=True,
+        ),
+        Kind(
+            "bpm-connect",
+            "BPM Connect",
+            ("blood-pressure",),
+            suffix=0x002D,
+            cloud=CloudIdentity(45, "BPM Connect", "Blood Pressure Monitor"),
+        ),
+        Kind(
+            "sleep",
+            "Sleep",
+            ("heart-rate",),
+            suffix=0x003F,
+            cloud=CloudIdentity(63, "Aura Sensor V2", "Sleep Monitor"),
+            service="getsummary",
+        ),
+        Kind(
+            "thermo",
+            "Thermo",
+            ("temperature",),
+            suffix=0x0046,
+            cloud=CloudIdentity(70, "Thermo", "Smart Connected Thermometer"),
+        ),
+        Kind(
+            "move",
+            "Move",
+            ("steps",),
+            wifi=False,
+            suffix=0x005A,
+            cloud=CloudIdentity(90, "Move", "Activity Tracker"),
+            service="getactivity",
+        ),
+        Kind(
+            "pulse-hr",
+            "Pulse HR",
+            ("heart-rate", "steps"),
+            wifi=False,
+            suffix=0x003A,
+            cloud=CloudIdentity(58, "Pulse HR", "Activity Tracker"),
+            service="getactivity",
+        ),
+        Kind("generic", "Temperature Monitor", ()),
+    )
+}
+
+
+def vendor_uuid(suffix: int) -> str:
+    """The vendor's service UUID, scheme A (`facts/withings-ble.md` §3)."""
+    return f"00000020-5749-5448-{suffix:04x}-000000000000"

@@ -1,0 +1,259 @@
+"""The scenario file (TOML): which devices, networks, bystanders, cloud and faults the lab has at the start."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from installer.catalog import problems
+from installer.errors import ErrorCode, InstallerError
+from installer.lab.cloud.scenario import CloudScenario
+from installer.wifi import Band, Security
+
+DEFAULT = "default-scenario.toml"
+MAC = re.compile(r"^([0-9A-F]{2}:){5}[0-9A-F]{2}$")
+BODY_PLUS_DEFAULT_MTU = 247
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Times = Annotated[int, Field(ge=0, le=1_000_000)]
+Rssi = Annotated[int, Field(ge=-127, le=20)]
+Point = Literal[
+    "connect", "subscribe", "half", "identify", "info", "scan", "hostname", "credentials", "joining", "provisioned",
+    "measurement",
+]  # fmt: skip
+Answered = Literal["info", "scan", "hostname", "credentials", "measurement"]
+Unanswered = Literal["identify", "info", "scan", "hostname", "credentials", "measurement", "att"]
+Garbage = Literal["checksum", "truncated", "order", "oversized", "utf8", "strings"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Drop(_Part):
+    """The link ends at `on`. `half`: after the first slice of a command; `joining`: while it joins the network;
+    `provisioned`: it has joined, and could not say so."""  # noqa: D205, D209
+
+    on: Point
+    times: Times = 1
+
+
+class GarbageAnswer(_Part):
+    """The answer to `on` is wrong. `order`: states and results in an order that the protocol does not have."""
+
+    kind: Garbage
+    on: Answered = "credentials"
+    times: Times = 1
+
+
+class Silence(_Part):
+    """No answer to `on`; `att`: to nothing at all, as if the device hung while its radio lives."""
+
+    on: Unanswered
+    times: Times = 1
+
+
+class Count(_Part):
+    """How often; 0 is always."""
+
+    times: Times = 1
+
+
+class Faults(_Part):
+    """What goes wrong with a device, each `times` times (0: always), so that the next try succeeds.
+
+    `network_vanishes`: the network goes away while the device joins it. `never_authorized`: in that many
+    connections no press of the button authorises. `refuse_connections`: that many connections do not come about.
+    """
+
+    drop: Drop | None = None
+    garbage: GarbageAnswer | None = None
+    silent: Silence | None = None
+    network_vanishes: Count | None = None
+    never_authorized: Count | None = None
+    refuse_connections: Count | None = None
+
+
+class PressAfter(_Part):
+    """Somebody presses the button this many seconds after a client connected."""
+
+    press_after: Seconds
+
+
+Authorization = Literal["none", "never", "manual"] | PressAfter
+
+
+class Timing(_Part):
+    """How long the devices take, in seconds. `measure_every` 0: only the first measurement.
+
+    `measure_after`: from a Bluetooth subscription to the measurement. `first_measurement_after`: from being online
+    and linked to the first measurement that is delivered over Wi-Fi.
+    """
+
+    join: Seconds = 0.3
+    scan: Seconds = 0.2
+    measure_after: Seconds = 0.3
+    first_measurement_after: Seconds = 0.5
+    measure_every: Seconds = 0.0
+    authorization_expires: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+
+    def changed(self, other: Timing | None) -> Timing:
+        """These times, replaced by those that `other` gives."""
+        return self if other is None else self.model_copy(update=other.model_dump(exclude_unset=True))
+
+
+class DeviceScenario(_Part):
+    """One device. `rssi` in dBm, `mtu` in bytes, `bands` that its Wi-Fi has.
+
+    `drop_after_provisioned`: the device ends the link one second after success, as ESPHome does.
+    `information`, `battery`: whether it has those services (the lab's choice, not a fact about real units).
+    """
+
+    model: Literal["body", "body-plus", "bpm-connect", "sleep", "thermo", "move", "pulse-hr", "generic"]
+    address: str
+    name: Annotated[str, Field(min_length=1, max_length=26)] | None = None
+    rssi: Rssi = -60
+    authorization: Authorization = "none"
+    mtu: Annotated[int, Field(ge=23, le=517)] = BODY_PLUS_DEFAULT_MTU
+    bands: tuple[Band, ...] = (Band.GHZ_2_4,)
+    url: Annotated[str, Field(max_length=200)] = "http://192.168.1.50"
+    improv: bool = True
+    vendor_advertisement: bool = True
+    information: bool = True
+    battery: bool = True
+    drop_after_provisioned: bool = False
+    advertising: bool = True
+    advertising_interval: Annotated[float, Field(ge=0.02, le=10.24)] | None = None
+    timing: Timing | None = None
+    faults: Faults = Faults()
+
+    @field_validator("address")
+    @classmethod
+    def _mac(cls, value: str) -> str:
+        if not MAC.match(value.upper()):
+            raise ValueError("an address is six pairs of hexadecimal digits, like 00:24:E4:12:34:3C")
+        return value.upper()
+
+
+class AccessPointScenario(_Part):
+    """One access point of a network. `rssi` in dBm, as the devices receive it."""
+
+    rssi: Rssi = -55
+    band: Band = Band.GHZ_2_4
+    bssid: str | None = None
+
+    @field_validator("bssid")
+    @classmethod
+    def _mac(cls, value: str | None) -> str | None:
+        if value is not None and not MAC.match(value.upper()):
+            raise ValueError("a bssid is six pairs of hexadecimal digits")
+        return value.upper() if value else None
+
+
+class NetworkScenario(_Part):
+    """One Wi-Fi network: its access points know the passphrase. `hidden`: not in scans, joined when named."""
+
+    ssid: str
+    security: Security = Security.WPA2
+    passphrase: SecretStr = SecretStr("")
+    hidden: bool = False
+    up: bool = True
+    access_points: Annotated[tuple[AccessPointScenario, ...], Field(min_length=1)] = (AccessPointScenario(),)
+
+    @field_validator("ssid")
+    @classmethod
+    def _size(cls, value: str) -> str:
+        if not 1 <= len(value.encode()) <= 32:
+            raise ValueError("an SSID has 1 to 32 bytes")
+        return value
+
+    @model_validator(mode="after")
+    def _protected(self) -> NetworkScenario:
+        needs = self.security not in (Security.OPEN, Security.UNKNOWN, Security.ENTERPRISE)
+        if needs and not self.passphrase.get_secret_value():
+            raise ValueError(f"a network with security {self.security.value} needs a passphrase")
+        return self
+
+
+class RadioScenario(_Part):
+    """The radio. Times in seconds; `rssi_jitter` in dB. `supervision_timeout`: how long a link outlives its host."""
+
+    advertising_interval: Annotated[float, Field(ge=0.02, le=10.24)] = 0.1
+    rssi_jitter: Annotated[int, Field(ge=0, le=30)] = 3
+    supervision_timeout: Annotated[float, Field(ge=0, le=32)] = 0.4
+    bystander_interval: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+
+
+class Scenario(_Part):
+    """The whole world at the start. `seed` decides every value that is made up."""
+
+    version: Literal[1] = 1
+    name: str = "custom"
+    seed: int = 1
+    bystanders: Annotated[int, Field(ge=0, le=2000)] = 0
+    radio: RadioScenario = RadioScenario()
+    timing: Timing = Timing()
+    device: tuple[DeviceScenario, ...] = ()
+    network: tuple[NetworkScenario, ...] = ()
+    cloud: CloudScenario = Field(default_factory=CloudScenario)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Scenario:
+        addresses = [d.address for d in self.device]
+        twice = sorted({a for a in addresses if addresses.count(a) > 1})
+        if twice:
+            raise ValueError(f"two devices have the address {', '.join(twice)}")
+        names = [n.ssid for n in self.network]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"the network {', '.join(twice)} is there twice; give it several access_points instead")
+        return self
+
+
+def load(path: Path | None = None) -> Scenario:
+    """The scenario of this file, or the default one. Raises SCENARIO_INVALID naming file and line or key."""
+    if path is None:
+        return parse(resources.files("assets").joinpath(DEFAULT).read_text("utf-8"), DEFAULT)
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InstallerError(
+            ErrorCode.SCENARIO_INVALID,
+            f"The scenario file {path} cannot be read: {why}.",
+            "Check the path and the permissions.",
+            file=str(path),
+        ) from None
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> Scenario:
+    """The scenario in `text`. Raises SCENARIO_INVALID naming `source`, line or key, and what is allowed."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InstallerError(
+            ErrorCode.SCENARIO_INVALID, f"{source} is not TOML: {error}.", "Mend that line.", file=source
+        ) from None
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        raise InstallerError(
+            ErrorCode.SCENARIO_INVALID,
+            f"{source}: " + "; ".join(problems(error, data)) + ".",
+            "`device-installer lab scenario` prints the default one with all that can be set.",
+            file=source,
+        ) from None
+
+
+def parse_faults(data: Any) -> Faults:
+    """The faults of a request's body. Raises ValueError with the mistakes in words."""
+    try:
+        return Faults.model_validate(data)
+    except ValidationError as error:
+        raise ValueError("; ".join(problems(error, data))) from None

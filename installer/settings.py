@@ -1,0 +1,245 @@
+"""Where things are kept on this computer, and the settings file `config.toml`.
+
+Every folder can be moved by an environment variable: `DEVICE_INSTALLER_HOME` moves all of them,
+`DEVICE_INSTALLER_CONFIG_DIR`, `_DATA_DIR`, `_STATE_DIR`, `_RUNTIME_DIR` one each. No folder is made here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tempfile
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from installer.catalog import problems
+from installer.errors import ErrorCode, InstallerError
+from installer.secrets import SecretRef
+
+APP = "device-installer"
+ENV = "DEVICE_INSTALLER_"
+FILE = "config.toml"
+MAX_BYTES = 256 * 1024
+
+# (authorize host, API host) of each cloud, `withings-cloud.md` §0.
+HOSTS = (
+    ("https://account.withings.com", "https://wbsapi.withings.net"),
+    ("https://account.us.withingsmed.com", "https://wbsapi.us.withingsmed.net"),
+)
+SCOPES = ("user.info", "user.metrics", "user.activity")
+LAB_REDIRECT = "http://localhost:0/callback"
+
+
+def config_dir() -> Path:
+    """The folder of `config.toml` and of the user's own catalogue files."""
+    return _folder("config", platformdirs.user_config_path(APP, appauthor=False))
+
+
+def data_dir() -> Path:
+    """The folder of what must not be lost: accounts, installations."""
+    return _folder("data", platformdirs.user_data_path(APP, appauthor=False))
+
+
+def state_dir() -> Path:
+    """The folder of what may be lost: crash reports, logs."""
+    return _folder("state", platformdirs.user_state_path(APP, appauthor=False))
+
+
+def runtime_dir() -> Path:
+    """The folder of what belongs to this session: the lab's state file, sockets."""
+    path = platformdirs.user_runtime_path(APP, appauthor=False)
+    # A folder for everybody's temporary files is no place for a file that others are told to trust.
+    if path.is_relative_to(tempfile.gettempdir()):
+        path = state_dir() / "run"
+    return _folder("runtime", path)
+
+
+def _folder(kind: str, default: Path) -> Path:
+    own = os.environ.get(f"{ENV}{kind.upper()}_DIR")
+    if own:
+        return Path(own).expanduser()
+    home = os.environ.get(f"{ENV}HOME")
+    return Path(home).expanduser() / kind if home else default
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CloudSettings(_Part):
+    """The cloud's addresses, and who this application is there.
+
+    `client_id` and the secret are what the vendor's developer site shows for the registered application.
+    `redirect_uri` must be registered there; with a loopback address the browser comes back by itself (port 0:
+    any free port), with another one the person pastes the address that the browser ends at.
+    `poll_seconds`: the shortest and the longest wait between two looks at the account (§5: never below 5 s).
+    `sign_requests`: prove the secret by a signature instead of sending it (§1.6). `demo`: the vendor's demo user.
+    """
+
+    name: str = "the Withings cloud"
+    api: str = HOSTS[0][1]
+    authorize: str = HOSTS[0][0]
+    client_id: str = ""
+    client_secret: SecretRef = SecretRef(env=f"{ENV}CLIENT_SECRET")
+    redirect_uri: str = "http://localhost:8080/callback"
+    scopes: Annotated[tuple[str, ...], Field(min_length=1)] = SCOPES
+    sign_requests: bool = False
+    demo: bool = False
+    poll_seconds: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (5.0, 15.0)
+    requests_per_minute: Annotated[int, Field(ge=1)] = 100
+    secret: SkipJsonSchema[SecretStr | None] = Field(default=None, exclude=True)
+
+    @field_validator("api", "authorize")
+    @classmethod
+    def _base(cls, value: str) -> str:
+        return _base_url(value)
+
+    @field_validator("redirect_uri")
+    @classmethod
+    def _redirect(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment or len(value) > 255:
+            raise ValueError("not a web address (at most 255 characters, without #)")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise ValueError("an address that is not on this computer must begin with https://")
+        _ = parts.port  # raises ValueError when it is no port
+        return value
+
+    @field_validator("scopes")
+    @classmethod
+    def _scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not s or "," in s or s != s.strip() for s in value):
+            raise ValueError("each scope is a word of its own, without commas")
+        return value
+
+    def at(self, url: str) -> CloudSettings:
+        """The same application at another cloud: one of the vendor's by either host, or one base URL for all.
+
+        Raises SETTINGS_INVALID.
+        """
+        try:
+            base = _base_url(url)
+        except ValueError as error:
+            raise InstallerError(
+                ErrorCode.SETTINGS_INVALID,
+                f"The cloud's address “{url}” cannot be used: {error}.",
+                f"Give a base URL such as {HOSTS[0][1]}.",
+            ) from None
+        for authorize, api in HOSTS:
+            if base in (authorize, api):
+                return self.model_copy(update={"authorize": authorize, "api": api})
+        changes: dict[str, object] = {"authorize": base, "api": base, "name": f"the cloud at {base}"}
+        if is_loopback(urlsplit(base).hostname or ""):
+            changes["redirect_uri"] = LAB_REDIRECT
+        return self.model_copy(update=changes)
+
+    def at_lab(self, url: str, client_id: str, client_secret: SecretStr) -> CloudSettings:
+        """The lab's cloud with the lab's application; looks at the account more often than the real one allows."""
+        return CloudSettings(
+            name="the lab's cloud",
+            api=url,
+            authorize=url,
+            client_id=client_id,
+            secret=client_secret,
+            redirect_uri=LAB_REDIRECT,
+            poll_seconds=(0.2, 1.0),
+        )
+
+    def fetch_secret(self) -> SecretStr:
+        """The client secret, which a file or the keyring may take a while to give. Raises SECRET_UNAVAILABLE."""
+        return self.secret if self.secret is not None else self.client_secret.fetch("client secret of the application")
+
+
+class AccountsSettings(_Part):
+    """Where tokens are kept: in the keyring if this system has a usable one (`auto`), or always in one of the two."""
+
+    keep_in: Literal["auto", "keyring", "file"] = "auto"
+
+    @property
+    def backend(self) -> Literal["keyring", "file"] | None:
+        """What `TokenStore` takes."""
+        return None if self.keep_in == "auto" else self.keep_in
+
+
+class Settings(_Part):
+    """The settings file. Everything has a default but the application's `client_id` and secret."""
+
+    version: Literal[1] = 1
+    cloud: CloudSettings = CloudSettings()
+    accounts: AccountsSettings = AccountsSettings()
+
+
+def load(path: Path | None = None) -> Settings:
+    """The settings of `path`, or of `config.toml` in `config_dir()`, which need not exist. Raises SETTINGS_INVALID."""
+    file = path or config_dir() / FILE
+    settings = _read(file, must_exist=path is not None)
+    client_id = os.environ.get(f"{ENV}CLIENT_ID", "").strip()
+    if client_id:
+        settings = settings.model_copy(update={"cloud": settings.cloud.model_copy(update={"client_id": client_id})})
+    return settings
+
+
+def _read(file: Path, must_exist: bool) -> Settings:
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not must_exist:
+            return Settings()
+        raise _invalid(file, f"it cannot be read ({error.strerror})", "Check the path and the permissions.") from None
+    if len(raw) > MAX_BYTES:
+        raise _invalid(file, "it is too long", "It should be a short TOML file.")
+    try:
+        data = tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise _invalid(file, "it is not UTF-8 text", "Save it as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise _invalid(file, f"it is not TOML: {error}", "Mend that line.") from None
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        found = problems(error, data)
+        raise _invalid(file, "; ".join(found), _hint(found), keys=[f.partition(":")[0] for f in found]) from None
+
+
+def _hint(found: Iterable[str]) -> str:
+    if any("secret" in f.partition(":")[0] for f in found):
+        return (
+            "A settings file names a secret, it never holds one: "
+            'client_secret = { env = "VARIABLE" }, { file = "PATH" } or { keyring = "NAME" }.'
+        )
+    return "Mend or remove that key."
+
+
+def _invalid(file: Path, why: str, todo: str, **data: object) -> InstallerError:
+    return InstallerError(ErrorCode.SETTINGS_INVALID, f"Settings file {file}: {why}.", todo, file=str(file), **data)
+
+
+def _base_url(value: str) -> str:
+    """`scheme://host[:port][/path]` without a slash at the end. Raises ValueError."""
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not a web address (https://…)")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("a base address has no user name, no ? and no #")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("tokens are sent over https:// only (http:// is for this computer itself)")
+    _ = parts.port  # raises ValueError when it is no port
+    return value.strip().rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this host name or address is this computer itself."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

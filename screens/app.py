@@ -1,0 +1,323 @@
+"""The wizard's app: the front end of one engine after another, from the home screen to the finish screen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from importlib import resources
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.worker import WorkerFailed
+
+from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, StepKey, SyncAnswer
+from installer.catalog import Catalogue
+from installer.errors import InstallerError
+from installer.events import Event
+from installer.questions import Cancelled, Failure, Question, Recovery
+from screens.frame import Frame, QuestionScreen
+from screens.home import HomeScreen
+from screens.questions import screen_for
+from screens.runner import Ended, Outcome, Start
+from screens.state import RunState
+from screens.theme import DARK, DEFAULTS, LIGHT
+
+# An answered question stays on screen this long if the next one does not come sooner: no flicker between the two.
+LINGER = 0.15
+# How long an engine may take to tidy up when it is stopped, in seconds.
+STOP_WITHIN = 10.0
+_ANSWERS = (FindAnswer, SyncAnswer, NetworkAnswer, ProvisionAnswer, LinkAnswer)
+
+
+class WizardApp(App[Outcome | None]):
+    """The wizard. `start(front, answers)` makes an installation whose front end is this app.
+
+    `answers`: given beforehand, those steps are not asked. `lab`: show the badge. `begin`: start
+    the first installation without the home screen. The app's result is the last outcome.
+    """
+
+    TITLE = "Device Installer"
+    CSS_PATH = str(resources.files("assets").joinpath("wizard.tcss"))
+    COMMAND_PALETTE_DISPLAY = "^p"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="quit", tooltip="Stop and leave the program"),
+    ]
+
+    def __init__(
+        self,
+        start: Start,
+        *,
+        answers: Answers | None = None,
+        lab: bool = False,
+        catalogue: Catalogue,
+        begin: bool = False,
+        light: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._start = start
+        self._given = answers or Answers()
+        self.lab = lab
+        self.catalogue = catalogue
+        self.clock = clock
+        self.state = RunState()
+        self.answers = self._given
+        self.outcome: Outcome | None = None
+        self._begin = begin
+        self._engine: asyncio.Task[Outcome] | None = None
+        self._pending: asyncio.Future[Any] | None = None
+        self._lingering: QuestionScreen[Any] | None = None
+        self._linger_timer: Timer | None = None
+        self._stopping = False
+        self._leaving = False
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = LIGHT.name if light else DARK.name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own variables, for themes that do not know them."""
+        return DEFAULTS
+
+    def get_default_screen(self) -> Screen[Any]:
+        """Home is below everything."""
+        return HomeScreen()
+
+    def on_mount(self) -> None:
+        if self._begin:
+            self.begin()
+
+    # --- one installation -------------------------------------------------------------
+
+    @property
+    def installing(self) -> bool:
+        """Whether an engine is running."""
+        return self._engine is not None
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether there is anything to save."""
+        return any(self.answers.get(key) is not None for key in StepKey)
+
+    def begin(self) -> None:
+        """Start an installation, from the home or the finish screen."""
+        if self.installing:
+            return
+        self.state, self.answers, self.outcome = RunState(), self._given, None
+        self._stopping = self._leaving = False
+        self.run_worker(self._install(), name="installation", group="installation", exclusive=True)
+
+    def begin_another(self) -> None:
+        """Start the next installation; an address that was given beforehand belongs to the last device."""
+        if self._given.find is not None and self._given.find.device is not None:
+            self._given = self._given.without([StepKey.FIND])
+        self.go_home()
+        self.begin()
+
+    def go_home(self) -> None:
+        """Close all screens but the home screen."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    async def _install(self) -> None:
+        from screens.progress import ProgressScreen
+
+        await self.push_screen(ProgressScreen())
+        engine = self._engine = asyncio.create_task(self._start(self, self._given).run(), name="engine")
+        problem: InstallerError | None = None
+        try:
+            await asyncio.wait([engine])
+            self.outcome = engine.result()
+            self.answers = self.outcome.answers
+        except InstallerError as error:
+            problem = error
+            self.outcome = Ended("failed", self.answers)
+        except (Cancelled, asyncio.CancelledError):
+            if not engine.done():  # the app ends, not the engine
+                engine.cancel()
+                await asyncio.wait([engine], timeout=STOP_WITHIN)
+                raise
+            self.outcome = Ended("cancelled", self.answers)
+        finally:
+            self._engine = None
+        if self._leaving:
+            self.exit(self.outcome)
+        elif self.outcome.outcome == "cancelled" and not self.state.credentials_sent:
+            self.go_home()
+        else:
+            from screens.finish import FinishScreen
+
+            self.go_home()
+            await self.push_screen(FinishScreen(self.outcome, self.state, problem))
+
+    # --- the front end of the engine ----------------------------------------------------
+
+    def show(self, event: Event) -> None:
+        """Take in an event; whatever screen is there draws it."""
+        self.state.apply(event, self.clock())
+        for screen in self.screen_stack:
+            if isinstance(screen, Frame) and screen.is_mounted:
+                screen.refresh_trail()
+                refresh = getattr(screen, "state_changed", None)
+                if refresh is not None:
+                    refresh()
+
+    async def ask(self, question: Question) -> Any:
+        """Show the question's screen until it is answered, or withdrawn by cancelling this task."""
+        if self._stopping:
+            raise Cancelled
+        self.state.enter(question.step)
+        screen = screen_for(question)
+        await self._replace_lingering(screen)
+        self._pending = screen.result
+        try:
+            answer = await screen.result
+        except asyncio.CancelledError:
+            self._close(screen)
+            raise
+        except Cancelled:
+            self._stopping = True
+            self._linger(screen)
+            raise
+        else:
+            if isinstance(answer, _ANSWERS):
+                self.answers = self.answers.with_answer(question.step, answer)
+            return answer
+        finally:
+            self._pending = None
+            screen.forget()
+            if screen in self.screen_stack:
+                self._linger(screen)
+
+    async def recover(self, failure: Failure) -> Recovery:
+        """Show what failed and what may follow."""
+        from screens.dialogs import RecoverDialog
+
+        if self._stopping:
+            return Recovery.STOP
+        self._close_lingering()
+        dialog = RecoverDialog(failure)
+        await self.push_screen(dialog)
+        self._pending = dialog.result
+        try:
+            recovery: Recovery = await dialog.result
+        except Cancelled:
+            recovery = Recovery.STOP
+        finally:
+            self._pending = None
+            self._close(dialog)
+        if recovery is Recovery.STOP:
+            self._stopping = True
+        return recovery
+
+    async def _replace_lingering(self, screen: QuestionScreen[Any]) -> None:
+        old = self._lingering
+        self._stop_lingering()
+        if old is None or old not in self.screen_stack:
+            await self.push_screen(screen)
+            return
+        while self.screen is not old:
+            self.pop_screen()
+        await self.switch_screen(screen)
+
+    def _linger(self, screen: QuestionScreen[Any]) -> None:
+        if self._lingering is screen:
+            return
+        self._stop_lingering()
+        self._lingering = screen
+        self._linger_timer = self.set_timer(LINGER, self._close_lingering)
+
+    def _stop_lingering(self) -> None:
+        if self._linger_timer is not None:
+            self._linger_timer.stop()
+        self._lingering = self._linger_timer = None
+
+    def _close_lingering(self) -> None:
+        screen = self._lingering
+        self._stop_lingering()
+        if screen is not None:
+            self._close(screen)
+
+    def _close(self, screen: Screen[Any]) -> None:
+        """Take a screen away, with the dialogs that are above it."""
+        while screen in self.screen_stack[1:]:
+            self.pop_screen()
+
+    # --- stopping, leaving, saving ------------------------------------------------------
+
+    def stop_installation(self, *, leave: bool = False) -> None:
+        """Stop the installation; ask first when the device may have the credentials already. `leave`: then quit."""
+        if not self.state.credentials_sent:
+            self._stop(leave)
+            return
+        from screens.dialogs import ConfirmDialog
+
+        dialog = ConfirmDialog(
+            "Stop this installation?",
+            "The credentials were sent already: the device may join the network even if you stop now. "
+            "The installation can be taken up again later.",
+            yes="Stop",
+            no="Go on",
+        )
+
+        def decide(stop: bool | None) -> None:
+            if stop:
+                self._stop(leave)
+
+        self.push_screen(dialog, decide)
+
+    def _stop(self, leave: bool) -> None:
+        self._stopping, self._leaving = True, leave
+        if self._pending is not None and not self._pending.done():
+            self._pending.set_exception(Cancelled())
+        elif self._engine is not None:
+            self._engine.cancel()
+        elif leave:
+            self.exit(self.outcome)
+
+    async def action_quit(self) -> None:
+        """Leave the program; a running installation is stopped first."""
+        if self.installing:
+            self.stop_installation(leave=True)
+        else:
+            self.exit(self.outcome)
+
+    def save_answers(self) -> None:
+        """Ask for a path and save the answers there."""
+        from screens.dialogs import SaveDialog
+
+        def saved(path: str | None) -> None:
+            if path:
+                self.notify(path, title="Answers saved", markup=False)
+
+        self.push_screen(SaveDialog(self.answers), saved)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The entries of the command palette: only what helps here."""
+        yield SystemCommand("Light or dark colours", "Change between the two", self.action_change_colours)
+        if isinstance(screen, Frame):
+            yield SystemCommand("Help", "All keys of this screen", screen.action_help)
+            if self.has_answers:
+                yield SystemCommand("Save answers", "Save the choices as a file for a script", self.save_answers)
+        if self.installing:
+            yield SystemCommand("Stop", "Stop this installation", self.stop_installation)
+        yield SystemCommand("Quit", "Leave the program", self.action_quit)
+
+    def action_change_colours(self) -> None:
+        """Light to dark, dark to light."""
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+
+    @property
+    def defect(self) -> BaseException | None:
+        """The unexpected exception that ended the app, if one did; for the crash report."""
+        error = self._exception
+        return error.error if isinstance(error, WorkerFailed) else error
+
+    def _fatal_error(self) -> None:
+        """End after a defect. Textual would print every local variable, a passphrase among them; nothing of that here."""
+        self.bell()
+        self._close_messages_no_wait()

@@ -1,0 +1,89 @@
+"""Cards: a few choices with a title and a sentence or two each; one that cannot be chosen says why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One card. `reason`: why it cannot be chosen. Texts are never markup."""
+
+    key: str
+    title: str
+    text: str = ""
+    reason: str = ""
+
+
+class Card(Static):
+    """One choice, as a card. Posts `Chosen`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "choose", "Choose", id="card.choose", tooltip="Choose the marked card"),
+    ]
+
+    class Chosen(Message):
+        """The card was chosen."""
+
+        def __init__(self, choice: Choice) -> None:
+            super().__init__()
+            self.choice = choice
+
+    def __init__(self, choice: Choice) -> None:
+        super().__init__(markup=False)
+        self.choice = choice
+        self.can_focus = not choice.reason
+        self.set_class(bool(choice.reason), "-unavailable")
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        choice = self.choice
+        marker = "❯ " if self.has_focus else "  "
+        title = choice.title + ("   not available" if choice.reason else "")
+        lines = [Content.styled(marker + title, "bold")]
+        lines += [Content("  " + line) for line in (choice.reason or choice.text).splitlines()]
+        self.update(Content("\n").join(lines))
+
+    def on_focus(self) -> None:
+        self._draw()
+
+    def on_blur(self) -> None:
+        self._draw()
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        self.action_choose()
+
+    def action_choose(self) -> None:
+        """Choose this card, unless it is not available."""
+        if not self.choice.reason:
+            self.post_message(self.Chosen(self.choice))
+
+
+class Cards(Vertical):
+    """Cards one below the other; the arrow keys move between those that can be chosen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "app.focus_previous", "Up", show=False, id="cards.up", tooltip="The card above"),
+        Binding("down,j", "app.focus_next", "Down", show=False, id="cards.down", tooltip="The card below"),
+    ]
+
+    def __init__(self, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self._choices = choices
+
+    def compose(self) -> ComposeResult:
+        for choice in self._choices:
+            yield Card(choice)

@@ -1,0 +1,77 @@
+"""The order of the found devices: the most promising first, and no row jumps while somebody reads. No Textual in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from installer.bluetooth.sighting import SetupState, Sighting
+from installer.catalog import Model
+
+SETTLE = 2.0
+
+
+def selectable(sighting: Sighting, wanted: Model | None = None) -> bool:
+    """Whether the program can set it up, as far as its advertisement tells."""
+    detection = sighting.detection
+    if wanted is not None:
+        return detection.model_id == wanted.id
+    return detection.model_id is not None or detection.protocol is not None
+
+
+def rank(sighting: Sighting) -> int:
+    """0: a known model that waits to be set up; 1: other known ones; 2: the rest."""
+    if not selectable(sighting):
+        return 2
+    return 0 if sighting.state is SetupState.NEW else 1
+
+
+def matches(sighting: Sighting, model_name: str, words: str) -> bool:
+    """Whether every word is somewhere in name, model, address or protocol, in any case."""
+    text = f"{sighting.name} {model_name} {sighting.address} {sighting.detection.protocol or ''}".casefold()
+    return all(word in text for word in words.casefold().split())
+
+
+class DeviceOrder:
+    """Keeps the rows in place.
+
+    For the first `SETTLE` seconds after the first sighting, unless somebody moved already, the
+    devices are sorted by rank, signal bars and name. After that known rows stay, and a new
+    device comes at the end of its rank. `sort()` sorts once more.
+    """
+
+    def __init__(self) -> None:
+        self._keys: list[str] = []
+        self._ranks: dict[str, int] = {}
+        self._first: float | None = None
+        self._sort = True
+
+    def sort(self) -> None:
+        """Sort at the next `arrange`."""
+        self._sort = True
+
+    def arrange(self, sightings: Iterable[Sighting], now: float, touched: bool) -> list[Sighting]:
+        """The sightings in the order of the rows. `now` in seconds; `touched`: somebody has moved in the list."""
+        by_key = {s.address: s for s in sightings}
+        if self._first is None and by_key:
+            self._first = now
+        settling = self._first is not None and now - self._first < SETTLE and not touched
+        if settling or self._sort:
+            self._sort = self._first is None
+            ordered = sorted(by_key.values(), key=lambda s: (rank(s), -s.bars, s.name.casefold() or "\uffff", s.address))
+            self._keys = [s.address for s in ordered]
+            self._ranks = {s.address: rank(s) for s in ordered}
+            return ordered
+        self._keys = [k for k in self._keys if k in by_key]
+        known = set(self._keys)
+        self._ranks = {k: self._ranks[k] for k in self._keys}
+        for key, sighting in by_key.items():
+            if key not in known:
+                self._insert(key, rank(sighting))
+        return [by_key[k] for k in self._keys]
+
+    def _insert(self, key: str, new_rank: int) -> None:
+        place = sum(1 for k in self._keys if self._ranks[k] <= new_rank)
+        # Ranks may have been mixed by states that changed since; behind the last of its own rank is what a reader expects.
+        last = max((i for i, k in enumerate(self._keys) if self._ranks[k] <= new_rank), default=-1)
+        self._keys.insert(max(place, last + 1), key)
+        self._ranks[key] = new_rank

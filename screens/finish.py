@@ -1,0 +1,132 @@
+"""Finish: what was installed, its first measurement in big, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Button, Digits
+
+from installer.catalog import SyncMethod
+from installer.errors import InstallerError
+from installer.measurement import Measurement, Quantity, Reading
+from screens.frame import Frame
+from screens.progress import facts_of
+from screens.runner import Outcome
+from screens.state import RunState
+from screens.widgets import Callout, Facts, Text, button, spoken
+
+GATEWAY = (
+    "This device has no Wi-Fi of its own: a gateway or phone must be running, online and within reach of it, "
+    "so that its data arrives."
+)
+
+
+def big(reading: Reading) -> str:
+    """The number of a reading as digits."""
+    if reading.quantity is Quantity.SLEEP and reading.unit == "s":
+        minutes = round(reading.value / 60)
+        return f"{minutes // 60}:{minutes % 60:02d}"
+    return f"{reading.value.normalize():f}"
+
+
+def caption(reading: Reading) -> str:
+    """What the digits are."""
+    if reading.quantity is Quantity.SLEEP and reading.unit == "s":
+        return "hours asleep"
+    unit = "" if reading.unit == str(reading.quantity) else f"{reading.unit}   "
+    return f"{unit}{reading.quantity}"
+
+
+class FinishScreen(Frame):
+    """The end of an installation."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "another", "Install another", id="finish.another", tooltip="Install the next device"),
+        Binding("h,escape", "home", "Home", id="finish.home", tooltip="Back to the first screen"),
+        Binding("q", "app.quit", "Quit", id="finish.quit", tooltip="Leave the program"),
+    ]
+
+    def __init__(self, outcome: Outcome, state: RunState, problem: InstallerError | None = None) -> None:
+        super().__init__()
+        self.outcome = outcome
+        self.state = state
+        self.problem = problem
+
+    def heading(self) -> str:
+        name = self.state.device.name if self.state.device and self.state.device.name else "The device"
+        return {
+            "installed": f"{name} is installed",
+            "planned": "This is what an installation would do",
+            "cancelled": "The installation was stopped",
+        }.get(self.outcome.outcome, "The installation did not succeed")
+
+    def hint(self) -> str:
+        took = f" It took {spoken(self.state.done.took)}." if self.state.done else ""
+        match self.outcome.outcome:
+            case "installed" if self.state.measurement is not None:
+                return f"Its first data arrived.{took}"
+            case "installed":
+                return f"Everything is set; no data was waited for.{took}"
+            case "planned":
+                return "A dry run: nothing was sent, nothing was changed."
+            case "cancelled":
+                return "The device may have the credentials already. It can be taken up again."
+            case _:
+                return ""
+
+    def body(self) -> Iterable[Widget]:
+        state = self.state
+        with Horizontal(id="finish"):
+            yield Facts(self._facts())
+            if state.measurement is not None and state.measurement.readings:
+                yield from self._measurement(state.measurement)
+        failure = self.problem or state.failure
+        if self.outcome.outcome == "failed" and failure is not None:
+            yield Callout(f"{failure.what} {failure.todo}", "error")
+        if self.outcome.outcome == "planned":
+            yield Text("\n".join(f"{p.step.value.title():<11}{p.text}" for p in state.plans), id="plans")
+        if self.outcome.outcome == "installed" and state.sync is SyncMethod.BLUETOOTH:
+            yield Callout(GATEWAY, "note")
+        with Horizontal(classes="buttons"):
+            yield button("Install another", "another", "primary")
+            yield button("Home", "home")
+            yield button("Quit", "quit")
+
+    def _facts(self) -> list[tuple[str, str]]:
+        pairs = facts_of(self.state)
+        if self.state.device is not None:
+            pairs.insert(1, ("Model", f"{self.state.device.model}   {self.state.device.certainty}"))
+        return pairs
+
+    def _measurement(self, measurement: Measurement) -> Iterable[Widget]:
+        with Vertical(id="measurement"):
+            for reading in measurement.readings[:2]:
+                yield Digits(big(reading))
+                yield Text(caption(reading), classes="caption")
+            rest = ", ".join(str(r) for r in measurement.readings[2:])
+            if rest:
+                yield Text(Content(rest), classes="caption")
+
+    @on(Button.Pressed)
+    async def _pressed(self, event: Button.Pressed) -> None:
+        match event.button.id:
+            case "another":
+                self.action_another()
+            case "home":
+                self.action_home()
+            case _:
+                await self.wizard.action_quit()
+
+    def action_another(self) -> None:
+        """Install the next device."""
+        self.wizard.begin_another()
+
+    def action_home(self) -> None:
+        """Back to the first screen."""
+        self.wizard.go_home()

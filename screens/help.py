@@ -1,0 +1,72 @@
+"""The keys of a screen, taken from its bindings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.cells import cell_len
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Button
+
+from screens.dialogs import Dialog
+from screens.widgets import Text, button
+
+_NAMES = {
+    "question_mark": "?",
+    "escape": "Esc",
+    "enter": "Enter",
+    "space": "Space",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "slash": "/",
+    "home": "Home",
+    "end": "End",
+    "tab": "Tab",
+    "shift+tab": "Shift+Tab",
+}
+
+
+def key_name(key: str) -> str:
+    """A key as it is printed on a keyboard."""
+    return _NAMES.get(key) or (key.replace("ctrl+", "Ctrl+") if "+" in key else key.upper() if len(key) > 1 else key)
+
+
+def keys_of(screen: Screen[Any]) -> list[tuple[str, str]]:
+    """Keys and what they do, one pair an action, from the focused part outwards."""
+    actions: dict[str, tuple[list[str], Binding]] = {}
+    for _, binding, enabled, _ in screen.active_bindings.values():
+        if enabled and (binding.tooltip or binding.description) and binding.id:
+            actions.setdefault(binding.action, ([], binding))[0].append(key_name(binding.key))
+    return [(" ".join(keys), binding.tooltip or binding.description) for keys, binding in actions.values()]
+
+
+class HelpScreen(Dialog[None]):
+    """A dialog with the keys that work on `screen` now."""
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        super().__init__()
+        self._keys = keys_of(screen)
+
+    def title_text(self) -> str:
+        return "Keys"
+
+    def body(self) -> Iterable[Widget]:
+        width = max((cell_len(keys) for keys, _ in self._keys), default=0) + 3
+        lines = [Content.assemble((keys.ljust(width), "bold"), what) for keys, what in self._keys]
+        with VerticalScroll(id="keys"):
+            yield Text(Content("\n").join(lines))
+
+    def buttons(self) -> Iterable[Button]:
+        yield button("Close", "close", "primary")
+
+    def on_button_pressed(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,96 @@
+"""Provision: consent to send the credentials, and what the device does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual import on
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import Button
+
+from installer.answers import ProvisionAnswer
+from installer.provisioning.base import Stage
+from installer.questions import ConfirmSending
+from screens.frame import QuestionScreen
+from screens.progress import View
+from screens.state import Mark, RunState
+from screens.widgets import Callout, Facts, button, security_label, shown
+
+UNENCRYPTED = (
+    "The protocol {protocol} sends the passphrase over Bluetooth without encryption. For the second that this takes, "
+    "someone within radio range who records it could read it. If that is not acceptable, go back."
+)
+ENCRYPTED = "The protocol {protocol} encrypts the credentials on their way to the device."
+
+
+class SendScreen(QuestionScreen[ConfirmSending]):
+    """Asks for consent to send the credentials."""
+
+    def heading(self) -> str:
+        return f"Send the Wi-Fi credentials to {self.question.model.name}?"
+
+    def hint(self) -> str:
+        return "From then on it cannot be taken back; the device joins the network by itself."
+
+    def body(self) -> Iterable[Widget]:
+        question = self.question
+        yield Facts(
+            [
+                ("Network", question.network.label),
+                ("Security", security_label(question.network.security)),
+                ("Device", question.model.name),
+            ]
+        )
+        words = (ENCRYPTED if question.encrypted else UNENCRYPTED).format(protocol=shown(question.protocol))
+        yield Callout(words, "note" if question.encrypted else "warning")
+        with Horizontal(classes="buttons"):
+            yield button("Send", "send", "primary")
+            if question.can_go_back:
+                yield button("Back", "back")
+
+    @on(Button.Pressed, "#send")
+    def _send(self) -> None:
+        self.answer(ProvisionAnswer(send=True))
+
+    @on(Button.Pressed, "#back")
+    def _back(self) -> None:
+        self.action_back()
+
+
+def view(state: RunState) -> View:
+    """The stages of the hand-over, and where it is."""
+    name = shown(state.device.name) if state.device and state.device.name else "the device"
+    network = shown(state.network.ssid) if state.network else "the network"
+    stage = state.stage
+    order = [Stage.AUTHORIZED, Stage.SENDING, Stage.JOINING, Stage.JOINED]
+    words = {
+        Stage.AUTHORIZED: "Allowed by a press of the button",
+        Stage.SENDING: "Send the credentials",
+        Stage.JOINING: f"Join {network}",
+        Stage.JOINED: "On the network",
+    }
+    if not state.asked_for_button:
+        order.remove(Stage.AUTHORIZED)
+    if stage is None:
+        at = -1
+    elif stage is Stage.AUTHORIZATION_NEEDED:
+        at = 0
+    else:
+        at = order.index(stage) if stage in order else -1
+        at += stage in (Stage.AUTHORIZED, Stage.JOINED)
+    stages = tuple(
+        (Mark.DONE if i < at else Mark.NOW if i == at else Mark.TODO, words[s]) for i, s in enumerate(order)
+    )
+    titles = {
+        None: f"Preparing {name}",
+        Stage.AUTHORIZATION_NEEDED: f"{name} waits for you",
+        Stage.AUTHORIZED: f"{name} allows it",
+        Stage.SENDING: f"Sending the credentials to {name}",
+        Stage.JOINING: f"{name} joins {network}",
+        Stage.JOINED: f"{name} is on {network}",
+    }
+    hint = "The device asks for a press, so that nobody else can set it up." if stage is order[0] else ""
+    if stage is Stage.JOINING:
+        hint = "The credentials are there. The device tries them now."
+    return View(titles[stage], hint, stages, state.todo)

@@ -1,0 +1,37 @@
+"""Which screen asks which question; a screen is loaded when its question comes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from installer.questions import (
+    AskPassphrase,
+    ChooseAccount,
+    ChooseDevice,
+    ChooseNetwork,
+    ChooseSync,
+    ConfirmDevice,
+    ConfirmSending,
+    Question,
+    SignIn,
+)
+from screens.frame import QuestionScreen
+
+SCREENS: dict[type[Question], tuple[str, str]] = {
+    ChooseDevice: ("screens.find", "FindScreen"),
+    ConfirmDevice: ("screens.device", "DeviceScreen"),
+    ChooseSync: ("screens.sync", "SyncScreen"),
+    ChooseNetwork: ("screens.network", "NetworkScreen"),
+    AskPassphrase: ("screens.passphrase", "PassphraseScreen"),
+    ConfirmSending: ("screens.provision", "SendScreen"),
+    ChooseAccount: ("screens.link", "AccountScreen"),
+    SignIn: ("screens.sign_in", "SignInScreen"),
+}
+
+
+def screen_for(question: Question) -> QuestionScreen[Any]:
+    """A new screen for this question."""
+    module, name = SCREENS[type(question)]
+    made: QuestionScreen[Any] = getattr(import_module(module), name)(question)
+    return made

@@ -1,0 +1,49 @@
+"""What the wizard needs of the engine: something that runs one installation and says how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from installer.answers import Answers
+from installer.questions import FrontEnd
+
+
+class Outcome(Protocol):
+    """How an installation ended."""
+
+    @property
+    def outcome(self) -> str:
+        """`installed`, `failed`, `cancelled` or `planned`."""
+        ...
+
+    @property
+    def answers(self) -> Answers:
+        """All choices that were made, ready to be saved."""
+        ...
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the record keeps, as plain data."""
+        ...
+
+
+class Installation(Protocol):
+    """One installation, ready to run."""
+
+    async def run(self) -> Outcome:
+        """Run it to its end. May raise `Cancelled`, and `InstallerError` for what no step can mend."""
+        ...
+
+
+Start = Callable[[FrontEnd, Answers], Installation]
+"""Makes the installation: with this front end, and these answers given beforehand."""
+
+
+class Ended:
+    """An outcome for a run that was broken off before it could tell its own."""
+
+    def __init__(self, outcome: str, answers: Answers) -> None:
+        self.outcome = outcome
+        self.answers = answers
+        self.summary: dict[str, Any] = {}

@@ -1,0 +1,106 @@
+"""Sign in: in a browser here, or on a phone by QR code, or by pasting the address that one was sent to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input
+
+from installer.questions import SignIn
+from screens.frame import QuestionScreen
+from screens.widgets import SecretInput, Text, shown, spoken
+
+TICK = 0.5
+ROOM_BESIDE = 40  # cells that the words beside the QR code need
+ROWS_AROUND = 8  # lines of the bar, title, hint, spaces and footer
+
+
+class SignInScreen(QuestionScreen[SignIn]):
+    """Asks to sign in. Goes away by itself when the browser came back; else the answer is the pasted address."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("o,f3", "open", "Open browser", id="sign_in.open", tooltip="Open the page in a browser here"),
+    ]
+
+    def heading(self) -> str:
+        return "Sign in to your account"
+
+    def hint(self) -> str:
+        return "In the browser: sign in and allow access. This page then goes on by itself."
+
+    def body(self) -> Iterable[Widget]:
+        with Horizontal(id="sign-in"):
+            yield Text("", id="qr")
+            with Vertical():
+                yield Text(self._ways(), id="ways")
+                yield SecretInput("address that the browser was sent to", id="pasted")
+                yield Text("", id="remaining")
+
+    def _ways(self) -> Content:
+        question = self.question
+        open_here = "Press O to open the browser, or open" if question.open_browser else "Open in a browser here"
+        return Content.assemble(
+            f"{open_here}\n",
+            (shown(question.short_url, 200), "bold"),
+            "\n\nThe browser cannot come back to this computer? Then paste the address of the page where it ended:",
+        )
+
+    def on_mount(self) -> None:
+        self._ends = self.wizard.clock() + self.question.seconds
+        self._draw_qr()
+        self._tick()
+        self.set_interval(TICK, self._tick)
+        self.set_focus(None)
+
+    def on_resize(self) -> None:
+        self._draw_qr()
+
+    def _draw_qr(self) -> None:
+        from installer.qr import qr_lines
+
+        size = self.app.size
+        lines = qr_lines(self.question.url, size.width - ROOM_BESIDE - 6, size.height - ROWS_AROUND)
+        code = self.query_one("#qr", Text)
+        code.display = lines is not None
+        code.update(Content("\n".join(lines or [])))
+
+    def _tick(self) -> None:
+        left = self._ends - self.wizard.clock()
+        small = "" if self.query_one("#qr").display else "  A larger window shows a QR code for a phone."
+        words = f"{spoken(left)} left." if left > 0 else "The time is over."
+        self.query_one("#remaining", Text).update(Content(words + small))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Opening a browser, where there is one."""
+        if action == "open":
+            return self.question.open_browser is not None
+        return super().check_action(action, parameters)
+
+    def action_open(self) -> None:
+        """Open the page in a browser."""
+        self.run_worker(self._open, thread=True, group="browser", exclusive=True)
+
+    def _open(self) -> None:
+        opened = self.question.open_browser is not None and self.question.open_browser()
+        self.app.call_from_thread(self._opened, opened)
+
+    def _opened(self, opened: bool) -> None:
+        if not self.result.done():
+            self.say_problem("" if opened else "No browser could be opened here. Open the address yourself.")
+
+    @on(Input.Submitted)
+    def _pasted(self, event: Input.Submitted) -> None:
+        address = event.value.strip()
+        if address:
+            self.answer(address)
+
+    def forget(self) -> None:
+        """The address holds a code."""
+        for field in self.query(SecretInput):
+            field.forget()

@@ -1,0 +1,53 @@
+"""Sync: by Wi-Fi or by Bluetooth only; the method that the model lacks says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual import on
+from textual.widget import Widget
+
+from installer.answers import SyncAnswer
+from installer.catalog import DeviceType, Model, SyncMethod
+from installer.questions import ChooseSync, SyncChoice
+from screens.cards import Card, Cards, Choice
+from screens.frame import QuestionScreen
+
+
+def consequence(model: Model, method: SyncMethod) -> str:
+    """What choosing this method means from day to day."""
+    thing = "device" if model.type is DeviceType.OTHER else str(model.type)
+    if method is SyncMethod.WIFI:
+        bands = f" ({', '.join(model.bands)})" if model.bands else ""
+        return (
+            f"The {thing} sends its data to your account by itself.\n"
+            f"It needs your Wi-Fi{bands} where it stands, and its name and passphrase now."
+        )
+    return (
+        f"The {thing} needs no Wi-Fi. A gateway or phone collects its data over Bluetooth:\n"
+        "it must be running, online and within reach of the device."
+    )
+
+
+class SyncScreen(QuestionScreen[ChooseSync]):
+    """Asks for the sync method."""
+
+    def heading(self) -> str:
+        return f"How shall {self.question.model.name} deliver its data?"
+
+    def hint(self) -> str:
+        if sum(c.allowed for c in self.question.choices) > 1:
+            return "Both ways end in your account. You can install it again later to change this."
+        return "This model has one way only."
+
+    def body(self) -> Iterable[Widget]:
+        yield Cards([self._card(c) for c in self.question.choices])
+
+    def _card(self, choice: SyncChoice) -> Choice:
+        method = choice.method
+        text = consequence(self.question.model, method)
+        return Choice(method.value, method.label, text, "" if choice.allowed else choice.reason or "Not available.")
+
+    @on(Card.Chosen)
+    def _chosen(self, event: Card.Chosen) -> None:
+        self.answer(SyncAnswer(method=SyncMethod(event.choice.key)))

@@ -1,0 +1,1 @@
+"""What is measured: `python -m tests.bench`. Ratios side by side in one run; nothing here is a test."""

@@ -1,0 +1,29 @@
+"""The lab of a test: reset before each, and the one that `--lab` finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer import labs
+from tests.flow.support import PASSPHRASE, LabWorld, use
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DEVICE_INSTALLER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TEST_PASSPHRASE", PASSPHRASE)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def world(home: Path, lab: Any) -> LabWorld:
+    """The shared lab of this worker, back at its scenario."""
+    state = labs.read_state(lab.state_file)
+    assert state is not None
+    world = LabWorld(state)
+    world.call("POST", "/lab/reset")
+    use(world, lab.state_file)
+    return world

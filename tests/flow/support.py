@@ -1,0 +1,136 @@
+"""Runs whole installations against a lab, with a front end that records what it was shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from installer import labs
+from installer.answers import Answers, validate
+from installer.assembly import Assembly, Place, lab_state_file
+from installer.events import Event
+from installer.installation import Installation, Outcome
+from installer.questions import Failure, Question, Recovery
+from installer.steps.base import Deadlines, Options
+
+PASSPHRASE = "correct horse battery staple"
+FAST = Deadlines(find=10.0, settle=0.6, connect=10.0, sign_in=10.0, link=15.0, data=15.0, measurement=10.0)
+
+MODELS = ("body", "body-plus", "bpm-connect", "sleep", "thermo", "move", "pulse-hr")
+METHODS = {
+    "body": ("wifi", "bluetooth"),
+    "body-plus": ("wifi", "bluetooth"),
+    "bpm-connect": ("wifi", "bluetooth"),
+    "thermo": ("wifi", "bluetooth"),
+    "sleep": ("wifi",),
+    "move": ("bluetooth",),
+    "pulse-hr": ("bluetooth",),
+}
+
+E = TypeVar("E", bound=Event)  # type: ignore[valid-type]
+
+
+@dataclass
+class Front:
+    """Records events; answers questions by their type; takes recoveries from a list."""
+
+    answers: dict[type[Question], Any] = field(default_factory=dict)
+    recoveries: list[Recovery] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    asked: list[Question] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    on_event: Callable[[Event], None] | None = None
+
+    def show(self, event: Event) -> None:
+        self.events.append(event)
+        if self.on_event is not None:
+            self.on_event(event)
+
+    async def ask(self, question: Question) -> Any:
+        self.asked.append(question)
+        answer = self.answers[type(question)]
+        if isinstance(answer, list):
+            answer = answer.pop(0)
+        if callable(answer):
+            answer = answer(question)
+        if isinstance(answer, BaseException):
+            raise answer
+        if hasattr(answer, "__await__"):
+            return await answer
+        return answer
+
+    async def recover(self, failure: Failure) -> Recovery:
+        self.failures.append(failure)
+        return self.recoveries.pop(0)
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [e for e in self.events if isinstance(e, kind)]
+
+    def text(self) -> str:
+        return "\n".join(e.model_dump_json() for e in self.events)
+
+
+class LabWorld:
+    """A running lab as tests see it: its addresses, its devices, its switches."""
+
+    def __init__(self, state: labs.LabState) -> None:
+        self.state = state
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        answer = httpx.request(method, self.state.http + path, json=body, timeout=10.0, trust_env=False)
+        answer.raise_for_status()
+        return answer.json() if answer.content else {}
+
+    def device(self, model: str) -> dict[str, Any]:
+        return next(d for d in self.call("GET", "/lab/state")["devices"] if d["model"] == model)
+
+    def address(self, model: str) -> str:
+        return str(self.device(model)["address"])
+
+    def faults(self, model: str, faults: dict[str, Any]) -> None:
+        self.call("POST", f"/lab/devices/{self.address(model)}/faults", {"faults": faults})
+
+    def act(self, model: str, action: str) -> None:
+        self.call("POST", f"/lab/devices/{self.address(model)}/{action}")
+
+    def cloud(self, **switches: Any) -> None:
+        self.call("POST", "/lab/cloud", switches)
+
+
+def use(world: LabWorld, state_file: Path) -> None:
+    """Make this lab the one that `--lab` finds (DEVICE_INSTALLER_HOME is the test's own folder)."""
+    target = lab_state_file()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(state_file.read_text("utf-8"), "utf-8")
+
+
+def answers_for(world: LabWorld, model: str, method: str | None, **more: Any) -> Answers:
+    """The answers of a whole installation of this model; the passphrase comes from a variable."""
+    data: dict[str, Any] = {"find": {"device": world.address(model)}}
+    if method:
+        data["sync"] = {"method": method}
+    if method == "wifi":
+        data["network"] = {"ssid": "Home", "passphrase": {"env": "TEST_PASSPHRASE"}}
+    return validate({**data, **more}, "test")
+
+
+async def install(answers: Answers, front: Front | None = None, **options: Any) -> tuple[Outcome, Front]:
+    """One installation in the lab; asks nobody unless `non_interactive=False`."""
+    front = front or Front()
+    settings = {"non_interactive": True, "deadlines": FAST, **options}
+    assembly = Assembly(Place(lab=True, options=Options(**settings)))
+    try:
+        await assembly.lab()
+        return await Installation(assembly.surroundings(), front, answers).run(), front
+    finally:
+        await assembly.close()
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    """The events of a `--json` run."""
+    return [json.loads(line) for line in text.splitlines()]

@@ -1,0 +1,49 @@
+"""The house rules that imports must keep, seen from a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from installer.labs import LabState
+from tests.flow.support import LabWorld
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROGRAM = """
+import sys
+from installer.cli import _main
+status = _main(sys.argv[1:])
+heavy = {m.split(".")[0] for m in sys.modules} & {"textual", "screens", "bumble", "bleak", "httpx", "pydantic", "rich"}
+sys.stderr.write(f"status={status} loaded={sorted(heavy)}\\n")
+"""
+
+
+def run(*arguments: str, stdin: str = "") -> tuple[str, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], input=stdin, capture_output=True, text=True, timeout=50, cwd=ROOT
+    )
+    return done.stdout, done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("install", "--help"), ("--version",)])
+def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    out, last = run(*arguments)
+    assert out
+    assert last == "status=0 loaded=[]"
+
+
+def test_a_scripted_installation_loads_no_textual(world: LabWorld) -> None:
+    state: LabState = world.state
+    assert state.pid
+    out, last = run(
+        *["install", "--lab", "--non-interactive", "--device", world.address("move"), "--json"],
+    )
+    assert '"outcome":"installed"' in out
+    assert last.startswith("status=0")
+    assert "textual" not in last
+    assert "screens" not in last
+    assert "rich" not in last

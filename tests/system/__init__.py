@@ -1,0 +1,1 @@
+"""Tests that need a system package (tmux); `.ci/run` installs it."""
