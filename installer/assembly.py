@@ -92,7 +92,7 @@ class Assembly:
             cloud = self.cloud_settings()
             # Practice tokens stay out of the keyring.
             folder = settings.data_dir() / ("lab-accounts" if self.place.lab else "accounts")
-            backend = "file" if self.place.lab else None
+            backend = "file" if self.place.lab else self.settings.accounts.backend
             self._accounts = Accounts(cloud, TokenStore(folder, backend=backend))
         return self._accounts
 

@@ -25,7 +25,7 @@ class Choice:
     reason: str = ""
 
 
-class Card(Static):
+class Card(Vertical):
     """One choice, as a card. Posts `Chosen`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -40,27 +40,26 @@ class Card(Static):
             self.choice = choice
 
     def __init__(self, choice: Choice) -> None:
-        super().__init__(markup=False)
+        super().__init__()
         self.choice = choice
         self.can_focus = not choice.reason
         self.set_class(bool(choice.reason), "-unavailable")
+        self._title = Static(self._marked(False), classes="card-title", markup=False)
 
-    def on_mount(self) -> None:
-        self._draw()
+    def compose(self) -> ComposeResult:
+        yield self._title
+        text = self.choice.reason or self.choice.text
+        if text:
+            yield Static(text, classes="card-text", markup=False)
 
-    def _draw(self) -> None:
-        choice = self.choice
-        marker = "❯ " if self.has_focus else "  "
-        title = choice.title + ("   not available" if choice.reason else "")
-        lines = [Content.styled(marker + title, "bold")]
-        lines += [Content("  " + line) for line in (choice.reason or choice.text).splitlines()]
-        self.update(Content("\n").join(lines))
+    def _marked(self, marked: bool) -> Content:
+        # The marker tells where the focus is without any colour.
+        title = self.choice.title + ("  (not available)" if self.choice.reason else "")
+        return Content(("❯ " if marked else "  ") + title)
 
-    def on_focus(self) -> None:
-        self._draw()
-
-    def on_blur(self) -> None:
-        self._draw()
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
+        self._title.update(self._marked(has_focus))
 
     def on_click(self, event: events.Click) -> None:
         event.stop()

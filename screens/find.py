@@ -25,7 +25,7 @@ from screens.widgets import Text, shown, signal, spoken, strength
 POLL = 0.25
 PATIENCE = 4.0
 COLUMNS = (Column("Name"), Column("Model", 18), Column("How sure", 8), Column("Set-up", 14), Column("Signal", 6))
-STATES = {SetupState.NEW: "waits for it", SetupState.SET_UP: "already set up", SetupState.UNKNOWN: "not known"}
+STATES = {SetupState.NEW: "new", SetupState.SET_UP: "already set up", SetupState.UNKNOWN: "not known"}
 CHECK = (
     "Nothing found yet. Check that the device\n\n"
     "  •  has power: charged, or with fresh batteries\n"
@@ -44,6 +44,11 @@ class FilterInput(Input):
         Binding("enter,down", "done(False)", "To the list", id="filter.done", tooltip="Back to the list"),
     ]
 
+    def on_blur(self) -> None:
+        """An empty filter needs no room."""
+        if not self.value:
+            self.display = False
+
     def action_done(self, clear: bool) -> None:
         """Back to the list."""
         if clear:
@@ -56,7 +61,7 @@ class FindScreen(QuestionScreen[ChooseDevice]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/", id="find.filter", tooltip="Show only what has these words"),
-        Binding("a", "toggle_all", "All/known", id="find.all", tooltip="All devices, or only those to set up"),
+        Binding("a", "toggle_all", "All devices", id="find.all", tooltip="All devices, or only those to set up"),
         Binding("o", "sort", "Sort", id="find.sort", tooltip="Sort again: new devices first, then the best signal"),
     ]
 
@@ -188,14 +193,7 @@ class FindScreen(QuestionScreen[ChooseDevice]):
     @on(Input.Changed, "#filter")
     def _filtered(self, event: Input.Changed) -> None:
         self._words = event.value.strip()
-        if not event.value and not event.input.has_focus:
-            event.input.display = False
         self.poll()
-
-    def on_descendant_blur(self) -> None:
-        field = self.query_one("#filter", FilterInput)
-        if not field.value:
-            field.display = False
 
     def action_filter(self) -> None:
         """Open the filter."""

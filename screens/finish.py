@@ -22,7 +22,7 @@ from screens.state import RunState
 from screens.widgets import Callout, Facts, Text, button, spoken
 
 GATEWAY = (
-    "This device has no Wi-Fi of its own: a gateway or phone must be running, online and within reach of it, "
+    "It syncs over Bluetooth only: a gateway or phone must be running, online and within reach of it, "
     "so that its data arrives."
 )
 

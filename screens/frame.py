@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 PRODUCT = "Device Installer"
 LAB = " LAB "
-LAB_WORDS = " practice, no real device "
+LAB_WORDS = "practice, no real device"
+DRY_RUN = " DRY RUN "
+DRY_RUN_WORDS = "nothing is sent"
 
 Q = TypeVar("Q", bound=Question)
 
@@ -43,10 +45,15 @@ class TopBar(Widget, can_focus=False):
         width = self.content_size.width
         variables = app.theme_variables
         first = Content.styled(PRODUCT, f"bold {variables['primary']}")
-        if app.lab:
-            pad = max(width - cell_len(PRODUCT) - len(LAB) - len(LAB_WORDS), 1)
+        words = [(DRY_RUN, DRY_RUN_WORDS)] if app.state.dry_run else []
+        words += [(LAB, LAB_WORDS)] if app.lab else []
+        if words:
+            pad = width - cell_len(PRODUCT) - sum(len(b) + len(w) + 3 for b, w in words) + 2
             badge = f"bold {variables['background']} on {variables['accent']}"
-            first = Content.assemble(first, " " * pad, (LAB_WORDS.rstrip() + " ", variables["accent"]), (LAB, badge))
+            first = first + Content(" " * max(pad, 1))
+            for index, (label, meaning) in enumerate(words):
+                gap = "  " if index else ""
+                first = Content.assemble(first, (f"{gap}{meaning} ", variables["accent"]), (label, badge))
         if not self._trail:
             return first
         muted = variables.get("muted", "#9fabbd")
@@ -92,7 +99,7 @@ class Frame(Screen[None]):
         yield TopBar(trail=self.TRAIL)
         with Vertical(id="page"):
             yield Text(self.heading(), id="heading")
-            yield Text(self.hint(), id="hint")
+            yield self._hint_line()
             yield from self.body()
         yield Footer(show_command_palette=False)
 
@@ -101,7 +108,13 @@ class Frame(Screen[None]):
         if heading is not None:
             self.query_one("#heading", Text).update(Content(heading))
         if hint is not None:
-            self.query_one("#hint", Text).update(Content(hint))
+            line = self.query_one("#hint", Text)
+            line.update(Content(hint))
+            line.set_class(not hint, "-empty")
+
+    def _hint_line(self) -> Text:
+        hint = self.hint()
+        return Text(hint, id="hint", classes="" if hint else "-empty")
 
     def refresh_trail(self) -> None:
         """Draw the trail again."""
@@ -147,7 +160,7 @@ class QuestionScreen(Frame, Generic[Q]):
         yield TopBar(trail=True)
         with Vertical(id="page"):
             yield Text(self.heading(), id="heading")
-            yield Text(self.hint(), id="hint")
+            yield self._hint_line()
             problem = self.question.problem
             yield Callout(f"{problem.what} {problem.todo}" if problem else "", "error", id="problem")
             yield from self.body()

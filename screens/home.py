@@ -47,13 +47,13 @@ class HomeScreen(Frame):
         return "Set up a connected health device"
 
     def hint(self) -> str:
-        return "Find it over Bluetooth, choose how it syncs, bring it onto your Wi-Fi and account, and see the first data."
+        return "Find it, choose how it syncs, bring it online, and see its first data."
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="home"):
             yield Cards(
                 [
-                    Choice("install", "Install a device", "Have it at hand, and the name and\npassphrase of your Wi-Fi."),
+                    Choice("install", "Install a device", "Have it at hand, and the name and passphrase of your Wi-Fi."),
                     Choice("help", "Keys", "Everything works with the keyboard alone."),
                     Choice("quit", "Quit"),
                 ]

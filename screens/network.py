@@ -20,7 +20,7 @@ from screens.frame import QuestionScreen
 from screens.network_dialogs import OtherNetworkDialog, WifiTextDialog
 from screens.widgets import Text, bars_of, security_label, signal, strength
 
-COLUMNS = (Column("Network"), Column("Security", 15), Column("Band", 7), Column("Signal", 6), Column("", 16))
+COLUMNS = (Column("Network"), Column("Security", 16), Column("Band", 7), Column("Signal", 6), Column("", 16))
 OTHER = "other"
 
 

@@ -31,7 +31,7 @@ class SendScreen(QuestionScreen[ConfirmSending]):
         return f"Send the Wi-Fi credentials to {self.question.model.name}?"
 
     def hint(self) -> str:
-        return "From then on it cannot be taken back; the device joins the network by itself."
+        return "From then on it cannot be taken back."
 
     def body(self) -> Iterable[Widget]:
         question = self.question
@@ -64,11 +64,12 @@ def view(state: RunState) -> View:
     network = shown(state.network.ssid) if state.network else "the network"
     stage = state.stage
     order = [Stage.AUTHORIZED, Stage.SENDING, Stage.JOINING, Stage.JOINED]
+    # What each stage is called before, and after it is done.
     words = {
-        Stage.AUTHORIZED: "Allowed by a press of the button",
-        Stage.SENDING: "Send the credentials",
-        Stage.JOINING: f"Join {network}",
-        Stage.JOINED: "On the network",
+        Stage.AUTHORIZED: ("Press of the button", "Button pressed"),
+        Stage.SENDING: ("Send the credentials", "Credentials sent"),
+        Stage.JOINING: (f"Join {network}", f"Joined {network}"),
+        Stage.JOINED: ("Online", "Online"),
     }
     if not state.asked_for_button:
         order.remove(Stage.AUTHORIZED)
@@ -80,7 +81,7 @@ def view(state: RunState) -> View:
         at = order.index(stage) if stage in order else -1
         at += stage in (Stage.AUTHORIZED, Stage.JOINED)
     stages = tuple(
-        (Mark.DONE if i < at else Mark.NOW if i == at else Mark.TODO, words[s]) for i, s in enumerate(order)
+        (Mark.DONE if i < at else Mark.NOW if i == at else Mark.TODO, words[s][i < at]) for i, s in enumerate(order)
     )
     titles = {
         None: f"Preparing {name}",

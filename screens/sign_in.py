@@ -10,13 +10,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Button, Input
 
 from installer.questions import SignIn
 from screens.frame import QuestionScreen
-from screens.widgets import SecretInput, Text, shown, spoken
+from screens.widgets import SecretInput, Text, button, shown, spoken
 
 TICK = 0.5
+ELSEWHERE = "Signed in on another device, and the browser shows an error? Paste the address of that page here:"
 ROOM_BESIDE = 40  # cells that the words beside the QR code need
 ROWS_AROUND = 8  # lines of the bar, title, hint, spaces and footer
 
@@ -27,6 +28,8 @@ class SignInScreen(QuestionScreen[SignIn]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o,f3", "open", "Open browser", id="sign_in.open", tooltip="Open the page in a browser here"),
     ]
+
+    AUTO_FOCUS = "#open, #pasted"
 
     def heading(self) -> str:
         return "Sign in to your account"
@@ -39,24 +42,21 @@ class SignInScreen(QuestionScreen[SignIn]):
             yield Text("", id="qr")
             with Vertical():
                 yield Text(self._ways(), id="ways")
+                if self.question.open_browser is not None:
+                    with Horizontal(classes="buttons"):
+                        yield button("Open the browser (O)", "open", "primary")
+                yield Text(ELSEWHERE, id="elsewhere")
                 yield SecretInput("address that the browser was sent to", id="pasted")
                 yield Text("", id="remaining")
 
     def _ways(self) -> Content:
-        question = self.question
-        open_here = "Press O to open the browser, or open" if question.open_browser else "Open in a browser here"
-        return Content.assemble(
-            f"{open_here}\n",
-            (shown(question.short_url, 200), "bold"),
-            "\n\nThe browser cannot come back to this computer? Then paste the address of the page where it ended:",
-        )
+        return Content.assemble("Open this address in a browser here:\n", (shown(self.question.short_url, 200), "bold"))
 
     def on_mount(self) -> None:
         self._ends = self.wizard.clock() + self.question.seconds
         self._draw_qr()
         self._tick()
         self.set_interval(TICK, self._tick)
-        self.set_focus(None)
 
     def on_resize(self) -> None:
         self._draw_qr()
@@ -81,6 +81,10 @@ class SignInScreen(QuestionScreen[SignIn]):
         if action == "open":
             return self.question.open_browser is not None
         return super().check_action(action, parameters)
+
+    @on(Button.Pressed, "#open")
+    def _pressed(self) -> None:
+        self.action_open()
 
     def action_open(self) -> None:
         """Open the page in a browser."""

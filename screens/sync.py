@@ -20,11 +20,11 @@ def consequence(model: Model, method: SyncMethod) -> str:
     if method is SyncMethod.WIFI:
         bands = f" ({', '.join(model.bands)})" if model.bands else ""
         return (
-            f"The {thing} sends its data to your account by itself.\n"
+            f"The {thing} sends its data to your account by itself. "
             f"It needs your Wi-Fi{bands} where it stands, and its name and passphrase now."
         )
     return (
-        f"The {thing} needs no Wi-Fi. A gateway or phone collects its data over Bluetooth:\n"
+        f"The {thing} needs no Wi-Fi. A gateway or phone collects its data over Bluetooth: "
         "it must be running, online and within reach of the device."
     )
 
@@ -37,7 +37,7 @@ class SyncScreen(QuestionScreen[ChooseSync]):
 
     def hint(self) -> str:
         if sum(c.allowed for c in self.question.choices) > 1:
-            return "Both ways end in your account. You can install it again later to change this."
+            return "Both ways end in your account. To change it later, install it again."
         return "This model has one way only."
 
     def body(self) -> Iterable[Widget]:

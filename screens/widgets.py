@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.geometry import Size
 from textual.widgets import Button, Input, Static
 
 from installer.text import printable
@@ -89,22 +90,32 @@ class Callout(Text):
 
 
 class Facts(Text):
-    """Names and values, one pair a line; pairs without a value are left out."""
+    """Names and values, one pair a line, long values hanging; pairs without a value are left out."""
 
     def __init__(self, pairs: Sequence[tuple[str, str]] = (), *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes="facts")
-        self._pairs = list(pairs)
-
-    def on_mount(self) -> None:
-        self.tell(self._pairs)
+        self._pairs = [(name, value) for name, value in pairs if value]
 
     def tell(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Show these pairs."""
-        pairs = [(name, value) for name, value in pairs if value]
-        width = max((len(name) for name, _ in pairs), default=0) + 3
+        self._pairs = [(name, value) for name, value in pairs if value]
+        self.refresh(layout=True)
+
+    def _lines(self, width: int) -> list[Content]:
         muted = self.app.theme_variables.get("muted", "#9fabbd")
-        lines = [Content.assemble((name.ljust(width), muted), value) for name, value in pairs]
-        self.update(Content("\n").join(lines))
+        indent = max((len(name) for name, _ in self._pairs), default=0) + 3
+        lines = []
+        for name, value in self._pairs:
+            parts = Content(value).wrap(max(width - indent, 10)) or [Content("")]
+            lines += [Content.assemble((name.ljust(indent), muted), parts[0])]
+            lines += [Content(" " * indent) + part for part in parts[1:]]
+        return lines
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.content_size.width))
 
 
 class SecretInput(Input):
@@ -132,22 +143,6 @@ class SecretInput(Input):
         """Hide and clear."""
         self.password = True
         self.clear()
-
-
-class Buttons(Static):
-    """A line of buttons; the arrow keys move between them."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "app.focus_previous", "Left", show=False, id="buttons.left", tooltip="The button before"),
-        Binding("right", "app.focus_next", "Right", show=False, id="buttons.right", tooltip="The button after"),
-    ]
-
-    def __init__(self, *buttons: Button) -> None:
-        super().__init__(classes="buttons")
-        self._buttons = buttons
-
-    def compose(self):  # type: ignore[no-untyped-def]
-        yield from self._buttons
 
 
 def button(label: str, key: str, variant: str = "default") -> Button:

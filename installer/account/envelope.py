@@ -123,7 +123,7 @@ def failure(answer: Answer, doing: str, secrets: tuple[str, ...] = ()) -> Instal
     status, kind = answer.status, answer.family
     said = _said(answer.error, secrets)
     detail = f" (status {status}{': ' + said if said else ''})"
-    data: dict[str, Any] = {"status": status, "family": kind.value}
+    data: dict[str, Any] = {"status": status, "family": kind.value, "said": said}
     match kind:
         case Family.AUTHENTICATION:
             code, what, todo = (

@@ -101,6 +101,7 @@ class CloudClient:
             on=on, attempts=ATTEMPTS, timeout=seconds, wait_initial=0.2, wait_jitter=0.2
         ):
             with attempt:
+                await self._turn(doing, seconds)
                 return await self._once(service, form, doing, token)
         raise AssertionError("stamina ends with a value or an exception")
 
@@ -129,6 +130,10 @@ class CloudClient:
         own["signature"] = sign(secret, {"action": action, **own})
         return await self.call(service, action, doing, {**own, **(fields or {})}, again=False)
 
+    def check_application(self) -> None:
+        """Raise SETTINGS_INVALID unless an application is named in the settings."""
+        self._client_id()
+
     def _client_id(self) -> str:
         if not self.cloud.client_id:
             raise InstallerError(
@@ -152,11 +157,16 @@ class CloudClient:
                 ) from None
         return self._secret
 
+    async def _turn(self, doing: str, seconds: float) -> None:
+        try:
+            await self._pace.turn(seconds)
+        except TimeoutError:
+            raise envelope.failure(envelope.Answer(601, {}), doing) from None
+
     async def _once(self, service: str, form: dict[str, str], doing: str, token: SecretStr | None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                await self._pace.turn()
                 content, status, date, after = await self._post(service, form, headers)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unreachable(f"{self._host} cannot be reached{_reason(error)}.", sent=False) from None

@@ -18,10 +18,10 @@ class Pace:
         self._times: deque[float] = deque()
         self._lock = asyncio.Lock()
 
-    async def turn(self) -> None:
-        """Wait until one more request may go out. The caller sets the deadline."""
+    async def turn(self, seconds: float) -> None:
+        """Wait until one more request may go out. Raises TimeoutError after `seconds`."""
         loop = asyncio.get_running_loop()
-        async with self._lock:
+        async with asyncio.timeout(seconds), self._lock:
             while len(self._times) >= self._per_minute:
                 left = self._times[0] + WINDOW - loop.time()
                 if left <= 0:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from bumble import hci, ll
 from bumble.controller import Connection, Controller, LegacyAdvertiser
 
-from installer.lab.radio import LOCAL_HOST, NOT_ESTABLISHED, SUPERVISION, Advertisement, Radio
+from installer.lab.radio import LOCAL_HOST, NOT_ESTABLISHED, SUPERVISION, Advertisement, Radio, Wire
 
 ADV_IND, ADV_NONCONN_IND, SCAN_RSP = 0, 3, 4
 ACTIVE = 1
@@ -26,7 +26,7 @@ class Advertiser(LegacyAdvertiser):
 
     cycle: Callable[[], tuple[bytes, ...]] | None = None
     turn: int = 0
-    controller: LabController = field(kw_only=True)  # type: ignore[assignment]
+    controller: LabController = field(kw_only=True)
 
     def _on_timer_fired(self) -> None:
         self.send_advertising_data()
@@ -73,9 +73,7 @@ class LabController(Controller):
         self.refuse: Callable[[], bool] = lambda: False
         self._noise = random.Random(address)
         self._seen: set[tuple[bytes, int, bytes]] = set()
-        super().__init__(
-            name, link=radio, public_address=hci.Address(address, hci.Address.PUBLIC_DEVICE_ADDRESS)
-        )
+        super().__init__(name, link=radio, public_address=hci.Address(address, hci.Address.PUBLIC_DEVICE_ADDRESS))
         self.le_legacy_advertiser = Advertiser(controller=self)
 
     @property
@@ -171,11 +169,12 @@ class LabController(Controller):
     def on_hci_read_rssi_command(self, command: hci.HCI_Read_RSSI_Command) -> hci.HCI_Read_RSSI_ReturnParameters:
         """Vol 4, Part E, 7.5.4: the strength of the other end."""
         connection = self.find_le_connection_by_handle(command.handle)
-        known = connection is not None and hasattr(connection.link, "there")
+        wire = connection.link if connection is not None else None
+        if not isinstance(wire, Wire):
+            unknown = hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR
+            return hci.HCI_Read_RSSI_ReturnParameters(status=unknown, handle=command.handle, rssi=127)
         return hci.HCI_Read_RSSI_ReturnParameters(
-            status=hci.HCI_ErrorCode.SUCCESS if known else hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
-            handle=command.handle,
-            rssi=connection.link.there.signal() if connection is not None and known else 127,
+            status=hci.HCI_ErrorCode.SUCCESS, handle=command.handle, rssi=wire.there.signal()
         )
 
     # Ending links.
@@ -192,13 +191,13 @@ class LabController(Controller):
             self._send_hci_command_status(hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR, command.op_code)
             return
         self._send_hci_command_status(hci.HCI_COMMAND_STATUS_PENDING, command.op_code)
-        connection.link.end(command.reason)
+        _tell(connection, command.reason)
         self.on_le_disconnected(connection, LOCAL_HOST)
 
     def lose_links(self, reason: int = SUPERVISION) -> None:
         """End every link at both ends, as when the two went out of reach of each other."""
         for connection in tuple(self.le_connections.values()):
-            connection.link.end(reason)
+            _tell(connection, reason)
             self.on_le_disconnected(connection, reason)
 
     def on_hci_reset_command(self, _command: hci.HCI_Reset_Command) -> hci.HCI_StatusReturnParameters:
@@ -218,5 +217,10 @@ class LabController(Controller):
         self.pending_le_connection = None
         self.le_legacy_advertiser.stop()
         for connection in tuple(self.le_connections.values()):
-            loop.call_later(self.radio.supervision_timeout, connection.link.end, SUPERVISION)
+            loop.call_later(self.radio.supervision_timeout, _tell, connection, SUPERVISION)
         self.le_connections.clear()
+
+
+def _tell(connection: Connection, reason: int) -> None:
+    if isinstance(connection.link, Wire):
+        connection.link.end(reason)

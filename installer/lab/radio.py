@@ -37,9 +37,13 @@ class Advertisement:
 class Wire(LocalLink):
     """One end of one link: takes what a controller sends over it to the controller at the other end."""
 
-    def __init__(self, here: LabController, connection: Connection, there: LabController) -> None:
-        super().__init__()
-        self.here, self.connection, self.there = here, connection, there
+    def __init__(self, connection: Connection, there: LabController, other: Connection) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.connection, self.there, self.other = connection, there, other
+
+    @property
+    def _alive(self) -> bool:
+        return self.there.le_connections.get(self.connection.self_address) is self.other
 
     def send_acl_data(
         self,
@@ -52,7 +56,7 @@ class Wire(LocalLink):
         asyncio.get_running_loop().call_soon(self._arrive, transport, data)
 
     def _arrive(self, transport: PhysicalTransport, data: bytes) -> None:
-        if self.connection.self_address in self.there.le_connections:
+        if self._alive:
             self.there.on_link_acl_data(self.connection.self_address, transport, data)
 
     def send_ll_control_pdu(
@@ -62,14 +66,12 @@ class Wire(LocalLink):
         asyncio.get_running_loop().call_soon(self._control, packet)
 
     def _control(self, packet: ll.ControlPdu) -> None:
-        if self.connection.self_address in self.there.le_connections:
+        if self._alive:
             self.there.on_ll_control_pdu(self.connection.self_address, packet)
 
     def end(self, reason: int) -> None:
         """Tell the other end that the link is over, after what was sent before."""
-        other = self.there.le_connections.get(self.connection.self_address)
-        if other is not None:
-            asyncio.get_running_loop().call_soon(self.there.on_le_disconnected, other, reason)
+        asyncio.get_running_loop().call_soon(self.there.on_le_disconnected, self.other, reason)
 
 
 class Radio(LocalLink):
@@ -78,7 +80,7 @@ class Radio(LocalLink):
     controllers: set[LabController]  # type: ignore[assignment]
 
     def __init__(self, supervision_timeout: float = 0.4) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.supervision_timeout = supervision_timeout
 
     def broadcast(self, sender: LabController | None, advertisement: Advertisement) -> None:
@@ -98,7 +100,7 @@ class Radio(LocalLink):
             if peripheral is not central and peripheral.accepts(packet.advertiser_address):
                 peripheral.on_le_connect_ind(packet)
                 other = peripheral.le_connections[packet.initiator_address]
-                connection.link = Wire(central, connection, peripheral)
-                other.link = Wire(peripheral, other, central)
+                connection.link = Wire(connection, peripheral, other)
+                other.link = Wire(other, central, connection)
                 return True
         return False

@@ -37,7 +37,7 @@ class _Part(BaseModel):
 
 class Drop(_Part):
     """The link ends at `on`. `half`: after the first slice of a command; `joining`: while it joins the network;
-    `provisioned`: it has joined, and could not say so."""  # noqa: D205, D209
+    `provisioned`: it has joined, and could not say so."""
 
     on: Point
     times: Times = 1

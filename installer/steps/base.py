@@ -39,6 +39,7 @@ class Deadlines:
     find: float = 20.0
     settle: float = 2.0  # after the first fit, how long to look for a second one
     connect: float = 30.0
+    authorization: float = 60.0  # for somebody to press the button on the device
     sign_in: float = 600.0
     link: float = 120.0
     data: float = 120.0

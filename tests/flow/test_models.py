@@ -64,9 +64,9 @@ async def test_the_only_method_is_the_default_of_a_script(world: LabWorld) -> No
 
 
 async def test_a_generic_improv_device_is_done_when_it_has_joined(world: LabWorld) -> None:
-    ended, front = await install(answers_for(world, "improv-device", "wifi"))
+    ended, front = await install(answers_for(world, "generic", "wifi"))
     assert ended.outcome == "installed", front.text()
-    assert world.device("improv-device")["joined"] == "Home"
+    assert world.device("generic")["joined"] == "Home"
     assert {"link", "verify"} <= {s.step.value for s in front.of(StepSkipped)}
     assert str(ended.summary["url"]).startswith("http")
 

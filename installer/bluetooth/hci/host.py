@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import gc
 import importlib
-import logging
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -43,7 +42,7 @@ class HciHost:
         self._connecting = asyncio.Lock()
         self._scanning = asyncio.Lock()
         self._listeners: list[AdvertListener] = []
-        self._on_lost: list[Callable[[], None]] = []
+        self._on_lost: set[Callable[[], None]] = set()
         self._closed = False
         # Bumble's own merging of packets parses each report three times; the scanner does it once.
         device.host.remove_listener("advertising_report", device.on_advertising_report)
@@ -76,7 +75,11 @@ class HciHost:
 
     def when_lost(self, callback: Callable[[], None]) -> None:
         """Call `callback` once when the transport ends without `close`."""
-        self._on_lost.append(callback)
+        self._on_lost.add(callback)
+
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Take back `when_lost`."""
+        self._on_lost.discard(callback)
 
     def check(self) -> None:
         """Raise BleakError if the controller is gone."""
@@ -188,16 +191,12 @@ class HciHost:
         if self._closed:
             return
         self.lost.set()
-        for callback in self._on_lost:
+        for callback in tuple(self._on_lost):
             callback()
 
 
 def _import_bumble() -> None:
-    """Import what is needed of Bumble. Its log is muted: at debug level it writes every byte that is sent."""
-    for name in ("bumble", "bleak", "dbus_fast"):
-        logger = logging.getLogger(name)
-        logger.addHandler(logging.NullHandler())
-        logger.setLevel(logging.WARNING)
+    """Import what is needed of Bumble."""
     # Half a million new objects that stay: collecting garbage among them is a third of the time.
     collecting = gc.isenabled()
     gc.disable()

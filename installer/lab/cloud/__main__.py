@@ -38,7 +38,11 @@ async def serve(port: int, mode: str) -> None:
 
     app = build_app(store, [Route("/lab/state", state), *cloud_routes(store)])
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
-    with socket.create_server(("127.0.0.1", port)) as listener:
+    # asyncio switches Nagle's delay (40 ms an answer) off only where the socket names its protocol.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
         sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}\n")
         sys.stdout.flush()
         await server.serve(sockets=[listener])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from installer.lab.cloud.tokens import Grant
 
 PATH = "/oauth2_user/authorize2"
 COOKIE = "lab_cloud"
+BROWSER = re.compile(r"[A-Za-z0-9_-]{32}")
 PAGE_SECONDS = 3600
 MAX_PAGES = 1000
 
@@ -56,10 +58,12 @@ class Authorize:
     async def show(self, request: Request) -> Response:
         """Check the parameters and show the form."""
         self._store.count(PATH, None)
-        spoiled = await spoil(self._store.fault(PATH, None))
+        spoiled = await spoil(self._store.fault(PATH, None), request)
         if spoiled is not None:
             return spoiled
-        browser = request.cookies.get(COOKIE) or secrets.token_urlsafe(24)
+        browser = request.cookies.get(COOKIE, "")
+        if not BROWSER.fullmatch(browser):
+            browser = secrets.token_urlsafe(24)
         try:
             asked = self._check(request.query_params, browser)
         except _Wrong as wrong:
@@ -72,13 +76,13 @@ class Authorize:
     async def submit(self, request: Request) -> Response:
         """Allow or Cancel."""
         self._store.count(PATH, "submit")
-        spoiled = await spoil(self._store.fault(PATH, "submit"))
-        if spoiled is not None:
-            return spoiled
         try:
             form = await fields(request)
         except Refusal as refusal:
             return pages.problem("This form cannot be read", refusal.error, "Start again in the program.")
+        spoiled = await spoil(self._store.fault(PATH, "submit"), request)
+        if spoiled is not None:
+            return spoiled
         csrf = form.get("csrf", "")
         asked = self._pages.get(csrf)
         browser = request.cookies.get(COOKIE, "")

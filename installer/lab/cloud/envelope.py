@@ -150,7 +150,7 @@ def service(store: CloudStore, path: str, actions: Mapping[str, Handler], method
         action = params.get("action")
         known = action if action in actions else None
         store.count(path, known)
-        spoiled = await spoil(store.fault(path, action))
+        spoiled = await spoil(store.fault(path, action), request)
         if spoiled is not None:
             return spoiled
         call = Call(store, params, bearer(request))
@@ -189,13 +189,15 @@ def bearer(request: Request) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-async def spoil(fault: Fault | None) -> Response | None:
-    """The spoiled answer that a fault asks for; None if the true answer may go out."""
+async def spoil(fault: Fault | None, request: Request) -> Response | None:
+    """The spoiled answer that a fault asks for; None if the true answer may go out.
+
+    The body of `request` must have been read. A caller who gives up during a delay ends it.
+    """
     if fault is None:
         return None
-    if fault.delay:
-        await asyncio.sleep(fault.delay)
-    if fault.closed:
+    gave_up = fault.delay > 0 and await _gave_up(request, fault.delay)
+    if fault.closed or gave_up:
         return Cut()
     if fault.http is not None:
         return PlainTextResponse("The lab was told to fail here.", fault.http, NO_STORE)
@@ -205,6 +207,16 @@ async def spoil(fault: Fault | None) -> Response | None:
         return None
     body = {} if fault.wait_seconds is None else {"wait_seconds": fault.wait_seconds}
     return answer(body, fault.status, "" if fault.status == 0 else "The lab was told to fail here")
+
+
+async def _gave_up(request: Request, delay: float) -> bool:
+    try:
+        async with asyncio.timeout(delay):
+            while (await request.receive())["type"] != "http.disconnect":
+                continue
+    except TimeoutError:
+        return False
+    return True
 
 
 def json_list(text: str, what: str) -> list[Any]:

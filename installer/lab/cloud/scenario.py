@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 Mode = Literal["contract", "public"]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -50,10 +51,10 @@ class CloudUser(_Part):
 class Fault(_Part):
     """The next `times` requests that fit go wrong (`times` 0: all of them).
 
-    `path` as in a request (`/v2/user`); without `action` every action fits. One of: `status` (the envelope's
-    number, sent with HTTP 200), `http` (a bare HTTP status), `raw` (this text in place of JSON), `closed`
-    (the connection ends in the middle of the answer). `delay`: seconds before any answer; alone, the true
-    answer comes late. `wait_seconds`: what a status 601 says.
+    `path` as in a request (`/v2/user`); without `action` every action fits (`submit`: the sign-in page's form).
+    One of: `status` (the envelope's number, sent with HTTP 200), `http` (a bare HTTP status), `raw` (this text in
+    place of JSON), `closed` (the connection ends in the middle of the answer). `delay`: seconds before any answer;
+    alone, the true answer comes late. `wait_seconds`: what a status 601 says.
     """
 
     path: Annotated[str, Field(pattern=r"^/")]
@@ -111,7 +112,7 @@ class CloudScenario(_Part):
     blank_model: bool = False
     null_session_dates: bool = False
     down: bool | Literal["closed"] = False
-    clock: float = 0.0
+    clock: Seconds = 0.0
     fail: tuple[Fault, ...] = ()
 
     @field_validator("users")
@@ -131,5 +132,5 @@ class CloudControl(_Part):
 
     mode: Mode | None = None
     down: bool | Literal["closed"] | None = None
-    clock: float | None = None
+    clock: Seconds | None = None
     fail: tuple[Fault, ...] | None = None

@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from tests.installer.lab.cloud.world import BACK, Page, World, running
+from tests.installer.lab.cloud.world import ALL, BACK, Page, World, running
 
 
 async def test_the_page_is_a_form_that_a_person_and_a_screen_reader_can_use(world: World) -> None:
@@ -116,6 +116,13 @@ async def test_a_form_works_once_and_in_its_own_browser_only(world: World) -> No
     assert forged.status_code == 403
     assert (await world.press(page)).status_code == 302
     assert (await world.press(page)).status_code == 403
+
+
+async def test_a_cookie_that_the_cloud_did_not_make_is_replaced(world: World) -> None:
+    params = {"response_type": "code", "client_id": "lab-client", "scope": ALL, "redirect_uri": BACK, "state": "1"}
+    answer = await world.http.get("/oauth2_user/authorize2", params=params, headers={"Cookie": "lab_cloud=mine"})
+    assert answer.cookies["lab_cloud"] != "mine"
+    assert (await world.press(Page(answer.text))).status_code == 302
 
 
 async def test_two_pages_in_one_browser_do_not_disturb_each_other(world: World) -> None:

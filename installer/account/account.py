@@ -1,0 +1,350 @@
+"""One account: its tokens kept fresh, its devices, linking, and the first data of a device."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shlex
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import SecretStr
+
+from installer.account import first_data
+from installer.account.envelope import Family
+from installer.account.models import CloudDevice, entries, granted
+from installer.account.pace import waits
+from installer.account.tokens import Application, Stored, Tokens, TokenStore
+from installer.catalog import Model
+from installer.errors import ErrorCode, InstallerError
+
+if TYPE_CHECKING:
+    from installer.account.http import CloudClient
+    from installer.measurement import Measurement
+
+USER = "/v2/user"
+MAX_PAGES = 50
+# A refresh that was answered with “same arguments” may be repeated after this long at most, once.
+REFRESH_PATIENCE = 30.0
+# Dates of the cloud are whole seconds, and so is the clock that it shows.
+ROUNDING = 2.0
+SLEEP_TYPE = "Sleep Monitor"
+T = TypeVar("T")
+_MAC = re.compile(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
+
+
+class Account:
+    """An account whose tokens are stored. `stored_in`: where, in words.
+
+    Every call may raise CLOUD_UNREACHABLE, CLOUD_BUSY, CLOUD_FAILED, TOKEN_REJECTED, and the errors of the store.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        client: CloudClient,
+        store: TokenStore,
+        stored: Stored,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self.stored_in = stored.stored_in
+        self._tokens = stored.tokens
+        self._client = client
+        self._store = store
+        self._application = Application.of(client.cloud)
+        self._clock = clock
+        self._refreshing = asyncio.Lock()
+
+    @property
+    def userid(self) -> str:
+        """The cloud's id of the user, or an empty text."""
+        return self._tokens.userid
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What was granted; empty if the cloud did not say."""
+        return frozenset(s.strip() for s in self._tokens.scope.replace(" ", ",").split(",") if s.strip())
+
+    async def access_token(self) -> SecretStr:
+        """An access token that is good for some minutes."""
+        if not self._tokens.fresh(self._clock()):
+            await self._refresh(self._tokens)
+        return self._tokens.access_token
+
+    async def call(
+        self,
+        service: str,
+        action: str,
+        doing: str,
+        fields: Mapping[str, str] | None = None,
+        *,
+        again: bool = True,
+        seconds: float = 60.0,
+    ) -> dict[str, Any]:
+        """The body of a call for this user; a rejected token is refreshed once. As `CloudClient.call`."""
+        await self.access_token()
+        used = self._tokens
+        try:
+            return await self._client.call(
+                service, action, doing, fields, token=used.access_token, again=again, seconds=seconds
+            )
+        except InstallerError as error:
+            if error.code is not ErrorCode.TOKEN_REJECTED:
+                raise
+        await self._refresh(used)
+        try:
+            return await self._client.call(
+                service, action, doing, fields, token=self._tokens.access_token, again=again, seconds=seconds
+            )
+        except InstallerError as error:
+            if error.code is not ErrorCode.TOKEN_REJECTED:
+                raise
+            raise self._rejected(error) from None
+
+    async def devices(self, seconds: float = 60.0) -> list[CloudDevice]:
+        """The devices on the account."""
+        body = await self.call(USER, "getdevice", "reading the devices of the account", seconds=seconds)
+        return entries(CloudDevice, body, "devices")
+
+    async def link(self, mac: str) -> CloudDevice:
+        """Put the device with this MAC address on the account; needs a partner contract.
+
+        Raises LINK_REFUSED with `status`, and with `no_contract: True` where watching the account may still work.
+        """
+        if not _MAC.fullmatch(mac):
+            raise InstallerError(
+                ErrorCode.LINK_REFUSED,
+                "The cloud links by MAC address, and this system does not tell the one of the device.",
+                "Watch the account instead (link mode “watch”).",
+                no_contract=True,
+                no_mac=True,
+            )
+        try:
+            body = await self.call(
+                USER, "link", "linking the device", {"mac_addresses": json.dumps([mac.lower()])}, seconds=30.0
+            )
+        except InstallerError as error:
+            raise _refused(error, mac) from None
+        for device in entries(CloudDevice, body, "devices"):
+            if device.mac.upper() in ("", mac.upper()):
+                return device
+        # The answer may leave the device out; the account knows it.
+        for device in await self.devices():
+            if device.mac.upper() == mac.upper():
+                return device
+        raise InstallerError(
+            ErrorCode.CLOUD_FAILED,
+            "The cloud says that the device is linked, but does not say which one it is.",
+            "Look into the account with the vendor's app, then try again.",
+        )
+
+    async def unlink(self, mac: str) -> None:
+        """Take the device off the account; needs a partner contract. Raises LINK_REFUSED."""
+        try:
+            await self.call(USER, "unlink", "unlinking the device", {"mac_address": mac.lower()}, again=False)
+        except InstallerError as error:
+            raise _refused(error, mac) from None
+
+    async def watch_for(self, model: Model, before: Collection[str], since: float, deadline: float) -> CloudDevice:
+        """Wait until a device of this model is new on the account, or has reached the cloud since `since`.
+
+        `before`: the ids of the devices that were there at the start; `since`: unix seconds of this computer;
+        `deadline`: seconds from now. Raises LINK_TIMEOUT.
+        """
+        late = InstallerError(
+            ErrorCode.LINK_TIMEOUT,
+            f"No {model.name} appeared in account “{self.name}” within {deadline:g} s.",
+            "Check that the device is online, and that it is not on somebody else's account; then try again.",
+            account=self.name,
+            model=model.id,
+        )
+
+        async def look(left: float) -> CloudDevice | None:
+            fitting = [d for d in await self.devices(seconds=left) if is_of(model, d)]
+            new = next((d for d in fitting if d.device_id not in before), None)
+            # A device that was there before is set up again: then it has spoken to the cloud meanwhile.
+            moved = (d for d in fitting if d.last_session is not None and d.last_session > self._since(since))
+            return new or next(moved, None)
+
+        return await self._watch(look, deadline, late)
+
+    async def first_data(self, model: Model, device_id: str, since: float, deadline: float) -> Measurement:
+        """Wait for the first measurement of this device that came in since `since`.
+
+        `since` and `deadline` as in `watch_for`. Raises FIRST_DATA_TIMEOUT; CATALOGUE_INVALID for a model whose
+        data the cloud does not have.
+        """
+        if model.cloud.data is None:
+            raise InstallerError(
+                ErrorCode.CATALOGUE_INVALID,
+                f"The catalogue does not say where the cloud keeps the data of {model.name}.",
+                "Give its entry [model.cloud] data.",
+                model=model.id,
+            )
+        late = InstallerError(
+            ErrorCode.FIRST_DATA_TIMEOUT,
+            f"No measurement of the {model.name} reached the cloud within {deadline:g} s.",
+            "Take a measurement close to the access point, then try again. The device stays linked.",
+            model=model.id,
+            device_id=device_id,
+        )
+        return await self._watch(lambda left: self._first_data(model, device_id, since, left), deadline, late)
+
+    async def _first_data(self, model: Model, device_id: str, since: float, left: float) -> Measurement | None:
+        assert model.cloud.data is not None
+        service, action, fields = first_data.CALLS[model.cloud.data]
+        # Asked anew each time: the first answer of the cloud may show that one of the two clocks is wrong.
+        start = self._since(since)
+        form = {**fields, "lastupdate": str(int(start))}
+        for _ in range(MAX_PAGES):
+            body = await self.call(service, action, "reading the data of the device", form, seconds=left)
+            found = first_data.first(model, device_id, start, body)
+            offset = body.get("offset")
+            if found is not None or not body.get("more") or isinstance(offset, bool) or not isinstance(offset, int):
+                return found
+            if offset <= int(form.get("offset", "0")):
+                return None
+            form["offset"] = str(offset)
+        return None
+
+    async def _watch(self, look: Callable[[float], Awaitable[T | None]], deadline: float, late: InstallerError) -> T:
+        """What `look` (given the seconds that are left) finds, however often it takes. Raises `late`.
+
+        A cloud that is away or busy for a while is waited for; if it still is at the deadline, that is the error.
+        """
+        end = asyncio.get_running_loop().time() + deadline
+        trouble: InstallerError | None = None
+        try:
+            async with asyncio.timeout(deadline):
+                for wait in waits(*self._client.cloud.poll_seconds):
+                    try:
+                        found = await look(end - asyncio.get_running_loop().time())
+                    except InstallerError as error:
+                        if error.code not in (ErrorCode.CLOUD_UNREACHABLE, ErrorCode.CLOUD_BUSY):
+                            raise
+                        trouble = error
+                    else:
+                        trouble = None
+                        if found is not None:
+                            return found
+                    await asyncio.sleep(wait)
+        except TimeoutError:
+            pass
+        raise (trouble or late) from None
+
+    async def _refresh(self, stale: Tokens) -> None:
+        """New tokens in place of `stale`; at most one process at a time, and never twice for the same ones (§1.4)."""
+        async with self._refreshing:
+            if self._tokens is not stale:
+                return
+            async with self._store.lock(self._application, self.name):
+                stored = await self._store.load(self._application, self.name)
+                if stored is None:
+                    raise unknown(self.name, ())
+                if _differ(stored.tokens, stale) and stored.tokens.fresh(self._clock()):
+                    # Another process was faster; the tokens that it replaced are dead by now.
+                    self._adopt(stored)
+                    return
+                body = await self._request_refresh(stored.tokens)
+                tokens = Tokens.of(granted(body), self._clock(), stored.tokens.userid)
+                self._adopt(await self._store.save(self._application, self.name, tokens))
+
+    def _adopt(self, stored: Stored) -> None:
+        self._tokens = stored.tokens
+        self.stored_in = stored.stored_in
+
+    async def _request_refresh(self, tokens: Tokens) -> dict[str, Any]:
+        fields: dict[str, SecretStr | str] = {
+            "grant_type": "refresh_token",
+            "refresh_token": tokens.refresh_token,
+        }
+        patience = REFRESH_PATIENCE
+        while True:
+            try:
+                return await self._client.request_token("renewing the sign-in", fields)
+            except InstallerError as error:
+                wait = float(error.data.get("wait_seconds", patience))
+                if error.code is ErrorCode.CLOUD_BUSY and wait < patience:
+                    # The same request went out a moment ago and its answer got lost; the tokens still count.
+                    patience -= wait
+                    await asyncio.sleep(wait)
+                    continue
+                if error.code is ErrorCode.TOKEN_REJECTED or error.data.get("family") == Family.INVALID.value:
+                    raise self._rejected(error) from None
+                raise
+
+    def _rejected(self, error: InstallerError) -> InstallerError:
+        return InstallerError(
+            ErrorCode.TOKEN_REJECTED,
+            f"The cloud no longer accepts the tokens of account “{self.name}” (status {error.data.get('status')}).",
+            f"Sign in again: {login_command(self.name)}. If that fails too, check client_id and client_secret.",
+            account=self.name,
+            status=error.data.get("status"),
+        )
+
+    def _since(self, here: float) -> float:
+        return max(0.0, self._client.cloud_time(here) - ROUNDING)
+
+
+def is_of(model: Model, device: CloudDevice) -> bool:
+    """Whether a device of the account is of this model (§2.2: one sleep mat may show under two ids or names)."""
+    if model.cloud.type == SLEEP_TYPE and device.type == SLEEP_TYPE:
+        return True
+    if device.model_id is not None:
+        return device.model_id in model.cloud.model_ids
+    return bool(device.model) and device.model == model.name
+
+
+def login_command(name: str) -> str:
+    """The command that signs in to the account with this name."""
+    return f"device-installer account login {shlex.quote(name)}"
+
+
+def unknown(name: str, others: Collection[str]) -> InstallerError:
+    """ACCOUNT_UNKNOWN; `others` are the names that there are."""
+    known = f"Known accounts: {', '.join(f'“{o}”' for o in others)}." if others else "No account is stored yet."
+    return InstallerError(
+        ErrorCode.ACCOUNT_UNKNOWN,
+        f"There are no stored tokens for account “{name}” at this cloud.",
+        f"{known} Sign in: {login_command(name)}.",
+        account=name,
+        known=sorted(others),
+    )
+
+
+def _differ(one: Tokens, other: Tokens) -> bool:
+    return one.access_token.get_secret_value() != other.access_token.get_secret_value()
+
+
+def _refused(error: InstallerError, mac: str) -> InstallerError:
+    """LINK_REFUSED for the cloud's refusals; any other error as it is."""
+    data = {k: v for k, v in error.data.items() if k in ("status", "family")}
+    match error.data.get("family"):
+        case Family.UNAUTHORIZED.value | Family.NOT_IMPLEMENTED.value:
+            # Which status the cloud gives a partner without contract is not documented; these are its refusals.
+            return InstallerError(
+                ErrorCode.LINK_REFUSED,
+                f"This application may not link or unlink devices (status {data['status']}).",
+                "That takes a partner contract. Let the vendor's app add the device, and watch the account instead "
+                "(link mode “watch”).",
+                no_contract=True,
+                **data,
+            )
+        case Family.INVALID.value:
+            why, todo = "the cloud does not know it, or not for this partner", "Check the address of the device."
+        case Family.BAD_STATE.value:
+            why, todo = (
+                "it may be on another account",
+                "Take it off the other account in the vendor's app, reset it, and try again.",
+            )
+        case _:
+            return error
+    return InstallerError(
+        ErrorCode.LINK_REFUSED,
+        f"The cloud refused device {mac.upper()}: {why} (status {data['status']}).",
+        todo,
+        **data,
+    )

@@ -1,0 +1,239 @@
+"""The client side of the backend: one connection, its GATT table, reads, writes and notifications.
+
+A request that is given up by its caller still runs to its end on the link: ATT allows one
+request at a time, and an answer that comes late must not be taken for the next one's
+(Core Specification vol. 3 part F §3.3.2). A request that is pending when the link drops fails at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bleak.args import SizedBuffer
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.backends.client import BaseBleakClient, NotifyCallback
+from bleak.backends.descriptor import BleakGATTDescriptor
+from bleak.backends.device import BLEDevice
+from bleak.backends.service import BleakGATTServiceCollection
+from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolError
+
+from installer.bluetooth.hci.gatt import collect
+from installer.bluetooth.hci.host import NONSENSE, HciHost
+from installer.bluetooth.hci.scanner import peer_address
+
+if TYPE_CHECKING:
+    from bumble.device import Connection
+    from bumble.gatt_client import Client
+
+T = TypeVar("T")
+
+WANTED_MTU = 517
+DEFAULT_MTU = 23
+MAX_VALUE = 512
+_NOTIFY, _INDICATE = b"\x01\x00", b"\x02\x00"
+_CCCD = "00002902-0000-1000-8000-00805f9b34fb"
+
+
+class HciClient(BaseBleakClient):
+    """A GATT client over `host`, the opened controller. `timeout` (s) covers connecting and discovery."""
+
+    def __init__(
+        self,
+        address_or_ble_device: BLEDevice | str,
+        *,
+        host: HciHost,
+        disconnected_callback: Callable[[], None] | None,
+        timeout: float,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(address_or_ble_device, disconnected_callback=disconnected_callback, timeout=timeout)
+        self._host = host
+        self._device = address_or_ble_device if isinstance(address_or_ble_device, BLEDevice) else None
+        self._link: Connection | None = None
+        self._gone: asyncio.Event = asyncio.Event()
+        self._requests: set[asyncio.Task[Any]] = set()
+        self._subscribers: dict[int, Callable[[bytes], None]] = {}
+
+    @property
+    def name(self) -> str:
+        """The advertised name, or the address."""
+        return (self._device.name if self._device else None) or self.address
+
+    @property
+    def mtu_size(self) -> int:
+        """The ATT MTU, bytes; 23 before the exchange."""
+        return self._link.att_mtu if self._link is not None else DEFAULT_MTU
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the link is up."""
+        return self._link is not None and not self._gone.is_set()
+
+    async def connect(self, pair: bool, **kwargs: Any) -> None:
+        """Connect, agree on the MTU, and discover everything. Raises BleakError, BleakDeviceNotFoundError, TimeoutError."""
+        if self.is_connected:
+            raise BleakError("Already connected")
+        if self._device is None:
+            raise BleakDeviceNotFoundError(self.address, "Connect with the device that a scan found, not its address")
+        timeout = float(kwargs.get("timeout", self._timeout))
+        deadline = asyncio.get_running_loop().time() + timeout
+        self._gone = asyncio.Event()
+        self._subscribers = {}
+        link = await self._host.connect(peer_address(self._device), timeout)
+        self._link = link
+        link.on("disconnection", self._on_gone)
+        self._host.when_lost(self._on_gone)
+        try:
+            async with asyncio.timeout_at(deadline):
+                if pair:
+                    await self.pair()
+                client: Client = link.gatt_client
+                await self._request(client.request_mtu(WANTED_MTU))
+                self.services = await self._request(collect(client, lambda: self.mtu_size - 3))
+        except BaseException:
+            await asyncio.shield(self.disconnect())
+            raise
+
+    async def disconnect(self) -> None:
+        """End the link. Does nothing if it is down."""
+        link = self._link
+        if link is None:
+            return
+        try:
+            if not self._gone.is_set():
+                await self._host.command(link.disconnect())
+        except BleakError:
+            self._on_gone()
+        finally:
+            self._host.forget(self._on_gone)
+            self._link, self.services = None, None
+
+    async def pair(self, *args: Any, **kwargs: Any) -> None:
+        """Pair without confirmation ("Just Works"). Raises BleakError when the device refuses."""
+        if self._link is None:
+            raise BleakError("Not connected")
+        await self._request(self._link.pair())
+
+    async def unpair(self) -> None:
+        """Nothing to do: bonds are not kept."""
+
+    async def read_gatt_char(
+        self, characteristic: BleakGATTCharacteristic, *, use_cached: bool = False, **kwargs: Any
+    ) -> bytearray:
+        """Read a value; one longer than the MTU is read in parts."""
+        return bytearray(await self._request(self._client.read_value(characteristic.handle)))
+
+    async def read_gatt_descriptor(
+        self, descriptor: BleakGATTDescriptor, *, use_cached: bool = False, **kwargs: Any
+    ) -> bytearray:
+        """Read a descriptor's value."""
+        return bytearray(await self._request(self._client.read_value(descriptor.handle)))
+
+    async def write_gatt_char(
+        self, characteristic: BleakGATTCharacteristic, data: SizedBuffer, response: bool
+    ) -> None:
+        """Write a value; with response, one longer than the MTU goes in parts (at most 512 bytes)."""
+        value = bytes(data)
+        limit = MAX_VALUE if response else self.mtu_size - 3
+        if len(value) > limit:
+            raise BleakError(f"{len(value)} bytes cannot be written at once; the limit is {limit}")
+        await self._request(self._client.write_value(characteristic.handle, value, with_response=response))
+
+    async def write_gatt_descriptor(self, descriptor: BleakGATTDescriptor, data: SizedBuffer) -> None:
+        """Write a descriptor's value."""
+        await self._request(self._client.write_value(descriptor.handle, bytes(data), with_response=True))
+
+    async def start_notify(
+        self, characteristic: BleakGATTCharacteristic, callback: NotifyCallback, **kwargs: Any
+    ) -> None:
+        """Subscribe, with notifications if the characteristic has them, else with indications."""
+        client, handle = self._client, characteristic.handle
+        if handle in self._subscribers:
+            raise BleakError("Notifications of this characteristic are on already")
+        if "notify" in characteristic.properties:
+            value, registry = _NOTIFY, client.notification_subscribers
+        elif "indicate" in characteristic.properties:
+            value, registry = _INDICATE, client.indication_subscribers
+        else:
+            raise BleakError("This characteristic neither notifies nor indicates")
+        cccd = characteristic.get_descriptor(_CCCD)
+        if cccd is None:
+            raise BleakError("This characteristic has no descriptor to switch notifications on")
+        loop = asyncio.get_running_loop()
+
+        def deliver(data: bytes) -> None:
+            # Later, and in order: a callback that raises must not stop the confirmation of an indication.
+            loop.call_soon(callback, bytearray(data))
+
+        self._subscribers[handle] = deliver
+        registry.setdefault(handle, set()).add(deliver)
+        try:
+            await self.write_gatt_descriptor(cccd, value)
+        except BaseException:
+            self._forget(handle)
+            raise
+
+    async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
+        """Unsubscribe. Does nothing if not subscribed."""
+        if characteristic.handle not in self._subscribers:
+            return
+        self._forget(characteristic.handle)
+        cccd = characteristic.get_descriptor(_CCCD)
+        if cccd is not None:
+            await self.write_gatt_descriptor(cccd, b"\x00\x00")
+
+    def _forget(self, handle: int) -> None:
+        deliver = self._subscribers.pop(handle, None)
+        if self._link is None or deliver is None:
+            return
+        client: Client = self._link.gatt_client
+        for registry in (client.notification_subscribers, client.indication_subscribers):
+            registry.get(handle, set()).discard(deliver)
+
+    @property
+    def _client(self) -> Client:
+        if self._link is None or self._gone.is_set():
+            raise BleakError("Not connected")
+        client: Client = self._link.gatt_client
+        return client
+
+    async def _request(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run an ATT transaction to its end; raise BleakError at once when the link drops meanwhile."""
+        from bumble.att import ATT_Error
+        from bumble.core import BaseBumbleError
+
+        task = asyncio.ensure_future(work)
+        self._requests.add(task)
+        task.add_done_callback(self._finished)
+        gone = asyncio.ensure_future(self._gone.wait())
+        try:
+            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+        if not task.done() or task.cancelled():
+            raise BleakError("Disconnected")
+        try:
+            return task.result()
+        except ATT_Error as error:
+            raise BleakGATTProtocolError(error.error_code) from None
+        except (BaseBumbleError, TimeoutError) as error:
+            raise BleakError(f"The request failed: {type(error).__name__}") from None
+        except NONSENSE as error:
+            raise BleakError(f"The device sent an answer that makes no sense ({type(error).__name__})") from None
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._requests.discard(task)
+        if not task.cancelled():
+            task.exception()  # somebody has looked, even where the caller gave up
+
+    def _on_gone(self, *_: Any) -> None:
+        if self._link is None or self._gone.is_set():
+            return
+        self._gone.set()
+        for task in self._requests:
+            task.cancel()
+        if self._disconnected_callback is not None:
+            # After the notifications that came before it.
+            asyncio.get_running_loop().call_soon(self._disconnected_callback)

@@ -1,0 +1,196 @@
+"""A running scan: the devices in reach, kept up to date.
+
+A device says different things in different packets; what it said is merged. The detection
+is computed again only when that content changes, so that many devices that advertise often
+stay cheap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Self, TypeVar
+
+from bleak import BleakScanner
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+
+from installer.bluetooth import adapter as adapters
+from installer.bluetooth.adapter import Adapter
+from installer.bluetooth.detection import Detector, setup_state
+from installer.bluetooth.failures import SYSTEM_ERRORS
+from installer.bluetooth.sighting import Advert, Sighting
+from installer.catalog import Catalogue
+from installer.errors import ErrorCode, InstallerError
+
+T = TypeVar("T")
+
+# Share of a new packet in the signal strength that is shown; a single packet jumps by 10 dB and more.
+SMOOTHING = 0.3
+# A change of the signal smaller than this (dB) is not worth drawing again.
+SIGNAL_STEP = 2
+NO_SIGNAL = -127
+STOP_SECONDS = 5.0
+
+
+@dataclass
+class _Seen:
+    device: BLEDevice
+    rssi: float
+    seen: float
+    last: AdvertisementData | None = None
+    advert: Advert = field(default_factory=Advert)
+    sighting: Sighting | None = None
+    shown_rssi: int = 0
+
+
+class Scan:
+    """`async with Scan(adapter, catalogue) as scan:` scans until the block ends. Implements `LiveSightings`.
+
+    A device that was not heard for `forget_after` seconds is dropped. Entering raises the BLUETOOTH_* errors.
+    `version` grows with every change worth showing.
+    """
+
+    def __init__(self, adapter: Adapter, catalogue: Catalogue, *, forget_after: float = 10.0) -> None:
+        self.version = 0
+        self._adapter = adapter
+        self._detector = Detector(catalogue)
+        self._forget_after = max(forget_after, adapter.quiet)
+        self._seen: dict[str, _Seen] = {}
+        self._scanner: BleakScanner | None = None
+        self._failure: InstallerError | None = None
+        self._changed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        scanner = self._adapter.scanner(self._on_advert)
+        try:
+            await adapters.start(self._adapter, scanner)
+        except InstallerError as error:
+            self._failure = error
+            raise
+        self._scanner = scanner
+        self._adapter.when_failed(self._on_failure)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        scanner, self._scanner = self._scanner, None
+        if scanner is None:
+            return
+        # The adapter may be gone by now; what was seen stays valid.
+        with contextlib.suppress(*SYSTEM_ERRORS):
+            async with asyncio.timeout(STOP_SECONDS):
+                await scanner.stop()
+
+    @property
+    def failure(self) -> InstallerError | None:
+        """Why the scan stopped, if it did."""
+        return self._failure
+
+    def current(self) -> Sequence[Sighting]:
+        """The sightings of the last `forget_after` seconds, in the order in which the devices were first heard."""
+        self._forget()
+        return [self._sighting(address, seen) for address, seen in self._seen.items()]
+
+    async def wait_until(self, predicate: Callable[[Sequence[Sighting]], T | None], timeout: float) -> T | None:
+        """What `predicate` makes of the sightings as soon as that is not None; None after `timeout` seconds.
+
+        Raises the scan's failure.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            self._changed.clear()
+            if self._failure is not None:
+                raise self._failure
+            found = predicate(self.current())
+            if found is not None:
+                return found
+            try:
+                async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
+                    await self._changed.wait()
+            except TimeoutError:
+                return None
+
+    def ble_device(self, address: str) -> BLEDevice:
+        """bleak's device of a sighting, to connect to it. Raises DEVICE_NOT_FOUND if it was never heard."""
+        seen = self._seen.get(address.upper())
+        if seen is None:
+            raise InstallerError(
+                ErrorCode.DEVICE_NOT_FOUND,
+                f"The device {address} is not within reach.",
+                "Bring it close to this computer and wake it.",
+                address=address,
+            )
+        self._adapter.heard[seen.device.address] = seen.advert
+        return seen.device
+
+    def _on_advert(self, device: BLEDevice, advert: AdvertisementData) -> None:
+        now = time.monotonic()
+        address = device.address.upper()
+        seen = self._seen.get(address)
+        if seen is None:
+            self._forget()
+            seen = self._seen[address] = _Seen(device, float(advert.rssi), now)
+        seen.device, seen.seen = device, now
+        if advert.rssi != NO_SIGNAL:
+            known = seen.rssi if seen.rssi != NO_SIGNAL else float(advert.rssi)
+            seen.rssi = known + SMOOTHING * (advert.rssi - known)
+        if seen.last is None or not _same(seen.last, advert):
+            merged = _merge(seen.advert, advert)
+            if seen.last is None or merged != seen.advert:
+                seen.advert = merged
+                seen.sighting = None
+                self._touch()
+            seen.last = advert
+        if abs(seen.shown_rssi - seen.rssi) >= SIGNAL_STEP:
+            self._touch()
+
+    def _sighting(self, address: str, seen: _Seen) -> Sighting:
+        rssi = round(seen.rssi)
+        old = seen.sighting
+        if old is None:
+            detection = self._detector.detect(address, seen.advert)
+            state = setup_state(seen.advert)
+            old = Sighting(address=address, rssi=rssi, advert=seen.advert, detection=detection, state=state)
+        if old.rssi != rssi or old.seen != seen.seen:
+            old = old.model_copy(update={"rssi": rssi, "seen": seen.seen})
+        seen.sighting, seen.shown_rssi = old, rssi
+        return old
+
+    def _forget(self) -> None:
+        limit = time.monotonic() - self._forget_after
+        gone = [address for address, seen in self._seen.items() if seen.seen < limit]
+        for address in gone:
+            del self._seen[address]
+        if gone:
+            self.version += 1
+
+    def _on_failure(self) -> None:
+        if self._scanner is not None:
+            self._failure = self._adapter.failure
+            self._touch()
+
+    def _touch(self) -> None:
+        self.version += 1
+        self._changed.set()
+
+
+def _same(one: AdvertisementData, other: AdvertisementData) -> bool:
+    return (
+        one.local_name == other.local_name
+        and one.service_data == other.service_data
+        and one.manufacturer_data == other.manufacturer_data
+        and one.service_uuids == other.service_uuids
+    )
+
+
+def _merge(known: Advert, new: AdvertisementData) -> Advert:
+    services = tuple(uuid.lower() for uuid in new.service_uuids)
+    return Advert(
+        name=new.local_name if new.local_name is not None else known.name,
+        services=known.services + tuple(uuid for uuid in services if uuid not in known.services),
+        service_data={**known.service_data, **{uuid.lower(): data for uuid, data in new.service_data.items()}},
+        manufacturer_data={**known.manufacturer_data, **new.manufacturer_data},
+    )

@@ -1,0 +1,31 @@
+"""`python -m installer.lab`: the lab as a process. A failure is one JSON line on standard error and its exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from installer.errors import InstallerError
+
+
+def main() -> None:
+    """Parse the command line and serve."""
+    parser = argparse.ArgumentParser(prog="python -m installer.lab", description=__doc__)
+    parser.add_argument("--scenario", type=Path, help="the world to emulate (TOML)")
+    parser.add_argument("--state", type=Path, help="where to say how the lab is reached")
+    parser.add_argument("--port", type=int, default=0, help="HTTP port; 0: any free one")
+    parser.add_argument("--idle", type=float, default=0, help="end after so many seconds without use; 0: never")
+    options = parser.parse_args()
+    from installer.lab.serve import run
+
+    try:
+        run(scenario=options.scenario, state=options.state, port=options.port, idle=options.idle)
+    except InstallerError as error:
+        sys.stderr.write(json.dumps({"code": error.code.value, "what": error.what, "todo": error.todo}) + "\n")
+        sys.exit(error.exit_status)
+
+
+if __name__ == "__main__":
+    main()

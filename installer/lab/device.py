@@ -1,0 +1,415 @@
+"""One device of the lab: its Bluetooth, its Wi-Fi, its measurements, and what goes wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bumble import att, hci
+from bumble.core import AdvertisingData, ProtocolError
+from bumble.device import Connection, Device
+from bumble.gatt import Characteristic
+from bumble.host import Host
+from bumble.transport.common import AsyncPipeSink
+from pydantic import SecretStr
+
+from installer.lab import gatt, health, improv
+from installer.lab.cloud.store import CloudStore, Sample
+from installer.lab.controller import LabController
+from installer.lab.faults import FaultBox
+from installer.lab.kinds import KINDS, Profile, vendor_uuid
+from installer.lab.networks import Airspace, Heard, Join
+from installer.lab.radio import Radio
+from installer.lab.scenario import DeviceScenario, Faults, Scenario
+
+COMPANY = 0x03FF
+KEPT = 50
+CLOUD_RETRY = 1.0
+GOODBYE = 1.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a device lives in."""
+
+    scenario: Scenario
+    radio: Radio
+    airspace: Airspace
+    store: CloudStore
+    log: Callable[[str], None]
+
+
+class LabDevice:
+    """A device with a controller, a host stack and a GATT table of its own."""
+
+    def __init__(self, scenario: DeviceScenario, around: Surroundings) -> None:
+        self.scenario = scenario
+        self.kind = KINDS[scenario.model]
+        self.address = scenario.address
+        self.name = scenario.name or self.kind.name
+        self.timing = around.scenario.timing.changed(scenario.timing)
+        self.faults = FaultBox(scenario.faults)
+        self._around = around
+        self.controller = LabController(
+            self.name, around.radio, self.address, scenario.rssi, around.scenario.radio.rssi_jitter
+        )
+        self.controller.refuse = lambda: self.faults.take("refuse_connections") is not None
+        self.improv = improv.Improv(
+            self,
+            self.faults,
+            info=("Lab firmware", "1.0.0", "ESP32", self.name),
+            hostname=self.scenario.model + "-" + self.address.replace(":", "")[-4:].lower(),
+            url=scenario.url,
+            wifi=self.kind.wifi,
+            authorization=scenario.authorization,
+            expires=self.timing.authorization_expires,
+        )
+        self._stack = Device(
+            name=self.name,
+            address=hci.Address(f"F{self.address[1:]}", hci.Address.RANDOM_DEVICE_ADDRESS),
+            host=Host(self.controller, AsyncPipeSink(self.controller)),
+        )
+        self._improv_table: dict[str, Characteristic[bytes]] = {}
+        self._health_table: dict[Profile, Characteristic[bytes]] = {}
+        self._connection: Connection | None = None
+        self._hung = False
+        self._sending: dict[Profile, asyncio.Task[None]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self.joined: str | None = None
+        self.att_requests = self.measurements = 0
+        self.last: health.Measurement | None = None
+        self.kept: dict[Profile, deque[health.Measurement]] = {p: deque(maxlen=KEPT) for p in self.kind.measures}
+        self._first_delivered = False
+
+    # Coming up.
+
+    async def power_on(self) -> None:
+        """Fill the GATT table and start to advertise."""
+        server = self._stack.gatt_server
+        server.max_mtu = self.scenario.mtu
+        if self.scenario.improv:
+            service, self._improv_table = gatt.improv_service(self.improv.values, self.improv.write)
+            server.add_service(service)
+        for profile in self.kind.measures:
+            service, self._health_table[profile] = gatt.health_service(profile)
+            server.add_service(service)
+        if self.scenario.information:
+            server.add_service(gatt.information_service(self.kind.name, self.address.replace(":", "")))
+        if self.scenario.battery:
+            server.add_service(gatt.battery_service())
+        server.on(server.EVENT_CHARACTERISTIC_SUBSCRIPTION, self._subscribed)
+        self._answer_pdu = server.on_gatt_pdu
+        server.on_gatt_pdu = self._on_pdu  # type: ignore[method-assign, assignment]
+        self._stack.on(Device.EVENT_CONNECTION, self._connected)
+        await self._stack.power_on()
+        self.controller.le_legacy_advertiser.cycle = self._payloads
+        if self.scenario.advertising:
+            await self._advertise()
+
+    async def _advertise(self) -> None:
+        interval = 1000 * (self.scenario.advertising_interval or self._around.scenario.radio.advertising_interval)
+        await self._stack.start_advertising(
+            own_address_type=hci.OwnAddressType.PUBLIC,
+            auto_restart=True,
+            advertising_data=self._payloads()[0],
+            scan_response_data=bytes(AdvertisingData([(AdvertisingData.COMPLETE_LOCAL_NAME, self.name.encode()[:29])])),
+            advertising_interval_min=interval,
+            advertising_interval_max=interval,
+        )
+
+    def _payloads(self) -> tuple[bytes, ...]:
+        """The advertisements that take turns, each at most 31 bytes (`facts/improv-ble.md` §11)."""
+        flags = b"\x02\x01\x06"
+        payloads = []
+        if self.scenario.improv:
+            uuid = bytes.fromhex(improv.SERVICE.replace("-", ""))[::-1]
+            payloads.append(flags + b"\x11\x07" + uuid + b"\x09\x16\x77\x46" + self.improv.service_data())
+        if self.scenario.vendor_advertisement and self.kind.suffix is not None:
+            uuid = bytes.fromhex(vendor_uuid(self.kind.suffix).replace("-", ""))[::-1]
+            # What real units put after the company's number is not known: two zero bytes are made up.
+            payloads.append(flags + b"\x11\x07" + uuid + b"\x05\xff" + COMPANY.to_bytes(2, "little") + b"\x00\x00")
+        return tuple(payloads) or (flags,)
+
+    # The link.
+
+    def _connected(self, connection: Connection) -> None:
+        self._connection = connection
+        connection.on(Connection.EVENT_DISCONNECTION, self._disconnected)
+        self._hung = self.faults.take("silent", "att") is not None
+        self.log("connected" + (" (fault: it answers nothing)" if self._hung else ""))
+        self.improv.connected()
+        self._drop_at("connect")
+
+    def _disconnected(self, reason: int) -> None:
+        self._connection = None
+        self._hung = False
+        self.log(f"disconnected (reason 0x{reason:02x})")
+        for task in self._sending.values():
+            task.cancel()
+        self._sending.clear()
+        self.improv.disconnected()
+
+    def _on_pdu(self, bearer: Any, pdu: att.ATT_PDU) -> None:
+        self.att_requests += 1
+        if not self._hung:
+            self._answer_pdu(bearer, pdu)
+
+    def _subscribed(self, bearer: Any, characteristic: Characteristic[bytes], notify: bool, indicate: bool) -> None:
+        if not (notify or indicate) or self._drop_at("subscribe"):
+            return
+        for profile, measurement in self._health_table.items():
+            if measurement is characteristic:
+                self._meet()
+                self._send(profile, self.timing.measure_after)
+
+    def _drop_at(self, point: str) -> bool:
+        if self.faults.take("drop", point) is None:
+            return False
+        self.log(f"fault: the link drops at {point}")
+        self.drop()
+        return True
+
+    def drop(self) -> None:
+        """End the link now, as a lost one; both ends see a supervision timeout."""
+        self.controller.lose_links()
+
+    # What the Improv firmware asks of the device.
+
+    def changed(self, characteristic: str, value: bytes) -> None:
+        """Notify the new value."""
+        if characteristic in self._improv_table and not self._hung:
+            gatt.notify(self._stack.gatt_server, self._improv_table[characteristic], value)
+
+    async def scan(self) -> list[Heard]:
+        """The access points that this device's Wi-Fi hears."""
+        await asyncio.sleep(self.timing.scan)
+        return self._around.airspace.scan(self.scenario.bands)
+
+    async def join(self, ssid: str, passphrase: SecretStr) -> bool:
+        """Join a network; true if it worked. Its passphrase is compared by the network, and kept nowhere."""
+        await asyncio.sleep(self.timing.join / 2)
+        if self.faults.take("drop", "joining") is not None:
+            self.log("fault: the link drops at joining")
+            self.drop()
+        await asyncio.sleep(self.timing.join / 2)
+        if self.faults.take("network_vanishes") is not None:
+            self.log("fault: the network vanishes while joining")
+            return False
+        outcome = self._around.airspace.join(ssid, passphrase, self.scenario.bands)
+        self.log(f"joins {ssid!r}: {outcome.value}")
+        if outcome is not Join.JOINED:
+            return False
+        self.joined = ssid
+        self.online_again()
+        return True
+
+    def provisioned(self) -> None:
+        """Success was told to the client; some firmware ends its service now."""
+        if self.scenario.drop_after_provisioned and self._connection is not None:
+            self._later("goodbye", GOODBYE, self._goodbye)
+
+    def _goodbye(self) -> None:
+        self.controller.lose_links(int(hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR))
+
+    def log(self, words: str) -> None:
+        """A line for the lab's log."""
+        self._around.log(f"{self.address} {self.name}: {words}")
+
+    # Wi-Fi and cloud.
+
+    @property
+    def online(self) -> bool:
+        """Whether it is on a network that is up."""
+        return self._around.airspace.is_up(self.joined)
+
+    @property
+    def linked(self) -> bool:
+        """Whether it is on an account."""
+        return self._around.store.is_linked(self.address)
+
+    def online_again(self) -> None:
+        """It has a connection (again): contact the cloud, deliver what waits."""
+        if self.kind.cloud is None or not self.online:
+            return
+        if self._around.store.down:
+            self._later("contact", CLOUD_RETRY, self.online_again)
+            return
+        self._around.store.reached(self.address)
+        self.on_linked()
+
+    def on_linked(self) -> None:
+        """It is perhaps on an account now: then the first measurement comes soon."""
+        if self.online and self.linked and "measure" not in self._timers:
+            self._later("measure", self.timing.first_measurement_after, self._measure_at_home)
+
+    def _measure_at_home(self) -> None:
+        if not (self.online and self.linked):
+            return
+        if self._around.store.down:
+            self._later("measure", CLOUD_RETRY, self._measure_at_home)
+            return
+        for waiting in {m.number: m for queue in self.kept.values() for m in queue}.values():
+            self._deliver(waiting)
+        for queue in self.kept.values():
+            queue.clear()
+        if not self._first_delivered or self.timing.measure_every:
+            self._first_delivered = True
+            self.measure()
+        if self.timing.measure_every:
+            self._later("measure", self.timing.measure_every, self._measure_at_home)
+
+    def _deliver(self, measurement: health.Measurement) -> bool:
+        values = health.sample(self.kind, measurement)
+        if values is None or not (self.online and self.linked) or self._around.store.down:
+            return False
+        sample = Sample(float(measurement.taken), self.kind.service, values)
+        delivered = self._around.store.measured(self.address, sample)
+        if delivered:
+            self.log(f"delivered measurement {measurement.number}")
+        return delivered
+
+    def _meet(self) -> None:
+        # A client that takes its data is a phone or a gateway: by it the server hears of the device.
+        if self.kind.cloud is not None:
+            self._around.store.reached(self.address)
+
+    # Measurements.
+
+    def measure(self) -> health.Measurement:
+        """Somebody uses the device now. Delivered if online and linked; else kept for a client."""
+        taken = self._take()
+        delivered = self._deliver(taken)
+        for profile, queue in self.kept.items():
+            if self._subscriber(profile) is not None:
+                queue.append(taken)
+                self._send(profile, 0)
+            elif not delivered:
+                queue.append(taken)
+        return taken
+
+    def _take(self) -> health.Measurement:
+        self.measurements += 1
+        seed = f"{self._around.scenario.seed}:{self.address}"
+        self.last = health.measure(self.kind, seed, self.measurements, time.time())
+        return self.last
+
+    def _send(self, profile: Profile, delay: float) -> None:
+        running = self._sending.get(profile)
+        if running is None or running.done():
+            self._sending[profile] = asyncio.create_task(self._sent(profile, delay))
+
+    async def _sent(self, profile: Profile, delay: float) -> None:
+        await asyncio.sleep(delay)
+        queue = self.kept[profile]
+        if not queue:
+            taken = self._take()
+            delivered = self._deliver(taken)
+            for other, waiting in self.kept.items():
+                if other == profile or not delivered:
+                    waiting.append(taken)
+        while queue and (connection := self._subscriber(profile)) is not None:
+            if self._drop_at("measurement") or self.faults.take("silent", "measurement") is not None:
+                return
+            measurement = queue[0]
+            if not await self._tell(connection, profile, health.encode(profile, measurement)):
+                return
+            self.log(f"sent measurement {measurement.number} ({profile})")
+            if measurement in queue:
+                queue.remove(measurement)
+
+    async def _tell(self, connection: Connection, profile: Profile, value: bytes) -> bool:
+        kind = self.faults.take("garbage", "measurement")
+        if kind is not None:
+            self.log(f"fault: the measurement is garbage ({kind})")
+            value = {"truncated": value[:2], "oversized": value + bytes(24)}.get(str(kind), b"\xff" + value[1:][::-1])
+        characteristic = self._health_table[profile]
+        if health.LAYOUTS[profile].sends == health.NOTIFY:
+            gatt.notify(self._stack.gatt_server, characteristic, value)
+            return True
+        try:
+            await self._stack.gatt_server.indicate_subscriber(connection, characteristic, value)
+        except (TimeoutError, ProtocolError):
+            return False
+        return True
+
+    def _subscriber(self, profile: Profile) -> Connection | None:
+        connection = self._connection
+        if connection is None:
+            return None
+        configured = self._stack.gatt_server.subscribers.get(connection, {})
+        wanted = configured.get(self._health_table[profile].handle, b"\x00\x00")
+        return connection if wanted[0] & 0x03 else None
+
+    # The control API.
+
+    def press(self) -> None:
+        """Somebody presses the button."""
+        self.log("button pressed")
+        self.improv.press()
+
+    def set_faults(self, faults: Faults) -> None:
+        """These faults from now on."""
+        self.faults.replace(faults)
+
+    def factory_reset(self) -> None:
+        """Forget credentials, measurements and account; advertise as new."""
+        if self.kind.cloud is not None:
+            self._around.store.forget(self.address)
+        self._start_over()
+
+    def restore(self) -> None:
+        """Back to the scenario, faults too."""
+        self.faults.replace(self.scenario.faults)
+        self._start_over()
+
+    def _start_over(self) -> None:
+        for name in list(self._timers):
+            self._timers.pop(name).cancel()
+        for task in self._sending.values():
+            task.cancel()
+        self._sending.clear()
+        self.drop()
+        self.improv.reset()
+        self._forget()
+
+    def describe(self) -> dict[str, Any]:
+        """What `/lab/state` shows: JSON types, nothing secret."""
+        return {
+            "address": self.address,
+            "name": self.name,
+            "model": self.scenario.model,
+            "state": self.improv.state.name.lower(),
+            "advertising": self.controller.le_legacy_advertiser.enabled,
+            "connected": bool(self.controller.le_connections),
+            "joined": self.joined,
+            "online": self.online,
+            "linked": self.linked,
+            "identified": self.improv.identified,
+            "hostname": self.improv.hostname,
+            "credentials_received": self.improv.credentials_received,
+            "wifi_commands": self.improv.wifi_commands,
+            "att_requests": self.att_requests,
+            "measurements": self.measurements,
+            "last_measurement": self.last.describe() if self.last else None,
+            "kept": max((len(q) for q in self.kept.values()), default=0),
+            "rssi": self.scenario.rssi,
+            "faults": self.faults.describe(),
+        }
+
+    def _later(self, name: str, seconds: float, action: Callable[[], None]) -> None:
+        old = self._timers.pop(name, None)
+        if old is not None:
+            old.cancel()
+
+        def run() -> None:
+            self._timers.pop(name, None)
+            action()
+
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, run)

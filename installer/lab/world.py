@@ -1,0 +1,77 @@
+"""The lab's world: everything that a scenario describes, brought up together and put back together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from installer.lab.beacons import Bystanders
+from installer.lab.cloud.store import CloudStore
+from installer.lab.device import LabDevice, Surroundings
+from installer.lab.hosts import Doorway
+from installer.lab.networks import Airspace
+from installer.lab.radio import Radio
+from installer.lab.scenario import Scenario
+
+
+class World:
+    """Radio, devices, access points and cloud. All methods belong to the event loop's thread."""
+
+    def __init__(self, scenario: Scenario, log: Callable[[str], None] = lambda _words: None) -> None:
+        self.scenario = scenario
+        self.radio = Radio(scenario.radio.supervision_timeout)
+        self.airspace = Airspace(scenario.network)
+        self.store = CloudStore(scenario.cloud)
+        self.doorway = Doorway(self.radio, scenario.radio.rssi_jitter)
+        around = Surroundings(scenario, self.radio, self.airspace, self.store, log)
+        self.devices = {d.address: LabDevice(d, around) for d in scenario.device}
+        self._bystanders = Bystanders(self.radio, scenario.bystanders, scenario.radio.bystander_interval, scenario.seed)
+        self.store.on_linked.append(self._linked)
+        self._log = log
+
+    async def start(self, port: int = 0) -> int:
+        """Bring everything up; the TCP port for hosts."""
+        for device in self.devices.values():
+            cloud = device.kind.cloud
+            if cloud is not None:
+                self.store.make(device.address, model_id=cloud.model_id, model=cloud.model, type=cloud.type)
+        await asyncio.gather(*(device.power_on() for device in self.devices.values()))
+        self._bystanders.start()
+        return await self.doorway.open(port=port)
+
+    def stop(self) -> None:
+        """Take everything down."""
+        self._bystanders.stop()
+        self.doorway.close()
+        self.store.close()
+
+    def reset(self) -> None:
+        """Back to the scenario; hosts stay attached, their links end."""
+        self.airspace.reset()
+        self.store.reset()
+        for device in self.devices.values():
+            device.restore()
+        self._log("the world is back to its scenario")
+
+    def set_network(self, ssid: str, up: bool) -> None:
+        """The network vanishes or comes back. Raises KeyError for one that there is not."""
+        self.airspace.networks[ssid].up = up
+        self._log(f"network {ssid!r} is {'up' if up else 'down'}")
+        for device in self.devices.values():
+            if up and device.joined == ssid:
+                device.online_again()
+
+    def describe(self) -> dict[str, Any]:
+        """What `GET /lab/state` answers."""
+        return {
+            "devices": [d.describe() for d in self.devices.values()],
+            "networks": [n.describe() for n in self.airspace.networks.values()],
+            "hosts": len(self.doorway.ports),
+            "cloud": self.store.describe(),
+        }
+
+    def _linked(self, mac: str) -> None:
+        device = self.devices.get(mac.upper())
+        if device is not None:
+            device.on_linked()

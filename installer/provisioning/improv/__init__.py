@@ -1,0 +1,1 @@
+"""Improv Wi-Fi over Bluetooth Low Energy: the open protocol of improv-wifi.com."""

@@ -1,0 +1,270 @@
+"""Improv Wi-Fi over BLE: bytes to objects and back. Pure functions, no input or output.
+
+Source: the Improv specification for BLE, revision 2.4 (`facts/improv-ble.md` §1 to §7).
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from installer.text import decode, printable
+from installer.wifi import SSID_BYTES, Network, Security
+
+SERVICE = "00467768-6228-2272-4663-277478268000"
+STATE = "00467768-6228-2272-4663-277478268001"
+ERROR = "00467768-6228-2272-4663-277478268002"
+COMMAND = "00467768-6228-2272-4663-277478268003"
+RESULT = "00467768-6228-2272-4663-277478268004"
+CAPABILITIES = "00467768-6228-2272-4663-277478268005"
+CHARACTERISTICS = (STATE, ERROR, COMMAND, RESULT, CAPABILITIES)
+SERVICE_DATA = "00004677-0000-1000-8000-00805f9b34fb"
+
+MAX_DATA = 255
+OVERHEAD = 3
+MAX_HOSTNAME = 253
+
+
+class CodecError(Exception):
+    """Bytes that break the format, or values that do not fit into it. The text never holds the bytes."""
+
+
+class State(enum.IntEnum):
+    """What the device is doing (§2)."""
+
+    STOPPED = 0x00
+    AUTHORIZATION_REQUIRED = 0x01
+    AUTHORIZED = 0x02
+    PROVISIONING = 0x03
+    PROVISIONED = 0x04
+
+
+class DeviceError(enum.IntEnum):
+    """What the device complains about (§3). UNKNOWN stands for every number that has no meaning yet."""
+
+    NONE = 0x00
+    MALFORMED = 0x01
+    UNKNOWN_COMMAND = 0x02
+    UNABLE_TO_CONNECT = 0x03
+    NOT_AUTHORIZED = 0x04
+    BAD_HOSTNAME = 0x05
+    UNKNOWN = 0xFF
+
+
+class Ability(enum.IntFlag):
+    """Capability bits (§4); bits without a meaning yet are kept."""
+
+    IDENTIFY = 0x01
+    DEVICE_INFO = 0x02
+    SCAN_NETWORKS = 0x04
+    HOSTNAME = 0x08
+
+
+class Command(enum.IntEnum):
+    """Command numbers (§6)."""
+
+    WIFI_SETTINGS = 0x01
+    IDENTIFY = 0x02
+    DEVICE_INFO = 0x03
+    SCAN_NETWORKS = 0x04
+    HOSTNAME = 0x05
+    DEVICE_NAME = 0x06
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A command or a result: its number and its data, without length and checksum. The data may be secret."""
+
+    command: int
+    data: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Frame(command=0x{self.command:02x}, {len(self.data)} bytes)"
+
+
+@dataclass(frozen=True)
+class Info:
+    """The texts of a device-info result; the system's ones may be absent."""
+
+    firmware: str
+    firmware_version: str
+    hardware: str
+    name: str
+    system: str = ""
+    system_version: str = ""
+
+
+def checksum(data: bytes) -> int:
+    """The sum of all bytes modulo 256."""
+    return sum(data) & 0xFF
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """`command | length | data | checksum`. Raises CodecError for more than 255 bytes of data."""
+    if len(frame.data) > MAX_DATA:
+        raise CodecError(f"{len(frame.data)} bytes do not fit into a frame of {MAX_DATA}")
+    body = bytes((frame.command, len(frame.data))) + frame.data
+    return body + bytes((checksum(body),))
+
+
+def frame_size(start: bytes) -> int | None:
+    """The size in bytes of the frame that starts with `start`; None if its length byte is not there yet."""
+    return start[1] + OVERHEAD if len(start) >= 2 else None
+
+
+def decode_frame(data: bytes) -> Frame:
+    """The frame in `data`, which holds exactly one. Raises CodecError for a wrong length or checksum."""
+    size = frame_size(data)
+    if size is None or len(data) != size:
+        raise CodecError(f"a frame of {len(data)} bytes has a wrong length byte" if data else "an empty frame")
+    if data[-1] != checksum(data[:-1]):
+        raise CodecError("a frame has a wrong checksum")
+    return Frame(data[0], data[2:-1])
+
+
+def pack_strings(strings: Sequence[bytes]) -> bytes:
+    """Each string after its length byte. Raises CodecError for one of more than 255 bytes."""
+    if any(len(text) > MAX_DATA for text in strings):
+        raise CodecError("a text does not fit into its length byte")
+    return b"".join(bytes((len(text),)) + text for text in strings)
+
+
+def unpack_strings(data: bytes) -> list[bytes]:
+    """The strings in `data`. Raises CodecError where one runs over the end."""
+    strings, position = [], 0
+    while position < len(data):
+        size, start = data[position], position + 1
+        if start + size > len(data):
+            raise CodecError("a text runs over the end of its frame")
+        strings.append(data[start : start + size])
+        position = start + size
+    return strings
+
+
+def wifi_settings(ssid: str, passphrase: str) -> Frame:
+    """The frame that hands over credentials. Raises CodecError for what does not fit; never with the values."""
+    try:
+        texts = [ssid.encode(), passphrase.encode()]
+    except UnicodeEncodeError:
+        raise CodecError("a text is not Unicode") from None
+    return Frame(Command.WIFI_SETTINGS, pack_strings(texts))
+
+
+def set_hostname(hostname: str, nested: bool = False) -> Frame:
+    """The frame that sets the host name; `nested` adds the inner length byte that some devices want (§10.1)."""
+    text = hostname.encode("ascii")
+    return Frame(Command.HOSTNAME, pack_strings([text]) if nested else text)
+
+
+def is_hostname(text: str) -> bool:
+    """Whether `text` is a host name by RFC 1123: dot-separated labels of letters, digits and hyphens."""
+    letters = set(string.ascii_letters + string.digits + "-")
+    labels = text.split(".")
+    return len(text) <= MAX_HOSTNAME and all(
+        0 < len(label) <= 63 and set(label) <= letters and label[0] != "-" and label[-1] != "-" for label in labels
+    )
+
+
+def decode_state(data: bytes) -> State:
+    """The value of the state characteristic. Raises CodecError for no byte or an unknown state."""
+    try:
+        return State(data[0])
+    except IndexError:
+        raise CodecError("the state has no byte") from None
+    except ValueError:
+        raise CodecError(f"there is no state 0x{data[0]:02x}") from None
+
+
+def decode_error(data: bytes) -> DeviceError:
+    """The value of the error characteristic; a number without a meaning is UNKNOWN. Raises CodecError for no byte."""
+    if not data:
+        raise CodecError("the error has no byte")
+    try:
+        return DeviceError(data[0])
+    except ValueError:
+        return DeviceError.UNKNOWN
+
+
+def decode_capabilities(data: bytes) -> Ability:
+    """The value of the capabilities characteristic (little-endian bytes). Raises CodecError for no byte."""
+    if not data:
+        raise CodecError("the capabilities have no byte")
+    return Ability(int.from_bytes(data[:4], "little"))
+
+
+def decode_service_data(data: bytes) -> tuple[int, Ability]:
+    """(state byte, capabilities) of the advertisement; 6 bytes by the book, 2 are enough. Raises CodecError."""
+    if len(data) < 2:
+        raise CodecError("the service data have less than two bytes")
+    return data[0], Ability(data[1])
+
+
+def decode_redirect(data: bytes) -> str | None:
+    """The address in the result of `wifi_settings`; None if it is absent, empty, or not plain text. Raises CodecError."""
+    texts = unpack_strings(data)
+    if not texts or not texts[0]:
+        return None
+    url = decode(texts[0])
+    return url if re.fullmatch(r"https?://[\x21-\x7e]+", url) else None
+
+
+def decode_info(data: bytes) -> Info:
+    """The result of device info; texts are made printable. Raises CodecError for less than four."""
+    texts = [printable(decode(text)) for text in unpack_strings(data)]
+    if len(texts) < 4:
+        raise CodecError(f"the device information has {len(texts)} texts instead of 4")
+    return Info(*texts[:6])
+
+
+def decode_networks(data: bytes) -> list[Network]:
+    """The networks of one scan result: name, signal and protection of each. Raises CodecError unless groups of three.
+
+    A network whose name nobody could type (empty, not UTF-8, too long, with NUL) is left out.
+    """
+    texts = unpack_strings(data)
+    if len(texts) % 3:
+        raise CodecError(f"the list of networks has {len(texts)} texts, not groups of 3")
+    networks = []
+    for raw, rssi, protection in zip(texts[::3], texts[1::3], texts[2::3], strict=True):
+        try:
+            ssid = raw.decode()
+        except UnicodeDecodeError:
+            continue
+        if 0 < len(raw) <= SSID_BYTES and "\x00" not in ssid:
+            networks.append(Network(ssid=ssid, rssi=parse_rssi(decode(rssi)), security=parse_security(decode(protection))))
+    return networks
+
+
+def parse_rssi(text: str) -> int | None:
+    """dBm from a text such as `-60` or `-60 dBm`; None where no possible number is in it."""
+    found = re.search(r"[-\u2212]?[0-9]{1,3}", text)
+    if found is None:
+        return None
+    number = int(found[0].replace("\u2212", "-"))
+    return number if -127 <= number <= 20 else None
+
+
+def parse_security(text: str) -> Security:
+    """The protection that a text such as `WPA/WPA2`, `WPA2 EAP` or `NO` names (§6)."""
+    parts = {part.strip().upper() for part in text.split("/")} - {""}
+    if any("EAP" in part or "ENTERPRISE" in part for part in parts):
+        return Security.ENTERPRISE
+    if parts and parts <= {"NO", "OPEN", "NONE"}:
+        return Security.OPEN
+    for named, security in _SECURITIES:
+        if named <= parts:
+            return security
+    return Security.UNKNOWN
+
+
+_SECURITIES = (
+    ({"WPA2", "WPA3"}, Security.WPA2_WPA3),
+    ({"WPA3"}, Security.WPA3),
+    ({"WPA", "WPA2"}, Security.WPA_WPA2),
+    ({"WPA2"}, Security.WPA2),
+    ({"WPA"}, Security.WPA),
+    ({"WEP"}, Security.WEP),
+)

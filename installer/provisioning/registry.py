@@ -1,0 +1,47 @@
+"""Chooses the provisioner for a connected device by its GATT table.
+
+Source: `facts/detection.md` §4. An advertisement is a hint; the table is the proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from installer.bluetooth.connection import Connection
+from installer.provisioning.base import Provisioner
+from installer.provisioning.improv import codec as improv
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One protocol: whether a device speaks it, and how its provisioner is made."""
+
+    protocol: str
+    proves: Callable[[Connection], Awaitable[bool]]
+    make: Callable[[Connection], Provisioner]
+
+
+async def _proves_improv(connection: Connection) -> bool:
+    return all(connection.has_characteristic(uuid, improv.SERVICE) for uuid in improv.CHARACTERISTICS)
+
+
+def _make_improv(connection: Connection) -> Provisioner:
+    from installer.provisioning.improv.driver import ImprovProvisioner
+
+    return ImprovProvisioner(connection)
+
+
+# In the order of precedence, where a device speaks several and the advertisement gave no hint.
+DRIVERS: tuple[Driver, ...] = (Driver("improv", _proves_improv, _make_improv),)
+
+
+async def provisioner_for(connection: Connection, protocol_hint: str | None = None) -> Provisioner | None:
+    """The provisioner for this device, not opened yet; None if it speaks no protocol that has a driver.
+
+    `protocol_hint`: the protocol that the advertisement named; tried first.
+    """
+    for driver in sorted(DRIVERS, key=lambda d: d.protocol != protocol_hint):
+        if await driver.proves(connection):
+            return driver.make(connection)
+    return None

@@ -1,0 +1,43 @@
+"""QR codes as lines of text, two modules to a character, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+QUIET_ZONES = (4, 3, 2)  # in modules: the standard's, and what phones still read on a screen
+_BLOCKS = {(True, True): "█", (True, False): "▀", (False, True): "▄", (False, False): " "}
+
+
+def qr_lines(text: str, max_width: int, max_height: int) -> list[str] | None:
+    """The QR code of `text` with its quiet zone, at most `max_width` characters wide and `max_height` lines high.
+
+    None if it does not fit: a part of a code is of no use. A drawn half block is a LIGHT module, so draw the lines
+    in white on black; that is how most terminals draw plain text, and black on white would show the negative.
+    """
+    import qrcode
+    from qrcode.exceptions import DataOverflowError
+
+    code = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_L, border=0)
+    code.add_data(text)
+    try:
+        code.make(fit=True)
+    except (DataOverflowError, ValueError):
+        return None
+    modules = code.get_matrix()
+    for quiet in QUIET_ZONES:
+        size = len(modules) + 2 * quiet
+        if size <= max_width and (size + 1) // 2 <= max_height:
+            return _draw(modules, quiet)
+    return None
+
+
+def _draw(modules: Sequence[Sequence[bool]], quiet: int) -> list[str]:
+    size = len(modules) + 2 * quiet
+    light = [[True] * size for _ in range(size + size % 2)]
+    for y, row in enumerate(modules):
+        for x, dark in enumerate(row):
+            light[y + quiet][x + quiet] = not dark
+    return [
+        "".join(_BLOCKS[upper, lower] for upper, lower in zip(light[y], light[y + 1], strict=True))
+        for y in range(0, len(light), 2)
+    ]

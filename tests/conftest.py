@@ -1,0 +1,40 @@
+"""Fixtures for all tests: a shared lab, and labs of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.installer.lab.support import LabProcess
+
+
+@pytest.fixture(scope="session")
+def _shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    # One process for each xdist worker: starting one takes a second.
+    with LabProcess(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(_shared_lab: LabProcess) -> Iterator[LabProcess]:
+    """The default world, made fast, as the scenario has it: reset before and after each test."""
+    _shared_lab.call_now("POST", "/lab/reset")
+    yield _shared_lab
+    _shared_lab.call_now("POST", "/lab/reset")
+
+
+@pytest.fixture
+def lab_factory(tmp_path: Path) -> Iterator[Callable[[str | None], LabProcess]]:
+    """`lab_factory(scenario_text)`: a lab process of the test's own; ended after the test."""
+    labs: list[LabProcess] = []
+
+    def make(scenario: str | None = None) -> LabProcess:
+        one = LabProcess(tmp_path / f"lab-{len(labs)}", scenario)
+        labs.append(one)
+        return one.start()
+
+    yield make
+    for one in labs:
+        one.stop()

@@ -1,0 +1,21 @@
+"""The lab's cloud with the default scenario; no keyring unless a test brings one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.installer.account.world import Lab, lab
+
+
+@pytest.fixture
+async def practice(tmp_path: Path) -> AsyncIterator[Lab]:
+    async with lab(tmp_path / "accounts") as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVICE_INSTALLER_KEYRING", "off")

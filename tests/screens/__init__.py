@@ -1,0 +1,1 @@
+"""Tests of the wizard's screens, with a scripted engine in place of the real one."""

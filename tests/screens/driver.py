@@ -1,0 +1,208 @@
+"""Drives the wizard as a person with a keyboard does; waits for conditions, never for fixed times.
+
+For the tests of the screens, and for whole installations against the lab.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.widgets import Button
+
+from installer.catalog import SyncMethod
+from installer.questions import Recovery
+from screens.app import WizardApp
+from screens.cards import Card
+from screens.choices import ChoiceList
+from screens.device import DeviceScreen
+from screens.dialogs import RecoverDialog
+from screens.find import FindScreen
+from screens.finish import FinishScreen
+from screens.frame import QuestionScreen
+from screens.home import HomeScreen
+from screens.link import AccountScreen
+from screens.network import NetworkScreen
+from screens.network_dialogs import OtherNetworkDialog
+from screens.passphrase import PassphraseScreen
+from screens.progress import ProgressScreen
+from screens.provision import SendScreen
+from screens.sign_in import SignInScreen
+from screens.sync import SyncScreen
+
+S = TypeVar("S", bound=Screen[Any])
+TIMEOUT = 15.0
+
+
+def wizard(pilot: Pilot[Any]) -> WizardApp:
+    """The app under the pilot."""
+    return cast(WizardApp, pilot.app)
+
+
+def screen_text(pilot: Pilot[Any]) -> str:
+    """What is on the terminal, as plain lines."""
+    strips = pilot.app.screen._compositor.render_strips(pilot.app.size)
+    return "\n".join(strip.text.rstrip() for strip in strips)
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], what: str, timeout: float = TIMEOUT) -> None:
+    """Wait until `condition` holds. Fails with what was waited for and what the terminal shows."""
+    try:
+        async with asyncio.timeout(timeout):
+            while not condition():
+                await pilot.pause(0.01)
+    except TimeoutError:
+        raise AssertionError(f"waited {timeout} s for {what}; the terminal shows:\n{screen_text(pilot)}") from None
+    await pilot.pause()
+
+
+async def wait_for_screen(pilot: Pilot[Any], kind: type[S], timeout: float = TIMEOUT) -> S:
+    """Wait until a screen of this kind is on top, drawn, and not answered yet."""
+
+    def there() -> bool:
+        screen = pilot.app.screen
+        if not isinstance(screen, kind) or not screen.is_mounted:
+            return False
+        return not (isinstance(screen, QuestionScreen) and screen.result.done())
+
+    await until(pilot, there, kind.__name__, timeout)
+    return cast(S, pilot.app.screen)
+
+
+async def wait_for_text(pilot: Pilot[Any], text: str, timeout: float = TIMEOUT) -> None:
+    """Wait until the terminal shows this text."""
+    await until(pilot, lambda: text in screen_text(pilot), f"the text {text!r}", timeout)
+
+
+async def type_text(pilot: Pilot[Any], text: str) -> None:
+    """Type `text` letter by letter."""
+    await pilot.press(*text)
+
+
+async def press_button(pilot: Pilot[Any], key: str) -> None:
+    """Tab to the button with this id and press enter."""
+    button = pilot.app.screen.query_one(f"#{key}", Button)
+    for _ in range(50):
+        if pilot.app.focused is button:
+            await pilot.press("enter")
+            return
+        await pilot.press("tab")
+    raise AssertionError(f"no way to the button {key!r} by Tab:\n{screen_text(pilot)}")
+
+
+async def choose_row(pilot: Pilot[Any], key: str, timeout: float = TIMEOUT) -> None:
+    """Wait for the row with this key, go there by the arrow keys, and press enter."""
+    rows = pilot.app.screen.query_one(ChoiceList)
+    await until(pilot, lambda: any(r.key == key for r in rows.rows), f"the row {key!r}", timeout)
+    rows.focus()
+    # The row may be moved by newer ones meanwhile, so each step looks anew.
+    for _ in range(len(rows.rows) * 2 + 5):
+        keys = [r.key for r in rows.rows]
+        if rows.cursor == keys.index(key):
+            await pilot.press("enter")
+            return
+        await pilot.press("down" if rows.cursor < keys.index(key) else "up")
+    raise AssertionError(f"the cursor did not reach {key!r}:\n{screen_text(pilot)}")
+
+
+async def choose_card(pilot: Pilot[Any], key: str) -> None:
+    """Go to the card with this key by the arrow keys and press enter."""
+    cards = [c for c in pilot.app.screen.query(Card) if c.can_focus]
+    for _ in range(len(cards) + 1):
+        focused = pilot.app.focused
+        if isinstance(focused, Card) and focused.choice.key == key:
+            await pilot.press("enter")
+            return
+        await pilot.press("down")
+    raise AssertionError(f"no card {key!r} can be chosen:\n{screen_text(pilot)}")
+
+
+async def begin(pilot: Pilot[Any]) -> None:
+    """From the home screen: install a device."""
+    await wait_for_screen(pilot, HomeScreen)
+    await choose_card(pilot, "install")
+
+
+async def answer_find(pilot: Pilot[Any], address: str, *, confirm: bool = True, timeout: float = TIMEOUT) -> None:
+    """Choose the device with this address, and confirm it."""
+    await wait_for_screen(pilot, FindScreen, timeout)
+    await choose_row(pilot, address, timeout)
+    if confirm:
+        await confirm_device(pilot, timeout)
+
+
+async def confirm_device(pilot: Pilot[Any], timeout: float = TIMEOUT) -> None:
+    """Yes, it is this device."""
+    await wait_for_screen(pilot, DeviceScreen, timeout)
+    await press_button(pilot, "yes")
+
+
+async def answer_sync(pilot: Pilot[Any], method: SyncMethod | str, timeout: float = TIMEOUT) -> None:
+    """Choose the sync method."""
+    await wait_for_screen(pilot, SyncScreen, timeout)
+    await choose_card(pilot, str(method))
+
+
+async def answer_network(
+    pilot: Pilot[Any], ssid: str, passphrase: str | None, *, listed: bool = True, timeout: float = TIMEOUT
+) -> None:
+    """Choose the network, by its row or (not `listed`) by name, and type its passphrase; None: none is asked."""
+    await wait_for_screen(pilot, NetworkScreen, timeout)
+    if listed:
+        await choose_row(pilot, f"n:{ssid}", timeout)
+    else:
+        await choose_row(pilot, "other", timeout)
+        await wait_for_screen(pilot, OtherNetworkDialog)
+        await type_text(pilot, ssid)
+        await pilot.press("enter")
+    if passphrase is not None:
+        await answer_passphrase(pilot, passphrase, timeout)
+
+
+async def answer_passphrase(pilot: Pilot[Any], passphrase: str, timeout: float = TIMEOUT) -> None:
+    """Type the passphrase."""
+    await wait_for_screen(pilot, PassphraseScreen, timeout)
+    await type_text(pilot, passphrase)
+    await pilot.press("enter")
+
+
+async def confirm_sending(pilot: Pilot[Any], timeout: float = TIMEOUT) -> None:
+    """Send the credentials."""
+    await wait_for_screen(pilot, SendScreen, timeout)
+    await press_button(pilot, "send")
+
+
+async def answer_account(pilot: Pilot[Any], name: str | None, timeout: float = TIMEOUT) -> None:
+    """Choose a stored account; None: sign in (as the name that is proposed)."""
+    screen = await wait_for_screen(pilot, AccountScreen, timeout)
+    await choose_card(pilot, name if name is not None else "\n")
+    if name is None and screen.question.accounts:
+        await pilot.press("enter")
+
+
+async def paste_address(pilot: Pilot[Any], address: str, timeout: float = TIMEOUT) -> None:
+    """Finish signing in with the address of the page where the browser ended."""
+    screen = await wait_for_screen(pilot, SignInScreen, timeout)
+    screen.query_one("#pasted").focus()
+    await type_text(pilot, address)
+    await pilot.press("enter")
+
+
+async def decide(pilot: Pilot[Any], recovery: Recovery, timeout: float = TIMEOUT) -> None:
+    """What to do about a failure."""
+    await wait_for_screen(pilot, RecoverDialog, timeout)
+    await press_button(pilot, recovery.value)
+
+
+async def wait_for_progress(pilot: Pilot[Any], text: str, timeout: float = TIMEOUT) -> None:
+    """Wait until the progress screen shows this text."""
+    await wait_for_screen(pilot, ProgressScreen, timeout)
+    await wait_for_text(pilot, text, timeout)
+
+
+async def wait_for_finish(pilot: Pilot[Any], timeout: float = TIMEOUT) -> FinishScreen:
+    """Wait for the end of the installation."""
+    return await wait_for_screen(pilot, FinishScreen, timeout)

@@ -1,0 +1,297 @@
+"""Scenes: the wizard brought to a moment with fixed data and a clock that stands still; for snapshots and pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from textual.pilot import Pilot
+
+from installer.catalog import SyncMethod
+from installer.errors import ErrorCode, InstallerError
+from screens.app import WizardApp
+from screens.device import DeviceScreen
+from screens.dialogs import ConfirmDialog, RecoverDialog, SaveDialog
+from screens.find import FindScreen
+from screens.help import HelpScreen
+from screens.home import HomeScreen
+from screens.link import AccountScreen
+from screens.network import NetworkScreen
+from screens.network_dialogs import OtherNetworkDialog, WifiTextDialog
+from screens.passphrase import PassphraseScreen
+from screens.provision import SendScreen
+from screens.sign_in import SignInScreen
+from screens.sync import SyncScreen
+from tests.screens.driver import (
+    answer_account,
+    answer_find,
+    answer_network,
+    answer_sync,
+    begin,
+    choose_row,
+    confirm_sending,
+    type_text,
+    wait_for_finish,
+    wait_for_progress,
+    wait_for_screen,
+    wait_for_text,
+)
+from tests.screens.fake_engine import ADDRESS, CATALOGUE, Script, Sightings, Starter
+
+PASSPHRASE = "tiefgruene-See 42"
+SLEEP_ADDRESS = "00:24:E4:77:20:51"
+Scene = Callable[[Pilot[Any]], Awaitable[None]]
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def running(
+    script: Script | None = None, *, size: tuple[int, int] = (80, 24), lab: bool = True, light: bool = False, **more: Any
+) -> AsyncIterator[tuple[Pilot[Any], Starter]]:
+    """The wizard with the fake engine and a clock that stands still."""
+    starter = Starter(script)
+    app = WizardApp(starter, lab=lab, catalogue=CATALOGUE, light=light, clock=Clock(), **more)
+    app.animation_level = "none"
+    async with app.run_test(size=size) as pilot:
+        yield pilot, starter
+
+
+def without_fonts(svg: str) -> str:
+    """An exported picture that loads nothing from outside, and is the same each time."""
+    svg = re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL)
+    svg = svg.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace")
+    svg = svg.replace("font-family: Fira Code;", "font-family: ui-monospace, monospace;")
+    return re.sub(r"\bterminal-\d+-([\w-]+)", r"terminal-\1", svg)
+
+
+async def to_device(pilot: Pilot[Any]) -> None:
+    await begin(pilot)
+    await answer_find(pilot, ADDRESS, confirm=False)
+    await wait_for_screen(pilot, DeviceScreen)
+
+
+async def to_sync(pilot: Pilot[Any], address: str = ADDRESS) -> None:
+    await begin(pilot)
+    await answer_find(pilot, address)
+    await wait_for_screen(pilot, SyncScreen)
+
+
+async def to_network(pilot: Pilot[Any]) -> None:
+    await to_sync(pilot)
+    await answer_sync(pilot, SyncMethod.WIFI)
+    await wait_for_screen(pilot, NetworkScreen)
+
+
+async def to_passphrase(pilot: Pilot[Any]) -> None:
+    await to_network(pilot)
+    await answer_network(pilot, "Home", None)
+    await wait_for_screen(pilot, PassphraseScreen)
+
+
+async def to_sending(pilot: Pilot[Any]) -> None:
+    await to_network(pilot)
+    await answer_network(pilot, "Home", PASSPHRASE)
+    await wait_for_screen(pilot, SendScreen)
+
+
+async def to_account(pilot: Pilot[Any]) -> None:
+    await to_sending(pilot)
+    await confirm_sending(pilot)
+    await wait_for_screen(pilot, AccountScreen)
+
+
+async def home(pilot: Pilot[Any]) -> None:
+    await wait_for_screen(pilot, HomeScreen)
+
+
+async def find(pilot: Pilot[Any]) -> None:
+    await begin(pilot)
+    await wait_for_screen(pilot, FindScreen)
+    await wait_for_text(pilot, "5 to choose from")
+
+
+async def find_all(pilot: Pilot[Any]) -> None:
+    await find(pilot)
+    await pilot.press("a", "end")
+    await wait_for_text(pilot, "does not know how")
+
+
+async def find_filter(pilot: Pilot[Any]) -> None:
+    await find(pilot)
+    await pilot.press("slash")
+    await type_text(pilot, "body")
+    await wait_for_text(pilot, "Filter: 2 of 5")
+
+
+async def find_empty(pilot: Pilot[Any]) -> None:
+    await begin(pilot)
+    await wait_for_screen(pilot, FindScreen)
+    pilot.app.clock.now += 5  # type: ignore[attr-defined]
+    await wait_for_text(pilot, "Nothing found yet")
+
+
+async def find_failed(pilot: Pilot[Any]) -> None:
+    await begin(pilot)
+    await wait_for_screen(pilot, FindScreen)
+    await wait_for_text(pilot, "switched off")
+
+
+async def sync_sleep(pilot: Pilot[Any]) -> None:
+    await to_sync(pilot, SLEEP_ADDRESS)
+
+
+async def passphrase_short(pilot: Pilot[Any]) -> None:
+    await to_passphrase(pilot)
+    await type_text(pilot, "secre")
+    await wait_for_text(pilot, "3 more")
+
+
+async def network_refused(pilot: Pilot[Any]) -> None:
+    await to_network(pilot)
+    await pilot.press("down", "down")
+    await wait_for_text(pilot, "802.1X")
+
+
+async def network_other(pilot: Pilot[Any]) -> None:
+    await to_network(pilot)
+    await choose_row(pilot, "other")
+    await wait_for_screen(pilot, OtherNetworkDialog)
+
+
+async def network_text(pilot: Pilot[Any]) -> None:
+    await to_network(pilot)
+    await pilot.press("p")
+    await wait_for_screen(pilot, WifiTextDialog)
+    await type_text(pilot, f"WIFI:T:WPA;S:Home;P:{PASSPHRASE};;")
+    await wait_for_text(pilot, "with its passphrase")
+
+
+async def joining(pilot: Pilot[Any]) -> None:
+    await to_sending(pilot)
+    await confirm_sending(pilot)
+    await wait_for_progress(pilot, "joins Home")
+    pilot.app.clock.now += 12  # type: ignore[attr-defined]
+    await wait_for_text(pilot, "12 s of at most")
+
+
+async def press_the_button(pilot: Pilot[Any]) -> None:
+    await to_sending(pilot)
+    await confirm_sending(pilot)
+    await wait_for_progress(pilot, "Press the button below")
+    pilot.app.clock.now += 7  # type: ignore[attr-defined]
+    await wait_for_text(pilot, "7 s of at most")
+
+
+async def recover(pilot: Pilot[Any]) -> None:
+    await to_sending(pilot)
+    await confirm_sending(pilot)
+    await wait_for_screen(pilot, RecoverDialog)
+
+
+async def wrong_passphrase(pilot: Pilot[Any]) -> None:
+    await recover(pilot)
+    await pilot.press("c")
+    await wait_for_screen(pilot, PassphraseScreen)
+
+
+async def stopping(pilot: Pilot[Any]) -> None:
+    await joining(pilot)
+    await pilot.press("escape")
+    await wait_for_screen(pilot, ConfirmDialog)
+
+
+async def account_name(pilot: Pilot[Any]) -> None:
+    await to_account(pilot)
+    await pilot.press("down", "enter")
+    await wait_for_text(pilot, "A name for it")
+
+
+async def sign_in(pilot: Pilot[Any]) -> None:
+    await to_account(pilot)
+    await answer_account(pilot, None)
+    await wait_for_screen(pilot, SignInScreen)
+
+
+async def measuring(pilot: Pilot[Any]) -> None:
+    await to_account(pilot)
+    await answer_account(pilot, "alex")
+    await wait_for_progress(pilot, "Step on the scale")
+
+
+async def finished(pilot: Pilot[Any]) -> None:
+    await to_account(pilot)
+    await answer_account(pilot, "alex")
+    await wait_for_finish(pilot)
+
+
+async def finished_bluetooth(pilot: Pilot[Any]) -> None:
+    await to_sync(pilot)
+    await answer_sync(pilot, SyncMethod.BLUETOOTH)
+    await wait_for_screen(pilot, AccountScreen)
+    await answer_account(pilot, "alex")
+    await wait_for_finish(pilot)
+
+
+async def save(pilot: Pilot[Any]) -> None:
+    await finished(pilot)
+    await pilot.press("s")
+    await wait_for_screen(pilot, SaveDialog)
+
+
+async def help_keys(pilot: Pilot[Any]) -> None:
+    await find(pilot)
+    await pilot.press("f1")
+    await wait_for_screen(pilot, HelpScreen)
+
+
+def _off() -> InstallerError:
+    return InstallerError(ErrorCode.BLUETOOTH_OFF, "Bluetooth is switched off.", "Switch it on; the search goes on then.")
+
+
+# Each scene: how the engine behaves, and how to get there.
+SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
+    "home": (Script, home),
+    "find": (Script, find),
+    "find_all": (Script, find_all),
+    "find_filter": (Script, find_filter),
+    "find_empty": (lambda: Script(sightings=Sightings(())), find_empty),
+    "find_failed": (lambda: Script(sightings=Sightings((), _off())), find_failed),
+    "device": (Script, to_device),
+    "sync": (Script, to_sync),
+    "sync_sleep": (Script, sync_sleep),
+    "network": (Script, to_network),
+    "network_refused": (Script, network_refused),
+    "network_other": (Script, network_other),
+    "network_text": (Script, network_text),
+    "passphrase": (Script, to_passphrase),
+    "passphrase_short": (Script, passphrase_short),
+    "passphrase_wrong": (lambda: Script(failures=1), wrong_passphrase),
+    "sending": (Script, to_sending),
+    "sending_encrypted": (lambda: Script(encrypted=True), to_sending),
+    "press_the_button": (lambda: Script(hold=asyncio.Event(), hold_at="button"), press_the_button),
+    "joining": (lambda: Script(hold=asyncio.Event()), joining),
+    "stopping": (lambda: Script(hold=asyncio.Event()), stopping),
+    "recover": (lambda: Script(failures=1), recover),
+    "account": (Script, to_account),
+    "account_name": (Script, account_name),
+    "sign_in": (lambda: Script(accounts=()), sign_in),
+    "measuring": (lambda: Script(hold=asyncio.Event(), hold_at="verify"), measuring),
+    "finished": (Script, finished),
+    "finished_bluetooth": (Script, finished_bluetooth),
+    "save": (Script, save),
+    "help": (Script, help_keys),
+}
+
+__all__ = ["PASSPHRASE", "SCENES", "SLEEP_ADDRESS", "Clock", "Scene", "running", "without_fonts"]
