@@ -63,6 +63,8 @@ class ErrorCode(enum.Enum):
     JOIN_FAILED = "join_failed", 50, "the device could not join the network (check the passphrase)"
     AUTHORIZATION_TIMEOUT = "authorization_timeout", 51, "nobody pressed the button on the device"
     PROVISIONING_TIMEOUT = "provisioning_timeout", 52, "the device did not report an outcome in time"
+    PROOF_WRONG = "proof_wrong", 53, "the proof of possession was wrong"
+    PROOF_MISSING = "proof_missing", 54, "the device wants a proof of possession, and none was given"
 
     CLOUD_UNREACHABLE = "cloud_unreachable", 60, "the cloud does not answer"
     CLOUD_BUSY = "cloud_busy", 61, "too many requests to the cloud (status 601)"

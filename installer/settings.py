@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import tempfile
+import sys
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -54,10 +54,10 @@ def state_dir() -> Path:
 
 def runtime_dir() -> Path:
     """The folder of what belongs to this session: the lab's state file, sockets."""
-    path = platformdirs.user_runtime_path(APP, appauthor=False)
-    # A folder for everybody's temporary files is no place for a file that others are told to trust.
-    if path.is_relative_to(tempfile.gettempdir()):
-        path = state_dir() / "run"
+    # Without a runtime folder of the session platformdirs falls back on everybody's temporary files, with a warning;
+    # that is no place for a file that others are told to trust.
+    own = bool(os.environ.get("XDG_RUNTIME_DIR")) or sys.platform in ("darwin", "win32")
+    path = platformdirs.user_runtime_path(APP, appauthor=False) if own else state_dir() / "run"
     return _folder("runtime", path)
 
 

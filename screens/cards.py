@@ -75,8 +75,8 @@ class Cards(Vertical):
     """Cards one below the other; the arrow keys move between those that can be chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "app.focus_previous", "Up", show=False, id="cards.up", tooltip="The card above"),
-        Binding("down,j", "app.focus_next", "Down", show=False, id="cards.down", tooltip="The card below"),
+        Binding("up,k", "app.focus_previous", "Up", show=False, id="cards.up", tooltip="The card above or below"),
+        Binding("down,j", "app.focus_next", "Down", show=False, id="cards.down", tooltip="The card above or below"),
     ]
 
     def __init__(self, choices: Sequence[Choice]) -> None:

@@ -72,12 +72,12 @@ class ChoiceList(ScrollView, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "Choose", id="list.choose", tooltip="Choose the marked row"),
-        Binding("up,k", "move(-1)", "Up", show=False, id="list.up", tooltip="The row above"),
-        Binding("down,j", "move(1)", "Down", show=False, id="list.down", tooltip="The row below"),
-        Binding("pageup", "move_page(-1)", "Page up", show=False, id="list.page_up", tooltip="A page up"),
-        Binding("pagedown", "move_page(1)", "Page down", show=False, id="list.page_down", tooltip="A page down"),
-        Binding("home", "move(-100000)", "First", show=False, id="list.first", tooltip="The first row"),
-        Binding("end", "move(100000)", "Last", show=False, id="list.last", tooltip="The last row"),
+        Binding("up,k", "move(-1)", "Up", show=False, id="list.up", tooltip="The row above or below"),
+        Binding("down,j", "move(1)", "Down", show=False, id="list.down", tooltip="The row above or below"),
+        Binding("pageup", "move_page(-1)", "Page up", show=False, id="list.page_up", tooltip="A page up or down"),
+        Binding("pagedown", "move_page(1)", "Page down", show=False, id="list.page_down", tooltip="A page up or down"),
+        Binding("home", "move(-100000)", "First", show=False, id="list.first", tooltip="The first or the last row"),
+        Binding("end", "move(100000)", "Last", show=False, id="list.last", tooltip="The first or the last row"),
     ]
 
     cursor: reactive[int] = reactive(0)

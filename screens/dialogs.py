@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
-from installer.answers import Answers, to_toml
+from installer.answers import Answers, StepKey, to_toml
 from installer.errors import ErrorCode, InstallerError
 from installer.questions import Cancelled, Failure, Recovery
 from screens.widgets import Callout, Text, button, shown
@@ -102,10 +102,19 @@ class ConfirmDialog(Dialog[bool]):
 class RecoverDialog(Dialog[Recovery]):
     """What failed, what to do, and what may follow. `result` is done when the person decided."""
 
-    LABELS: ClassVar[dict[Recovery, str]] = {
-        Recovery.RETRY: "Try again",
-        Recovery.CHANGE: "Change",
-        Recovery.STOP: "Stop",
+    TITLES: ClassVar[dict[StepKey, str]] = {
+        StepKey.FIND: "The device cannot be reached",
+        StepKey.SYNC: "The sync method cannot be set",
+        StepKey.NETWORK: "The network cannot be chosen",
+        StepKey.PROVISION: "The device is not online yet",
+        StepKey.LINK: "The device is not in the account yet",
+        StepKey.VERIFY: "No data has arrived yet",
+    }
+    CHANGES: ClassVar[dict[StepKey, str]] = {
+        StepKey.FIND: "Choose another device",
+        StepKey.NETWORK: "Choose another network",
+        StepKey.PROVISION: "Change network or passphrase",
+        StepKey.LINK: "Choose another account",
     }
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -121,7 +130,7 @@ class RecoverDialog(Dialog[Recovery]):
 
     def title_text(self) -> str:
         again = f" (try {self.failure.attempt})" if self.failure.attempt > 1 else ""
-        return f"The step “{self.failure.step}” did not work{again}"
+        return f"{self.TITLES[self.failure.step]}{again}"
 
     def body(self) -> Iterable[Widget]:
         error = self.failure.error
@@ -130,8 +139,13 @@ class RecoverDialog(Dialog[Recovery]):
         yield Text(f"Code for support: {error.code.value} ({error.exit_status})", classes="small")
 
     def buttons(self) -> Iterable[Button]:
+        labels = {
+            Recovery.RETRY: "Try again",
+            Recovery.CHANGE: self.CHANGES.get(self.failure.step, "Answer differently"),
+            Recovery.STOP: "Stop",
+        }
         for index, recovery in enumerate(self.failure.recoveries):
-            yield button(self.LABELS[recovery], recovery.value, "default" if index else "primary")
+            yield button(labels[recovery], recovery.value, "default" if index else "primary")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what the failure allows."""
@@ -173,7 +187,7 @@ class SaveDialog(Dialog[str]):
         return "Save the answers"
 
     def body(self) -> Iterable[Widget]:
-        yield Text("A script repeats this installation with  device-installer install --answers FILE")
+        yield Text("A script repeats this installation with\n  device-installer install --answers FILE")
         if self.answers.network is not None and self.answers.network.secret is not None:
             yield Text("The passphrase is not in the file: name its place there, or give it to the script.")
         model = self.answers.find.model if self.answers.find else None

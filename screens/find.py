@@ -62,7 +62,7 @@ class FindScreen(QuestionScreen[ChooseDevice]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/", id="find.filter", tooltip="Show only what has these words"),
         Binding("a", "toggle_all", "All devices", id="find.all", tooltip="All devices, or only those to set up"),
-        Binding("o", "sort", "Sort", id="find.sort", tooltip="Sort again: new devices first, then the best signal"),
+        Binding("o", "sort", "Sort", id="find.sort", tooltip="Sort: new devices first, then by signal"),
     ]
 
     def __init__(self, question: ChooseDevice) -> None:

@@ -71,11 +71,11 @@ class Frame(Screen[None]):
     TRAIL: ClassVar[bool] = True
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "save", "Save answers", id="save", tooltip="Save the choices made so far as a file for a script"),
-        Binding("ctrl+s", "save", "Save answers", show=False, id="save.anywhere", tooltip="The same, from any field"),
+        Binding("s", "save", "Save answers", id="save", tooltip="Save the choices made so far, for a script"),
+        Binding("ctrl+s", "save", "Save answers", show=False, id="save.anywhere", tooltip="Save the choices made so far, for a script"),
         Binding("f1,question_mark", "help", "Help", key_display="F1", id="help", tooltip="All keys of this screen"),
-        Binding("tab", "app.focus_next", "Next", show=False, id="next", tooltip="The next field or button"),
-        Binding("shift+tab", "app.focus_previous", "Back", show=False, id="previous", tooltip="The field before"),
+        Binding("tab", "app.focus_next", "Next", show=False, id="next", tooltip="The next field, or the one before"),
+        Binding("shift+tab", "app.focus_previous", "Previous", show=False, id="previous", tooltip="The next field, or the one before"),
     ]
 
     @property

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.cells import cell_len
-from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
@@ -41,12 +40,12 @@ def key_name(key: str) -> str:
 
 
 def keys_of(screen: Screen[Any]) -> list[tuple[str, str]]:
-    """Keys and what they do, one pair an action, from the focused part outwards."""
-    actions: dict[str, tuple[list[str], Binding]] = {}
+    """Keys and what they do, one pair a meaning, from the focused part outwards."""
+    meanings: dict[str, list[str]] = {}
     for _, binding, enabled, _ in screen.active_bindings.values():
         if enabled and (binding.tooltip or binding.description) and binding.id:
-            actions.setdefault(binding.action, ([], binding))[0].append(key_name(binding.key))
-    return [(" ".join(keys), binding.tooltip or binding.description) for keys, binding in actions.values()]
+            meanings.setdefault(binding.tooltip or binding.description, []).append(key_name(binding.key))
+    return [(" ".join(keys), meaning) for meaning, keys in meanings.items()]
 
 
 class HelpScreen(Dialog[None]):

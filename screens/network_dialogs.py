@@ -10,14 +10,14 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input, RadioButton, RadioSet
+from textual.widgets import Button, Checkbox, Input, RadioSet
 
 from installer.answers import NetworkAnswer
 from installer.errors import InstallerError
 from installer.wifi import Security, check_ssid
 from installer.wifi_text import WifiText, parse
 from screens.dialogs import Dialog
-from screens.widgets import Callout, SecretInput, Text, button, security_label, shown
+from screens.widgets import Box, Callout, Radio, SecretInput, Text, button, security_label, shown
 
 KINDS = (
     (Security.WPA2_WPA3, "It has a passphrase (WPA2 or WPA3)"),
@@ -40,8 +40,8 @@ class OtherNetworkDialog(Dialog[NetworkAnswer]):
         yield Input(id="ssid", placeholder="name of the network (SSID), letter by letter")
         with RadioSet(id="security"):
             for index, (_, words) in enumerate(KINDS):
-                yield RadioButton(Content(words), value=index == 0)
-        yield Checkbox(Content("It hides its name"), self._hidden, id="hidden")
+                yield Radio(Content(words), value=index == 0)
+        yield Box(Content("It hides its name"), self._hidden, id="hidden")
         yield Callout("", "error", id="ssid-problem")
 
     def buttons(self) -> Iterable[Button]:
@@ -87,7 +87,7 @@ class WifiTextDialog(Dialog[NetworkAnswer]):
         yield Text("Paste what a QR reader shows. It looks like  WIFI:T:WPA;S:name;P:passphrase;;")
         yield SecretInput("WIFI:…   (F2 shows it)", id="wifi-text")
         yield Text("", id="reading")
-        yield Checkbox(Content("Read % as an encoded character"), False, id="decoded")
+        yield Box(Content("Read % as an encoded character"), False, id="decoded")
         yield Callout("", "error", id="wifi-problem")
 
     def buttons(self) -> Iterable[Button]:

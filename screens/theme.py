@@ -19,6 +19,7 @@ DARK = Theme(
     dark=True,
     variables={
         "muted": "#9fabbd",
+        "line": "#54637a",
         "chosen": "#24424a",
         "footer-background": "#1a202a",
         "footer-key-foreground": "#5cc8b4",
@@ -44,6 +45,7 @@ LIGHT = Theme(
     dark=False,
     variables={
         "muted": "#545d6b",
+        "line": "#9a9485",
         "chosen": "#cfe6e1",
         "footer-background": "#f1efe9",
         "footer-key-foreground": "#0b6b63",
@@ -54,5 +56,5 @@ LIGHT = Theme(
     },
 )
 
-# For the themes of others, which do not know our two variables.
-DEFAULTS = {"muted": "#9fabbd", "chosen": "#24424a"}
+# For the themes of others, which do not know our variables.
+DEFAULTS = {"muted": "#9fabbd", "line": "#54637a", "chosen": "#24424a"}

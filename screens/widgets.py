@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Checkbox, Input, RadioButton, Static
 
 from installer.text import printable
 from installer.wifi import Security
@@ -143,6 +143,25 @@ class SecretInput(Input):
         """Hide and clear."""
         self.password = True
         self.clear()
+
+
+class Radio(RadioButton):
+    """A radio button that shows by its sign, not by colour alone, whether it is on."""
+
+    BUTTON_LEFT = ""
+    BUTTON_RIGHT = ""
+
+    @property
+    def _button(self) -> Content:
+        return Content("●" if self.value else "○")
+
+
+class Box(Checkbox):
+    """A box that shows by its sign, not by colour alone, whether it is ticked."""
+
+    @property
+    def _button(self) -> Content:
+        return Content("[x]" if self.value else "[ ]")
 
 
 def button(label: str, key: str, variant: str = "default") -> Button:

@@ -81,9 +81,9 @@ class Answer:
     def wait_seconds(self) -> float:
         """How long the cloud wants to be left alone after a 601; 60 s if it does not say."""
         value = self.body.get("wait_seconds")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
             return BUSY_SECONDS
-        return min(float(value), MAX_WAIT)
+        return float(min(value, MAX_WAIT))
 
 
 def parse(content: bytes) -> Answer:

@@ -30,6 +30,7 @@ from installer.settings import CloudSettings, is_loopback
 from installer.text import printable
 
 ATTEMPTS = 4
+FIRST_WAIT = 0.2  # seconds before the first repetition; then twice as long each time
 REQUEST_SECONDS = 30.0
 SECRET_SECONDS = 30.0
 SKEW_FROM, SKEW_TO = 5.0, 86_400.0
@@ -98,7 +99,7 @@ class CloudClient:
         form = {"action": action, **(fields or {})}
         on = _retry(again, asyncio.get_running_loop().time() + seconds)
         async for attempt in stamina.retry_context(
-            on=on, attempts=ATTEMPTS, timeout=seconds, wait_initial=0.2, wait_jitter=0.2
+            on=on, attempts=ATTEMPTS, timeout=seconds, wait_initial=FIRST_WAIT, wait_jitter=FIRST_WAIT
         ):
             with attempt:
                 await self._turn(doing, seconds)

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from installer.account.http import CloudClient
 
 AUTHORIZE = "/oauth2_user/authorize2"
-BROWSER_SECONDS = 3.0
-_CODE = re.compile(r"[A-Za-z0-9._~+/=-]{4,1024}")
+BROWSER_SECONDS = 0.3
+_CODE = re.compile(r"[A-Za-z0-9._~+/=-]{16,1024}")
 PASTE = (
     "Paste the whole address at which the browser ended (it begins with {uri} and has code= in it), or only the code."
 )

@@ -65,6 +65,7 @@ async def sign_in_by_form(authorize_url: str, email: str, password: SecretStr) -
     try:
         async with httpx.AsyncClient(timeout=SECONDS, trust_env=False, follow_redirects=False) as browser:
             page = await _follow(browser, await browser.get(authorize_url))
+            page.raise_for_status()
             form = _sign_in_form(page.text)
             form.fields.update({"email": email, "password": password.get_secret_value()})
             allow = [(n, v) for n, v in form.buttons if v.lower() in ("allow", "yes", "accept")] or form.buttons

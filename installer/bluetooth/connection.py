@@ -38,6 +38,7 @@ REQUEST_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
 # What every link carries in one packet (ATT_MTU of 23 bytes less the header of 3).
 SMALLEST_WRITE = 20
+USER_DESCRIPTION = normalize_uuid_str("2901")
 
 
 class Connection:
@@ -114,6 +115,11 @@ class Connection:
         """Whether the device has this characteristic, in `service` if that is given."""
         return self._find(uuid, service) is not None
 
+    def characteristics_of(self, service: str) -> tuple[str, ...]:
+        """The UUIDs of the characteristics of this service, in the order of the table."""
+        home = normalize_uuid_str(service)
+        return tuple(c.uuid for c in self._table.characteristics.values() if c.service_uuid == home)
+
     def max_write(self, uuid: str) -> int:
         """How many bytes go to this characteristic in one packet; at least 20."""
         size = self._characteristic(uuid).max_write_without_response_size
@@ -124,16 +130,19 @@ class Connection:
         found = self._characteristic(uuid)
         return bytes(await self._call(self._client.read_gatt_char(found), timeout, "reading from the device"))
 
+    async def describe(self, uuid: str, timeout: float = REQUEST_SECONDS) -> bytes | None:
+        """The User Description (0x2901) of a characteristic, None if it has none. Raises as `read` does."""
+        found = self._characteristic(uuid).get_descriptor(USER_DESCRIPTION)
+        if found is None:
+            return None
+        return bytes(await self._call(self._client.read_gatt_descriptor(found), timeout, "reading from the device"))
+
     async def write(self, uuid: str, data: bytes, response: bool = True, timeout: float = REQUEST_SECONDS) -> None:
         """Write `data`; with `response`, the device has taken it. Raises as `read` does, never with the data."""
         found = self._characteristic(uuid)
-        await self._call(
-            self._client.write_gatt_char(found, data, response=response), timeout, "writing to the device"
-        )
+        await self._call(self._client.write_gatt_char(found, data, response=response), timeout, "writing to the device")
 
-    async def subscribe(
-        self, uuid: str, callback: Callable[[bytes], None], timeout: float = REQUEST_SECONDS
-    ) -> None:
+    async def subscribe(self, uuid: str, callback: Callable[[bytes], None], timeout: float = REQUEST_SECONDS) -> None:
         """Call `callback` with every notification or indication, in order. Raises as `read` does."""
         found = self._characteristic(uuid)
 
@@ -251,9 +260,10 @@ def _not_connected(adapter: Adapter, device: BLEDevice, error: BaseException) ->
         why = "it did not answer in time"
     else:
         why = printable(str(cause) or type(cause).__name__, 160)
+    name = printable(device.name or "", 32) or "the device"
     return InstallerError(
         ErrorCode.CONNECTION_FAILED,
-        f"No connection to {printable(device.name or '', 32) or 'the device'} {device.address.upper()} came about: {why}.",
+        f"No connection to {name} {device.address.upper()} came about: {why}.",
         "Bring it within a metre, wake it, end its connection to any phone, and try again.",
         address=device.address.upper(),
     )

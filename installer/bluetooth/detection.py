@@ -67,19 +67,17 @@ class Detector:
             note=found.note if best.model.generic or found.matter else "",
         )
 
-    def _score(
-        self, model: Model, rules: list[_Compiled], address: str, advert: Advert, found: marks.Found
-    ) -> _Scored:
+    def _score(self, model: Model, rules: list[_Compiled], address: str, advert: Advert, found: marks.Found) -> _Scored:
         hits = []
         for compiled in rules:
             what = compiled.match(address, advert)
             if what is not None:
                 source = f", {compiled.rule.source}" if compiled.rule.source else ""
                 hits.append(_Hit(compiled.rule, f"{what} fits {model.name} (+{compiled.rule.score}{source})"))
-        if found.withings_suffixes and not any(h.rule.evidence is Evidence.SERVICE for h in hits):
+        numbered = found.withings_suffixes and any(compiled.is_withings for compiled in rules)
+        if numbered and not any(hit.rule.evidence is Evidence.SERVICE for hit in hits):
             # It advertises the number of another model; its name does not outweigh that.
-            if any(compiled.is_withings for compiled in rules):
-                hits = []
+            hits = []
         return _Scored(model, hits)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -62,11 +63,22 @@ class Progress(BaseModel):
     attempts_left: int | None = None
 
 
+@dataclass(frozen=True)
+class DriverOptions:
+    """What a run decides for whatever driver a device needs. `authorization`: seconds for the button."""
+
+    authorization: float = 60.0
+
+
 class Provisioner(Protocol):
     """A driver. `open()` comes first; the rest in any order; `provision()` may be tried again after JOIN_FAILED."""
 
     protocol: ClassVar[str]
-    encrypts_credentials: ClassVar[bool]
+
+    @property
+    def encrypts_credentials(self) -> bool:
+        """Whether credentials travel encrypted; of some protocols it is known after `open()` only."""
+        ...
 
     @property
     def capabilities(self) -> Capability:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from installer.bluetooth.connection import Connection
-from installer.provisioning.base import Provisioner
+from installer.provisioning.base import DriverOptions, Provisioner
 from installer.provisioning.improv import codec as improv
 
 
@@ -19,29 +19,31 @@ class Driver:
 
     protocol: str
     proves: Callable[[Connection], Awaitable[bool]]
-    make: Callable[[Connection], Provisioner]
+    make: Callable[[Connection, DriverOptions], Provisioner]
 
 
 async def _proves_improv(connection: Connection) -> bool:
     return all(connection.has_characteristic(uuid, improv.SERVICE) for uuid in improv.CHARACTERISTICS)
 
 
-def _make_improv(connection: Connection) -> Provisioner:
-    from installer.provisioning.improv.driver import ImprovProvisioner
+def _make_improv(connection: Connection, options: DriverOptions) -> Provisioner:
+    from installer.provisioning.improv.driver import ImprovProvisioner, Waits
 
-    return ImprovProvisioner(connection)
+    return ImprovProvisioner(connection, Waits(authorization=options.authorization))
 
 
 # In the order of precedence, where a device speaks several and the advertisement gave no hint.
 DRIVERS: tuple[Driver, ...] = (Driver("improv", _proves_improv, _make_improv),)
 
 
-async def provisioner_for(connection: Connection, protocol_hint: str | None = None) -> Provisioner | None:
+async def provisioner_for(
+    connection: Connection, protocol_hint: str | None = None, options: DriverOptions | None = None
+) -> Provisioner | None:
     """The provisioner for this device, not opened yet; None if it speaks no protocol that has a driver.
 
     `protocol_hint`: the protocol that the advertisement named; tried first.
     """
     for driver in sorted(DRIVERS, key=lambda d: d.protocol != protocol_hint):
         if await driver.proves(connection):
-            return driver.make(connection)
+            return driver.make(connection, options or DriverOptions())
     return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from installer.bluetooth.sighting import Sighting
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.base import Capability, DeviceInfo
+from installer.provisioning.base import Capability, DeviceInfo, DriverOptions
 from installer.steps.base import Situation
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ async def connect(situation: Situation) -> None:
         await adapter(situation), ble_device, timeout=situation.options.deadlines.connect
     )
     situation.connection = connection
-    provisioner = await provisioner_for(connection, sighting.detection.protocol)
+    options = DriverOptions(authorization=situation.options.deadlines.authorization)
+    provisioner = await provisioner_for(connection, sighting.detection.protocol, options)
     if provisioner is None:
         await disconnect(situation)
         raise InstallerError(

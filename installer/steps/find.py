@@ -115,7 +115,13 @@ class Find(Step):
         if found and not answer.device:
             # A second device of the model may advertise a little later than the first.
             await scan.wait_until(lambda all_seen: (fits(all_seen) or [])[1:] or None, limits.settle)
-            found = fits(scan.current()) or found
+        elif found and not _recognised(situation, found[0]):
+            # A device may say what it is in turns, over several advertisements and a scan response.
+            await scan.wait_until(
+                lambda all_seen: next((s for s in fits(all_seen) or [] if _recognised(situation, s)), None),
+                limits.settle,
+            )
+        found = (fits(scan.current()) or found) if found else None
         if not found:
             raise _not_found(answer, wanted, scan.current())
         ready = [s for s in found if s.state is not SetupState.SET_UP]
@@ -168,6 +174,14 @@ class Find(Step):
                 code="keeps_wifi", text="The device is on Wi-Fi already: it keeps its network and is linked as it is."
             )
         )
+
+
+def _recognised(situation: Situation, sighting: Sighting) -> bool:
+    """Whether more advertisements could not change the model any more."""
+    detection = sighting.detection
+    if detection.model_id is None or detection.certainty not in SURE:
+        return False
+    return not situation.surroundings.catalogue.get(detection.model_id).generic
 
 
 def _fits(sighting: Sighting, answer: FindAnswer, wanted: Model | None) -> bool:

@@ -58,8 +58,6 @@ class Link(Step):
         accounts = await situation.surroundings.open_accounts()
         account = await self._account(situation, accounts, answer)
         situation.account = account
-        if situation.known_devices is None:
-            situation.known_devices = frozenset(d.device_id for d in await account.devices())
         way: Literal["link", "watch"] = "watch" if answer.mode is LinkMode.WATCH else "link"
         device: CloudDevice | None = None
         if way == "link":
@@ -100,7 +98,7 @@ class Link(Step):
     async def _account(self, situation: Situation, accounts: Accounts, answer: LinkAnswer) -> Account:
         try:
             account = await accounts.open(answer.account)
-            await account.access_token()
+            await self._look(situation, account)
             return account
         except InstallerError as error:
             if error.code not in (ErrorCode.ACCOUNT_UNKNOWN, ErrorCode.TOKEN_REJECTED):
@@ -108,19 +106,28 @@ class Link(Step):
             robot = situation.surroundings.sign_in_robot
             if not situation.may_ask(self.key) and robot is None:
                 raise
-        return await self._sign_in(situation, accounts, answer.account)
+        account = await self._sign_in(situation, accounts, answer.account)
+        await self._look(situation, account)
+        return account
+
+    async def _look(self, situation: Situation, account: Account) -> None:
+        """What is in the account before the device; it also proves that the tokens work."""
+        devices = await account.devices()
+        if situation.known_devices is None:
+            situation.known_devices = frozenset(d.device_id for d in devices)
 
     async def _sign_in(self, situation: Situation, accounts: Accounts, name: str) -> Account:
         limit = situation.options.deadlines.sign_in
         async with accounts.sign_in(name, seconds=limit) as session:
-            situation.emit(
-                SignInNeeded(
-                    account=name, url=session.authorize_url, short_url=session.short_url, seconds=session.seconds
-                )
-            )
             if situation.may_ask(self.key):
+                situation.emit(
+                    SignInNeeded(
+                        account=name, url=session.authorize_url, short_url=session.short_url, seconds=session.seconds
+                    )
+                )
                 account = await self._sign_in_by_person(situation, session, name)
             else:
+                situation.emit(Notice(code="signs_in_by_itself", text="The lab's user signs in by itself."))
                 account = await self._sign_in_by_robot(situation, session)
         situation.emit(SignedIn(account=name, stored_in=account.stored_in))
         return account

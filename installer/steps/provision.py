@@ -96,7 +96,7 @@ class Provision(Step):
                 situation.emit(
                     Provisioning(
                         stage=progress.stage,
-                        seconds=progress.seconds,
+                        seconds=None if progress.seconds is None else round(progress.seconds, 1),
                         todo=situation.the_model.button if waiting else "",
                     )
                 )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from rich.cells import cell_len
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from installer.catalog import SyncMethod
 from installer.errors import ErrorCode, InstallerError
@@ -68,12 +71,37 @@ async def running(
         yield pilot, starter
 
 
+async def still(pilot: Pilot[Any]) -> None:
+    """Stop the blinking of cursors."""
+    for field in pilot.app.screen.query(Input):
+        field.cursor_blink = False
+    await pilot.pause()
+
+
+_TEXT = re.compile(r'<text([^>]*?) x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"([^>]*)>([^<]*)</text>')
+
+
+def _words(match: re.Match[str]) -> str:
+    """One text element as one a word, so that every viewer puts each word where the terminal has it."""
+    before, x, y, length, after, text = match.groups()
+    text = html.unescape(text)
+    cell = float(length) / max(len(text), 1)  # the exporter counts characters there, not cells
+    parts = []
+    for word in re.finditer(r"[^\xa0\s]+", text):
+        start, width = float(x) + cell_len(text[: word.start()]) * cell, cell_len(word[0]) * cell
+        parts.append(
+            f'<text{before} x="{start:g}" y="{y}" textLength="{width:g}"{after}>{html.escape(word[0])}</text>'
+        )
+    return "".join(parts)
+
+
 def without_fonts(svg: str) -> str:
     """An exported picture that loads nothing from outside, and is the same each time."""
     svg = re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL)
     svg = svg.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace")
     svg = svg.replace("font-family: Fira Code;", "font-family: ui-monospace, monospace;")
-    return re.sub(r"\bterminal-\d+-([\w-]+)", r"terminal-\1", svg)
+    svg = re.sub(r"\bterminal-\d+-([\w-]+)", r"terminal-\1", svg)
+    return _TEXT.sub(_words, svg)
 
 
 async def to_device(pilot: Pilot[Any]) -> None:
@@ -294,4 +322,4 @@ SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
     "help": (Script, help_keys),
 }
 
-__all__ = ["PASSPHRASE", "SCENES", "SLEEP_ADDRESS", "Clock", "Scene", "running", "without_fonts"]
+__all__ = ["PASSPHRASE", "SCENES", "SLEEP_ADDRESS", "Clock", "Scene", "running", "still", "without_fonts"]

@@ -16,7 +16,6 @@ from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.client import BaseBleakClient, NotifyCallback
 from bleak.backends.descriptor import BleakGATTDescriptor
 from bleak.backends.device import BLEDevice
-from bleak.backends.service import BleakGATTServiceCollection
 from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolError
 
 from installer.bluetooth.hci.gatt import collect
@@ -72,7 +71,7 @@ class HciClient(BaseBleakClient):
         return self._link is not None and not self._gone.is_set()
 
     async def connect(self, pair: bool, **kwargs: Any) -> None:
-        """Connect, agree on the MTU, and discover everything. Raises BleakError, BleakDeviceNotFoundError, TimeoutError."""
+        """Connect, agree on the MTU, and discover everything. Raises BleakError, TimeoutError."""
         if self.is_connected:
             raise BleakError("Already connected")
         if self._device is None:
@@ -131,9 +130,7 @@ class HciClient(BaseBleakClient):
         """Read a descriptor's value."""
         return bytearray(await self._request(self._client.read_value(descriptor.handle)))
 
-    async def write_gatt_char(
-        self, characteristic: BleakGATTCharacteristic, data: SizedBuffer, response: bool
-    ) -> None:
+    async def write_gatt_char(self, characteristic: BleakGATTCharacteristic, data: SizedBuffer, response: bool) -> None:
         """Write a value; with response, one longer than the MTU goes in parts (at most 512 bytes)."""
         value = bytes(data)
         limit = MAX_VALUE if response else self.mtu_size - 3

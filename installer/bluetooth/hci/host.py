@@ -145,7 +145,7 @@ class HciHost:
         from bumble.core import BaseBumbleError
 
         with contextlib.suppress(BaseBumbleError, TimeoutError, BleakError):
-            await self.command(self.device.cancel_connection())
+            await self.command(self.device.cancel_connection())  # type: ignore[no-untyped-call]
         await asyncio.wait({attempt}, timeout=CANCEL_SECONDS)
         if not attempt.done():
             attempt.cancel()
@@ -169,7 +169,7 @@ class HciHost:
             raise BleakError(f"The Bluetooth controller refused: {error}") from None
 
     async def close(self) -> None:
-        """End all links, switch the controller off and close the transport. Never raises for a controller that is gone."""
+        """End all links and close the transport. Never raises for a controller that is gone."""
         if self._closed:
             return
         if not self.lost.is_set():

@@ -42,13 +42,17 @@ _SECURITY = {
 
 @dataclass(frozen=True)
 class Version:
-    """What proto-ver says. `security`: 0, 1, 2, or one of the future; `application`: label and version, if told."""
+    """What proto-ver says. `security`: 0, 1, 2, or one of the future.
+
+    `application`: label and version, if told; `detailed`: more than a bare version text was told.
+    """
 
     text: str
     security: int = 1
     patch: int = 0
     capabilities: frozenset[str] = frozenset()
     application: tuple[str, str] = ("", "")
+    detailed: bool = False
 
     @property
     def needs_proof(self) -> bool:
@@ -81,6 +85,7 @@ class WifiStatus:
     reason: FailReason = FailReason.UNKNOWN
     attempts_left: int | None = None
     address: str = ""
+    ssid: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def _version(tree: dict[str, Any]) -> Version:
         ),
         ("", ""),
     )
-    return Version(printable(_text(prov.get("ver")), 40), security, patch, capabilities, application)
+    return Version(printable(_text(prov.get("ver")), 40), security, patch, capabilities, application, True)
 
 
 def _text(value: object) -> str:
@@ -247,6 +252,7 @@ def read_status(data: bytes) -> WifiStatus:
         reason,
         part.attempt_failed.attempts_remaining if told == "attempt_failed" else None,
         printable(part.wifi_connected.ip4_addr, 15) if told == "wifi_connected" else "",
+        part.wifi_connected.ssid.rstrip(b"\0") if told == "wifi_connected" else b"",
     )
 
 

@@ -203,7 +203,7 @@ def decode_service_data(data: bytes) -> tuple[int, Ability]:
 
 
 def decode_redirect(data: bytes) -> str | None:
-    """The address in the result of `wifi_settings`; None if it is absent, empty, or not plain text. Raises CodecError."""
+    """The address in the result of `wifi_settings`; None if absent, empty, or no web address. Raises CodecError."""
     texts = unpack_strings(data)
     if not texts or not texts[0]:
         return None
@@ -234,7 +234,9 @@ def decode_networks(data: bytes) -> list[Network]:
         except UnicodeDecodeError:
             continue
         if 0 < len(raw) <= SSID_BYTES and "\x00" not in ssid:
-            networks.append(Network(ssid=ssid, rssi=parse_rssi(decode(rssi)), security=parse_security(decode(protection))))
+            networks.append(
+                Network(ssid=ssid, rssi=parse_rssi(decode(rssi)), security=parse_security(decode(protection)))
+            )
     return networks
 
 

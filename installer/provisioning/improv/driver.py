@@ -6,7 +6,8 @@ Source: `facts/improv-ble.md` §9 (flow and timeouts). Credentials travel unencr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from installer.provisioning.base import Capability, DeviceInfo, Progress, Stage
 from installer.provisioning.improv import codec
 from installer.provisioning.improv.codec import Ability, CodecError, Command, DeviceError, Frame, State
 from installer.provisioning.improv.session import Answer, Complaint, Session, StateChange
+from installer.text import decode
 from installer.wifi import Credentials, Network
 
 _CAPABILITIES = {
@@ -153,7 +155,7 @@ class ImprovProvisioner:
                 frame = await self._ask(nested, self._waits.answer, "take this host name")
         return self._hostname(frame)
 
-    async def provision(self, credentials: Credentials) -> AsyncIterator[Progress]:
+    async def provision(self, credentials: Credentials) -> AsyncGenerator[Progress]:
         """Hand over `credentials`; see `Provisioner.provision` for the stages and the errors."""
         try:
             frame = codec.wifi_settings(credentials.network.ssid, credentials.passphrase.get_secret_value())
@@ -174,8 +176,9 @@ class ImprovProvisioner:
                 yield Progress(stage=Stage.SENDING, seconds=self._waits.join)
                 attempt = _Attempt(self._session, self._waits)
                 await self._session.send(frame)
-                async for progress in attempt.follow():
-                    yield progress
+                async with aclosing(attempt.follow()) as stages:
+                    async for progress in stages:
+                        yield progress
                 if not attempt.unauthorized:
                     return
                 await self._session.refresh()
@@ -246,7 +249,7 @@ class ImprovProvisioner:
 
     def _hostname(self, frame: Frame) -> str:
         texts = self._session.checked(codec.unpack_strings, frame.data)
-        name = codec.decode(texts[0]) if len(texts) == 1 else ""
+        name = decode(texts[0]) if len(texts) == 1 else ""
         if not codec.is_hostname(name):
             raise self._session.misbehaved("gave no possible host name")
         return name
@@ -268,7 +271,7 @@ class _Attempt:
         self._waits = waits
         self._joining = False
 
-    async def follow(self) -> AsyncIterator[Progress]:
+    async def follow(self) -> AsyncGenerator[Progress]:
         """JOINING when the device begins, JOINED with the address at the end. Raises the errors of `provision`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._waits.join

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
 from installer.provisioning.improv import codec
 from installer.provisioning.improv.codec import CodecError, DeviceError, Frame, State
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Session:
         self._listening: list[str] = []
 
     async def open(self) -> None:
-        """Subscribe (errors first, so that none is missed) and read the state. Raises DEVICE_MISBEHAVED, CONNECTION_LOST."""
+        """Subscribe, errors first so that none is missed, and read the state. Raises DEVICE_MISBEHAVED."""
         missing = [u for u in codec.CHARACTERISTICS if not self.connection.has_characteristic(u, codec.SERVICE)]
         if missing:
             raise self.misbehaved(f"lacks {len(missing)} of the five characteristics of Improv Wi-Fi")
@@ -135,7 +140,7 @@ class Session:
             address=self.connection.address,
         )
 
-    def checked(self, decode, data):  # type: ignore[no-untyped-def]
+    def checked(self, decode: Callable[[S], T], data: S) -> T:
         """`decode(data)`, with DEVICE_MISBEHAVED in place of CodecError."""
         try:
             return decode(data)

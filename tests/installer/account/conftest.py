@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from installer.account import http
 from tests.installer.account.world import Lab, lab
 
 
@@ -19,3 +20,9 @@ async def practice(tmp_path: Path) -> AsyncIterator[Lab]:
 @pytest.fixture(autouse=True)
 def _no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEVICE_INSTALLER_KEYRING", "off")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repeat a request soon: how long the waits are is not what these tests are about."""
+    monkeypatch.setattr(http, "FIRST_WAIT", 0.001)

@@ -49,7 +49,7 @@ def test_requests(request_: bytes, expected: str):
     ("data", "status"),
     [
         ("08015a021001", WifiStatus(StationState.CONNECTING)),
-        (v.CONNECTED.hex(), WifiStatus(StationState.CONNECTED, address="192.168.1.50")),
+        (v.CONNECTED.hex(), WifiStatus(StationState.CONNECTED, address="192.168.1.50", ssid=b"HomeNet")),
         ("08015a0410035000", WifiStatus(StationState.FAILED, FailReason.AUTHENTICATION)),
         ("08015a0410035001", WifiStatus(StationState.FAILED, FailReason.NOT_FOUND)),
         ("08015a0410035007", WifiStatus(StationState.FAILED, FailReason.UNKNOWN)),
@@ -146,7 +146,7 @@ def test_proto_ver_of_the_present_firmware():
         indent="\t",
     )
     version = codec.read_version(text.encode())
-    assert version == Version("netprov-v1.2", 2, 1, frozenset({"wifi_prov", "wifi_scan"}), ("scale", "3.1"))
+    assert version == Version("netprov-v1.2", 2, 1, frozenset({"wifi_prov", "wifi_scan"}), ("scale", "3.1"), True)
     assert version.needs_proof
 
 

@@ -1,0 +1,133 @@
+"""A lab device that speaks Espressif provisioning in place of Improv: its GATT table, its advertisement, its end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from bumble import att, hci
+from bumble.device import Connection
+from bumble.gatt import Characteristic, Descriptor, Service
+from pydantic import SecretStr
+
+from installer.lab.device import LabDevice, Surroundings
+from installer.lab.espressif import EspressifFirmware, Lost
+from installer.lab.espressif_crypto import HandlerFailed
+from installer.lab.espressif_scenario import EspressifScenario
+from installer.lab.networks import Join
+from installer.lab.scenario import DeviceScenario
+
+Properties = Characteristic.Properties
+
+USER_DESCRIPTION = "2901"
+INVALID_PDU, UNLIKELY = 0x04, 0x0E
+TERMINATED = int(hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR)
+
+
+def endpoint_uuid(service: str, number: int) -> str:
+    """§2: the number takes the place of the second pair of bytes."""
+    return service[:4] + format(number, "04x") + service[8:]
+
+
+class EspressifDevice(LabDevice):
+    """One device with the service of `facts/esp-provisioning.md` §2."""
+
+    def __init__(self, scenario: DeviceScenario, around: Surroundings, espressif: EspressifScenario) -> None:
+        name = scenario.name or "PROV_" + scenario.address.replace(":", "")[-6:]
+        super().__init__(
+            scenario.model_copy(update={"name": name, "improv": False, "vendor_advertisement": False}), around
+        )
+        self.espressif = EspressifFirmware(self, espressif)
+        self._responses: dict[str, bytes] = {}
+
+    async def power_on(self) -> None:
+        """Fill the GATT table and start to advertise."""
+        self._stack.gatt_server.add_service(self._service())
+        await super().power_on()
+
+    def _service(self) -> Service:
+        service = self.espressif.scenario.service
+        characteristics = [
+            self._endpoint(name, endpoint_uuid(service, number)) for name, number in self.espressif.endpoints.items()
+        ]
+        return Service(service, characteristics)
+
+    def _endpoint(self, name: str, uuid: str) -> Characteristic[bytes]:
+        async def write(_connection: object, value: bytes) -> None:
+            await self._written(name, value)
+
+        described = self.espressif.scenario.descriptors
+        return Characteristic(
+            uuid,
+            Properties.READ | Properties.WRITE,
+            att.Attribute.READABLE | att.Attribute.WRITEABLE,
+            att.AttributeValue(read=lambda _connection: self._responses.get(name, b""), write=write),
+            [Descriptor(USER_DESCRIPTION, att.Attribute.READABLE, name.encode())] if described else [],
+        )
+
+    async def _written(self, name: str, value: bytes) -> None:
+        try:
+            self._responses[name] = await self.espressif.write(name, value)
+        except HandlerFailed as failed:
+            self.log(f"{name}: {failed}")
+            if self.espressif.scenario.stack == "bluedroid":
+                asyncio.get_running_loop().call_later(0.01, self.controller.lose_links, TERMINATED)
+                raise att.ATT_Error(UNLIKELY) from None
+            raise att.ATT_Error(INVALID_PDU) from None
+        except Lost:
+            raise att.ATT_Error(UNLIKELY) from None
+
+    def _payloads(self) -> tuple[bytes, ...]:
+        """Flags and the service's UUID (§1); the name is in the scan response."""
+        uuid = bytes.fromhex(self.espressif.scenario.service.replace("-", ""))[::-1]
+        return (b"\x02\x01\x06\x11\x07" + uuid,)
+
+    def _connected(self, connection: Connection) -> None:
+        self._responses.clear()
+        super()._connected(connection)
+
+    def _disconnected(self, reason: int) -> None:
+        self.espressif.disconnected()
+        super()._disconnected(reason)
+
+    # What the firmware asks of the device.
+
+    async def try_join(self, ssid: str, passphrase: SecretStr) -> Join:
+        """Join a network, and how it ended."""
+        if await self.join(ssid, passphrase):
+            return Join.JOINED
+        outcome = self._around.airspace.join(ssid, passphrase, self.scenario.bands)
+        # It would work now, so the network vanished for a moment.
+        return Join.DOWN if outcome is Join.JOINED else outcome
+
+    def reboot(self) -> None:
+        """Start anew with nothing in memory."""
+        task = asyncio.current_task()
+        self.espressif.reset()
+        if task is not None:
+            task.uncancel()
+        self.joined = None
+        self.controller.lose_links()
+
+    def stop_service(self) -> None:
+        """The service has done its work: no link and no advertisement any more."""
+        self.log("ends its provisioning service")
+        task = asyncio.create_task(self._stack.stop_advertising())
+        task.add_done_callback(lambda _task: self.controller.lose_links(TERMINATED))
+
+    def _start_over(self) -> None:
+        super()._start_over()
+        self.espressif.reset()
+        if self.scenario.advertising and not self._stack.is_advertising:
+            self._again = asyncio.create_task(self._advertise())
+
+    def describe(self) -> dict[str, Any]:
+        """What `/lab/state` shows: JSON types, nothing secret."""
+        return {
+            **super().describe(),
+            "state": self.espressif.phase,
+            "credentials_received": self.espressif.credentials_received,
+            "wifi_commands": self.espressif.applied,
+            "sessions": self.espressif.sessions,
+            "security": self.espressif.scenario.security,
+        }

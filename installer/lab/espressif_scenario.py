@@ -1,0 +1,100 @@
+"""The part of a scenario that makes a lab device speak Espressif provisioning, and what may go wrong with it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+Point = Literal[
+    "version", "hello", "proof", "scan-start", "scan-status", "scan-results", "set", "apply", "status", "reset", "joining",
+]  # fmt: skip
+Exchange = Literal[
+    "version", "hello", "proof", "scan-start", "scan-status", "scan-results", "set", "apply", "status", "reset"
+]
+Garbage = Literal["empty", "truncated", "oversized", "order", "noise"]
+Times = Annotated[int, Field(ge=0, le=1_000_000)]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EspressifDrop(_Part):
+    """The link ends when the request `on` arrives; `after`: when it has been obeyed, before its answer."""
+
+    on: Point
+    kind: Literal["before", "after"] = "before"
+    times: Times = 1
+
+
+class EspressifGarbage(_Part):
+    """The answer to `on` is wrong. `order`: the answer to another request."""
+
+    on: Exchange
+    kind: Garbage = "truncated"
+    times: Times = 1
+
+
+class EspressifRefusal(_Part):
+    """The answer to `on` is this status (`facts/esp-provisioning.md` §4)."""
+
+    on: Exchange
+    kind: Annotated[int, Field(ge=1, le=7)] = 5
+    times: Times = 1
+
+
+class EspressifCount(_Part):
+    """How often; 0 is always."""
+
+    times: Times = 1
+
+
+class EspressifFaults(_Part):
+    """What goes wrong, each so many times. `reboot`: the device starts anew while it joins, and has forgotten all."""
+
+    drop: EspressifDrop | None = None
+    garbage: EspressifGarbage | None = None
+    refuse: EspressifRefusal | None = None
+    reboot: EspressifCount | None = None
+
+
+class EspressifScenario(_Part):
+    """How a device speaks Espressif provisioning.
+
+    `proof`: proof of possession (security 1; empty: none is wanted) or password (security 2). `patch`: sec_patch_ver.
+    `firmware` old: a bare version text, no capabilities. `stack`: how a failing handler shows, as an ATT error
+    (NimBLE) or an ATT error and the end of the link (Bluedroid). `attempts`: tries of one join, told to the client.
+    `refuses`: whether credentials that come at a wrong time are refused when they are set or when they are applied.
+    `stops`: seconds from a successful join to the end of the service; `stops_told`: the same from when a client heard
+    of the success.
+    """
+
+    security: Literal[0, 1, 2] = 1
+    proof: SecretStr = SecretStr("abcd1234")
+    username: Annotated[str, Field(min_length=1, max_length=64)] = "wifiprov"
+    patch: Literal[0, 1] = 1
+    firmware: Literal["present", "old"] = "present"
+    stack: Literal["nimble", "bluedroid"] = "nimble"
+    service: Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")] = (
+        "1775244d-6b43-439b-877c-060f2d9bed07"
+    )
+    descriptors: bool = True
+    scan: bool = True
+    blocking: bool = True
+    ctrl: bool = True
+    results: Annotated[int, Field(ge=1, le=255)] = 16
+    attempts: Annotated[int, Field(ge=1, le=20)] = 1
+    refuses: Literal["set", "apply"] = "apply"
+    stops: Seconds = 30.0
+    stops_told: Seconds | None = None
+    faults: EspressifFaults = EspressifFaults()
+
+    @model_validator(mode="after")
+    def _possible(self) -> EspressifScenario:
+        if self.security == 2 and not self.proof.get_secret_value():
+            raise ValueError("security 2 needs a password in `proof`")
+        if self.firmware == "old" and self.security != 1:
+            raise ValueError("old firmware has security 1: its version text cannot say otherwise")
+        return self
