@@ -146,7 +146,13 @@ class Installation:
                 if plan is not None:
                     self._emit(Planned(step=step.key, text=plan))
                     return
-                result = await step.carry_out(self.situation, answer)
+                try:
+                    result = await step.carry_out(self.situation, answer)
+                except Back:
+                    # Out of a question within the step: the step's own choice is made anew.
+                    self._ask_again(step.key)
+                    answer = None
+                    continue
                 break
             except InstallerError as error:
                 recovery = await self._recover(step, error, attempt)

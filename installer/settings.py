@@ -16,8 +16,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
 from installer.catalog import problems
 from installer.errors import ErrorCode, InstallerError
@@ -94,7 +93,7 @@ class CloudSettings(_Part):
     demo: bool = False
     poll_seconds: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (5.0, 15.0)
     requests_per_minute: Annotated[int, Field(ge=1)] = 100
-    secret: SkipJsonSchema[SecretStr | None] = Field(default=None, exclude=True)
+    _secret: SecretStr | None = PrivateAttr(default=None)
 
     @field_validator("api", "authorize")
     @classmethod
@@ -142,19 +141,27 @@ class CloudSettings(_Part):
 
     def at_lab(self, url: str, client_id: str, client_secret: SecretStr) -> CloudSettings:
         """The lab's cloud with the lab's application; looks at the account more often than the real one allows."""
-        return CloudSettings(
+        cloud = CloudSettings(
             name="the lab's cloud",
             api=url,
             authorize=url,
             client_id=client_id,
-            secret=client_secret,
             redirect_uri=LAB_REDIRECT,
             poll_seconds=(0.2, 1.0),
         )
+        return cloud.with_secret(client_secret)
+
+    def with_secret(self, secret: SecretStr) -> CloudSettings:
+        """A copy with this client secret at hand; it lives in this run only, and is never dumped."""
+        copy = self.model_copy()
+        copy._secret = secret
+        return copy
 
     def fetch_secret(self) -> SecretStr:
         """The client secret, which a file or the keyring may take a while to give. Raises SECRET_UNAVAILABLE."""
-        return self.secret if self.secret is not None else self.client_secret.fetch("client secret of the application")
+        return (
+            self._secret if self._secret is not None else self.client_secret.fetch("client secret of the application")
+        )
 
 
 class AccountsSettings(_Part):

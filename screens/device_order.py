@@ -57,7 +57,9 @@ class DeviceOrder:
         settling = self._first is not None and now - self._first < SETTLE and not touched
         if settling or self._sort:
             self._sort = self._first is None
-            ordered = sorted(by_key.values(), key=lambda s: (rank(s), -s.bars, s.name.casefold() or "\uffff", s.address))
+            ordered = sorted(
+                by_key.values(), key=lambda s: (rank(s), -s.bars, s.name.casefold() or "\uffff", s.address)
+            )
             self._keys = [s.address for s in ordered]
             self._ranks = {s.address: rank(s) for s in ordered}
             return ordered

@@ -60,7 +60,9 @@ class FindScreen(QuestionScreen[ChooseDevice]):
     """Asks which device."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/", id="find.filter", tooltip="Show only what has these words"),
+        Binding(
+            "slash", "filter", "Filter", key_display="/", id="find.filter", tooltip="Show only what has these words"
+        ),
         Binding("a", "toggle_all", "All devices", id="find.all", tooltip="All devices, or only those to set up"),
         Binding("o", "sort", "Sort", id="find.sort", tooltip="Sort: new devices first, then by signal"),
     ]
@@ -223,5 +225,3 @@ def view(state: RunState) -> View:
     if state.connected is None:
         return View(f"Connecting to {name}", hint="Keep it near this computer.")
     return View(f"Connected to {name}", hint="Reading what it says of itself.")
-
-

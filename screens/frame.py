@@ -72,10 +72,24 @@ class Frame(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "save", "Save answers", id="save", tooltip="Save the choices made so far, for a script"),
-        Binding("ctrl+s", "save", "Save answers", show=False, id="save.anywhere", tooltip="Save the choices made so far, for a script"),
+        Binding(
+            "ctrl+s",
+            "save",
+            "Save answers",
+            show=False,
+            id="save.anywhere",
+            tooltip="Save the choices made so far, for a script",
+        ),
         Binding("f1,question_mark", "help", "Help", key_display="F1", id="help", tooltip="All keys of this screen"),
         Binding("tab", "app.focus_next", "Next", show=False, id="next", tooltip="The next field, or the one before"),
-        Binding("shift+tab", "app.focus_previous", "Previous", show=False, id="previous", tooltip="The next field, or the one before"),
+        Binding(
+            "shift+tab",
+            "app.focus_previous",
+            "Previous",
+            show=False,
+            id="previous",
+            tooltip="The next field, or the one before",
+        ),
     ]
 
     @property

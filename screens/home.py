@@ -53,7 +53,9 @@ class HomeScreen(Frame):
         with Horizontal(id="home"):
             yield Cards(
                 [
-                    Choice("install", "Install a device", "Have it at hand, and the name and passphrase of your Wi-Fi."),
+                    Choice(
+                        "install", "Install a device", "Have it at hand, and the name and passphrase of your Wi-Fi."
+                    ),
                     Choice("help", "Keys", "Everything works with the keyboard alone."),
                     Choice("quit", "Quit"),
                 ]

@@ -32,9 +32,7 @@ class AccountScreen(QuestionScreen[ChooseAccount]):
         return f"Accounts of {shown(host)}."
 
     def body(self) -> Iterable[Widget]:
-        choices = [
-            Choice(a.name, shown(a.name), self._where(a.stored_in, a.userid)) for a in self.question.accounts
-        ]
+        choices = [Choice(a.name, shown(a.name), self._where(a.stored_in, a.userid)) for a in self.question.accounts]
         title = "Sign in with another account" if choices else "Sign in"
         choices.append(Choice(NEW, title, "In a browser on this computer or on your phone."))
         yield Cards(choices)

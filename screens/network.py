@@ -97,7 +97,9 @@ class NetworkScreen(QuestionScreen[ChooseNetwork]):
         elif event.row is not None and event.row.reason:
             detail.update(Content(event.row.reason))
         else:
-            words = [f"{network.rssi} dBm, {strength(bars_of(network.rssi))} signal" if network.rssi is not None else ""]
+            words = [
+                f"{network.rssi} dBm, {strength(bars_of(network.rssi))} signal" if network.rssi is not None else ""
+            ]
             words.append(f"access point {network.bssid}" if network.bssid and network.access_points == 1 else "")
             words.append("" if network.security.needs_passphrase else "open: everybody near can join it")
             detail.update(Content("   ".join(w for w in words if w)))

@@ -6,9 +6,10 @@ import asyncio
 
 from installer.answers import Answers
 from installer.assembly import Assembly
-from installer.installation import Installation, Outcome
+from installer.installation import Installation
 from installer.questions import FrontEnd
 from screens.app import WizardApp
+from screens.runner import Outcome
 
 
 def make_app(assembly: Assembly, answers: Answers) -> WizardApp:
@@ -24,9 +25,14 @@ def run_wizard(assembly: Assembly, answers: Answers) -> Outcome | None:
     """Run the wizard until the person leaves; the outcome of the last installation."""
 
     async def running() -> Outcome | None:
+        app = make_app(assembly, answers)
         try:
-            return await make_app(assembly, answers).run_async()  # type: ignore[return-value]
+            outcome = await app.run_async()
         finally:
             await assembly.close()
+        if app.defect is not None:
+            # Textual's own report would show every local variable; ours shows none.
+            raise app.defect
+        return outcome
 
     return asyncio.run(running())

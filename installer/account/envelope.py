@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,8 @@ from installer.text import printable
 
 MAX_BYTES = 4 * 1024 * 1024
 BUSY_SECONDS = 60.0
+# What looks like a token or a code, and is nothing that a person could use anyway.
+_LONG = re.compile(r"[A-Za-z0-9._~+/=-]{20,}")
 MAX_WAIT = 86_400.0
 
 
@@ -169,4 +172,4 @@ def _said(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "…")
-    return printable(text, 120)
+    return printable(_LONG.sub("…", text), 120)

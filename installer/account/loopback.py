@@ -32,6 +32,9 @@ _PORT_TRIES = 20
 
 Query = Mapping[str, str]
 
+# Without a handler, a warning about somebody's odd request would be printed over the screen.
+logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+
 
 class Listener:
     """Binds at once, so that the port is known; serves while its context lasts."""
@@ -86,8 +89,6 @@ class Listener:
             timeout_graceful_shutdown=2,
             h11_max_incomplete_event_size=32 * 1024,
         )
-        # Without a handler, a warning about somebody's odd request would be printed over the screen.
-        logging.getLogger("uvicorn").addHandler(logging.NullHandler())
         server = _Server(config)
         task = asyncio.ensure_future(server.serve(sockets=self._sockets))
         ready = asyncio.ensure_future(server.ready.wait())
@@ -102,7 +103,7 @@ class Listener:
             yield
         finally:
             ready.cancel()
-            server.should_exit = True
+            server.enough.set()
             done, _ = await asyncio.wait([task], timeout=STOP_SECONDS)
             if not done:
                 task.cancel()
@@ -119,11 +120,17 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self.enough = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell when it is done."""
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        """Serve until told to end; the library's own loop would look only ten times a second."""
+        await self.enough.wait()
+        self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

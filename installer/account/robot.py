@@ -5,6 +5,9 @@ It is for the lab only. Nobody's real password is to be given to it, and it send
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
@@ -63,17 +66,19 @@ async def sign_in_by_form(authorize_url: str, email: str, password: SecretStr) -
     if not is_loopback(urlsplit(authorize_url).hostname or ""):
         raise _failed("a program may sign in by itself at the lab's cloud only")
     try:
-        async with httpx.AsyncClient(timeout=SECONDS, trust_env=False, follow_redirects=False) as browser:
-            page = await _follow(browser, await browser.get(authorize_url))
-            page.raise_for_status()
-            form = _sign_in_form(page.text)
-            form.fields.update({"email": email, "password": password.get_secret_value()})
-            allow = [(n, v) for n, v in form.buttons if v.lower() in ("allow", "yes", "accept")] or form.buttons
-            form.fields.update(allow[:1])
-            target = urljoin(str(page.url), form.action)
-            if not is_loopback(urlsplit(target).hostname or ""):
-                raise _failed("the form leads away from this computer")
-            end = await _follow(browser, await browser.post(target, data=form.fields))
+        with _unlogged():
+            tls = not authorize_url.startswith("http:")  # reading all certificates takes a while
+            async with httpx.AsyncClient(timeout=SECONDS, trust_env=False, verify=tls) as browser:
+                page = await _follow(browser, await browser.get(authorize_url))
+                page.raise_for_status()
+                form = _sign_in_form(page.text)
+                form.fields.update({"email": email, "password": password.get_secret_value()})
+                allow = [(n, v) for n, v in form.buttons if v.lower() in ("allow", "yes", "accept")] or form.buttons
+                form.fields.update(allow[:1])
+                target = urljoin(str(page.url), form.action)
+                if not is_loopback(urlsplit(target).hostname or ""):
+                    raise _failed("the form leads away from this computer")
+                end = await _follow(browser, await browser.post(target, data=form.fields))
     except httpx.HTTPError as error:
         raise InstallerError(
             ErrorCode.CLOUD_UNREACHABLE,
@@ -82,6 +87,23 @@ async def sign_in_by_form(authorize_url: str, email: str, password: SecretStr) -
         ) from None
     if urlsplit(str(end.url)).path == urlsplit(target).path:
         raise _failed("the page asks again; the lab's user or password may be wrong")
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """While a code is in the addresses, the HTTP library logs none of them, whatever level is set."""
+
+    def drop(_record: logging.LogRecord) -> bool:
+        return False
+
+    loggers = [logging.getLogger(name) for name in ("httpx", "httpcore.http11", "httpcore.http2")]
+    for logger in loggers:
+        logger.addFilter(drop)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(drop)
 
 
 async def _follow(browser: httpx.AsyncClient, response: httpx.Response) -> httpx.Response:

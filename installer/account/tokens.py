@@ -10,9 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import secrets
-import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +20,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from installer.account import keyrings
+from installer.account.files import make_private, read_private, write_private
 from installer.account.keyrings import KeyringFailed, SystemKeyring
 from installer.account.lock import file_lock
 from installer.account.models import Granted, Secret
@@ -195,7 +193,7 @@ class TokenStore:
         if kept == "file":
             document["tokens"] = tokens.plain()
         try:
-            await in_thread(lambda: _write(path, json.dumps(document, indent=1).encode()), DISK_SECONDS)
+            await in_thread(lambda: write_private(path, json.dumps(document, indent=1).encode()), DISK_SECONDS)
         except (OSError, TimeoutError) as error:
             raise _unwritable(path, error) from None
         return Stored(tokens, self._place(record, path))
@@ -233,7 +231,7 @@ class TokenStore:
         path = self._path(application, name).with_suffix(".lock")
         async with contextlib.AsyncExitStack() as stack:
             try:
-                _make_folder(self.folder)
+                make_private(self.folder)
                 await stack.enter_async_context(file_lock(path, LOCK_SECONDS))
             except TimeoutError:
                 raise InstallerError(
@@ -303,47 +301,14 @@ def _entry(path: Path) -> str:
 
 def _read(path: Path) -> Record:
     """Raises FileNotFoundError, OSError, _Damaged, _Exposed."""
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
-    with open(fd, "rb") as file:  # noqa: PTH123 - opened above without following a link
-        info = os.fstat(fd)
-        content = file.read(MAX_FILE + 1)
-    if not stat.S_ISREG(info.st_mode) or len(content) > MAX_FILE:
-        raise _Damaged
+    content, private = read_private(path, MAX_FILE)
     try:
         record = Record.model_validate_json(content)
     except ValidationError:
         raise _Damaged from None
-    exposed = os.name == "posix" and (info.st_mode & 0o077 or info.st_uid != os.geteuid())
-    if exposed and record.tokens is not None:
+    if not private and record.tokens is not None:
         raise _Exposed(record.model_copy(update={"tokens": None}))
     return record
-
-
-def _write(path: Path, content: bytes) -> None:
-    _make_folder(path.parent)
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-    try:
-        with open(fd, "wb") as file:  # noqa: PTH123 - opened above with its mode
-            file.write(content)
-            file.flush()
-            os.fsync(fd)
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _make_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if os.name == "posix" and folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
 
 
 def _no_keyring(name: str, why: str) -> InstallerError:

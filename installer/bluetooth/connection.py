@@ -14,7 +14,7 @@ from bleak import BleakClient
 from bleak.backends.device import BLEDevice
 from bleak.exc import (
     BleakBluetoothNotAvailableError,
-    BleakCharacteristicNotFoundError,
+    BleakDeviceNotFoundError,
     BleakDBusError,
     BleakError,
     BleakGATTProtocolError,
@@ -250,13 +250,15 @@ class Connection:
 
 
 def _not_connected(adapter: Adapter, device: BLEDevice, error: BaseException) -> InstallerError:
-    cause = error.__cause__ if error.__cause__ is not None else error
+    # bleak-retry-connector wraps the real reason; a deadline's own cause is only its mechanics.
+    wrapped = isinstance(error, BleakError) and error.__cause__ is not None
+    cause = error.__cause__ if wrapped and error.__cause__ is not None else error
     for candidate in (cause, error):
         if isinstance(candidate, (BleakBluetoothNotAvailableError, FileNotFoundError, PermissionError)):
             return adapter.error(candidate)
     if adapter.failure is not None:
         return adapter.failure
-    if isinstance(error, BleakCharacteristicNotFoundError) or isinstance(cause, TimeoutError):
+    if isinstance(cause, (TimeoutError, BleakDeviceNotFoundError)):
         why = "it did not answer in time"
     else:
         why = printable(str(cause) or type(cause).__name__, 160)

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from bumble import att, hci
-from bumble.core import AdvertisingData, ProtocolError
+from bumble.core import AdvertisingData
 from bumble.device import Connection, Device
 from bumble.gatt import Characteristic
+from bumble.gatt_server import Server
 from bumble.host import Host
 from bumble.transport.common import AsyncPipeSink
 from pydantic import SecretStr
 
-from installer.lab import gatt, health, improv
-from installer.lab.cloud.store import CloudStore, Sample
+from installer.lab import gatt, improv, improv_frames
+from installer.lab.cloud.store import CloudStore
 from installer.lab.controller import LabController
 from installer.lab.faults import FaultBox
-from installer.lab.kinds import KINDS, Profile, vendor_uuid
+from installer.lab.kinds import KINDS, vendor_uuid
+from installer.lab.measuring import Measuring
 from installer.lab.networks import Airspace, Heard, Join
 from installer.lab.radio import Radio
 from installer.lab.scenario import DeviceScenario, Faults, Scenario
+from installer.lab.timers import Timers
 
 COMPANY = 0x03FF
-KEPT = 50
-CLOUD_RETRY = 1.0
 GOODBYE = 1.0
+ON_ITS_WAY = 0.02
 
 
 @dataclass(frozen=True)
@@ -74,19 +74,17 @@ class LabDevice:
             host=Host(self.controller, AsyncPipeSink(self.controller)),
         )
         self._improv_table: dict[str, Characteristic[bytes]] = {}
-        self._health_table: dict[Profile, Characteristic[bytes]] = {}
-        self._connection: Connection | None = None
+        self._timers = Timers()
         self._hung = False
-        self._sending: dict[Profile, asyncio.Task[None]] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._forget()
-
-    def _forget(self) -> None:
+        self.connection: Connection | None = None
+        self.measuring = Measuring(self, around)
         self.joined: str | None = None
-        self.att_requests = self.measurements = 0
-        self.last: health.Measurement | None = None
-        self.kept: dict[Profile, deque[health.Measurement]] = {p: deque(maxlen=KEPT) for p in self.kind.measures}
-        self._first_delivered = False
+        self.att_requests = 0
+
+    @property
+    def server(self) -> Server:
+        """Its GATT server."""
+        return self._stack.gatt_server
 
     # Coming up.
 
@@ -98,7 +96,7 @@ class LabDevice:
             service, self._improv_table = gatt.improv_service(self.improv.values, self.improv.write)
             server.add_service(service)
         for profile in self.kind.measures:
-            service, self._health_table[profile] = gatt.health_service(profile)
+            service, self.measuring.table[profile] = gatt.health_service(profile)
             server.add_service(service)
         if self.scenario.information:
             server.add_service(gatt.information_service(self.kind.name, self.address.replace(":", "")))
@@ -129,7 +127,7 @@ class LabDevice:
         flags = b"\x02\x01\x06"
         payloads = []
         if self.scenario.improv:
-            uuid = bytes.fromhex(improv.SERVICE.replace("-", ""))[::-1]
+            uuid = bytes.fromhex(improv_frames.SERVICE.replace("-", ""))[::-1]
             payloads.append(flags + b"\x11\x07" + uuid + b"\x09\x16\x77\x46" + self.improv.service_data())
         if self.scenario.vendor_advertisement and self.kind.suffix is not None:
             uuid = bytes.fromhex(vendor_uuid(self.kind.suffix).replace("-", ""))[::-1]
@@ -140,20 +138,19 @@ class LabDevice:
     # The link.
 
     def _connected(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         connection.on(Connection.EVENT_DISCONNECTION, self._disconnected)
         self._hung = self.faults.take("silent", "att") is not None
         self.log("connected" + (" (fault: it answers nothing)" if self._hung else ""))
         self.improv.connected()
-        self._drop_at("connect")
+        self.drop_at("connect")
 
     def _disconnected(self, reason: int) -> None:
-        self._connection = None
+        self.connection = None
         self._hung = False
         self.log(f"disconnected (reason 0x{reason:02x})")
-        for task in self._sending.values():
-            task.cancel()
-        self._sending.clear()
+        self._timers.clear()
+        self.measuring.link_ended()
         self.improv.disconnected()
 
     def _on_pdu(self, bearer: Any, pdu: att.ATT_PDU) -> None:
@@ -162,23 +159,25 @@ class LabDevice:
             self._answer_pdu(bearer, pdu)
 
     def _subscribed(self, bearer: Any, characteristic: Characteristic[bytes], notify: bool, indicate: bool) -> None:
-        if not (notify or indicate) or self._drop_at("subscribe"):
+        if not (notify or indicate) or self.drop_at("subscribe"):
             return
-        for profile, measurement in self._health_table.items():
-            if measurement is characteristic:
-                self._meet()
-                self._send(profile, self.timing.measure_after)
+        self.measuring.subscribed(characteristic)
 
-    def _drop_at(self, point: str) -> bool:
+    def drop_at(self, point: str) -> bool:
+        """Whether the fault `drop` happens at this point; then the link ends soon."""
         if self.faults.take("drop", point) is None:
             return False
         self.log(f"fault: the link drops at {point}")
-        self.drop()
+        self.drop_soon()
         return True
 
     def drop(self) -> None:
         """End the link now, as a lost one; both ends see a supervision timeout."""
         self.controller.lose_links()
+
+    def drop_soon(self) -> None:
+        """End it when what is on its way has arrived."""
+        self._timers.later("drop", ON_ITS_WAY, self.drop)
 
     # What the Improv firmware asks of the device.
 
@@ -212,8 +211,8 @@ class LabDevice:
 
     def provisioned(self) -> None:
         """Success was told to the client; some firmware ends its service now."""
-        if self.scenario.drop_after_provisioned and self._connection is not None:
-            self._later("goodbye", GOODBYE, self._goodbye)
+        if self.scenario.drop_after_provisioned and self.connection is not None:
+            self._timers.later("goodbye", GOODBYE, self._goodbye)
 
     def _goodbye(self) -> None:
         self.controller.lose_links(int(hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR))
@@ -235,117 +234,16 @@ class LabDevice:
         return self._around.store.is_linked(self.address)
 
     def online_again(self) -> None:
-        """It has a connection (again): contact the cloud, deliver what waits."""
-        if self.kind.cloud is None or not self.online:
-            return
-        if self._around.store.down:
-            self._later("contact", CLOUD_RETRY, self.online_again)
-            return
-        self._around.store.reached(self.address)
-        self.on_linked()
+        """It has a connection (again)."""
+        self.measuring.online()
 
     def on_linked(self) -> None:
-        """It is perhaps on an account now: then the first measurement comes soon."""
-        if self.online and self.linked and "measure" not in self._timers:
-            self._later("measure", self.timing.first_measurement_after, self._measure_at_home)
+        """It is on an account now."""
+        self.measuring.on_linked()
 
-    def _measure_at_home(self) -> None:
-        if not (self.online and self.linked):
-            return
-        if self._around.store.down:
-            self._later("measure", CLOUD_RETRY, self._measure_at_home)
-            return
-        for waiting in {m.number: m for queue in self.kept.values() for m in queue}.values():
-            self._deliver(waiting)
-        for queue in self.kept.values():
-            queue.clear()
-        if not self._first_delivered or self.timing.measure_every:
-            self._first_delivered = True
-            self.measure()
-        if self.timing.measure_every:
-            self._later("measure", self.timing.measure_every, self._measure_at_home)
-
-    def _deliver(self, measurement: health.Measurement) -> bool:
-        values = health.sample(self.kind, measurement)
-        if values is None or not (self.online and self.linked) or self._around.store.down:
-            return False
-        sample = Sample(float(measurement.taken), self.kind.service, values)
-        delivered = self._around.store.measured(self.address, sample)
-        if delivered:
-            self.log(f"delivered measurement {measurement.number}")
-        return delivered
-
-    def _meet(self) -> None:
-        # A client that takes its data is a phone or a gateway: by it the server hears of the device.
-        if self.kind.cloud is not None:
-            self._around.store.reached(self.address)
-
-    # Measurements.
-
-    def measure(self) -> health.Measurement:
-        """Somebody uses the device now. Delivered if online and linked; else kept for a client."""
-        taken = self._take()
-        delivered = self._deliver(taken)
-        for profile, queue in self.kept.items():
-            if self._subscriber(profile) is not None:
-                queue.append(taken)
-                self._send(profile, 0)
-            elif not delivered:
-                queue.append(taken)
-        return taken
-
-    def _take(self) -> health.Measurement:
-        self.measurements += 1
-        seed = f"{self._around.scenario.seed}:{self.address}"
-        self.last = health.measure(self.kind, seed, self.measurements, time.time())
-        return self.last
-
-    def _send(self, profile: Profile, delay: float) -> None:
-        running = self._sending.get(profile)
-        if running is None or running.done():
-            self._sending[profile] = asyncio.create_task(self._sent(profile, delay))
-
-    async def _sent(self, profile: Profile, delay: float) -> None:
-        await asyncio.sleep(delay)
-        queue = self.kept[profile]
-        if not queue:
-            taken = self._take()
-            delivered = self._deliver(taken)
-            for other, waiting in self.kept.items():
-                if other == profile or not delivered:
-                    waiting.append(taken)
-        while queue and (connection := self._subscriber(profile)) is not None:
-            if self._drop_at("measurement") or self.faults.take("silent", "measurement") is not None:
-                return
-            measurement = queue[0]
-            if not await self._tell(connection, profile, health.encode(profile, measurement)):
-                return
-            self.log(f"sent measurement {measurement.number} ({profile})")
-            if measurement in queue:
-                queue.remove(measurement)
-
-    async def _tell(self, connection: Connection, profile: Profile, value: bytes) -> bool:
-        kind = self.faults.take("garbage", "measurement")
-        if kind is not None:
-            self.log(f"fault: the measurement is garbage ({kind})")
-            value = {"truncated": value[:2], "oversized": value + bytes(24)}.get(str(kind), b"\xff" + value[1:][::-1])
-        characteristic = self._health_table[profile]
-        if health.LAYOUTS[profile].sends == health.NOTIFY:
-            gatt.notify(self._stack.gatt_server, characteristic, value)
-            return True
-        try:
-            await self._stack.gatt_server.indicate_subscriber(connection, characteristic, value)
-        except (TimeoutError, ProtocolError):
-            return False
-        return True
-
-    def _subscriber(self, profile: Profile) -> Connection | None:
-        connection = self._connection
-        if connection is None:
-            return None
-        configured = self._stack.gatt_server.subscribers.get(connection, {})
-        wanted = configured.get(self._health_table[profile].handle, b"\x00\x00")
-        return connection if wanted[0] & 0x03 else None
+    def measure(self) -> None:
+        """Somebody uses the device now."""
+        self.measuring.measure()
 
     # The control API.
 
@@ -370,17 +268,16 @@ class LabDevice:
         self._start_over()
 
     def _start_over(self) -> None:
-        for name in list(self._timers):
-            self._timers.pop(name).cancel()
-        for task in self._sending.values():
-            task.cancel()
-        self._sending.clear()
+        self._timers.clear()
         self.drop()
         self.improv.reset()
-        self._forget()
+        self.measuring.reset()
+        self.joined = None
+        self.att_requests = 0
 
     def describe(self) -> dict[str, Any]:
         """What `/lab/state` shows: JSON types, nothing secret."""
+        last = self.measuring.last
         return {
             "address": self.address,
             "name": self.name,
@@ -396,20 +293,9 @@ class LabDevice:
             "credentials_received": self.improv.credentials_received,
             "wifi_commands": self.improv.wifi_commands,
             "att_requests": self.att_requests,
-            "measurements": self.measurements,
-            "last_measurement": self.last.describe() if self.last else None,
-            "kept": max((len(q) for q in self.kept.values()), default=0),
+            "measurements": self.measuring.count,
+            "last_measurement": last.describe() if last else None,
+            "kept": max((len(queue) for queue in self.measuring.kept.values()), default=0),
             "rssi": self.scenario.rssi,
             "faults": self.faults.describe(),
         }
-
-    def _later(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        old = self._timers.pop(name, None)
-        if old is not None:
-            old.cancel()
-
-        def run() -> None:
-            self._timers.pop(name, None)
-            action()
-
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, run)

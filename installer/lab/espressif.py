@@ -15,19 +15,9 @@ from typing import Any, Protocol, cast
 
 from pydantic import SecretStr
 
-from installer.lab.espressif_crypto import (
-    Channel,
-    Clear,
-    Curve,
-    HandlerFailed,
-    Message,
-    Sealed,
-    Srp,
-    Verifier,
-    field,
-    optional,
-)
+from installer.lab.espressif_crypto import HandlerFailed, Message, field, optional
 from installer.lab.espressif_scenario import EspressifFaults, EspressifScenario
+from installer.lab.espressif_session import RESPONSE_0, RESPONSE_1, SessionEndpoint
 from installer.lab.faults import FaultBox
 from installer.lab.networks import Heard, Join
 from installer.wifi import Band, Security
@@ -93,20 +83,19 @@ class EspressifFirmware:
         self._board = board
         self.scenario = scenario
         self.faults = FaultBox(cast(Any, scenario.faults))
-        proof = scenario.proof.get_secret_value()
-        self._verifier = Verifier(scenario.username, proof) if scenario.security == 2 else None
+        self.session = SessionEndpoint(scenario)
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._clear()
 
     def _clear(self) -> None:
         self.phase = "ready"
-        self.sessions = self.credentials_received = self.applied = 0
+        self.credentials_received = self.applied = 0
         self.order: list[str] = []
-        self.channel: Channel | None = None
-        self._agreement: Curve | Srp | None = None
+        self.session.forget()
         self._config: tuple[bytes, bytes] | None = None
         self._joined = b""
+        self._telling = False
         self._reason = AUTH_ERROR
         self._left: int | None = None
         self._heard: list[Heard] = []
@@ -133,17 +122,16 @@ class EspressifFirmware:
 
     def disconnected(self) -> None:
         """The client is gone, and its session with it."""
-        self.channel = None
-        self._agreement = None
+        self.session.forget()
 
     async def write(self, endpoint: str, data: bytes) -> bytes:
         """The response to a request. Raises HandlerFailed, and Lost when a fault ended the link."""
         if endpoint == VERSION:
             return await self._at("version", lambda: self._version(data))
         if endpoint == SESSION:
-            step = "proof" if self._agreement is not None and self._second(data) else "hello"
-            return await self._at(step, lambda: self._session(data))
-        channel = self.channel
+            step = "proof" if self.session.is_proof(data) else "hello"
+            return await self._at(step, lambda: self.session.write(data))
+        channel = self.session.channel
         if channel is None:
             raise HandlerFailed("no session")
         message = Message(channel.open(data))
@@ -153,6 +141,12 @@ class EspressifFirmware:
         handler = {SCAN: self._scan, CONFIG: self._configure, CTRL: self._control}[endpoint]
         # The session may be another one when a long scan ends.
         return await self._at(point or "reprov", lambda: handler(message), channel.seal)
+
+    def was_read(self, endpoint: str) -> None:
+        """The client fetched the response."""
+        if endpoint == CONFIG and self._telling and self.scenario.stops_told is not None:
+            self._telling = False
+            self._stop_after(self.scenario.stops_told)
 
     async def _at(
         self, point: str, handler: Callable[[], Any], seal: Callable[[bytes], bytes] = lambda data: data
@@ -166,7 +160,7 @@ class EspressifFirmware:
             self._lose(point)
         status = self.faults.take("refuse", point)
         if status is not None:
-            return seal(_refusal(point, cast(int, status)))
+            return seal(self._refusal(point, cast(int, status)))
         answer = handler()
         plain: bytes = await answer if asyncio.iscoroutine(answer) else answer
         if when == "after":
@@ -180,7 +174,10 @@ class EspressifFirmware:
             plain = {
                 "empty": b"",
                 "truncated": plain[: max(1, len(plain) - 2)],
-                "order": field(1, 3) + field(13, b"") if point != "set" else field(1, 5) + field(15, b""),
+                # The answer to “set”, or where that is the right one, to “apply”.
+                "order": field(1, 5) + field(15, b"")
+                if point in ("set", "scan-status")
+                else field(1, 3) + field(13, b""),
             }.get(str(kind), b"\xff\xfe\x00\x81" * 5)
         return seal(plain)
 
@@ -204,59 +201,6 @@ class EspressifFirmware:
         if scenario.patch:
             prov["sec_patch_ver"] = scenario.patch
         return json.dumps({"prov": {**prov, "cap": caps}}, indent="\t").encode()
-
-    # §4 to §6.
-
-    def _second(self, data: bytes) -> bool:
-        message = Message(data)
-        return message.message(10 + self.scenario.security).number(1) == 2
-
-    async def _session(self, data: bytes) -> bytes:
-        message = Message(data)
-        number = self.scenario.security
-        if message.number(2) != number or not message.has(10 + number):
-            raise HandlerFailed("a security scheme that this build has not")
-        payload = message.message(10 + number)
-        step = payload.number(1)
-        if number == 0:
-            self._stands(Clear())
-            return self._answer(1, 21, b"")
-        if step == 0:
-            # A new first message ends whatever session there was.
-            self.channel = None
-            return self._hello(payload.message(20))
-        if step != 2 or self._agreement is None:
-            self._agreement = None
-            raise HandlerFailed("a session message out of order")
-        agreement, self._agreement = self._agreement, None
-        part = payload.message(22)
-        if isinstance(agreement, Curve):
-            verify = agreement.verify(part.bytes(2))
-            self._stands(agreement.channel)
-            return self._answer(3, 23, field(3, verify))
-        proof = agreement.verify(part.bytes(1))
-        nonce = bytes(range(0xA0, 0xA8)) + (1).to_bytes(4, "big")
-        self._stands(Sealed(agreement.key[:32], nonce, counting=self.scenario.patch == 1))
-        return self._answer(3, 23, field(2, proof) + field(3, nonce))
-
-    def _hello(self, part: Message) -> bytes:
-        if self._verifier is None:
-            curve = Curve(part.bytes(1), self.scenario.proof.get_secret_value())
-            self._agreement = curve
-            return self._answer(1, 21, field(2, curve.public) + field(3, curve.start))
-        srp = Srp(self._verifier, part.bytes(1), part.bytes(2))
-        self._agreement = srp
-        return self._answer(1, 21, field(2, srp.public) + field(3, self._verifier.salt))
-
-    def _answer(self, step: int, number: int, content: bytes) -> bytes:
-        security = self.scenario.security
-        payload = field(1, step) + field(number, content)
-        return optional(2, security) + field(10 + security, payload)
-
-    def _stands(self, channel: Channel) -> None:
-        self.channel = channel
-        self.sessions += 1
-        self._board.log(f"session {self.sessions} stands (security {self.scenario.security})")
 
     # §7, prov-scan.
 
@@ -316,6 +260,7 @@ class EspressifFirmware:
             outcome = await self._board.try_join(name, secret)
             if self.faults.take("reboot") is not None:
                 self._board.log("fault: the device starts anew")
+                self._task = None
                 self._board.reboot()
                 return
             if self.faults.take("drop", "joining") is not None:
@@ -338,8 +283,7 @@ class EspressifFirmware:
             return field(2, CONNECTING) + (field(12, field(1, self._left)) if self._left is not None else b"")
         if self.phase == "failed":
             return field(2, FAILED) + field(10, self._reason)
-        if self.scenario.stops_told is not None:
-            self._stop_after(self.scenario.stops_told)
+        self._telling = True
         # Connected is zero, and zero is left out.
         return field(11, field(1, b"192.168.1.50") + field(2, 3) + field(3, self._joined) + field(5, 6))
 
@@ -354,6 +298,22 @@ class EspressifFirmware:
             self._timer.cancel()
         self._enter("ready")
         return answer + field(11 + step, b"")
+
+    def _refusal(self, point: str, status: int) -> bytes:
+        """The answer to `point` with this status; to proto-ver, which has none, nothing."""
+        part = optional(1, status)
+        answers = {
+            "scan-start": field(1, 1) + field(2, status),
+            "scan-status": field(1, 3) + field(2, status),
+            "scan-results": field(1, 5) + field(2, status),
+            "status": field(1, 1) + field(11, part),
+            "set": field(1, 3) + field(13, part),
+            "apply": field(1, 5) + field(15, part),
+            "reset": field(1, 2) + field(2, status) + field(12, b""),
+            "hello": self.session.answer(RESPONSE_0, part),
+            "proof": self.session.answer(RESPONSE_1, part),
+        }
+        return answers.get(point, b"")
 
     def _enter(self, phase: str) -> None:
         self.phase = phase
@@ -374,18 +334,3 @@ def _entry(heard: Heard) -> bytes:
         + field(4, bssid)
         + optional(5, AUTH.get(heard.security, 0))
     )
-
-
-def _refusal(point: str, status: int) -> bytes:
-    """The answer to `point` with this status."""
-    return {
-        "scan-start": field(1, 1) + field(2, status),
-        "scan-status": field(1, 3) + field(2, status),
-        "scan-results": field(1, 5) + field(2, status),
-        "status": field(1, 1) + field(11, field(1, status)),
-        "set": field(1, 3) + field(13, field(1, status)),
-        "apply": field(1, 5) + field(15, field(1, status)),
-        "reset": field(1, 2) + field(2, status) + field(12, b""),
-        "hello": field(2, 1) + field(11, field(1, 1) + field(21, field(1, status))),
-        "proof": field(2, 1) + field(11, field(1, 3) + field(23, field(1, status))),
-    }.get(point, b"")

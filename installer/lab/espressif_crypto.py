@@ -1,7 +1,7 @@
 """What a lab device needs for Espressif provisioning beside its behaviour: a wire format, SRP-6a as a server, ciphers.
 
-Written from `facts/esp-provisioning.md` (§ numbers are that sheet's); it shares no code with the installer's driver: its
-own protobuf codec, its own prime (computed, not copied), its own order of operations.
+Written from `facts/esp-provisioning.md` (§ numbers are that sheet's); it shares no code with the installer's driver:
+its own protobuf codec, its own prime (computed, not copied), its own order of operations.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def varint(number: int) -> bytes:
 
 
 def field(number: int, value: int | bytes) -> bytes:
-    """One field: a varint or bytes, by the type of `value`. Zeros are written; leaving them out is the caller's choice."""
+    """One field: a varint or bytes, by the type of `value`; a zero as well."""
     if isinstance(value, int):
         return varint(number << 3 | VARINT) + varint(value)
     return varint(number << 3 | BYTES) + varint(len(value)) + value
@@ -51,7 +51,7 @@ def optional(number: int, value: int | bytes) -> bytes:
 
 
 class Message:
-    """The fields of a message by number; of a repeated field the last one. Raises HandlerFailed for bytes that are none."""
+    """The fields of a message by number; of a repeated one the last. Raises HandlerFailed for bytes that are none."""
 
     def __init__(self, data: bytes) -> None:
         self._fields: dict[int, int | bytes] = {}
@@ -140,7 +140,9 @@ class Stream:
         """XOR with the next key bytes."""
         return self._keystream.update(data)
 
-    seal = open
+    def seal(self, data: bytes) -> bytes:
+        """The same operation."""
+        return self.open(data)
 
 
 class Sealed:

@@ -56,12 +56,16 @@ class EspressifDevice(LabDevice):
         async def write(_connection: object, value: bytes) -> None:
             await self._written(name, value)
 
+        def read(_connection: object) -> bytes:
+            self.espressif.was_read(name)
+            return self._responses.get(name, b"")
+
         described = self.espressif.scenario.descriptors
         return Characteristic(
             uuid,
             Properties.READ | Properties.WRITE,
             att.Attribute.READABLE | att.Attribute.WRITEABLE,
-            att.AttributeValue(read=lambda _connection: self._responses.get(name, b""), write=write),
+            att.AttributeValue(read=read, write=write),
             [Descriptor(USER_DESCRIPTION, att.Attribute.READABLE, name.encode())] if described else [],
         )
 
@@ -102,10 +106,7 @@ class EspressifDevice(LabDevice):
 
     def reboot(self) -> None:
         """Start anew with nothing in memory."""
-        task = asyncio.current_task()
         self.espressif.reset()
-        if task is not None:
-            task.uncancel()
         self.joined = None
         self.controller.lose_links()
 
@@ -128,6 +129,6 @@ class EspressifDevice(LabDevice):
             "state": self.espressif.phase,
             "credentials_received": self.espressif.credentials_received,
             "wifi_commands": self.espressif.applied,
-            "sessions": self.espressif.sessions,
+            "sessions": self.espressif.session.count,
             "security": self.espressif.scenario.security,
         }

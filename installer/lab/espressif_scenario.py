@@ -6,9 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-Point = Literal[
-    "version", "hello", "proof", "scan-start", "scan-status", "scan-results", "set", "apply", "status", "reset", "joining",
-]  # fmt: skip
 Exchange = Literal[
     "version", "hello", "proof", "scan-start", "scan-status", "scan-results", "set", "apply", "status", "reset"
 ]
@@ -24,7 +21,7 @@ class _Part(BaseModel):
 class EspressifDrop(_Part):
     """The link ends when the request `on` arrives; `after`: when it has been obeyed, before its answer."""
 
-    on: Point
+    on: Exchange | Literal["joining"]
     kind: Literal["before", "after"] = "before"
     times: Times = 1
 

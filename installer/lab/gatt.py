@@ -10,7 +10,7 @@ from bumble.core import UUID
 from bumble.gatt import Characteristic, Descriptor, Service
 from bumble.gatt_server import Server
 
-from installer.lab import improv
+from installer.lab import improv_frames as improv
 from installer.lab.health import INDICATE, LAYOUTS, READ
 from installer.lab.kinds import Profile
 

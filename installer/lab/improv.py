@@ -7,75 +7,37 @@ shares no code with the installer's driver. No Bluetooth in here: the device bin
 from __future__ import annotations
 
 import asyncio
-import enum
-import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from pydantic import SecretStr
 
 from installer.lab.faults import FaultBox
+from installer.lab.improv_frames import (
+    AUTH,
+    CAPABILITIES,
+    ERROR,
+    HOSTNAME,
+    HOSTNAME_BIT,
+    IDENTIFY_BIT,
+    INFO_BIT,
+    MAX_DATA,
+    POINTS,
+    RESULT,
+    SCAN_BIT,
+    STATE,
+    Command,
+    Error,
+    State,
+    checksum,
+    frame,
+    spoil,
+    strings,
+    text,
+)
 from installer.lab.networks import Heard
 from installer.lab.scenario import PressAfter
-from installer.wifi import Security
-
-STATE, ERROR, COMMAND, RESULT, CAPABILITIES = (f"00467768-6228-2272-4663-27747826800{i}" for i in range(1, 6))
-SERVICE = "00467768-6228-2272-4663-277478268000"
-MAX_DATA = 255
-LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*\Z")  # RFC 1123
-
-
-class State(enum.IntEnum):
-    """§2."""
-
-    AUTHORIZATION_REQUIRED = 1
-    AUTHORIZED = 2
-    PROVISIONING = 3
-    PROVISIONED = 4
-
-
-class Error(enum.IntEnum):
-    """§3."""
-
-    NONE = 0x00
-    MALFORMED = 0x01
-    UNKNOWN_COMMAND = 0x02
-    CANNOT_JOIN = 0x03
-    NOT_AUTHORIZED = 0x04
-    BAD_HOSTNAME = 0x05
-    UNKNOWN = 0xFF
-
-
-class Command(enum.IntEnum):
-    """§6."""
-
-    WIFI = 1
-    IDENTIFY = 2
-    INFO = 3
-    SCAN = 4
-    HOSTNAME = 5
-
-
-POINTS = {
-    Command.WIFI: "credentials",
-    Command.IDENTIFY: "identify",
-    Command.INFO: "info",
-    Command.SCAN: "scan",
-    Command.HOSTNAME: "hostname",
-}
-IDENTIFY_BIT, INFO_BIT, SCAN_BIT, HOSTNAME_BIT = 1, 2, 4, 8
-AUTH = {
-    Security.OPEN: "NO",
-    Security.WEP: "WEP",
-    Security.WPA: "WPA",
-    Security.WPA2: "WPA2",
-    Security.WPA_WPA2: "WPA/WPA2",
-    Security.WPA3: "WPA3",
-    Security.WPA2_WPA3: "WPA2/WPA3",
-    Security.ENTERPRISE: "WPA2 EAP",
-    Security.UNKNOWN: "NO",
-}
+from installer.lab.timers import Timers
 
 
 class Firmware(Protocol):
@@ -91,42 +53,16 @@ class Firmware(Protocol):
         """Try to join; whether it worked."""
 
     def drop(self) -> None:
-        """End the Bluetooth link as a lost one."""
+        """End the Bluetooth link as a lost one, now."""
+
+    def drop_soon(self) -> None:
+        """The same, after the client has its write response."""
 
     def provisioned(self) -> None:
         """The client was told that the device is provisioned."""
 
     def log(self, words: str) -> None:
         """A line for the lab's log."""
-
-
-def checksum(data: bytes) -> int:
-    """§5."""
-    return sum(data) % 256
-
-
-def frame(command: int, data: bytes) -> bytes:
-    """A whole frame (§5)."""
-    head = bytes((command, len(data))) + data
-    return head + bytes((checksum(head),))
-
-
-def text(value: str | bytes) -> bytes:
-    """A string inside data (§5)."""
-    raw = value.encode() if isinstance(value, str) else value
-    return bytes((len(raw),)) + raw
-
-
-def strings(data: bytes) -> list[bytes] | None:
-    """The strings that make up `data`, or None if they do not."""
-    found, at = [], 0
-    while at < len(data):
-        end = at + 1 + data[at]
-        if end > len(data):
-            return None
-        found.append(data[at + 1 : end])
-        at = end
-    return found
 
 
 class Improv:
@@ -153,7 +89,7 @@ class Improv:
         self._authorization = authorization
         self._expires = expires
         self.capabilities = IDENTIFY_BIT | INFO_BIT | (SCAN_BIT | HOSTNAME_BIT if wifi else 0)
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = Timers()
         self._task: asyncio.Task[None] | None = None
         self._scanning: asyncio.Task[None] | None = None
         self._connected = False
@@ -166,7 +102,7 @@ class Improv:
         self.hostname = self._first_hostname
         self.identified = self.credentials_received = self.wifi_commands = 0
         self._buffer = b""
-        self._blocked = False
+        self._blocked = self._deaf = False
 
     def reset(self) -> None:
         """Factory state."""
@@ -174,8 +110,7 @@ class Improv:
             if task is not None:
                 task.cancel()
         self._task = self._scanning = None
-        for name in list(self._timers):
-            self._stop(name)
+        self._timers.clear()
         self._clear()
 
     # The link.
@@ -188,11 +123,10 @@ class Improv:
 
     def disconnected(self) -> None:
         """The client is gone: a half-sent frame and the error are forgotten (§8)."""
-        self._connected = False
-        self._blocked = False
+        self._connected = self._blocked = self._deaf = False
         self._buffer = b""
         self.error = Error.NONE
-        self._stop("press")
+        self._timers.cancel("press")
 
     def values(self, characteristic: str) -> bytes:
         """What reading `characteristic` gives."""
@@ -214,13 +148,13 @@ class Improv:
         if self._blocked or self._authorization in ("never", "none"):
             return
         if self.state in (State.AUTHORIZATION_REQUIRED, State.AUTHORIZED):
-            self._stop("press")
+            self._timers.cancel("press")
             self._enter(State.AUTHORIZED)
             self._restart_expiry()
 
     def _restart_expiry(self) -> None:
         if self._authorization != "none":
-            self._later("expiry", self._expires, self._expire)
+            self._timers.later("expiry", self._expires, self._expire)
 
     def _expire(self) -> None:
         if self.state is State.AUTHORIZED:
@@ -230,19 +164,21 @@ class Improv:
     def _expect_press(self) -> None:
         waits = self._connected and not self._blocked and self.state is State.AUTHORIZATION_REQUIRED
         if waits and isinstance(self._authorization, PressAfter):
-            self._later("press", self._authorization.press_after, self.press)
+            self._timers.later("press", self._authorization.press_after, self.press)
 
     # Commands.
 
     def write(self, data: bytes) -> None:
         """A write to the command characteristic: part of a frame, or all of it (§8)."""
+        if self._deaf:
+            return
         self._buffer += data
         if len(self._buffer) < 3:
             return
         excess = len(self._buffer) - 3 - self._buffer[1]
         if excess < 0:
             if self._faults.take("drop", "half") is not None:
-                self._firmware.drop()
+                self._lose("half")
             return
         whole, self._buffer = self._buffer, b""
         if excess == 0:
@@ -263,12 +199,16 @@ class Improv:
             return
         point = POINTS[Command(command)]
         if self._faults.take("drop", point) is not None:
-            self._firmware.log(f"fault: the link drops at {point}")
-            self._firmware.drop()
+            self._lose(point)
         elif self._faults.take("silent", point) is not None:
             self._firmware.log(f"fault: no answer to {point}")
         else:
             self._obey(Command(command), data)
+
+    def _lose(self, point: str) -> None:
+        self._firmware.log(f"fault: the link drops at {point}")
+        self._deaf = True
+        self._firmware.drop_soon()
 
     def _obey(self, command: Command, data: bytes) -> None:
         if command is Command.IDENTIFY:
@@ -329,7 +269,7 @@ class Improv:
         self.credentials_received += 1
         ssid = parts[0].decode("utf-8", "surrogateescape")
         passphrase = SecretStr(parts[1].decode("utf-8", "surrogateescape"))
-        self._stop("expiry")
+        self._timers.cancel("expiry")
         self._enter(State.PROVISIONING)
         self._task = asyncio.create_task(self._join(ssid, passphrase))
 
@@ -375,30 +315,3 @@ class Improv:
             self.state = state
             self._firmware.log(f"state: {state.name.lower().replace('_', ' ')}")
             self._firmware.changed(STATE, bytes((state,)))
-
-    def _later(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        self._stop(name)
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, action)
-
-    def _stop(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()
-
-
-def spoil(whole: bytes, kind: str) -> bytes:
-    """A wrong answer in place of the right one, for the fault `garbage`."""
-    command, data = whole[0], whole[2:-1]
-    if kind == "checksum":
-        return whole[:-1] + bytes((whole[-1] ^ 0xFF,))
-    if kind == "truncated":
-        return whole[: max(2, len(whole) // 2)]
-    if kind == "oversized":
-        # More bytes than the frame's length says, and more than one attribute may hold in one notification.
-        return whole + bytes(range(256)) + bytes(200)
-    if kind == "utf8":
-        return frame(command, b"".join(text(b"\xff\xfe\x1b[2J\xc3") for _ in range(6)))
-    if kind == "strings":
-        return frame(command, (data + b"\xf0odd")[:MAX_DATA])
-    # "order": the answer to another command.
-    return frame(Command.SCAN if command != Command.SCAN else Command.INFO, data)

@@ -163,7 +163,7 @@ class Step(abc.ABC):
 
     def skip_reason(self, situation: Situation) -> str | None:
         """Why the step does not apply here, in words; None if it does."""
-        del situation
+        return None
 
     @abc.abstractmethod
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> Any:
@@ -178,7 +178,7 @@ class Step(abc.ABC):
 
     def plan(self, situation: Situation, answer: Any) -> str | None:
         """Dry run: what would be done, in words. None: carry it out, because it changes nothing."""
-        del situation, answer
+        return None
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
         """What may follow this failure, the best first."""

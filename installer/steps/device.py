@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from installer.bluetooth.sighting import Sighting
 from installer.errors import ErrorCode, InstallerError
 from installer.provisioning.base import Capability, DeviceInfo, DriverOptions
 from installer.steps.base import Situation
@@ -15,16 +13,6 @@ if TYPE_CHECKING:
     from installer.bluetooth.connection import Connection
     from installer.bluetooth.scan import Scan
     from installer.provisioning.base import Provisioner
-
-
-class NoScan:
-    """Stands in for a scan where nobody will look at it."""
-
-    failure: InstallerError | None = None
-
-    def current(self) -> Sequence[Sighting]:
-        """No sightings."""
-        return ()
 
 
 async def adapter(situation: Situation) -> Adapter:

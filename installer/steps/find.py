@@ -13,7 +13,7 @@ from installer.events import DeviceConnected, DeviceFound, Notice
 from installer.provisioning.base import Capability
 from installer.questions import ChooseDevice, ConfirmDevice, Recovery
 from installer.steps import device
-from installer.steps.base import Situation, Step
+from installer.steps.base import Situation, Step, missing
 
 SURE = (Certainty.CERTAIN, Certainty.LIKELY)
 
@@ -27,14 +27,15 @@ class Find(Step):
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> FindAnswer:
         """The device that was named, or the one that a person picks from the live list."""
         given = situation.given.find
-        if given is not None and given.model is not None and situation.given.sync is not None:
+        wish = situation.given.sync
+        if given is not None and given.model is not None and wish is not None and self._decided(situation):
             # The sync rule needs no radio: an impossible wish is refused before anything is sent.
-            check_sync(situation.surroundings.catalogue.get(given.model), situation.given.sync.method)
+            check_sync(situation.surroundings.catalogue.get(given.model), wish.method)
         if given is not None and problem is None:
             return given
         catalogue = situation.surroundings.catalogue
         if not situation.may_ask(self.key):
-            return await situation.ask(ChooseDevice(sightings=device.NoScan(), catalogue=catalogue))  # raises
+            raise missing(self.key)
         wanted = catalogue.get(given.model) if given is not None and given.model else None
         scan = await device.scanning(situation)
         answer: FindAnswer = await situation.ask(
@@ -48,7 +49,7 @@ class Find(Step):
         asked = situation.given.find is None or self.key in situation.options.ask
         sighting = await self._seen(situation, answer)
         model = self._model(situation, answer, sighting)
-        if situation.given.sync is not None:
+        if situation.given.sync is not None and self._decided(situation):
             check_sync(model, situation.given.sync.method)
         situation.sighting, situation.model = sighting, model
         situation.emit(
@@ -102,6 +103,10 @@ class Find(Step):
         if error.code in (ErrorCode.DEVICE_UNSUPPORTED, ErrorCode.DEVICE_ALREADY_SET_UP, ErrorCode.DEVICE_AMBIGUOUS):
             return (Recovery.CHANGE, Recovery.STOP)
         return (Recovery.RETRY, Recovery.CHANGE, Recovery.STOP)
+
+    def _decided(self, situation: Situation) -> bool:
+        """Whether the sync method stands; a person who can be asked changes an impossible one at its own step."""
+        return situation.given.sync is not None and not situation.may_ask(StepKey.SYNC)
 
     async def _seen(self, situation: Situation, answer: FindAnswer) -> Sighting:
         scan = await device.scanning(situation)

@@ -14,7 +14,7 @@ from installer.events import NetworkChosen, Notice
 from installer.provisioning.base import Capability
 from installer.questions import AskPassphrase, Back, ChooseNetwork, Recovery
 from installer.steps import device
-from installer.steps.base import Situation, Step
+from installer.steps.base import Situation, Step, missing
 from installer.wifi import Credentials, Network, Security, by_ssid, check_credentials, check_network
 
 # After these, the network itself was right or may have been; only the passphrase is asked again.
@@ -41,7 +41,7 @@ class ChooseTheNetwork(Step):
         if given is not None and problem is None:
             return await self._with_passphrase(situation, given, None)
         if not situation.may_ask(self.key):
-            return await situation.ask(ChooseNetwork(model=situation.the_model, networks=()))  # raises
+            raise missing(self.key)
         previous = situation.made.network
         if previous is not None and problem is not None and problem.code in PASSPHRASE_ONLY:
             try:
@@ -87,6 +87,9 @@ class ChooseTheNetwork(Step):
                 )
             )
         network = seen or Network(ssid=answer.ssid, security=answer.security or Security.UNKNOWN, hidden=answer.hidden)
+        nothing_named = answer.passphrase is None and not (answer.secret and answer.secret.get_secret_value())
+        if network.security.needs_passphrase and nothing_named and not situation.may_ask(self.key):
+            raise missing(self.key, f"the passphrase of {network.label}")
         credentials = _credentials(answer, network.security)
         if seen is None and answer.security is None:
             credentials = _credentials(answer, Security.UNKNOWN)

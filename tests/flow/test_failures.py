@@ -237,7 +237,7 @@ async def test_a_device_that_somebody_else_set_up(world: LabWorld, home: Any, mo
     [
         ({"ssid": "Corp", "passphrase": {"env": "TEST_PASSPHRASE"}}, ErrorCode.NETWORK_UNSUPPORTED),
         ({"ssid": "Home", "passphrase": {"env": "SHORT"}}, ErrorCode.PASSPHRASE_INVALID),
-        ({"ssid": "Home"}, ErrorCode.PASSPHRASE_INVALID),
+        ({"ssid": "Home"}, ErrorCode.ANSWER_MISSING),
         ({"ssid": "Home", "passphrase": {"env": "NOT_SET"}}, ErrorCode.SECRET_UNAVAILABLE),
     ],
 )

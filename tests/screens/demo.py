@@ -17,9 +17,7 @@ class Crowd(Sightings):
     def current(self) -> Sequence[Sighting]:
         ids = [m.id for m in CATALOGUE.models]
         return [
-            sighting(
-                f"00:24:E4:00:{i // 256:02X}:{i % 256:02X}", f"Unit {i:03d}", ids[i % 7], random.randint(-95, -45)
-            )
+            sighting(f"00:24:E4:00:{i // 256:02X}:{i % 256:02X}", f"Unit {i:03d}", ids[i % 7], random.randint(-95, -45))
             for i in range(200)
         ]
 

@@ -6,15 +6,18 @@ For the tests of the screens, and for whole installations against the lab.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from textual import events
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button
+from textual.worker import Worker
 
 from installer.catalog import SyncMethod
-from installer.questions import Recovery
+from installer.questions import Question, Recovery
 from screens.app import WizardApp
 from screens.cards import Card
 from screens.choices import ChoiceList
@@ -48,6 +51,11 @@ def screen_text(pilot: Pilot[Any]) -> str:
     return "\n".join(strip.text.rstrip() for strip in strips)
 
 
+def flat_text(pilot: Pilot[Any]) -> str:
+    """The same on one line, without the edges of boxes: wrapped sentences are whole again."""
+    return " ".join(re.sub("[│█▐▌┃]", " ", screen_text(pilot)).split())
+
+
 async def until(pilot: Pilot[Any], condition: Callable[[], bool], what: str, timeout: float = TIMEOUT) -> None:
     """Wait until `condition` holds. Fails with what was waited for and what the terminal shows."""
     try:
@@ -73,13 +81,14 @@ async def wait_for_screen(pilot: Pilot[Any], kind: type[S], timeout: float = TIM
 
 
 async def wait_for_text(pilot: Pilot[Any], text: str, timeout: float = TIMEOUT) -> None:
-    """Wait until the terminal shows this text."""
-    await until(pilot, lambda: text in screen_text(pilot), f"the text {text!r}", timeout)
+    """Wait until the terminal shows this text, on one line or wrapped."""
+    await until(pilot, lambda: text in screen_text(pilot) or text in flat_text(pilot), f"the text {text!r}", timeout)
 
 
 async def type_text(pilot: Pilot[Any], text: str) -> None:
-    """Type `text` letter by letter."""
-    await pilot.press(*text)
+    """Type `text` into the field that has the focus, as one paste: a key press each would take seconds."""
+    pilot.app.post_message(events.Paste(text))
+    await pilot.pause()
 
 
 async def press_button(pilot: Pilot[Any], key: str) -> None:
@@ -118,6 +127,12 @@ async def choose_card(pilot: Pilot[Any], key: str) -> None:
             return
         await pilot.press("down")
     raise AssertionError(f"no card {key!r} can be chosen:\n{screen_text(pilot)}")
+
+
+def put(pilot: Pilot[Any], question: Question) -> Worker[Any]:
+    """Ask one question, without an engine. The worker's result is the answer."""
+    app = wizard(pilot)
+    return app.run_worker(app.ask(question), exit_on_error=False)
 
 
 async def begin(pilot: Pilot[Any]) -> None:

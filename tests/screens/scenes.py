@@ -61,7 +61,12 @@ class Clock:
 
 @asynccontextmanager
 async def running(
-    script: Script | None = None, *, size: tuple[int, int] = (80, 24), lab: bool = True, light: bool = False, **more: Any
+    script: Script | None = None,
+    *,
+    size: tuple[int, int] = (80, 24),
+    lab: bool = True,
+    light: bool = False,
+    **more: Any,
 ) -> AsyncIterator[tuple[Pilot[Any], Starter]]:
     """The wizard with the fake engine and a clock that stands still."""
     starter = Starter(script)
@@ -89,9 +94,7 @@ def _words(match: re.Match[str]) -> str:
     parts = []
     for word in re.finditer(r"[^\xa0\s]+", text):
         start, width = float(x) + cell_len(text[: word.start()]) * cell, cell_len(word[0]) * cell
-        parts.append(
-            f'<text{before} x="{start:g}" y="{y}" textLength="{width:g}"{after}>{html.escape(word[0])}</text>'
-        )
+        parts.append(f'<text{before} x="{start:g}" y="{y}" textLength="{width:g}"{after}>{html.escape(word[0])}</text>')
     return "".join(parts)
 
 
@@ -285,7 +288,9 @@ async def help_keys(pilot: Pilot[Any]) -> None:
 
 
 def _off() -> InstallerError:
-    return InstallerError(ErrorCode.BLUETOOTH_OFF, "Bluetooth is switched off.", "Switch it on; the search goes on then.")
+    return InstallerError(
+        ErrorCode.BLUETOOTH_OFF, "Bluetooth is switched off.", "Switch it on; the search goes on then."
+    )
 
 
 # Each scene: how the engine behaves, and how to get there.

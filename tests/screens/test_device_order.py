@@ -50,7 +50,9 @@ DEVICES = st.dictionaries(
 
 
 @given(st.lists(DEVICES, min_size=2, max_size=6))
-def test_once_settled_known_rows_never_change_places(rounds: list[dict[int, tuple[int, str | None, SetupState]]]) -> None:
+def test_once_settled_known_rows_never_change_places(
+    rounds: list[dict[int, tuple[int, str | None, SetupState]]],
+) -> None:
     order, before = DeviceOrder(), []
     for index, devices in enumerate(rounds):
         seen = [sighting(f"{k:02}", "x", m, rssi, state=state) for k, (rssi, m, state) in devices.items()]

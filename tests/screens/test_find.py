@@ -9,7 +9,16 @@ from installer.errors import ErrorCode, InstallerError
 from installer.questions import ChooseDevice
 from screens.choices import ChoiceList
 from screens.find import FindScreen
-from tests.screens.driver import begin, choose_row, screen_text, type_text, until, wait_for_screen, wait_for_text, wizard
+from tests.screens.driver import (
+    begin,
+    choose_row,
+    screen_text,
+    type_text,
+    until,
+    wait_for_screen,
+    wait_for_text,
+    wizard,
+)
 from tests.screens.fake_engine import ADDRESS, CATALOGUE, Script, Sightings, sighting
 from tests.screens.scenes import running
 

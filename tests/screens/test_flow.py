@@ -91,7 +91,25 @@ async def test_back_asks_the_question_before() -> None:
         await wait_for_screen(pilot, SyncScreen)
         assert starter.made[0].answers.find == FindAnswer(device=SLEEP_ADDRESS)
         assert screen_text(pilot).splitlines()[1].split() == (
-            "✓ Find › ● Sync › ○ Network › ○ Provision › ○ Link › ○ Verify".split()
+            [
+                "✓",
+                "Find",
+                "›",
+                "●",
+                "Sync",
+                "›",
+                "○",
+                "Network",
+                "›",
+                "○",
+                "Provision",
+                "›",
+                "○",
+                "Link",
+                "›",
+                "○",
+                "Verify",
+            ]
         )
 
 

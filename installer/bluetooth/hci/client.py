@@ -85,6 +85,10 @@ class HciClient(BaseBleakClient):
         link.on("disconnection", self._on_gone)
         self._host.when_lost(self._on_gone)
         try:
+            if self._host.device.connections.get(link.handle) is not link:
+                # Over before anybody could listen: the device did not answer the request (error 0x3E).
+                self._gone.set()
+                raise BleakError("The connection ended as soon as it began")
             async with asyncio.timeout_at(deadline):
                 if pair:
                     await self.pair()

@@ -24,6 +24,7 @@ from installer.wifi import SSID_BYTES, Band, Network, Security
 
 VERSION_QUESTION = b"none"  # any text will do
 VERSION_LIMIT = 4096
+BARE_LIMIT = 40  # characters
 PAGE = 4  # scan results per request over BLE
 RESULTS_LIMIT = 255
 SCAN_PERIOD_MS = 120
@@ -108,9 +109,12 @@ def read_version(data: bytes) -> Version:
         tree = json.loads(text)
     except (ValueError, RecursionError):
         tree = None
-    if not isinstance(tree, dict):
-        return Version(printable(text.strip(), 40))
-    return _version(tree)
+    if isinstance(tree, dict):
+        return _version(tree)
+    bare = text.strip()
+    if not bare.isprintable() or not 0 < len(bare) <= BARE_LIMIT or bare.startswith("{"):
+        raise Malformed("a version that is neither JSON nor a short text")
+    return Version(bare)
 
 
 def _version(tree: dict[str, Any]) -> Version:

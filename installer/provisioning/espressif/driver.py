@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 POLL_GROWTH = 1.5
+SENDING = "taking the credentials"
 
 WARN_NONCE = (
     "The device's firmware is from before 2025 and encrypts all messages with one and the same nonce. "
@@ -191,28 +192,35 @@ class EspressifProvisioner:
     async def _send(self, credentials: Credentials) -> bool:
         """Set and apply; False if the device is on this very network already."""
         ssid = self._ssid(credentials.network)
-        request = codec.set_config(ssid, credentials.passphrase.get_secret_value().encode("utf-8", "surrogatepass"))
-        what = "taking the credentials"
         try:
-            codec.read_set_config(await self._session.request(CONFIG, request))
+            await self._set_and_apply(ssid, credentials)
         except Refused as refused:
             # It holds credentials of an earlier connection: what became of them?
-            status = await self._status()
+            status = await self._outcome()
             if status.state is StationState.CONNECTED and status.ssid == ssid:
                 return False
             if status.state is StationState.FAILED:
                 self._failed = True
                 await self._recover()
             elif status.state is StationState.CONNECTED and CTRL in self._endpoints:
-                await self._ask(CTRL, codec.ctrl_reprov(), codec.read_ctrl_reprov, what)
+                await self._ask(CTRL, codec.ctrl_reprov(), codec.read_ctrl_reprov, SENDING)
             else:
-                raise problems.fault(self._connection, what, refused) from None
-            await self._ask(CONFIG, request, codec.read_set_config, what)
+                raise problems.fault(self._connection, SENDING, refused) from None
+            try:
+                await self._set_and_apply(ssid, credentials)
+            except Refused as again:
+                raise problems.fault(self._connection, SENDING, again) from None
+        return True
+
+    async def _set_and_apply(self, ssid: bytes, credentials: Credentials) -> None:
+        """Raises Refused, which firmware does at either of the two, and the usual."""
+        passphrase = credentials.passphrase.get_secret_value().encode("utf-8", "surrogatepass")
+        try:
+            codec.read_set_config(await self._session.request(CONFIG, codec.set_config(ssid, passphrase)))
+            codec.read_apply_config(await self._session.request(CONFIG, codec.apply_config()))
         except Malformed as found:
             self._session.distrust()
-            raise problems.fault(self._connection, what, found) from None
-        await self._ask(CONFIG, codec.apply_config(), codec.read_apply_config, "starting to join")
-        return True
+            raise problems.fault(self._connection, SENDING, found) from None
 
     async def _states(self, label: str) -> AsyncIterator[WifiStatus]:
         """The states up to CONNECTED. Raises JOIN_FAILED, NETWORK_NOT_FOUND, PROVISIONING_TIMEOUT, CONNECTION_LOST."""
@@ -242,6 +250,18 @@ class EspressifProvisioner:
             if clock() >= end:
                 raise problems.no_outcome(label, self._timings.join)
 
+    async def _outcome(self) -> WifiStatus:
+        """The state once the device is no longer busy with credentials that it got before, or after `join` seconds."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._timings.join
+        pause = self._timings.poll_first
+        while True:
+            status = await self._status()
+            if status.state is not StationState.CONNECTING or clock() >= end:
+                return status
+            await asyncio.sleep(pause)
+            pause = min(pause * POLL_GROWTH, self._timings.poll_last)
+
     async def _pause(self, seconds: float, label: str) -> None:
         """Wait, but no longer than the link stands."""
         try:
@@ -257,8 +277,9 @@ class EspressifProvisioner:
             return
         if CTRL not in self._endpoints:
             raise problems.needs_restart(self._connection)
-        await self._ask(CTRL, codec.ctrl_reset(), codec.read_ctrl_reset, "getting ready for another attempt")
+        # Asked once only: if this goes wrong, the device tells its state by refusing the credentials.
         self._failed = False
+        await self._ask(CTRL, codec.ctrl_reset(), codec.read_ctrl_reset, "getting ready for another attempt")
 
     async def _scanned(self, what: str) -> int:
         """Wait for the end of the scan; how many results there are."""

@@ -199,7 +199,8 @@ async def test_a_code_that_is_older_than_30_seconds(practice: Lab) -> None:
 
 
 async def test_a_wrong_client_secret_is_not_taken_for_an_old_code(practice: Lab) -> None:
-    accounts = practice.another(secret=SecretStr("wrong-secret-of-the-test"))
+    cloud = practice.cloud.with_secret(SecretStr("wrong-secret-of-the-test"))
+    accounts = Accounts(cloud, TokenStore(practice.folder, "file"))
     async with accounts.sign_in("a") as session:
         waiting = asyncio.ensure_future(failing(session))
         await sign_in_by_form(session.authorize_url, EMAIL, PASSWORD)
@@ -401,18 +402,21 @@ async def test_without_an_application_nothing_begins(tmp_path: Path) -> None:
 
 
 async def test_a_session_that_ends_in_the_middle_of_the_exchange_stores_nothing(tmp_path: Path) -> None:
-    asked = asyncio.Event()
+    asked, silence = asyncio.Event(), asyncio.Event()
 
-    def slow(_form: dict[str, str]) -> object:
+    async def hang(_form: dict[str, str]) -> object:
         asked.set()
-        return raw("", 500)
+        await silence.wait()
+        return grant()
 
-    async with odd(requesttoken=[slow]) as cloud:
+    async with odd(requesttoken=[hang]) as cloud:
         async with session_at(cloud, tmp_path) as session:
             waiting = asyncio.ensure_future(session.result(pasted(CODE)))
             await in_time(asked.wait())
             waiting.cancel()
+        silence.set()
         await asyncio.gather(waiting, return_exceptions=True)
+    assert waiting.cancelled()
     assert list(tmp_path.glob("*.json")) == []
 
 

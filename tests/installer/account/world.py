@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -146,7 +147,7 @@ async def lab(folder: Path, scenario: dict[str, Any] | None = None, **changes: A
 class Odd:
     """A cloud whose answers a test writes: for each action a list, of which the last one is repeated.
 
-    An answer is an envelope, a `Response`, or a function of the form to one of them.
+    An answer is an envelope, a `Response`, or a function (perhaps async) of the form to one of them.
     """
 
     answers: dict[str, list[Any]]
@@ -169,6 +170,8 @@ class Odd:
         given = options[min(index, len(options) - 1)]
         if callable(given) and not isinstance(given, Response):
             given = given(form)
+        if inspect.isawaitable(given):
+            given = await given
         return given if isinstance(given, Response) else JSONResponse(given)
 
 
@@ -243,4 +246,4 @@ async def in_time(awaited: Awaitable[Any], seconds: float = 20.0) -> Any:
 
 def everything_in(folder: Path) -> str:
     """The text of every file below."""
-    return "\n".join(p.read_text("utf-8", "replace") for p in sorted(folder.rglob("*")) if p.is_file())
+    return "".join(p.read_text("utf-8", "replace") for p in sorted(folder.rglob("*")) if p.is_file())

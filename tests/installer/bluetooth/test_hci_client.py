@@ -278,7 +278,9 @@ async def test_a_controller_that_goes_away_ends_connections_and_scans(bench: Ben
 
 
 async def test_a_device_of_another_scan_or_a_bare_address_is_refused(adapter: Adapter) -> None:
-    client = BleakClient("F0:00:00:00:00:09", backend=type(adapter.client(_device(), None, 5)._backend), host=adapter._host)
+    client = BleakClient(
+        "F0:00:00:00:00:09", backend=type(adapter.client(_device(), None, 5)._backend), host=adapter._host
+    )
     with pytest.raises(BleakError, match="not its address"):
         await client.connect()
     with pytest.raises(BleakError, match="not found by this adapter"):

@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -14,6 +14,7 @@ from installer.provisioning.espressif import srp
 from installer.provisioning.espressif.faults import Malformed, ProtocolFault, Refused, WrongProof
 from installer.provisioning.espressif.security import Security, Security0, Security1, Security2
 from tests.installer.provisioning.espressif import vectors as v
+from tests.installer.provisioning.espressif.fuzz import CALM
 
 
 def security1(pop: str = v.POP) -> Security1:
@@ -199,7 +200,7 @@ def test_security_2_hostile_second_answers(answer: bytes):
         session.answer(answer)
 
 
-@settings(max_examples=300, deadline=None)
+@CALM
 @given(st.binary(max_size=500), st.integers(0, 2))
 def test_any_answer_gives_a_typed_fault(answer: bytes, which: int):
     session: Security = (Security0(), security1(), FUZZED)[which]
@@ -213,7 +214,7 @@ FUZZED = security2()
 FUZZED.start()
 
 
-@settings(max_examples=300, deadline=None)
+@CALM
 @given(st.data())
 def test_any_mutation_of_a_true_answer_gives_a_typed_fault(data: st.DataObject):
     original = data.draw(st.sampled_from([v.RESP0, v.RESP1]))
@@ -229,6 +230,7 @@ def test_any_mutation_of_a_true_answer_gives_a_typed_fault(data: st.DataObject):
         pass
 
 
+@CALM
 @given(st.binary(max_size=64))
 def test_security_2_takes_only_authentic_answers(cipher: bytes):
     with pytest.raises(Malformed):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from srptools import SRPContext
 from srptools.constants import PRIME_3072
 
 from installer.provisioning.espressif import srp
 from tests.installer.provisioning.espressif import vectors as v
+from tests.installer.provisioning.espressif.fuzz import FEW
 
 
 def sha256(data: bytes) -> str:
@@ -135,7 +136,7 @@ def test_impossible_values_are_refused(salt: bytes, public: bytes):
     assert not client.accepts(b"")
 
 
-@settings(max_examples=10, deadline=None)
+@FEW
 @given(st.binary(max_size=64), st.text(max_size=32), st.binary(min_size=1, max_size=32), st.integers(2, 1 << 256))
 def test_both_sides_agree_on_any_password(username: bytes, password: str, salt: bytes, b: int):
     client = srp.SrpClient(username, password.encode())

@@ -1,0 +1,141 @@
+"""The end, the saved answers, and the help."""
+
+from __future__ import annotations
+
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from installer.answers import Answers, load
+from installer.events import InstallationStarted, Planned
+from installer.measurement import Quantity, Reading
+from screens.dialogs import SaveDialog
+from screens.finish import FinishScreen, big, caption
+from screens.help import HelpScreen
+from screens.home import HomeScreen
+from screens.network import NetworkScreen
+from screens.runner import Ended
+from tests.screens.driver import (
+    answer_sync,
+    press_button,
+    screen_text,
+    type_text,
+    wait_for_screen,
+    wait_for_text,
+    wizard,
+)
+from tests.screens.scenes import PASSPHRASE, finished, running, to_sync
+
+
+async def rename(pilot, path: Path) -> None:  # type: ignore[no-untyped-def]
+    await pilot.press("ctrl+u")
+    pilot.app.screen.query_one("#path").value = str(path)
+    await pilot.pause()
+
+
+async def test_saved_answers_can_be_replayed_and_hold_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    async with running() as (pilot, _):
+        await finished(pilot)
+        await pilot.press("s")
+        await wait_for_screen(pilot, SaveDialog)
+        await rename(pilot, file)
+        await pilot.press("enter")
+        await wait_for_screen(pilot, FinishScreen)
+        assert load(file) == wizard(pilot).answers
+    assert PASSPHRASE not in file.read_text()
+    assert tomllib.loads(file.read_text())["network"]["ssid"] == "Home"
+
+
+async def test_an_existing_file_is_overwritten_only_on_a_second_yes(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("version = 1\n")
+    async with running() as (pilot, _):
+        await finished(pilot)
+        await pilot.press("s")
+        await wait_for_screen(pilot, SaveDialog)
+        await rename(pilot, file)
+        await pilot.press("enter")
+        await wait_for_text(pilot, "mine.toml exists. Save once more to overwrite it.")
+        assert file.read_text() == "version = 1\n"
+        await press_button(pilot, "save")
+        await wait_for_screen(pilot, FinishScreen)
+    assert load(file).find is not None
+
+
+async def test_a_folder_that_is_not_there_is_named_and_escape_saves_nothing(tmp_path: Path) -> None:
+    async with running() as (pilot, _):
+        await finished(pilot)
+        await pilot.press("s")
+        await wait_for_screen(pilot, SaveDialog)
+        await rename(pilot, tmp_path / "no" / "mine.toml")
+        await pilot.press("enter")
+        await wait_for_text(pilot, "No such file or directory")
+        await pilot.press("escape")
+        await wait_for_screen(pilot, FinishScreen)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_answers_can_be_saved_in_the_middle_and_not_before_the_first(tmp_path: Path) -> None:
+    async with running() as (pilot, _):
+        await wait_for_screen(pilot, HomeScreen)
+        await pilot.press("s")
+        assert isinstance(pilot.app.screen, HomeScreen)
+        await to_sync(pilot)
+        await answer_sync(pilot, "wifi")
+        await wait_for_screen(pilot, NetworkScreen)
+        await pilot.press("s")
+        await wait_for_screen(pilot, SaveDialog)
+        await rename(pilot, tmp_path)
+        await pilot.press("enter")
+        await wait_for_screen(pilot, NetworkScreen)
+    assert set(tomllib.loads((tmp_path / "answers.toml").read_text())) == {"version", "find", "sync"}
+
+
+async def test_the_dialog_keeps_letters_for_the_path() -> None:
+    async with running() as (pilot, _):
+        await finished(pilot)
+        await pilot.press("s")
+        dialog = await wait_for_screen(pilot, SaveDialog)
+        await pilot.press("ctrl+u")
+        await type_text(pilot, "sqnh?.toml")
+        assert dialog.query_one("#path").value == "sqnh?.toml"  # type: ignore[attr-defined]
+
+
+async def test_a_dry_run_tells_its_plan() -> None:
+    async with running() as (pilot, _):
+        app = wizard(pilot)
+        app.show(InstallationStarted(version="0", dry_run=True))
+        app.show(Planned(step="provision", text="Send the credentials of Home."))
+        app.push_screen(FinishScreen(Ended("planned", Answers()), app.state))
+        await wait_for_screen(pilot, FinishScreen)
+        text = screen_text(pilot)
+        for part in ("DRY RUN", "nothing was sent", "Provision  Send the credentials of Home."):
+            assert part in text
+
+
+async def test_help_lists_the_keys_of_the_screen_it_was_opened_on() -> None:
+    async with running() as (pilot, _):
+        await finished(pilot)
+        await pilot.press("question_mark")
+        await wait_for_screen(pilot, HelpScreen)
+        text = screen_text(pilot)
+        for part in ("Install the next device", "Save the choices", "Ctrl+q"):
+            assert part in text
+        await pilot.press("escape")
+        await wait_for_screen(pilot, FinishScreen)
+
+
+@pytest.mark.parametrize(
+    ("reading", "digits", "words"),
+    [
+        (Reading(quantity=Quantity.WEIGHT, value=Decimal("72.350"), unit="kg"), "72.35", "kg   weight"),
+        (Reading(quantity=Quantity.STEPS, value=Decimal(4200), unit="steps"), "4200", "steps"),
+        (Reading(quantity=Quantity.SLEEP, value=Decimal(27000), unit="s"), "7:30", "hours asleep"),
+        (Reading(quantity=Quantity.SYSTOLIC, value=Decimal(128), unit="mmHg"), "128", "mmHg   systolic pressure"),
+    ],
+)
+def test_a_reading_in_digits(reading: Reading, digits: str, words: str) -> None:
+    assert (big(reading), caption(reading)) == (digits, words)
