@@ -8,11 +8,12 @@ QUIET_ZONES = (4, 3, 2)  # in modules: the standard's, and what phones still rea
 _BLOCKS = {(True, True): "█", (True, False): "▀", (False, True): "▄", (False, False): " "}
 
 
-def qr_lines(text: str, max_width: int, max_height: int) -> list[str] | None:
+def qr_lines(text: str, max_width: int, max_height: int, *, light_blocks: bool = False) -> list[str] | None:
     """The QR code of `text` with its quiet zone, at most `max_width` characters wide and `max_height` lines high.
 
-    None if it does not fit: a part of a code is of no use. A drawn half block is a LIGHT module, so draw the lines
-    in white on black; that is how most terminals draw plain text, and black on white would show the negative.
+    None if it does not fit: a part of a code is of no use. A drawn half block is a dark module, for black on white.
+    With `light_blocks` it is a light one, for white on black: use it where plain text is printed to a terminal,
+    whose own colours are mostly these; the other way round a phone sees the negative.
     """
     import qrcode
     from qrcode.exceptions import DataOverflowError
@@ -27,17 +28,17 @@ def qr_lines(text: str, max_width: int, max_height: int) -> list[str] | None:
     for quiet in QUIET_ZONES:
         size = len(modules) + 2 * quiet
         if size <= max_width and (size + 1) // 2 <= max_height:
-            return _draw(modules, quiet)
+            return _draw(modules, quiet, light_blocks)
     return None
 
 
-def _draw(modules: Sequence[Sequence[bool]], quiet: int) -> list[str]:
+def _draw(modules: Sequence[Sequence[bool]], quiet: int, light_blocks: bool) -> list[str]:
     size = len(modules) + 2 * quiet
-    light = [[True] * size for _ in range(size + size % 2)]
+    drawn = [[light_blocks] * size for _ in range(size + size % 2)]
     for y, row in enumerate(modules):
         for x, dark in enumerate(row):
-            light[y + quiet][x + quiet] = not dark
+            drawn[y + quiet][x + quiet] = dark is not light_blocks
     return [
-        "".join(_BLOCKS[upper, lower] for upper, lower in zip(light[y], light[y + 1], strict=True))
-        for y in range(0, len(light), 2)
+        "".join(_BLOCKS[upper, lower] for upper, lower in zip(drawn[y], drawn[y + 1], strict=True))
+        for y in range(0, len(drawn), 2)
     ]

@@ -9,6 +9,7 @@ taken as it stands, and the other reading is in `WifiText.other`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -136,8 +137,8 @@ def _unescape(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
 
 
-def _percent_possible(values: object) -> bool:
-    text = "".join(values)  # type: ignore[call-overload]
+def _percent_possible(values: Iterable[str]) -> bool:
+    text = "".join(values)
     return "%" in text and "\\" not in text and text.count("%") == len(_PERCENT.findall(text))
 
 

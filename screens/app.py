@@ -1,5 +1,7 @@
 """The wizard's app: the front end of one engine after another, from the home screen to the finish screen."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 import asyncio
@@ -318,6 +320,6 @@ class WizardApp(App[Outcome | None]):
         return error.error if isinstance(error, WorkerFailed) else error
 
     def _fatal_error(self) -> None:
-        """End after a defect. Textual would print every local variable, a passphrase among them; nothing of that here."""
+        """End after a defect. Textual would print every local variable, a passphrase among them; here nothing."""
         self.bell()
         self._close_messages_no_wait()

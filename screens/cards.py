@@ -1,5 +1,7 @@
 """Cards: a few choices with a title and a sentence or two each; one that cannot be chosen says why."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -4,6 +4,8 @@ Drawn line by line: 200 rows that change four times a second cost only the lines
 A disabled row can be reached, so that its reason can be read, but not chosen.
 """
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Sequence

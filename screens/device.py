@@ -1,5 +1,7 @@
 """Device: is it this one? Its picture, what it says of itself, and a blink to be sure."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

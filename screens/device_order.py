@@ -1,4 +1,4 @@
-"""The order of the found devices: the most promising first, and no row jumps while somebody reads. No Textual in here."""
+"""The order of the found devices: the most promising first, and no row jumps while somebody reads. Pure."""
 
 from __future__ import annotations
 
@@ -72,8 +72,6 @@ class DeviceOrder:
         return [by_key[k] for k in self._keys]
 
     def _insert(self, key: str, new_rank: int) -> None:
-        place = sum(1 for k in self._keys if self._ranks[k] <= new_rank)
-        # Ranks may have been mixed by states that changed since; behind the last of its own rank is what a reader expects.
         last = max((i for i, k in enumerate(self._keys) if self._ranks[k] <= new_rank), default=-1)
-        self._keys.insert(max(place, last + 1), key)
+        self._keys.insert(last + 1, key)
         self._ranks[key] = new_rank

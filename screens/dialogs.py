@@ -1,5 +1,7 @@
 """Dialogs above a screen: a message, yes or no, what to do about a failure, and where to save the answers."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 import asyncio

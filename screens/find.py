@@ -1,5 +1,7 @@
 """Find: the devices in reach, live, and which one it shall be."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -1,5 +1,7 @@
 """Finish: what was installed, its first measurement in big, and what comes next."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

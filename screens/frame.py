@@ -1,5 +1,7 @@
 """The frame of every screen: the bar with the product's name and the trail of steps, a title, a body, a footer."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 import asyncio

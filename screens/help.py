@@ -1,5 +1,7 @@
 """The keys of a screen, taken from its bindings."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

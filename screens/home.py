@@ -1,5 +1,7 @@
 """Home: what the program does, the models it knows, and the way in."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

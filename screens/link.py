@@ -1,5 +1,7 @@
 """Link: which account, and the wait until the device is in it."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

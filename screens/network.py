@@ -1,5 +1,7 @@
 """Network: which Wi-Fi network the device shall join; also a hidden one, and one from a WIFI: text."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

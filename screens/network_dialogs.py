@@ -1,5 +1,7 @@
 """Dialogs of the network step: a network that is not in the list, and the text of a QR code."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -1,5 +1,7 @@
 """Passphrase: typed in hiding, checked while it is typed, and gone from the screen with the answer."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -1,5 +1,7 @@
 """What goes on between the questions: a title, stages, what to do now, the time, and what was settled so far."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

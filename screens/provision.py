@@ -1,5 +1,7 @@
 """Provision: consent to send the credentials, and what the device does with them."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -1,5 +1,7 @@
 """Sign in: in a browser here, or on a phone by QR code, or by pasting the address that one was sent to."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

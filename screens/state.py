@@ -1,4 +1,4 @@
-"""What an installation has told so far: events in, a state that screens draw out of it. No Textual in here."""
+"""What an installation has told so far: events in, a state that screens draw out of it. Pure."""
 
 from __future__ import annotations
 

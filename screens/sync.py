@@ -1,5 +1,7 @@
 """Sync: by Wi-Fi or by Bluetooth only; the method that the model lacks says why."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -1,5 +1,7 @@
 """Small parts that several screens share."""
 
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
 from __future__ import annotations
 
 from collections.abc import Sequence

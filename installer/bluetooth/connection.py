@@ -14,8 +14,8 @@ from bleak import BleakClient
 from bleak.backends.device import BLEDevice
 from bleak.exc import (
     BleakBluetoothNotAvailableError,
-    BleakDeviceNotFoundError,
     BleakDBusError,
+    BleakDeviceNotFoundError,
     BleakError,
     BleakGATTProtocolError,
 )

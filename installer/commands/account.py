@@ -81,7 +81,7 @@ async def _login(assembly: Assembly, name: str, browser: bool, seconds: float) -
         async with accounts.sign_in(name, seconds=seconds) as session:
             if browser and not assembly.place.lab and session.open_browser():
                 output.words("The browser was opened.")
-            lines = qr_lines(session.authorize_url, 100, 60) if sys.stderr.isatty() else None
+            lines = qr_lines(session.authorize_url, 100, 60, light_blocks=True) if sys.stderr.isatty() else None
             for line in lines or ():
                 output.words(line)
             output.words(f"Open in the browser of this computer: {session.short_url}")

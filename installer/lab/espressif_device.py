@@ -8,12 +8,13 @@ from typing import Any
 from bumble import att, hci
 from bumble.device import Connection
 from bumble.gatt import Characteristic, Descriptor, Service
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
+from installer.catalog import problems
 from installer.lab.device import LabDevice, Surroundings
 from installer.lab.espressif import EspressifFirmware, Lost
 from installer.lab.espressif_crypto import HandlerFailed
-from installer.lab.espressif_scenario import EspressifScenario
+from installer.lab.espressif_scenario import EspressifFaults, EspressifScenario
 from installer.lab.networks import Join
 from installer.lab.scenario import DeviceScenario
 
@@ -116,6 +117,18 @@ class EspressifDevice(LabDevice):
         task = asyncio.create_task(self._stack.stop_advertising())
         task.add_done_callback(lambda _task: self.controller.lose_links(TERMINATED))
 
+    def set_espressif_faults(self, data: Any) -> None:
+        """These faults of the provisioning from now on. Raises ValueError with the mistakes in words."""
+        try:
+            self.espressif.set_faults(EspressifFaults.model_validate(data))
+        except ValidationError as error:
+            raise ValueError("; ".join(problems(error, data))) from None
+
+    def restore(self) -> None:
+        """Back to the scenario, faults too."""
+        self.espressif.set_faults(self.espressif.scenario.faults)
+        super().restore()
+
     def _start_over(self) -> None:
         super()._start_over()
         self.espressif.reset()
@@ -131,4 +144,5 @@ class EspressifDevice(LabDevice):
             "wifi_commands": self.espressif.applied,
             "sessions": self.espressif.session.count,
             "security": self.espressif.scenario.security,
+            "faults": {**super().describe()["faults"], **self.espressif.faults.describe()},
         }

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from installer.qr import qr_lines
 
-# upper half light, lower half light
+# upper half drawn, lower half drawn
 BLOCKS = {"█": (True, True), "▀": (True, False), "▄": (False, True), " ": (False, False)}
 URL = (
     "https://account.withings.com/oauth2_user/authorize2?response_type=code&client_id=0123456789abcdef0123456789abcdef"
@@ -27,16 +27,15 @@ def modules(text: str) -> list[list[bool]]:
     return matrix
 
 
-def dark(lines: list[str]) -> list[list[bool]]:
+def dark(lines: list[str], light_blocks: bool) -> list[list[bool]]:
     rows: list[list[bool]] = []
     for line in lines:
-        rows.append([not BLOCKS[c][0] for c in line])
-        rows.append([not BLOCKS[c][1] for c in line])
+        rows += [[BLOCKS[c][half] is not light_blocks for c in line] for half in (0, 1)]
     return rows
 
 
-def check(text: str, lines: list[str], quiet: int) -> None:
-    matrix, rows = modules(text), dark(lines)
+def check(text: str, lines: list[str], quiet: int, light_blocks: bool = False) -> None:
+    matrix, rows = modules(text), dark(lines, light_blocks)
     size = len(matrix) + 2 * quiet
     assert {len(line) for line in lines} == {size}
     assert len(rows) in (size, size + 1)
@@ -47,11 +46,14 @@ def check(text: str, lines: list[str], quiet: int) -> None:
     assert not any(any(row[:quiet]) or any(row[-quiet:]) for row in rows)
 
 
+@pytest.mark.parametrize("light_blocks", [False, True])
 @pytest.mark.parametrize("text", ["x", "WIFI:T:WPA;S:Home;P:secret123;;", URL, "Größe 😀"])
-def test_the_code_is_drawn_module_by_module_with_the_whole_quiet_zone(text: str) -> None:
-    lines = qr_lines(text, 1000, 1000)
+def test_the_code_is_drawn_module_by_module_with_the_whole_quiet_zone(text: str, light_blocks: bool) -> None:
+    lines = qr_lines(text, 1000, 1000, light_blocks=light_blocks)
     assert lines is not None
-    check(text, lines, 4)
+    check(text, lines, 4, light_blocks)
+    # Where plain text is printed, the quiet zone is what is drawn.
+    assert (set(lines[0]) == {"█"}) is light_blocks
 
 
 @pytest.mark.parametrize("quiet", [4, 3, 2])

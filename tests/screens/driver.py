@@ -37,7 +37,7 @@ from screens.sign_in import SignInScreen
 from screens.sync import SyncScreen
 
 S = TypeVar("S", bound=Screen[Any])
-TIMEOUT = 15.0
+TIMEOUT = 30.0
 
 
 def wizard(pilot: Pilot[Any]) -> WizardApp:

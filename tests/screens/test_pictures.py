@@ -11,7 +11,7 @@ import pytest
 from tests.screens.scenes import SCENES, running, still, without_fonts
 
 FOLDER = Path(__file__).parents[2] / "assets"
-PICTURES = {"wizard.svg": "press_the_button"}
+PICTURES = {"wizard.svg": "find"}
 
 
 @pytest.mark.parametrize(("file", "name"), PICTURES.items())

@@ -43,18 +43,18 @@ def test_stop_by_the_control_api(tmp_path: Path) -> None:
 
 
 def test_it_ends_when_nobody_uses_it(tmp_path: Path) -> None:
-    with LabProcess(tmp_path, EMPTY, idle=0.2) as lab:
+    with LabProcess(tmp_path, EMPTY, idle=1) as lab:
         assert lab.process is not None
         assert lab.process.wait(20) == 0
         assert "nobody used the lab" in lab.log()
 
 
 async def test_an_attached_host_keeps_it_alive(tmp_path: Path) -> None:
-    async with LabProcess(tmp_path, EMPTY, idle=1) as lab:
+    async with LabProcess(tmp_path, EMPTY, idle=2) as lab:
         assert lab.process is not None
         async with attached(lab.transport):
             with pytest.raises(subprocess.TimeoutExpired):
-                await asyncio.to_thread(lab.process.wait, 1.5)
+                await asyncio.to_thread(lab.process.wait, 2.5)
         assert await asyncio.to_thread(lab.process.wait, 20) == 0
 
 

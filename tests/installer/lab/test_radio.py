@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 import subprocess
 import sys
@@ -192,6 +193,23 @@ async def test_a_host_that_speaks_no_hci_is_shown_the_door(lab: LabProcess) -> N
     writer.close()
     async with attached(lab.transport) as client:
         await client.scan(len)
+
+
+async def test_nonsense_in_the_right_frames_does_not_hurt_the_lab(lab: LabProcess) -> None:
+    host, port = lab.transport.removeprefix("tcp-client:").split(":")
+    dice = random.Random(7)
+    for _ in range(20):
+        _, writer = await asyncio.open_connection(host, int(port))
+        for _ in range(20):
+            body = dice.randbytes(dice.randrange(40))
+            command = b"\x01" + dice.randbytes(2) + bytes((len(body),)) + body
+            data = b"\x02" + dice.randbytes(2) + len(body).to_bytes(2, "little") + body
+            writer.write(dice.choice((command, data)))
+        await writer.drain()
+        writer.close()
+    async with attached(lab.transport) as client:
+        link = await client.connect(lab.address("body"))
+        assert await link.read(STATE) == b"\x02"
 
 
 async def test_bystanders_are_heard_by_name_and_address_each_of_its_own(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.provisioning.espressif import codec
+from installer.provisioning.espressif import codec, proto
 from installer.provisioning.espressif.codec import FailReason, StationState, Version, WifiStatus
 from installer.provisioning.espressif.faults import Malformed, ProtocolFault, Refused
 from installer.wifi import Band, Network, Security
@@ -63,6 +66,27 @@ def test_requests(request_: bytes, expected: str):
 )
 def test_status(data: str, status: WifiStatus):
     assert codec.read_status(bytes.fromhex(data)) == status
+
+
+def test_what_protoc_made_is_of_these_proto_files():
+    """Each field and value stands in the generated modules under the number that its .proto file gives it."""
+    folder = Path(proto.__file__).parent
+    for path in sorted(folder.glob("*.proto")):
+        module = importlib.import_module(f"{proto.__name__}.{path.stem}_pb2")
+        written: dict[str, dict[str, int]] = {}
+        here = written
+        for line in path.read_text("utf-8").splitlines():
+            opened = re.match(r"(?:message|enum) (\w+) \{", line)
+            if opened:
+                here = written.setdefault(opened[1], {})
+            numbered = re.match(r"\s+(?:[\w.]+ )*(\w+) = (\d+);", line)
+            if numbered:
+                here[numbered[1]] = int(numbered[2])
+        types = module.DESCRIPTOR.message_types_by_name
+        made = {name: {f.name: f.number for f in kind.fields} for name, kind in types.items()}
+        enums = module.DESCRIPTOR.enum_types_by_name
+        made |= {name: {v.name: v.number for v in kind.values} for name, kind in enums.items()}
+        assert made == written, path.name
 
 
 def test_simple_answers():

@@ -147,7 +147,7 @@ async def test_wrong_proof_where_the_device_hangs_up(security: int):
             calls.append(problem)
             return SecretStr(PROOF)
 
-        driver = await lab.driver("wrong", ask_proof=ask)
+        driver = await lab.driver("wrong", ask_proof=ask, timings=replace(FAST, goodbye=20))
         error = await failure(driver.networks())
         assert (error.code, error.exit_status) == (ErrorCode.PROOF_WRONG, 53)
         assert error.data["reconnect"] is True
@@ -233,8 +233,22 @@ async def test_without_prov_ctrl_a_second_try_needs_a_restart():
 
 async def test_attempts_left_are_told():
     async with bench({"attempts": 3}) as lab:
-        driver = await lab.driver(timings=replace(FAST, poll_last=0.02))
+        driver = await lab.driver()
         told = []
+        asked = asyncio.Semaphore(0)
+        status, try_join = lab.device.espressif._status, lab.device.try_join
+
+        def answer() -> bytes:
+            asked.release()
+            return status()
+
+        async def slowly(ssid: str, passphrase: SecretStr):
+            # An attempt lasts until somebody has heard of the one before it.
+            await asked.acquire()
+            await asked.acquire()
+            return await try_join(ssid, passphrase)
+
+        lab.device.espressif._status, lab.device.try_join = answer, slowly
 
         async def follow() -> None:
             async for progress in driver.provision(WRONG):
@@ -298,17 +312,17 @@ async def test_the_service_ends_once_success_was_told():
     async with bench({"stops_told": 0}) as lab:
         driver = await lab.driver()
         assert (await stages(driver))[-1].stage is Stage.JOINED
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await lab.opened[0].wait_lost()
         assert not lab.device.describe()["advertising"]
         await driver.close()
 
 
 async def test_the_service_ends_after_its_time_and_a_reset_brings_it_back():
-    async with bench({"stops": 0.3}) as lab:
+    async with bench({"stops": 1.5}) as lab:
         driver = await lab.driver()
         await stages(driver)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await lab.opened[0].wait_lost()
         lab.device.factory_reset()
         assert (await stages(await lab.driver()))[-1].stage is Stage.JOINED
@@ -408,8 +422,8 @@ async def test_the_smallest_mtu_is_enough(settings: dict):
 
 
 async def test_a_blocking_scan_may_take_longer_than_other_requests():
-    async with bench(timing={"scan": 0.6}) as lab:
-        driver = await lab.driver(timings=replace(FAST, request=0.3))
+    async with bench(timing={"scan": 1.3}) as lab:
+        driver = await lab.driver(timings=replace(FAST, request=1))
         assert len(await driver.networks()) == 6
         assert lab.device.espressif.order.count("scan-status") == 1
 
@@ -447,7 +461,7 @@ async def test_a_scan_that_somebody_broke_off_does_not_break_the_session():
 
         lab.device.scan = scan
         scanning = asyncio.ensure_future(driver.networks())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await begun.wait()
         scanning.cancel()
         await asyncio.wait({scanning})

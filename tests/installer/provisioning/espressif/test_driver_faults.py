@@ -18,7 +18,7 @@ from tests.installer.provisioning.espressif.test_driver import failure
 MESSAGES = ["version", "hello", "proof", "scan-start", "scan-status", "scan-results", "set", "apply", "status"]
 NONSENSE = [
     *itertools.product(MESSAGES, ["empty", "truncated", "oversized", "order", "noise"], [1]),
-    *itertools.product(MESSAGES, ["oversized", "order"], [2]),
+    *itertools.product(MESSAGES, ["order"], [2]),
     *((point, "noise", 0) for point in MESSAGES if point != "proof"),
 ]
 SCANNING = {"hello", "proof", "scan-start", "scan-status", "scan-results"}
@@ -138,7 +138,7 @@ async def test_a_scan_without_an_end():
 
 async def test_a_blocking_scan_without_an_end():
     async with bench(timing={"scan": 60}) as lab:
-        driver = await lab.driver(timings=replace(FAST, scan=0.3, request=0.3))
+        driver = await lab.driver(timings=replace(FAST, scan=0.3))
         assert (await failure(driver.networks())).code is ErrorCode.DEVICE_MISBEHAVED
 
 
@@ -171,7 +171,7 @@ async def test_the_link_is_gone_before_the_next_request():
         driver = await lab.driver()
         await driver.networks()
         lab.device.drop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await lab.opened[0].wait_lost()
         assert (await failure(stages(driver, RIGHT))).code is ErrorCode.CONNECTION_LOST
         await driver.close()
