@@ -23,7 +23,8 @@ def _now() -> datetime:
 
 
 class _Event(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    # Built when first used: a run uses few of them, and none before its first Bluetooth call.
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     time: datetime = Field(default_factory=_now)
     installation: str = ""
@@ -231,7 +232,7 @@ Event = Annotated[
     Field(discriminator="event"),
 ]
 
-ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
+ADAPTER: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(defer_build=True))
 
 
 def sighted(sighting: Sighting) -> DeviceSighted:

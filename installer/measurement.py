@@ -26,7 +26,7 @@ class Quantity(enum.StrEnum):
 class Reading(BaseModel):
     """One number with its unit (`kg`, `lb`, `mmHg`, `kPa`, `°C`, `°F`, `1/min`, `%`, `steps`, `s`)."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     quantity: Quantity
     value: Decimal
@@ -39,7 +39,7 @@ class Reading(BaseModel):
 class Measurement(BaseModel):
     """All readings of one act of measuring. `taken`: when, if the device knows the time."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     readings: tuple[Reading, ...]
     taken: datetime | None = None

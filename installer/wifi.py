@@ -50,7 +50,7 @@ class Band(enum.StrEnum):
 class Network(BaseModel):
     """One SSID that a device can see, or that a person named. `rssi` in dBm."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     ssid: str
     security: Security = Security.UNKNOWN
@@ -69,7 +69,7 @@ class Network(BaseModel):
 class Credentials(BaseModel):
     """A network and its passphrase. The passphrase is hidden in every repr and dump."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     network: Network
     passphrase: SecretStr = Field(default=SecretStr(""))

@@ -263,3 +263,10 @@ class ChoiceTable(Vertical):
     def compose(self) -> ComposeResult:
         yield _Titles(self.list)
         yield self.list
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Other columns; the rows are to be set right after."""
+        if self.list.columns != tuple(columns):
+            self.list.columns = tuple(columns)
+            self.list.rows = []
+            self.query_one(_Titles).refresh()

@@ -19,7 +19,7 @@ from installer.errors import InstallerError
 from installer.questions import ConfirmDevice
 from screens.frame import QuestionScreen
 from screens.pictures import picture
-from screens.widgets import Callout, Facts, Text, button, shown, strength
+from screens.widgets import Callout, Facts, Text, button, protocol_label, shown, strength
 
 SURE = {
     Certainty.CERTAIN: "certain",
@@ -41,7 +41,7 @@ class DeviceScreen(QuestionScreen[ConfirmDevice]):
         return f"Is it this {self.question.model.name}?"
 
     def hint(self) -> str:
-        return "The connection is open. Make sure that it is the device in front of you."
+        return "Make sure that it is the device in front of you."
 
     def body(self) -> Iterable[Widget]:
         question = self.question
@@ -72,7 +72,7 @@ class DeviceScreen(QuestionScreen[ConfirmDevice]):
             ("Signal", f"{strength(sighting.bars)}, {sighting.rssi} dBm"),
             ("Firmware", firmware),
             ("Hardware", shown(info.hardware)),
-            ("Protocol", question.protocol),
+            ("Protocol", protocol_label(question.protocol)),
         ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -190,8 +190,8 @@ class SaveDialog(Dialog[str]):
 
     def body(self) -> Iterable[Widget]:
         yield Text("A script repeats this installation with\n  device-installer install --answers FILE")
-        if self.answers.network is not None and self.answers.network.secret is not None:
-            yield Text("The passphrase is not in the file: name its place there, or give it to the script.")
+        if self.answers.network is not None and self.answers.network.passphrase is None:
+            yield Text("No passphrase is in the file: a script takes it from where you name it.")
         model = self.answers.find.model if self.answers.find else None
         yield Input(f"answers-{model}.toml" if model else "answers.toml", id="path", placeholder="path of the file")
         yield Callout("", "warning", id="overwrite")

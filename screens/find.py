@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -22,7 +23,7 @@ from screens.device_order import DeviceOrder, matches, selectable
 from screens.frame import QuestionScreen
 from screens.progress import View
 from screens.state import RunState
-from screens.widgets import Text, shown, signal, spoken, strength
+from screens.widgets import Text, protocol_label, shown, signal, spoken, strength
 
 POLL = 0.25
 PATIENCE = 4.0
@@ -162,7 +163,7 @@ class FindScreen(QuestionScreen[ChooseDevice]):
             sighting.address,
             (
                 sighting.name or "(no name)",
-                self._model(sighting) or (f"any, {detection.protocol}" if detection.protocol else "not known"),
+                self._model(sighting) or (protocol_label(detection.protocol) if detection.protocol else "not known"),
                 sure,
                 STATES[sighting.state] if known else "",
                 signal(sighting.bars),
@@ -185,10 +186,11 @@ class FindScreen(QuestionScreen[ChooseDevice]):
             return
         first = f"{sighting.address}   {sighting.rssi} dBm, {strength(sighting.bars)} signal"
         if sighting.detection.protocol:
-            first += f"   speaks {sighting.detection.protocol}"
-        why = "; ".join(shown(r) for r in sighting.detection.reasons)
+            first += f"   set up by {protocol_label(sighting.detection.protocol)}"
+        # The scores behind the reasons are for `scan --json`.
+        why = "; ".join(re.sub(r"\s*\([+-]\d[^)]*\)", "", shown(r)) for r in sighting.detection.reasons)
         second = event.row.reason or sighting.detection.note or (f"Recognised by {why}" if why else "")
-        self.query_one("#detail", Text).update(Content(f"{first}\n{shown(second, 150)}"))
+        self.query_one("#detail", Text).update(Content(f"{first}\n{shown(second, 140)}"))
 
     @on(ChoiceList.Chosen)
     def _chosen(self, event: ChoiceList.Chosen) -> None:

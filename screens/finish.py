@@ -21,7 +21,7 @@ from screens.frame import Frame
 from screens.progress import facts_of
 from screens.runner import Outcome
 from screens.state import RunState
-from screens.widgets import Callout, Facts, Text, button, spoken
+from screens.widgets import Callout, Facts, Text, button, shown, spoken
 
 GATEWAY = (
     "It syncs over Bluetooth only: a gateway or phone must be running, online and within reach of it, "
@@ -103,7 +103,7 @@ class FinishScreen(Frame):
     def _facts(self) -> list[tuple[str, str]]:
         pairs = facts_of(self.state)
         if self.state.device is not None:
-            pairs.insert(1, ("Model", f"{self.state.device.model}   {self.state.device.certainty}"))
+            pairs.insert(1, ("Model", f"{shown(self.state.device.model)} ({self.state.device.certainty})"))
         return pairs
 
     def _measurement(self, measurement: Measurement) -> Iterable[Widget]:

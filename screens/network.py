@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import events, on
@@ -23,6 +24,7 @@ from screens.network_dialogs import OtherNetworkDialog, WifiTextDialog
 from screens.widgets import Text, bars_of, security_label, signal, strength
 
 COLUMNS = (Column("Network"), Column("Security", 16), Column("Band", 7), Column("Signal", 6), Column("", 16))
+WITHOUT_BAND = (*COLUMNS[:2], *COLUMNS[3:])
 OTHER = "other"
 
 
@@ -67,6 +69,11 @@ class NetworkScreen(QuestionScreen[ChooseNetwork]):
         self._networks = {f"n:{n.ssid}": n for n in merged}
         rows = [self._row(key, network) for key, network in self._networks.items()]
         rows.append(Row(OTHER, ("Other network…", "", "", "", "")))
+        # Many devices do not tell the band.
+        has_band = any(n.band for n in merged)
+        if not has_band:
+            rows = [replace(r, cells=(*r.cells[:2], *r.cells[3:])) for r in rows]
+        self.query_one(ChoiceTable).set_columns(COLUMNS if has_band else WITHOUT_BAND)
         self.query_one(ChoiceList).set_rows(rows)
 
     @staticmethod

@@ -27,7 +27,7 @@ class PassphraseScreen(QuestionScreen[AskPassphrase]):
 
     def hint(self) -> str:
         security = security_label(self.question.network.security)
-        return f"Security: {security}. Often printed on the router. It is kept in no file and no log."
+        return f"Security: {security}. Often printed on the router. Kept in no file, in no log."
 
     def body(self) -> Iterable[Widget]:
         yield SecretInput("passphrase", id="passphrase")

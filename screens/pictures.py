@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-from installer.catalog import Model
+from installer.catalog import DeviceType, Model
 
 WIDTH, HEIGHT = 24, 9
 _ANY = "device"
+_TYPES = {
+    DeviceType.SCALE: "scale",
+    DeviceType.BLOOD_PRESSURE_MONITOR: "cuff",
+    DeviceType.SLEEP_MAT: "mat",
+    DeviceType.THERMOMETER: "thermometer",
+    DeviceType.WATCH: "watch",
+}
 
 
 def picture(model: Model) -> str:
-    """The picture that the catalogue names, or the model's own, or one of its type, or that of any device."""
+    """The model's own picture, or the one that its catalogue entry names, or one of its type, or that of any device."""
     folder = resources.files("assets").joinpath("pictures")
-    names = [model.picture, model.id, model.type.value.replace(" ", "-")]
+    names = [model.id, model.picture, _TYPES.get(model.type, _ANY)]
     for name in [n for n in names if n != _ANY and re.fullmatch(r"[a-z0-9-]+", n)] + [_ANY]:
         file = folder.joinpath(f"{name}.txt")
         if file.is_file():

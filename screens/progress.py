@@ -115,7 +115,7 @@ class ProgressScreen(Frame):
         stages.update(Content("\n").join(lines))
         stages.display = bool(lines)
         self.query_one("#todo", Callout).say(view.todo)
-        self.query_one("#notice", Callout).say(shown(state.notices[-1], 300) if state.notices else "")
+        self.query_one("#notice", Callout).say(shown(state.notice, 300))
         self.query_one("#facts", Facts).tell(facts_of(state))
         time = self.query_one("#time", Text)
         time.display = state.step is not None

@@ -17,7 +17,7 @@ from installer.questions import ConfirmSending
 from screens.frame import QuestionScreen
 from screens.progress import View
 from screens.state import Mark, RunState
-from screens.widgets import Callout, Facts, button, security_label, shown
+from screens.widgets import Callout, Facts, button, protocol_label, security_label, shown
 
 UNENCRYPTED = (
     "The protocol {protocol} sends the passphrase over Bluetooth without encryption. For the second that this takes, "
@@ -44,7 +44,7 @@ class SendScreen(QuestionScreen[ConfirmSending]):
                 ("Device", question.model.name),
             ]
         )
-        words = (ENCRYPTED if question.encrypted else UNENCRYPTED).format(protocol=shown(question.protocol))
+        words = (ENCRYPTED if question.encrypted else UNENCRYPTED).format(protocol=protocol_label(question.protocol))
         yield Callout(words, "note" if question.encrypted else "warning")
         with Horizontal(classes="buttons"):
             yield button("Send", "send", "primary")

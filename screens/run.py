@@ -6,17 +6,19 @@ import asyncio
 
 from installer.answers import Answers
 from installer.assembly import Assembly
-from installer.installation import Installation
 from installer.questions import FrontEnd
 from screens.app import WizardApp
-from screens.runner import Outcome
+from screens.runner import Installation, Outcome
 
 
 def make_app(assembly: Assembly, answers: Answers) -> WizardApp:
     """The wizard over these surroundings; `answers` given beforehand are not asked."""
 
     def start(front: FrontEnd, given: Answers) -> Installation:
-        return Installation(assembly.surroundings(), front, given)
+        # Imported late: the home screen does not wait for the engine.
+        from installer import installation
+
+        return installation.Installation(assembly.surroundings(), front, given)
 
     return WizardApp(start, answers=answers, lab=assembly.place.lab, catalogue=assembly.catalogue)
 

@@ -32,8 +32,6 @@ from installer.events import (
 from installer.measurement import Measurement
 from installer.provisioning.base import Stage
 
-MAX_NOTICES = 50
-
 
 class Mark(enum.Enum):
     """Where a step is; the value is the sign in front of its name."""
@@ -68,7 +66,7 @@ class RunState:
     waiting: WaitingForData | None = None
     measurement: Measurement | None = None
     measured_over: str = ""
-    notices: list[str] = field(default_factory=list)
+    notice: str = ""
     plans: list[Planned] = field(default_factory=list)
     failure: Failed | None = None
     done: InstallationDone | None = None
@@ -98,7 +96,7 @@ class RunState:
                 self.dry_run = event.dry_run
             case StepStarted():
                 self.enter(event.step)
-                self.todo = ""
+                self.todo = self.notice = ""
                 self.restart_clock(now, event.seconds)
                 if event.step is StepKey.PROVISION:
                     self.stage, self.asked_for_button = None, False
@@ -136,7 +134,7 @@ class RunState:
             case FirstMeasurement():
                 self.measurement, self.measured_over = event.measurement, event.source
             case Notice():
-                self.notices = [*self.notices, event.text][-MAX_NOTICES:]
+                self.notice = event.text
             case Planned():
                 self.plans.append(event)
             case Failed():

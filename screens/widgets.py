@@ -50,6 +50,18 @@ def security_label(security: Security) -> str:
     }[security]
 
 
+def protocol_label(protocol: str) -> str:
+    """A provisioning protocol by the name that its makers use."""
+    names = {
+        "improv": "Improv Wi-Fi",
+        "espressif": "Espressif provisioning",
+        "shelly": "Shelly RPC",
+        "nordic": "Nordic provisioning",
+        "guided": "the vendor's app",
+    }
+    return names.get(protocol, shown(protocol))
+
+
 def spoken(seconds: float) -> str:
     """A duration for a person: `45 s`, `2 min`, `1 min 30 s`."""
     whole = max(0, round(seconds))

@@ -69,7 +69,7 @@ class Connection:
         lost = asyncio.Event()
 
         def make(device: BLEDevice, disconnected_callback: Any, **kwargs: Any) -> BleakClient:
-            return adapter.client(device, disconnected_callback, timeout, **kwargs)
+            return adapter.client(device, disconnected_callback, timeout / max(attempts, 1), **kwargs)
 
         try:
             async with asyncio.timeout(timeout):

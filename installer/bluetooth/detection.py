@@ -49,7 +49,10 @@ class Detector:
         """The detection of one advertisement. Never raises."""
         found = marks.read(address, advert)
         scored = [self._score(model, rules, address, advert, found) for model, rules in self._models]
-        best = _best([s for s in scored if not s.model.generic]) or _best([s for s in scored if s.model.generic])
+        best = _best([s for s in scored if not s.model.generic])
+        if best is None and not found.withings:
+            # A device of this vendor is one of its models or nothing: as "any device" it got around the sync rule.
+            best = _best([s for s in scored if s.model.generic])
         reasons = [mark.words for mark in found.marks]
         if best is None:
             note = found.note or _unclear(scored)

@@ -46,11 +46,14 @@ class Mark:
 
 @dataclass
 class Found:
-    """All marks. `protocol`: the strongest one's; `withings_suffixes`: the model numbers in services of the vendor."""
+    """All marks. `protocol`: the strongest one's; `withings_suffixes`: the model numbers in services of the vendor;
+    `withings`: whether there is a mark of the vendor that no other device has.
+    """
 
     marks: list[Mark] = field(default_factory=list)
     protocol: str | None = None
     withings_suffixes: frozenset[str] = frozenset()
+    withings: bool = False
     matter: bool = False
     note: str = ""
 
@@ -109,7 +112,7 @@ def _withings(found: Found, address: str, advert: Advert, services: set[str]) ->
         found.add("P12", "it carries the company number of Withings, which others send by mistake, too")
     if own_address:
         found.add("P13", f"its address is one of Withings ({address.upper()[:8]})", "guided")
-    strong = bool(suffixes or newer or own_address)
+    strong = found.withings = bool(suffixes or newer or own_address)
     other = next((OTHER_SUFFIXES[s] for s in sorted(suffixes) if s in OTHER_SUFFIXES), None)
     named = _OTHER_NAMES.match(advert.name or "")
     if other is None and named and (strong or company or _SPEAKING_NAMES.match(advert.name or "")):

@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 # Share of a new packet in the signal strength that is shown; a single packet jumps by 10 dB and more.
 SMOOTHING = 0.3
+# How long a device is held back that is not recognised as a model of its own: its name and the
+# rest of what it says come with the next packets, and only the whole tells, say, a watch from any Improv device.
+SETTLE_SECONDS = 0.5
 # A change of the signal smaller than this (dB) is not worth drawing again.
 SIGNAL_STEP = 2
 NO_SIGNAL = -127
@@ -41,6 +44,7 @@ class _Seen:
     device: BLEDevice
     rssi: float
     seen: float
+    since: float
     last: AdvertisementData | None = None
     advert: Advert = field(default_factory=Advert)
     sighting: Sighting | None = None
@@ -50,14 +54,23 @@ class _Seen:
 class Scan:
     """`async with Scan(adapter, catalogue) as scan:` scans until the block ends. Implements `LiveSightings`.
 
-    A device that was not heard for `forget_after` seconds is dropped. Entering raises the BLUETOOTH_* errors.
-    `version` grows with every change worth showing.
+    A device that was not heard for `forget_after` seconds is dropped; one of no known model is shown after
+    `settle` seconds. Entering raises the BLUETOOTH_* errors. `version` grows with every change worth showing.
     """
 
-    def __init__(self, adapter: Adapter, catalogue: Catalogue, *, forget_after: float = 10.0) -> None:
+    def __init__(
+        self,
+        adapter: Adapter,
+        catalogue: Catalogue,
+        *,
+        forget_after: float = 10.0,
+        settle: float = SETTLE_SECONDS,
+    ) -> None:
         self.version = 0
         self._adapter = adapter
         self._detector = Detector(catalogue)
+        self._settle = settle
+        self._generic = {model.id for model in catalogue.models if model.generic}
         self._forget_after = max(forget_after, adapter.quiet)
         self._seen: dict[str, _Seen] = {}
         self._scanner: BleakScanner | None = None
@@ -92,7 +105,9 @@ class Scan:
     def current(self) -> Sequence[Sighting]:
         """The sightings of the last `forget_after` seconds, in the order in which the devices were first heard."""
         self._forget()
-        return [self._sighting(address, seen) for address, seen in self._seen.items()]
+        limit = time.monotonic() - self._settle
+        sightings = ((seen, self._sighting(address, seen)) for address, seen in self._seen.items())
+        return [sighting for seen, sighting in sightings if seen.since <= limit or self._is_known(sighting)]
 
     async def wait_until(self, predicate: Callable[[Sequence[Sighting]], T | None], timeout: float) -> T | None:
         """What `predicate` makes of the sightings as soon as that is not None; None after `timeout` seconds.
@@ -132,7 +147,9 @@ class Scan:
         seen = self._seen.get(address)
         if seen is None:
             self._forget()
-            seen = self._seen[address] = _Seen(device, float(advert.rssi), now)
+            seen = self._seen[address] = _Seen(device, float(advert.rssi), now, now)
+            if self._settle:
+                asyncio.get_running_loop().call_later(self._settle, self._touch)
         seen.device, seen.seen = device, now
         if advert.rssi != NO_SIGNAL:
             known = seen.rssi if seen.rssi != NO_SIGNAL else float(advert.rssi)
@@ -158,6 +175,10 @@ class Scan:
             old = old.model_copy(update={"rssi": rssi, "seen": seen.seen})
         seen.sighting, seen.shown_rssi = old, rssi
         return old
+
+    def _is_known(self, sighting: Sighting) -> bool:
+        model = sighting.detection.model_id
+        return model is not None and model not in self._generic
 
     def _forget(self) -> None:
         limit = time.monotonic() - self._forget_after

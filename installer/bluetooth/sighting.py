@@ -29,7 +29,7 @@ class SetupState(enum.StrEnum):
 class Advert(BaseModel):
     """What a device advertised, merged over the packets seen so far. UUIDs in lower-case 128-bit form."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str | None = None
     services: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Advert(BaseModel):
 class Detection(BaseModel):
     """Which model a sighting is, by adding up scores, and the reasons in words."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     model_id: str | None = None
     certainty: Certainty = Certainty.UNKNOWN
@@ -53,7 +53,7 @@ class Detection(BaseModel):
 class Sighting(BaseModel):
     """One device. `address` is a MAC, upper case (macOS: a UUID); `rssi` in dBm; `seen` on the monotonic clock, s."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     address: str
     rssi: int

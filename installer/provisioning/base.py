@@ -31,7 +31,7 @@ class Capability(enum.Flag):
 class DeviceInfo(BaseModel):
     """What a device tells of itself; texts are printable and cut. An absent part is empty."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str = ""
     firmware: str = ""
@@ -55,7 +55,7 @@ class Progress(BaseModel):
     `seconds`: how long the stage may take; `url`: where the device can be reached.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     stage: Stage
     seconds: float | None = None

@@ -73,7 +73,7 @@ def model(model_id: str, name: str, kind: DeviceType, *sync: SyncMethod, **more:
         type=kind,
         sync=sync,
         missing={m: t for m, t in missing.items() if m not in sync},
-        picture=model_id,
+        picture={"scale": "scale", "blood-pressure monitor": "cuff", "sleep mat": "mat"}.get(kind.value, kind.value),
         bands=("2.4 GHz",) if SyncMethod.WIFI in sync else (),
         **more,
     )
@@ -312,7 +312,7 @@ class FakeInstallation:
             ConfirmSending(
                 model=script.model,
                 network=target,
-                protocol="Improv Wi-Fi",
+                protocol="improv",
                 encrypted=script.encrypted,
                 can_go_back=True,
             )

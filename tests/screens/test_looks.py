@@ -6,9 +6,11 @@ from importlib import resources
 
 import pytest
 from rich.cells import cell_len
+from rich.color import ColorSystem
 from textual.color import Color
 from textual.theme import Theme
 
+from installer.catalog import DeviceType, load
 from screens.pictures import HEIGHT, WIDTH, picture
 from screens.theme import DARK, LIGHT
 from tests.screens.driver import screen_text
@@ -48,6 +50,20 @@ def test_the_focused_button_is_readable(theme: Theme) -> None:
     assert contrast(colour(theme, "background"), colour(theme, "accent")) >= 4.5
 
 
+def sixteen(value: Color) -> int | None:
+    """The number of the nearest of the 16 colours that every terminal has."""
+    return value.rich_color.downgrade(ColorSystem.STANDARD).number
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT], ids=lambda t: t.name)
+def test_texts_stay_readable_in_16_colours(theme: Theme) -> None:
+    for background in ("background", "surface", "panel"):
+        for text in TEXTS:
+            assert sixteen(colour(theme, text)) != sixteen(colour(theme, background)), (text, background)
+    assert sixteen(colour(theme, "foreground")) != sixteen(colour(theme, "chosen"))
+    assert sixteen(colour(theme, "background")) != sixteen(colour(theme, "primary"))
+
+
 @pytest.mark.parametrize("file", sorted(f.name for f in resources.files("assets").joinpath("pictures").iterdir()))
 def test_pictures_fit(file: str) -> None:
     lines = resources.files("assets").joinpath("pictures", file).read_text("utf-8").splitlines()
@@ -56,8 +72,12 @@ def test_pictures_fit(file: str) -> None:
     assert all(cell_len(c) == 1 for line in lines for c in line)
 
 
+UNKNOWN = BODY_PLUS.model_copy(update={"id": "new", "picture": "device", "type": DeviceType.OTHER})
+
+
 def test_every_model_has_a_picture_and_an_unknown_one_gets_that_of_its_type() -> None:
     assert all(picture(m) for m in CATALOGUE.models)
+    assert all(picture(m) != picture(UNKNOWN) for m in load().models if not m.generic)
     strange = BODY_PLUS.model_copy(update={"id": "new", "picture": "../../secret"})
     assert picture(strange) == resources.files("assets").joinpath("pictures/scale.txt").read_text("utf-8").rstrip("\n")
 

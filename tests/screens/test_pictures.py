@@ -1,4 +1,6 @@
-"""The picture of the README is what the wizard draws; `UPDATE_PICTURES=1` renders it again."""
+"""The picture of the README is what the wizard draws; `UPDATE_PICTURES=1` (or `--snapshot-update`)
+renders it again.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,14 @@ PICTURES = {"wizard.svg": "find"}
 
 
 @pytest.mark.parametrize(("file", "name"), PICTURES.items())
-async def test_picture_of_the_readme(file: str, name: str) -> None:
+async def test_picture_of_the_readme(file: str, name: str, request: pytest.FixtureRequest) -> None:
     script, scene = SCENES[name]
     async with running(script()) as (pilot, _):
         await scene(pilot)
         await still(pilot)
         drawn = without_fonts(pilot.app.export_screenshot())
     path = FOLDER / file
-    if os.environ.get("UPDATE_PICTURES"):
+    if os.environ.get("UPDATE_PICTURES") or request.config.getoption("update_snapshots"):
         path.write_text(drawn, "utf-8")
     assert path.read_text("utf-8") == drawn, "UPDATE_PICTURES=1 renders the picture again"
 

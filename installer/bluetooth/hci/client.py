@@ -76,7 +76,7 @@ class HciClient(BaseBleakClient):
             raise BleakError("Already connected")
         if self._device is None:
             raise BleakDeviceNotFoundError(self.address, "Connect with the device that a scan found, not its address")
-        timeout = float(kwargs.get("timeout", self._timeout))
+        timeout = min(float(kwargs.get("timeout", self._timeout)), self._timeout)
         deadline = asyncio.get_running_loop().time() + timeout
         self._gone = asyncio.Event()
         self._subscribers = {}

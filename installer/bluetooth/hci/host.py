@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 
+from installer.bluetooth.hci.reports import Report, Tap
+
 if TYPE_CHECKING:
     from bumble.device import Connection, Device
     from bumble.transport.common import Transport
@@ -28,7 +30,7 @@ _IMPORTS = ("bumble.transport", "bumble.device")
 # What Bumble's parsers raise for bytes that make no sense.
 NONSENSE = (struct.error, ValueError, IndexError, KeyError, TypeError, AttributeError, AssertionError)
 
-AdvertListener = Callable[[Any], None]
+AdvertListener = Callable[[Report], None]
 
 
 class HciHost:
@@ -44,9 +46,10 @@ class HciHost:
         self._listeners: list[AdvertListener] = []
         self._on_lost: set[Callable[[], None]] = set()
         self._closed = False
-        # Bumble's own merging of packets parses each report three times; the scanner does it once.
+        transport.source.set_packet_sink(Tap(device.host, self._on_report))
+        # What the tap leaves: events with several reports.
         device.host.remove_listener("advertising_report", device.on_advertising_report)
-        device.host.on("advertising_report", self._on_report)
+        device.host.on("advertising_report", self._on_parsed_report)
         transport.source.terminated.add_done_callback(self._terminated)
 
     @classmethod
@@ -103,8 +106,10 @@ class HciHost:
             if not self._listeners and not self._closed and not self.lost.is_set():
                 await self.command(self.device.stop_scanning())
 
-    async def connect(self, address: Any, timeout: float) -> Connection:
-        """Connect as central. `timeout` (s) holds for waiting in line and for the device together.
+    async def connect(self, peer: tuple[int, bytes], timeout: float) -> Connection:
+        """Connect as central to `peer`, an address type and the six bytes of the address.
+
+        `timeout` (s) holds for waiting in line and for the device together.
 
         Raises BleakDeviceNotFoundError when the device did not answer, BleakError for the rest.
         """
@@ -116,13 +121,15 @@ class HciHost:
             raise BleakError("The Bluetooth controller is busy with another connection") from None
         try:
             self.check()
-            return await self._connect(address, deadline)
+            return await self._connect(peer, deadline)
         finally:
             self._connecting.release()
 
-    async def _connect(self, address: Any, deadline: float) -> Connection:
+    async def _connect(self, peer: tuple[int, bytes], deadline: float) -> Connection:
         from bumble.core import BaseBumbleError
+        from bumble.hci import Address, AddressType
 
+        address = Address(peer[1], AddressType(peer[0]))
         attempt = asyncio.ensure_future(self.device.connect_le(address, timeout=None))
         gone = asyncio.ensure_future(self.lost.wait())
         try:
@@ -183,9 +190,17 @@ class HciHost:
         self._closed = True
         await self._transport.close()
 
-    def _on_report(self, report: Any) -> None:
+    def _on_report(self, report: Report) -> None:
         for listener in tuple(self._listeners):
             listener(report)
+
+    def _on_parsed_report(self, parsed: Any) -> None:
+        address = parsed.address
+        extended = hasattr(parsed, "primary_phy")
+        is_response = bool(parsed.event_type & 0x08) if extended else parsed.event_type == 0x04
+        partial = extended and (parsed.event_type >> 5) & 3 == 1
+        peer = (int(address.address_type), bytes(address))
+        self._on_report(Report(peer, parsed.data, parsed.rssi, is_response, partial))
 
     def _terminated(self, _: Any) -> None:
         if self._closed:

@@ -11,9 +11,10 @@ from bleak.exc import BleakError
 
 from installer.bluetooth.hci.adverts import Fields, parse
 from installer.bluetooth.hci.host import HciHost
+from installer.bluetooth.hci.reports import Report, address_text
 
 MAX_DEVICES = 2000
-_INCOMPLETE_MORE_TO_COME = 1
+MAX_ADVERT = 1650  # of extended advertising, bytes
 
 
 @dataclass
@@ -43,7 +44,7 @@ class HciScanner(BaseBleakScanner):
     ) -> None:
         super().__init__(detection_callback, service_uuids)
         self._host = host
-        self._heard: dict[str, _Heard] = {}
+        self._heard: dict[tuple[int, bytes], _Heard] = {}
 
     async def start(self) -> None:
         """Start scanning. Raises BleakError."""
@@ -55,22 +56,20 @@ class HciScanner(BaseBleakScanner):
         """Stop scanning."""
         await self._host.unlisten(self._on_report)
 
-    def _on_report(self, report: Any) -> None:
-        address = report.address.to_string(with_type_qualifier=False)
-        heard = self._heard.get(address)
+    def _on_report(self, report: Report) -> None:
+        heard = self._heard.get(report.peer)
         if heard is None:
-            heard = self._new(address, report.address)
-        fragment, is_response = _kind(report)
-        if fragment == _INCOMPLETE_MORE_TO_COME:
-            heard.parts += report.data
+            heard = self._new(report.peer)
+        if report.partial:
+            heard.parts = (heard.parts + report.data)[:MAX_ADVERT]
             return
         data, heard.parts = heard.parts + report.data, b""
-        if heard.packets.get(is_response) != data:
-            heard.packets[is_response] = data
+        if heard.packets.get(report.is_response) != data:
+            heard.packets[report.is_response] = data
             heard.fields.add(parse(data))
-        self._tell(address, heard, report.rssi)
+        self._tell(heard, report.rssi)
 
-    def _tell(self, address: str, heard: _Heard, rssi: int) -> None:
+    def _tell(self, heard: _Heard, rssi: int) -> None:
         fields = heard.fields
         advert = AdvertisementData(
             local_name=fields.name,
@@ -84,29 +83,22 @@ class HciScanner(BaseBleakScanner):
         if not self.is_allowed_uuid(advert.service_uuids):
             return
         heard.device.name = fields.name
-        self.seen_devices[address] = (heard.device, advert)
+        self.seen_devices[heard.device.address] = (heard.device, advert)
         self.call_detection_callbacks(heard.device, advert)
 
-    def _new(self, address: str, peer: Any) -> _Heard:
+    def _new(self, peer: tuple[int, bytes]) -> _Heard:
         # Random addresses change all the time; an endless scan must not grow without end.
         while len(self._heard) >= MAX_DEVICES:
-            oldest = next(iter(self._heard))
-            del self._heard[oldest]
-            self.seen_devices.pop(oldest, None)
-        heard = self._heard[address] = _Heard(BLEDevice(address, None, {"hci": peer}))
+            oldest = self._heard.pop(next(iter(self._heard)))
+            self.seen_devices.pop(oldest.device.address, None)
+        heard = self._heard[peer] = _Heard(BLEDevice(address_text(peer), None, {"hci": peer}))
         return heard
 
 
-def _kind(report: Any) -> tuple[int, bool]:
-    """(data status, whether it is a scan response) of a legacy or an extended report."""
-    if hasattr(report, "primary_phy"):  # extended: bit 3 is scan response, bits 5 and 6 the data status
-        return (report.event_type >> 5) & 3, bool(report.event_type & 0x08)
-    return 0, report.event_type == 0x04
-
-
-def peer_address(device: BLEDevice) -> Any:
-    """The HCI address (with its type) of a device that `HciScanner` found. Raises BleakError for another's."""
+def peer_address(device: BLEDevice) -> tuple[int, bytes]:
+    """The HCI address, with its type, of a device that `HciScanner` found. Raises BleakError for another's."""
     details = device.details
     if not isinstance(details, dict) or "hci" not in details:
         raise BleakError("This device was not found by this adapter's scan")
-    return details["hci"]
+    kind, address = details["hci"]
+    return kind, address

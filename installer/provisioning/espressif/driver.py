@@ -7,7 +7,8 @@ at without its proof of possession.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -159,7 +160,7 @@ class EspressifProvisioner:
         self._raw = {f.network.ssid: f.ssid for f in found}
         return [f.network for f in found]
 
-    async def provision(self, credentials: Credentials) -> AsyncIterator[Progress]:
+    async def provision(self, credentials: Credentials) -> AsyncGenerator[Progress]:
         """Send `credentials` and follow the device; the last item is JOINED.
 
         Raises JOIN_FAILED and NETWORK_NOT_FOUND (the same connection can try again, unless `data["reconnect"]`),
@@ -176,13 +177,13 @@ class EspressifProvisioner:
             return
         yield Progress(stage=Stage.JOINING, seconds=self._timings.join)
         left: int | None = None
-        async for status in self._states(label):
-            if status.state is StationState.CONNECTED:
-                yield Progress(stage=Stage.JOINED)
-                return
-            if status.attempts_left is not None and status.attempts_left != left:
-                left = status.attempts_left
-                yield Progress(stage=Stage.JOINING, seconds=self._timings.join, attempts_left=left)
+        async with aclosing(self._states(label)) as states:
+            async for status in states:
+                if status.attempts_left is not None and status.attempts_left != left:
+                    left = status.attempts_left
+                    yield Progress(stage=Stage.JOINING, seconds=self._timings.join, attempts_left=left)
+        # The states end with “connected”; whatever the link does from here on, it is success.
+        yield Progress(stage=Stage.JOINED)
 
     async def close(self) -> None:
         """Forget the session; there is nothing to unsubscribe."""
@@ -222,7 +223,7 @@ class EspressifProvisioner:
             self._session.distrust()
             raise problems.fault(self._connection, SENDING, found) from None
 
-    async def _states(self, label: str) -> AsyncIterator[WifiStatus]:
+    async def _states(self, label: str) -> AsyncGenerator[WifiStatus]:
         """The states up to CONNECTED. Raises JOIN_FAILED, NETWORK_NOT_FOUND, PROVISIONING_TIMEOUT, CONNECTION_LOST."""
         clock = asyncio.get_running_loop().time
         end = clock() + self._timings.join

@@ -176,6 +176,6 @@ async def sighted(scan: Scan, address: str = ADDRESS) -> Any:
 
 async def connected(adapter: Adapter, address: str = ADDRESS, catalogue: Catalogue | None = None) -> OurConnection:
     """Scan for the device and connect."""
-    async with Scan(adapter, catalogue or load()) as scan:
+    async with Scan(adapter, catalogue or load(), settle=0) as scan:
         device = await sighted(scan, address)
     return await OurConnection.open(adapter, device)

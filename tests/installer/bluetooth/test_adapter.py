@@ -35,6 +35,9 @@ def good(error: InstallerError) -> None:
 async def server(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]) -> AsyncIterator[str]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talk(reader, writer)
+        while await reader.read(1000):
+            pass
+        writer.close()
 
     listening = await asyncio.start_server(handle, "127.0.0.1", 0)
     try:
@@ -139,7 +142,11 @@ def test_each_failure_of_the_system_has_its_code(error: BaseException, code: Err
 
 
 async def test_a_scan_tells_when_its_controller_goes_away() -> None:
-    async with Bench() as bench, await open_adapter(bench.adapter) as adapter, Scan(adapter, catalog.load()) as scan:
+    async with (
+        Bench() as bench,
+        await open_adapter(bench.adapter) as adapter,
+        Scan(adapter, catalog.load(), settle=0) as scan,
+    ):
         waiting = asyncio.ensure_future(scan.wait_until(lambda _: None, 20))
         await asyncio.sleep(0)
         bench.unplug()
@@ -148,7 +155,7 @@ async def test_a_scan_tells_when_its_controller_goes_away() -> None:
         assert caught.value.code is ErrorCode.ADAPTER_FAILED
         assert scan.failure is caught.value
         with pytest.raises(InstallerError):
-            async with Scan(adapter, catalog.load()):
+            async with Scan(adapter, catalog.load(), settle=0):
                 pass
 
 

@@ -121,6 +121,14 @@ def test_an_improv_device_without_a_model_is_likely_a_generic_one() -> None:
     assert (data.model_id, data.certainty, data.protocol) == ("improv-device", Certainty.LIKELY, "improv")
 
 
+@pytest.mark.parametrize("address", [OWN, "A4:7E:FA:00:00:01"])
+def test_a_device_of_the_vendor_is_never_taken_for_any_improv_device(address: str) -> None:
+    # A watch whose name was not heard yet must not get around the sync rule.
+    found = seen(address, None, marks.IMPROV, service_data={marks.IMPROV_DATA: b"\x02\x03"})
+    assert (found.model_id, found.protocol) == (None, "improv")
+    assert "Withings" in found.note
+
+
 def test_a_withings_model_that_speaks_improv_is_that_model_set_up_by_improv() -> None:
     found = seen(OWN, "Thermo", scheme("0046"), marks.IMPROV)
     assert (found.model_id, found.protocol) == ("thermo", "improv")

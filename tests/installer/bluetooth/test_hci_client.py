@@ -64,7 +64,7 @@ async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
 
 
 async def client_for(adapter: Adapter, callback: Any = None, address: str = ADDRESS) -> BleakClient:
-    async with Scan(adapter, load()) as scan:
+    async with Scan(adapter, load(), settle=0) as scan:
         device = await sighted(scan, address)
     return adapter.client(device, callback, 10)
 

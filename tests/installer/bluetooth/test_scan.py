@@ -47,7 +47,7 @@ def only(found: Sequence[Sighting]) -> Sighting | None:
 
 
 async def test_the_lab_is_recognised(lab: LabProcess) -> None:
-    async with await open_adapter(lab.adapter) as adapter, Scan(adapter, CATALOGUE) as scan:
+    async with await open_adapter(lab.adapter) as adapter, Scan(adapter, CATALOGUE, settle=0) as scan:
         wanted = {model.id for model in CATALOGUE.models if not model.generic}
 
         def sure(found: Sequence[Sighting]) -> dict[str, Sighting] | None:
@@ -68,7 +68,7 @@ async def test_the_lab_is_recognised(lab: LabProcess) -> None:
 
 
 async def test_what_a_device_says_in_turns_is_merged(bench: Bench, adapter: Adapter) -> None:
-    async with Scan(adapter, CATALOGUE) as scan:
+    async with Scan(adapter, CATALOGUE, settle=0) as scan:
         bench.broadcast(ONE, IMPROV)
         first = await scan.wait_until(only, 5)
         assert first is not None
@@ -83,6 +83,22 @@ async def test_what_a_device_says_in_turns_is_merged(bench: Bench, adapter: Adap
         changed = await scan.wait_until(lambda s: s[0] if s[0].state is SetupState.SET_UP else None, 5)
         assert changed is not None
         assert changed.detection.model_id == "body-plus"
+
+
+async def test_an_unknown_device_is_shown_only_after_all_its_packets_had_time_to_come(
+    bench: Bench, adapter: Adapter
+) -> None:
+    async with Scan(adapter, CATALOGUE, settle=0.3) as scan:
+        bench.broadcast(ONE, IMPROV)
+        bench.broadcast("F0:00:00:00:00:02", BODY_PLUS)
+        # A model of its own needs no patience.
+        first = await scan.wait_until(only, 5)
+        assert first is not None
+        assert first.detection.model_id == "body-plus"
+        assert len(scan.current()) == 1
+        both = await scan.wait_until(lambda s: s if len(s) == 2 else None, 5)
+        assert both is not None
+        assert {s.detection.model_id for s in both} == {"body-plus", "improv-device"}
 
 
 async def test_the_detection_is_computed_only_when_the_content_changes(
@@ -104,7 +120,7 @@ async def test_the_detection_is_computed_only_when_the_content_changes(
     monkeypatch.setattr(Detector, "detect", counted)
     monkeypatch.setattr(Scan, "_on_advert", heard)
     devices = [f"F0:00:00:00:{n >> 8:02X}:{n & 255:02X}" for n in range(200)]
-    async with Scan(adapter, CATALOGUE) as scan:
+    async with Scan(adapter, CATALOGUE, settle=0) as scan:
         for turn in range(10):
             for device in devices:
                 bench.broadcast(device, IMPROV, name("Scale"), rssi=-50 - turn % 3)
@@ -119,7 +135,7 @@ async def test_the_detection_is_computed_only_when_the_content_changes(
 
 
 async def test_the_signal_is_smoothed_and_its_jumps_do_not_wake_anybody(bench: Bench, adapter: Adapter) -> None:
-    async with Scan(adapter, CATALOGUE) as scan:
+    async with Scan(adapter, CATALOGUE, settle=0) as scan:
         bench.broadcast(ONE, IMPROV, rssi=-60)
         first = await scan.wait_until(only, 5)
         assert first is not None
@@ -139,7 +155,7 @@ async def test_a_device_that_is_silent_is_forgotten(
     bench: Bench, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SimpleNamespace(now=1000.0)
-    async with Scan(adapter, CATALOGUE, forget_after=10.0) as scan:
+    async with Scan(adapter, CATALOGUE, forget_after=10.0, settle=0) as scan:
         bench.broadcast(ONE, IMPROV)
         assert await scan.wait_until(only, 5) is not None
         seen = scan.current()[0].seen
@@ -156,7 +172,7 @@ async def test_a_device_that_is_silent_is_forgotten(
 
 
 async def test_waiting_ends_with_what_the_predicate_finds_or_with_nothing(bench: Bench, adapter: Adapter) -> None:
-    async with Scan(adapter, CATALOGUE) as scan:
+    async with Scan(adapter, CATALOGUE, settle=0) as scan:
         assert await scan.wait_until(only, 0.05) is None
         assert await scan.wait_until(lambda s: len(s), 0) == 0
         waiting = asyncio.ensure_future(scan.wait_until(only, 10))
@@ -169,8 +185,8 @@ async def test_waiting_ends_with_what_the_predicate_finds_or_with_nothing(bench:
 
 
 async def test_several_scans_share_one_controller(bench: Bench, adapter: Adapter) -> None:
-    async with Scan(adapter, CATALOGUE) as one:
-        async with Scan(adapter, CATALOGUE) as two:
+    async with Scan(adapter, CATALOGUE, settle=0) as one:
+        async with Scan(adapter, CATALOGUE, settle=0) as two:
             bench.broadcast(ONE, IMPROV)
             assert await two.wait_until(only, 5) is not None
         bench.broadcast("F0:00:00:00:00:02", IMPROV)

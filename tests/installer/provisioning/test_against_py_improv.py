@@ -48,7 +48,7 @@ async def requests(lab: LabProcess, address: str) -> int:
 async def test_the_same_result_takes_no_more_requests(lab: LabProcess, adapter: Adapter, their_bleak: None) -> None:
     address = lab.address("body-plus")
 
-    async with Scan(adapter, catalog.load()) as scan:
+    async with Scan(adapter, catalog.load(), settle=0) as scan:
         device = await sighted(scan, address)
     before = await requests(lab, address)
     client = ImprovBLEClient(device)
@@ -60,7 +60,7 @@ async def test_the_same_result_takes_no_more_requests(lab: LabProcess, adapter: 
 
     await lab.reset()
     before = await requests(lab, address)
-    async with Scan(adapter, catalog.load()) as scan:
+    async with Scan(adapter, catalog.load(), settle=0) as scan:
         # The device's state and capabilities are in every second advertisement.
         await scan.wait_until(
             lambda seen: [s for s in seen if s.address == address and s.advert.service_data] or None, 10
@@ -80,7 +80,7 @@ async def test_the_same_result_takes_no_more_requests(lab: LabProcess, adapter: 
 async def test_a_wrong_passphrase_is_a_failure_for_theirs_too(
     lab: LabProcess, adapter: Adapter, their_bleak: None
 ) -> None:
-    async with Scan(adapter, catalog.load()) as scan:
+    async with Scan(adapter, catalog.load(), settle=0) as scan:
         device = await sighted(scan, lab.address("body"))
     with pytest.raises(theirs.ProvisioningFailed):
         await ImprovBLEClient(device).provision("Home", "wrong passphrase", None)

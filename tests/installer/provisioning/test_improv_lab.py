@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from installer import catalog
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
+from installer.bluetooth.scan import Scan
 from installer.errors import ErrorCode, InstallerError
 from installer.provisioning.base import Capability, Progress, Stage
 from installer.provisioning.improv.driver import ImprovProvisioner, Waits
 from installer.provisioning.registry import provisioner_for
 from installer.wifi import Credentials, Network, Security
-from tests.installer.bluetooth.bench import connected
+from tests.installer.bluetooth.bench import connected, sighted
 from tests.installer.lab.support import LabProcess, fast_scenario
 
 PASSPHRASE = "correct horse battery staple"
@@ -199,15 +201,16 @@ async def test_a_silent_device(lab: LabProcess, adapter: Adapter) -> None:
     assert (await run(provisioner))[-1].stage is Stage.JOINED
 
 
-async def test_a_device_that_answers_nothing_is_not_connected_to(lab: LabProcess, adapter: Adapter) -> None:
-    from installer import catalog
-    from installer.bluetooth.scan import Scan
-    from tests.installer.bluetooth.bench import sighted
-
+async def test_a_device_that_answers_nothing_is_tried_again_and_then_given_up(
+    lab: LabProcess, adapter: Adapter
+) -> None:
     address = lab.address("body-plus")
     await lab.faults(address, silent={"on": "att", "times": 1})
-    async with Scan(adapter, catalog.load()) as scan:
+    async with Scan(adapter, catalog.load(), settle=0) as scan:
         device = await sighted(scan, address)
+    async with await Connection.open(adapter, device, timeout=10, attempts=10) as connection:
+        assert connection.is_open
+    await lab.faults(address, silent={"on": "att", "times": 0})
     with pytest.raises(InstallerError) as caught:
         await Connection.open(adapter, device, timeout=1.0)
     assert caught.value.code is ErrorCode.CONNECTION_FAILED

@@ -1,0 +1,21 @@
+"""`python -m tests.bench [startup] [installation] [repaint]`: print the tables; without names, all."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.bench import installation, repaint, startup
+
+PARTS = {"startup": startup.report, "installation": installation.report, "repaint": repaint.report}
+
+
+def main() -> None:
+    """Run the parts that were named."""
+    names = sys.argv[1:] or list(PARTS)
+    for name in names:
+        sys.stdout.write("\n".join(PARTS[name]()) + "\n\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
