@@ -148,6 +148,7 @@ class SignIn(Question):
     """Sign in in a browser → the pasted address (`str`). Withdrawn when the browser came back by itself.
 
     `url` for a browser or a phone's QR; `short_url` opens the same page through this machine.
+    `by_itself`: only in the lab, signs its practice user in without a browser.
     """
 
     step: StepKey = StepKey.LINK
@@ -156,6 +157,7 @@ class SignIn(Question):
     short_url: str
     seconds: float
     open_browser: Callable[[], bool] | None = None
+    by_itself: Callable[[], Awaitable[None]] | None = None
 
 
 class Recovery(enum.StrEnum):

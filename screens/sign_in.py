@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import ClassVar
 
 from textual import on
@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
+from installer.errors import InstallerError
 from installer.questions import SignIn
 from screens.frame import QuestionScreen
 from screens.widgets import SecretInput, Text, button, shown, spoken
@@ -29,6 +30,7 @@ class SignInScreen(QuestionScreen[SignIn]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o,f3", "open", "Open browser", id="sign_in.open", tooltip="Open the page in a browser here"),
+        Binding("l,f4", "by_itself", "Practice user", id="sign_in.lab", tooltip="Sign in the lab's user, by itself"),
     ]
 
     AUTO_FOCUS = "#open, #pasted"
@@ -47,6 +49,8 @@ class SignInScreen(QuestionScreen[SignIn]):
                 if self.question.open_browser is not None:
                     with Horizontal(classes="buttons"):
                         yield button("Open the browser (O)", "open", "primary")
+                        if self.question.by_itself is not None:
+                            yield button("Sign in for me (L)", "by-itself")
                 yield Text(ELSEWHERE, id="elsewhere")
                 yield SecretInput("address that the browser was sent to", id="pasted")
                 yield Text("", id="remaining")
@@ -82,6 +86,8 @@ class SignInScreen(QuestionScreen[SignIn]):
         """Opening a browser, where there is one."""
         if action == "open":
             return self.question.open_browser is not None
+        if action == "by_itself":
+            return self.question.by_itself is not None
         return super().check_action(action, parameters)
 
     @on(Button.Pressed, "#open")
@@ -99,6 +105,19 @@ class SignInScreen(QuestionScreen[SignIn]):
     def _opened(self, opened: bool) -> None:
         if not self.result.done():
             self.say_problem("" if opened else "No browser could be opened here. Open the address yourself.")
+
+    @on(Button.Pressed, "#by-itself")
+    async def action_by_itself(self) -> None:
+        """Let the lab's practice user sign in, through the same page and redirect as a browser."""
+        if self.question.by_itself is not None:
+            self.run_worker(self._by_itself(self.question.by_itself), group="browser", exclusive=True)
+
+    async def _by_itself(self, sign_in: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await sign_in()
+        except InstallerError as error:
+            if not self.result.done():
+                self.say_problem(f"{error.what} {error.todo}")
 
     @on(Input.Submitted)
     def _pasted(self, event: Input.Submitted) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING, Any, Literal
 
 from installer.answers import LinkAnswer, LinkMode, StepKey
@@ -134,6 +135,7 @@ class Link(Step):
 
     async def _sign_in_by_person(self, situation: Situation, session: SignInSession, name: str) -> Account:
         problem: InstallerError | None = None
+        robot = situation.surroundings.sign_in_robot
         while True:
             question = SignIn(
                 account=name,
@@ -141,6 +143,7 @@ class Link(Step):
                 short_url=session.short_url,
                 seconds=session.seconds,
                 open_browser=session.open_browser,
+                by_itself=None if robot is None else functools.partial(robot, session.authorize_url),
                 problem=problem,
             )
             pasting = asyncio.ensure_future(situation.ask(question))

@@ -40,6 +40,7 @@ from tests.screens.driver import (
     confirm_sending,
     decide,
     paste_address,
+    press_button,
     screen_text,
     wait_for_finish,
     wait_for_screen,
@@ -250,6 +251,17 @@ async def test_saved_answers_replay_as_a_script(world: LabWorld, home: Path, tmp
     path.write_text(text, "utf-8")
     ended, front = await install(load(path))
     assert ended.outcome == "installed", front.text()
+
+
+async def test_the_practice_user_signs_in_without_a_browser(world: LabWorld) -> None:
+    async with opened() as pilot:
+        await to_sync(pilot, world, "move")
+        await answer_sync(pilot, "bluetooth")
+        await answer_account(pilot, None)
+        await wait_for_screen(pilot, SignInScreen)
+        await press_button(pilot, "by-itself")
+        await wait_for_finish(pilot)
+    assert world.device("move")["linked"]
 
 
 async def test_install_another(world: LabWorld) -> None:
