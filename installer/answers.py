@@ -54,11 +54,18 @@ class _Answer(BaseModel):
 
 
 class FindAnswer(_Answer):
-    """Which device: by address (a MAC; on macOS a UUID), or by model, optionally with its name."""
+    """Which device: by address (a MAC; on macOS a UUID), or by model, optionally with its name.
+
+    `proof`: where the device's proof of possession (or password) is, for protocols that want one; `username` with it.
+    `secret`: the proof that a person typed; it lives in this run only and is never dumped.
+    """
 
     device: str | None = None
     model: str | None = None
     name: str | None = None
+    proof: SecretRef | None = None
+    username: str | None = None
+    secret: SkipJsonSchema[SecretStr | None] = Field(default=None, exclude=True)
 
     @field_validator("device")
     @classmethod

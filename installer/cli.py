@@ -42,6 +42,13 @@ PassphraseEnv = Annotated[
 PassphraseKeyring = Annotated[
     str | None, typer.Option("--passphrase-keyring", metavar="NAME", help="Take it from the keyring's entry NAME.")
 ]
+ProofFile = Annotated[
+    str | None, typer.Option("--proof-file", metavar="F", help="Read the device's proof of possession from file F.")
+]
+ProofEnv = Annotated[
+    str | None, typer.Option("--proof-env", metavar="VAR", help="Take the proof of possession from variable VAR.")
+]
+Username = Annotated[str | None, typer.Option("--username", metavar="U", help="User name that goes with the proof.")]
 AccountName = Annotated[str | None, typer.Option("--account", metavar="NAME", help="The stored account to link to.")]
 AnswersFile = Annotated[Path | None, typer.Option("--answers", metavar="FILE", help="Choices from a TOML file.")]
 Ask = Annotated[str, typer.Option("--ask", metavar="STEPS", help="Ask a person for these steps, e.g. network,link.")]
@@ -104,6 +111,9 @@ def install(
     passphrase_file: PassphraseFile = None,
     passphrase_env: PassphraseEnv = None,
     passphrase_keyring: PassphraseKeyring = None,
+    proof_file: ProofFile = None,
+    proof_env: ProofEnv = None,
+    username: Username = None,
     account_name: AccountName = None,
     answers: AnswersFile = None,
     ask: Ask = "",
@@ -126,6 +136,9 @@ def install(
 
     choices = merge.Flags(
         device=device,
+        proof_file=proof_file,
+        proof_env=proof_env,
+        username=username,
         model=model,
         sync=sync,
         ssid=ssid,

@@ -155,6 +155,10 @@ class Installation:
                     continue
                 break
             except InstallerError as error:
+                if error.code is ErrorCode.PROOF_WRONG:
+                    self.situation.proof = None
+                if error.data.get("reconnect"):
+                    await device.disconnect(self.situation)
                 recovery = await self._recover(step, error, attempt)
                 if recovery is Recovery.CHANGE:
                     raise _ChangeAt(step.change_at(error), error) from error
@@ -204,6 +208,7 @@ class Installation:
         if key is StepKey.FIND:
             situation.networks = situation.sighting = situation.model = situation.info = None
             situation.keep_wifi = False
+            situation.proof = None
 
     def _emit(self, event: Event) -> None:
         self._front.show(event.model_copy(update={"installation": self.id}))

@@ -14,6 +14,9 @@ class Flags:
     """The choices of `install`'s command line; None and False mean: not said."""
 
     device: str | None = None
+    proof_file: str | None = None
+    proof_env: str | None = None
+    username: str | None = None
     model: str | None = None
     sync: str | None = None
     ssid: str | None = None
@@ -31,6 +34,17 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     if flags.device or flags.model:
         # A device named by a flag replaces the file's whole choice: the file's address would contradict it.
         data["find"] = _said(device=flags.device, model=flags.model)
+    proof = _said(file=flags.proof_file, env=flags.proof_env)
+    if len(proof) > 1:
+        raise InstallerError(
+            ErrorCode.USAGE, "The proof of possession is named in two places.", "Give --proof-file or --proof-env."
+        )
+    if proof or flags.username is not None:
+        if "find" not in data:
+            raise InstallerError(
+                ErrorCode.USAGE, "A proof of possession was given without a device.", "Add --device or --model."
+            )
+        data["find"] |= _said(proof=proof or None, username=flags.username)
     if flags.sync:
         data["sync"] = {"method": flags.sync.strip().lower()}
     network = data.get("network", {})

@@ -16,6 +16,7 @@ from installer.bluetooth.sighting import Sighting
 from installer.errors import ErrorCode, InstallerError
 from installer.questions import (
     AskPassphrase,
+    AskProof,
     Cancelled,
     ChooseAccount,
     ChooseDevice,
@@ -47,6 +48,8 @@ async def prompt(question: Question) -> Any:
             return await _thread(_sync, question)
         case ChooseNetwork():
             return await _thread(_network, question)
+        case AskProof():
+            return await _thread(_proof)
         case AskPassphrase():
             return await _thread(_passphrase, question.network)
         case ConfirmSending():
@@ -150,6 +153,13 @@ def _passphrase(network: Network) -> SecretStr:
         if problem is None:
             return SecretStr(typed)
         output.words(problem)
+
+
+def _proof() -> SecretStr:
+    try:
+        return SecretStr(getpass.getpass("Proof of possession, as printed on the device (hidden): "))
+    except EOFError:
+        raise Cancelled from None
 
 
 def _account(question: ChooseAccount) -> LinkAnswer:

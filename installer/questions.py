@@ -75,6 +75,15 @@ class ConfirmDevice(Question):
     identify: Callable[[], Awaitable[None]] | None = None
 
 
+@dataclass(kw_only=True)
+class AskProof(Question):
+    """The device's proof of possession (or password)? → `SecretStr`. `problem` says why it is asked."""
+
+    step: StepKey = StepKey.FIND
+    model: Model
+    name: str
+
+
 @dataclass(frozen=True)
 class SyncChoice:
     """One sync method; `reason` says why it is not allowed, in a sentence."""
@@ -200,6 +209,7 @@ class FrontEnd(Protocol):
 
 __all__ = [
     "AskPassphrase",
+    "AskProof",
     "Back",
     "Cancelled",
     "ChooseAccount",

@@ -48,7 +48,10 @@ class Band(enum.StrEnum):
 
 
 class Network(BaseModel):
-    """One SSID that a device can see, or that a person named. `rssi` in dBm."""
+    """One SSID that a device can see, or that a person named. `rssi` in dBm.
+
+    `band` is that of the strongest access point, `bands` are those of all; empty where one does not tell.
+    """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -59,6 +62,14 @@ class Network(BaseModel):
     bssid: str | None = None
     hidden: bool = False
     access_points: int = 1
+    bands: tuple[Band, ...] = ()
+
+    @property
+    def all_bands(self) -> tuple[Band, ...]:
+        """The bands of all access points, as far as every one of them tells; else empty."""
+        if self.bands or self.access_points != 1 or self.band is None:
+            return self.bands
+        return (self.band,)
 
     @property
     def label(self) -> str:
@@ -79,13 +90,23 @@ def by_ssid(networks: Iterable[Network]) -> list[Network]:
     """One network per SSID, the strongest access point's, strongest SSID first."""
     best: dict[str, Network] = {}
     count: dict[str, int] = {}
+    heard: dict[str, list[tuple[Band, ...]]] = {}
     for network in networks:
         count[network.ssid] = count.get(network.ssid, 0) + network.access_points
+        heard.setdefault(network.ssid, []).append(network.all_bands)
         known = best.get(network.ssid)
         if known is None or _strength(network) > _strength(known):
             best[network.ssid] = network
-    merged = [n.model_copy(update={"access_points": count[n.ssid]}) for n in best.values()]
+    merged = [
+        n.model_copy(update={"access_points": count[n.ssid], "bands": _joined(heard[n.ssid])}) for n in best.values()
+    ]
     return sorted(merged, key=lambda n: (-_strength(n), n.ssid))
+
+
+def _joined(heard: Iterable[tuple[Band, ...]]) -> tuple[Band, ...]:
+    """All bands of several access points; empty if one does not tell, for it may be on any."""
+    each = list(heard)
+    return tuple(band for band in Band if any(band in bands for bands in each)) if all(each) else ()
 
 
 def _strength(network: Network) -> int:
@@ -142,8 +163,12 @@ def passphrase_problem(passphrase: str, security: Security) -> str | None:
     return None
 
 
-def check_network(network: Network) -> None:
-    """Raise SSID_INVALID or NETWORK_UNSUPPORTED for a network that credentials cannot describe."""
+def check_network(network: Network, bands: Iterable[str] = ()) -> None:
+    """Raise SSID_INVALID or NETWORK_UNSUPPORTED for a network that credentials cannot describe.
+
+    `bands`: those that the device's radio has (the catalogue's `bands`; empty: not known). A network that was heard
+    on other bands only is refused; one whose bands are not known is not.
+    """
     check_ssid(network.ssid)
     if network.security is Security.ENTERPRISE:
         raise InstallerError(
@@ -158,6 +183,19 @@ def check_network(network: Network) -> None:
             f"{network.label} uses WEP, which current devices refuse because it is broken.",
             "Set the router to WPA2 or WPA3, or choose another network.",
         )
+    _check_bands(network, tuple(bands))
+
+
+def _check_bands(network: Network, bands: tuple[str, ...]) -> None:
+    heard = network.all_bands
+    if not bands or not heard or any(band.value in bands for band in heard):
+        return
+    raise InstallerError(
+        ErrorCode.NETWORK_UNSUPPORTED,
+        f"{network.label} is on {' and '.join(heard)} only, and the device's radio has {' and '.join(bands)} only.",
+        f"Switch on {bands[0]} in the router, or choose another network; many routers have one for such devices.",
+        bands=[band.value for band in heard],
+    )
 
 
 def check_credentials(credentials: Credentials) -> None:

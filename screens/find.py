@@ -145,7 +145,7 @@ class FindScreen(QuestionScreen[ChooseDevice]):
         if offered:
             return f"No device has “{shown(self._words)}”. Esc in the filter clears it."
         if failure:
-            return "Mend that, then go on."
+            return "When that is mended: Esc, then install again."
         if not others:
             return CHECK if waited >= PATIENCE else "Looking for devices near this computer…"
         near = "1 device is" if others == 1 else f"{others} devices are"

@@ -7,6 +7,7 @@ from typing import Any
 
 from installer.questions import (
     AskPassphrase,
+    AskProof,
     ChooseAccount,
     ChooseDevice,
     ChooseNetwork,
@@ -24,6 +25,7 @@ SCREENS: dict[type[Question], tuple[str, str]] = {
     ChooseSync: ("screens.sync", "SyncScreen"),
     ChooseNetwork: ("screens.network", "NetworkScreen"),
     AskPassphrase: ("screens.passphrase", "PassphraseScreen"),
+    AskProof: ("screens.proof", "ProofScreen"),
     ConfirmSending: ("screens.provision", "SendScreen"),
     ChooseAccount: ("screens.link", "AccountScreen"),
     SignIn: ("screens.sign_in", "SignInScreen"),

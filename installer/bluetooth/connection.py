@@ -83,8 +83,8 @@ class Connection:
                 )
         except SYSTEM_ERRORS as error:
             raise _not_connected(adapter, ble_device, error) from error
-        if not client.is_connected:
-            lost.set()
+        # An attempt that failed half-way has set it, too.
+        lost.clear() if client.is_connected else lost.set()
         return cls(client, ble_device, lost, adapter.heard.pop(ble_device.address, None))
 
     @property

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from installer.catalog import problems
 from installer.errors import ErrorCode, InstallerError
 from installer.lab.cloud.scenario import CloudScenario
+from installer.lab.espressif_scenario import EspressifScenario
 from installer.wifi import Band, Security
 
 DEFAULT = "default-scenario.toml"
@@ -123,6 +124,7 @@ class DeviceScenario(_Part):
     bands: tuple[Band, ...] = (Band.GHZ_2_4,)
     url: Annotated[str, Field(max_length=200)] = "http://192.168.1.50"
     improv: bool = True
+    espressif: EspressifScenario | None = None
     vendor_advertisement: bool = True
     information: bool = True
     battery: bool = True

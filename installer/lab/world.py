@@ -9,10 +9,17 @@ from typing import Any
 from installer.lab.beacons import Bystanders
 from installer.lab.cloud.store import CloudStore
 from installer.lab.device import LabDevice, Surroundings
+from installer.lab.espressif_device import EspressifDevice
 from installer.lab.hosts import Doorway
 from installer.lab.networks import Airspace
 from installer.lab.radio import Radio
-from installer.lab.scenario import Scenario
+from installer.lab.scenario import DeviceScenario, Scenario
+
+
+def _device(scenario: DeviceScenario, around: Surroundings) -> LabDevice:
+    if scenario.espressif is None:
+        return LabDevice(scenario, around)
+    return EspressifDevice(scenario, around, scenario.espressif)
 
 
 class World:
@@ -25,7 +32,7 @@ class World:
         self.store = CloudStore(scenario.cloud)
         self.doorway = Doorway(self.radio, scenario.radio.rssi_jitter)
         around = Surroundings(scenario, self.radio, self.airspace, self.store, log)
-        self.devices = {d.address: LabDevice(d, around) for d in scenario.device}
+        self.devices = {d.address: _device(d, around) for d in scenario.device}
         self._bystanders = Bystanders(self.radio, scenario.bystanders, scenario.radio.bystander_interval, scenario.seed)
         self.store.on_linked.append(self._linked)
         self._log = log

@@ -9,12 +9,13 @@ and a violation raises DEVICE_MISBEHAVED. Every wait has a deadline.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
+from installer.errors import InstallerError
 from installer.wifi import Credentials, Network
 
 
@@ -65,9 +66,16 @@ class Progress(BaseModel):
 
 @dataclass(frozen=True)
 class DriverOptions:
-    """What a run decides for whatever driver a device needs. `authorization`: seconds for the button."""
+    """What a run decides for whatever driver a device needs.
+
+    `authorization`: seconds for the button. `proof`, `username`: the proof of possession (or password) that some
+    protocols want; `ask_proof` is called with PROOF_MISSING or PROOF_WRONG when it is needed.
+    """
 
     authorization: float = 60.0
+    proof: SecretStr | None = None
+    username: str | None = None
+    ask_proof: Callable[[InstallerError], Awaitable[SecretStr]] | None = None
 
 
 class Provisioner(Protocol):

@@ -32,8 +32,23 @@ def _make_improv(connection: Connection, options: DriverOptions) -> Provisioner:
     return ImprovProvisioner(connection, Waits(authorization=options.authorization))
 
 
+async def _proves_espressif(connection: Connection) -> bool:
+    from installer.provisioning.espressif.endpoints import provisioning_service
+
+    return provisioning_service(connection) is not None
+
+
+def _make_espressif(connection: Connection, options: DriverOptions) -> Provisioner:
+    from installer.provisioning.espressif.driver import EspressifProvisioner
+
+    return EspressifProvisioner(connection, proof=options.proof, username=options.username, ask_proof=options.ask_proof)
+
+
 # In the order of precedence, where a device speaks several and the advertisement gave no hint.
-DRIVERS: tuple[Driver, ...] = (Driver("improv", _proves_improv, _make_improv),)
+DRIVERS: tuple[Driver, ...] = (
+    Driver("improv", _proves_improv, _make_improv),
+    Driver("espressif", _proves_espressif, _make_espressif),
+)
 
 
 async def provisioner_for(

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import SecretStr
+
 from installer.answers import Answers, StepKey
 from installer.catalog import Catalogue, Model, SyncMethod
 from installer.errors import ErrorCode, InstallerError
@@ -91,6 +93,7 @@ class Situation:
     sighting: Sighting | None = None
     model: Model | None = None
     connection: Connection | None = None
+    proof: SecretStr | None = None
     provisioner: Provisioner | None = None
     info: DeviceInfo | None = None
     keep_wifi: bool = False

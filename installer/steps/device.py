@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
+from installer.answers import StepKey
 from installer.errors import ErrorCode, InstallerError
+from installer.events import Notice
 from installer.provisioning.base import Capability, DeviceInfo, DriverOptions
+from installer.questions import AskProof
 from installer.steps.base import Situation
 
 if TYPE_CHECKING:
@@ -67,7 +73,12 @@ async def connect(situation: Situation) -> None:
         await adapter(situation), ble_device, timeout=situation.options.deadlines.connect
     )
     situation.connection = connection
-    options = DriverOptions(authorization=situation.options.deadlines.authorization)
+    options = DriverOptions(
+        authorization=situation.options.deadlines.authorization,
+        proof=_proof(situation),
+        username=situation.given.find.username if situation.given.find else None,
+        ask_proof=functools.partial(_ask_proof, situation),
+    )
     provisioner = await provisioner_for(connection, sighting.detection.protocol, options)
     if provisioner is None:
         await disconnect(situation)
@@ -79,9 +90,28 @@ async def connect(situation: Situation) -> None:
         )
     await provisioner.open()
     situation.provisioner = provisioner
+    for warning in getattr(provisioner, "warnings", ()):
+        situation.emit(Notice(code="encryption", text=warning))
     if situation.info is None:
         can_tell = Capability.DEVICE_INFO in provisioner.capabilities
         situation.info = await provisioner.info() if can_tell else DeviceInfo(name=sighting.name)
+
+
+def _proof(situation: Situation) -> SecretStr | None:
+    """The proof that was typed in this run, or the one that the answers name."""
+    given = situation.given.find
+    if situation.proof is None and given is not None:
+        situation.proof = given.secret or (given.proof.fetch("proof of possession") if given.proof else None)
+    return situation.proof
+
+
+async def _ask_proof(situation: Situation, problem: InstallerError) -> SecretStr:
+    """Ask the person; a script that has none, or a wrong one, fails with `problem` itself."""
+    if not situation.may_ask(StepKey.FIND):
+        raise problem
+    question = AskProof(model=situation.the_model, name=situation.the_sighting.name, problem=problem)
+    situation.proof = await situation.ask(question)
+    return situation.proof
 
 
 async def connected(situation: Situation) -> tuple[Connection, Provisioner]:

@@ -117,5 +117,6 @@ class Provision(Step):
 
 
 async def _progress(provisioner: Any, credentials: Any) -> Any:
-    async for progress in provisioner.provision(credentials):
-        yield progress
+    async with aclosing(provisioner.provision(credentials)) as stages:
+        async for progress in stages:
+            yield progress

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from installer import labs
-from tests.flow.support import PASSPHRASE, LabWorld, use
+from tests.flow.support import PASSPHRASE, PROOF, LabWorld, use
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DEVICE_INSTALLER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TEST_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setenv("TEST_PROOF", PROOF)
     return tmp_path / "home"
 
 

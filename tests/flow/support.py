@@ -18,6 +18,7 @@ from installer.installation import Installation, Outcome
 from installer.questions import Failure, Question, Recovery
 from installer.steps.base import Deadlines, Options
 
+PROOF = "abcd1234"
 PASSPHRASE = "correct horse battery staple"
 FAST = Deadlines(find=10.0, settle=0.6, connect=10.0, sign_in=10.0, link=15.0, data=15.0, measurement=10.0)
 
@@ -112,6 +113,8 @@ def use(world: LabWorld, state_file: Path) -> None:
 def answers_for(world: LabWorld, model: str, method: str | None, **more: Any) -> Answers:
     """The answers of a whole installation of this model; the passphrase comes from a variable."""
     data: dict[str, Any] = {"find": {"device": world.address(model)}}
+    if model == "bpm-connect":  # it speaks Espressif provisioning, with a proof of possession
+        data["find"]["proof"] = {"env": "TEST_PROOF"}
     if method:
         data["sync"] = {"method": method}
     if method == "wifi":

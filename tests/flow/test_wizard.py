@@ -26,10 +26,11 @@ from screens.device import DeviceScreen
 from screens.find import FindScreen
 from screens.network import NetworkScreen
 from screens.passphrase import PassphraseScreen
+from screens.proof import ProofScreen
 from screens.run import make_app
 from screens.sign_in import SignInScreen
 from screens.sync import SyncScreen
-from tests.flow.support import FAST, METHODS, MODELS, PASSPHRASE, LabWorld
+from tests.flow.support import FAST, METHODS, MODELS, PASSPHRASE, PROOF, LabWorld
 from tests.screens.driver import (
     answer_account,
     answer_find,
@@ -42,6 +43,8 @@ from tests.screens.driver import (
     paste_address,
     press_button,
     screen_text,
+    type_text,
+    until,
     wait_for_finish,
     wait_for_screen,
     wait_for_text,
@@ -84,6 +87,13 @@ async def sign_in(pilot: Pilot[Any], world: LabWorld) -> None:
     await sign_in_by_form(screen.question.url, world.state.user.email, world.state.user.password)
 
 
+async def answer_proof(pilot: Pilot[Any], proof: str) -> None:
+    """Type the device's proof of possession."""
+    await wait_for_screen(pilot, ProofScreen)
+    await type_text(pilot, proof)
+    await pilot.press("enter")
+
+
 async def to_sync(pilot: Pilot[Any], world: LabWorld, model: str) -> None:
     await begin(pilot)
     await answer_find(pilot, world.address(model))
@@ -95,6 +105,8 @@ async def test_a_whole_installation(world: LabWorld, model: str, method: str) ->
         await to_sync(pilot, world, model)
         await answer_sync(pilot, method)
         if method == "wifi":
+            if model == "bpm-connect":
+                await answer_proof(pilot, PROOF)
             await answer_network(pilot, "Home", PASSPHRASE)
             await confirm_sending(pilot)
         await answer_account(pilot, None)
@@ -160,6 +172,22 @@ async def test_a_wrong_passphrase_is_mended_in_place(world: LabWorld) -> None:
         await wait_for_finish(pilot)
     assert world.device("body-plus")["joined"] == "Home"
     assert world.device("body-plus")["credentials_received"] == 2
+
+
+async def test_a_wrong_proof_of_possession_is_mended_in_place(world: LabWorld) -> None:
+    async with opened() as pilot:
+        await to_sync(pilot, world, "bpm-connect")
+        await answer_sync(pilot, "wifi")
+        await answer_proof(pilot, "wrong")
+        screen = await wait_for_screen(pilot, ProofScreen)
+        await until(pilot, lambda: pilot.app.screen is not screen or bool(screen.question.problem), "the problem")
+        await answer_proof(pilot, PROOF)
+        await answer_network(pilot, "Home", PASSPHRASE)
+        await confirm_sending(pilot)
+        await answer_account(pilot, None)
+        await sign_in(pilot, world)
+        await wait_for_finish(pilot)
+    assert world.device("bpm-connect")["joined"] == "Home"
 
 
 async def test_back_leads_to_another_device(world: LabWorld) -> None:

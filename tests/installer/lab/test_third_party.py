@@ -53,7 +53,7 @@ async def find(lab: LabProcess, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await host.close()
 
 
-@pytest.mark.parametrize("model", ["body", "body-plus", "bpm-connect", "generic"])
+@pytest.mark.parametrize("model", ["body", "body-plus", "thermo", "generic"])
 async def test_it_provisions_a_device(lab: LabProcess, find: Find, model: str) -> None:
     client = await find(model)
     states: list[State] = []

@@ -1,0 +1,29 @@
+"""Proof of possession: what is printed on the device, so that only somebody who has it can set it up."""
+
+# ruff: noqa: D102 (hooks of the base class, which documents them)
+
+from __future__ import annotations
+
+from installer.questions import AskProof
+from screens.secret import SecretScreen, Verdict
+
+LONGEST = 128
+
+
+class ProofScreen(SecretScreen[AskProof]):
+    """Asks for the device's proof of possession, or its password."""
+
+    PLACEHOLDER = "proof of possession"
+
+    def heading(self) -> str:
+        return f"The proof of possession of {self.question.name or self.question.model.name}"
+
+    def hint(self) -> str:
+        return "Printed on the device, on its box or in its manual, often beside a QR code (“pop”)."
+
+    def judge(self, value: str) -> Verdict:
+        if not value:
+            return Verdict(False, "Capital and small letters differ.")
+        if len(value) > LONGEST:
+            return Verdict(False, f"At most {LONGEST} characters.")
+        return Verdict(True, "Enter goes on.")
