@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from installer.commands import account, info, lab
+from installer.commands import account, info, lab, networks
 from installer.commands.run import run, tell, tell_defect
 from installer.errors import ErrorCode, InstallerError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(account.app, name="account")
 app.add_typer(lab.app, name="lab")
+app.add_typer(networks.app, name="networks")
 info.add_to(app)
 
 Device = Annotated[str | None, typer.Option("--device", metavar="ADDRESS", help="The device with this address.")]
@@ -33,6 +34,23 @@ ModelName = Annotated[str | None, typer.Option("--model", metavar="NAME", help="
 Sync = Annotated[str | None, typer.Option("--sync", metavar="METHOD", help="wifi or bluetooth.")]
 Ssid = Annotated[str | None, typer.Option("--ssid", metavar="NAME", help="The Wi-Fi network.")]
 Hidden = Annotated[bool, typer.Option("--hidden", help="The network does not show its name.")]
+SavedNetwork = Annotated[
+    str | None, typer.Option("--network", metavar="NAME", help="The saved network of this name (see: networks list).")
+]
+WifiQr = Annotated[
+    str | None,
+    typer.Option("--wifi-qr", metavar="TEXT", help="The WIFI: text of a QR code: -, @FILE or env:VAR if secret."),
+]
+WifiQrImage = Annotated[
+    Path | None, typer.Option("--wifi-qr-image", metavar="FILE", help="A picture of the network's QR code.")
+]
+DeviceQr = Annotated[
+    str | None,
+    typer.Option("--qr", metavar="TEXT", help="The text of the device's QR code: -, @FILE or env:VAR if secret."),
+]
+DeviceQrImage = Annotated[
+    Path | None, typer.Option("--qr-image", metavar="FILE", help="A picture of the device's QR code.")
+]
 PassphraseFile = Annotated[
     str | None, typer.Option("--passphrase-file", metavar="F", help="Read the passphrase from file F; - is stdin.")
 ]
@@ -66,6 +84,9 @@ Encryption = Annotated[
     bool, typer.Option("--require-encryption", help="Refuse to send a passphrase unencrypted over Bluetooth.")
 ]
 KeepWifi = Annotated[bool, typer.Option("--keep-wifi", help="Link a device that is on Wi-Fi already as it is.")]
+Guided = Annotated[
+    bool, typer.Option("--guided", help="Somebody sets the device up with the vendor's app; wait and go on from there.")
+]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the first measurement.")]
 
 
@@ -87,18 +108,28 @@ def start(
 @app.command()
 def wizard(
     answers: AnswersFile = None,
+    network: SavedNetwork = None,
+    wifi_qr: WifiQr = None,
+    wifi_qr_image: WifiQrImage = None,
+    qr: DeviceQr = None,
+    qr_image: DeviceQrImage = None,
     ask: Ask = "",
     adapter: AdapterSpec = None,
     cloud: CloudUrl = None,
     use_lab: UseLab = False,
     catalogue: Catalogues = None,
     require_encryption: Encryption = False,
+    guided: Guided = False,
 ) -> None:
-    """Open the wizard. With --answers, only what the file leaves open is asked."""
+    """Open the wizard. With --answers or a code, only what they leave open is asked."""
+    from installer import merge
     from installer.steps.base import Options
 
-    options = Options(require_encryption=require_encryption)
-    _wizard(_place(adapter, cloud, use_lab, catalogue, options), _load(answers), ask)
+    choices = merge.Flags(network=network, wifi_qr=wifi_qr, wifi_qr_image=wifi_qr_image, qr=qr, qr_image=qr_image)
+    merge.check_terminal(choices)
+    options = Options(require_encryption=require_encryption, guided=guided)
+    merged = merge.merge(_load(answers), choices)
+    _wizard(_place(adapter, cloud, use_lab, catalogue, options), merged, ask)
 
 
 @app.command()
@@ -111,6 +142,11 @@ def install(
     passphrase_file: PassphraseFile = None,
     passphrase_env: PassphraseEnv = None,
     passphrase_keyring: PassphraseKeyring = None,
+    network: SavedNetwork = None,
+    wifi_qr: WifiQr = None,
+    wifi_qr_image: WifiQrImage = None,
+    qr: DeviceQr = None,
+    qr_image: DeviceQrImage = None,
     proof_file: ProofFile = None,
     proof_env: ProofEnv = None,
     username: Username = None,
@@ -127,6 +163,7 @@ def install(
     catalogue: Catalogues = None,
     require_encryption: Encryption = False,
     keep_wifi: KeepWifi = False,
+    guided: Guided = False,
     no_wait: NoWait = False,
 ) -> None:
     """Install one device from the command line; for scripts with --non-interactive."""
@@ -146,6 +183,11 @@ def install(
         passphrase_file=passphrase_file,
         passphrase_env=passphrase_env,
         passphrase_keyring=passphrase_keyring,
+        network=network,
+        wifi_qr=wifi_qr,
+        wifi_qr_image=wifi_qr_image,
+        qr=qr,
+        qr_image=qr_image,
         account=account_name,
         no_wait=no_wait,
     )
@@ -158,6 +200,7 @@ def install(
         dry_run=dry_run,
         require_encryption=require_encryption,
         keep_wifi=keep_wifi,
+        guided=guided,
         ask=steps,
         timeout=timeout,
     )

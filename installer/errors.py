@@ -65,6 +65,7 @@ class ErrorCode(enum.Enum):
     PROVISIONING_TIMEOUT = "provisioning_timeout", 52, "the device did not report an outcome in time"
     PROOF_WRONG = "proof_wrong", 53, "the proof of possession was wrong"
     PROOF_MISSING = "proof_missing", 54, "the device wants a proof of possession, and none was given"
+    GUIDE_TIMEOUT = "guide_timeout", 55, "the device did not come to the account with the vendor's app in time"
 
     CLOUD_UNREACHABLE = "cloud_unreachable", 60, "the cloud does not answer"
     CLOUD_BUSY = "cloud_busy", 61, "too many requests to the cloud (status 601)"

@@ -111,6 +111,29 @@ class Provisioning(_Event):
     todo: str = ""
 
 
+class GuideShown(_Event):
+    """What somebody must do with the vendor's app (`app`); this program sends nothing to the device.
+
+    `url`: the vendor's public page, or empty. `account`: the one that is watched.
+    """
+
+    event: Literal["guide_shown"] = "guide_shown"
+    model: str
+    app: str
+    url: str
+    steps: tuple[str, ...]
+    account: str
+
+
+class GuideWaiting(_Event):
+    """Waiting, `seconds` at most, until the device shows up in the account. `trouble`: why nobody can tell now."""
+
+    event: Literal["guide_waiting"] = "guide_waiting"
+    account: str
+    seconds: float
+    trouble: str = ""
+
+
 class SignInNeeded(_Event):
     """Somebody must sign in to the cloud. `url` opens the vendor's page; `short_url` is served by this machine."""
 
@@ -218,6 +241,8 @@ Event = Annotated[
     | SyncChosen
     | NetworkChosen
     | Provisioning
+    | GuideShown
+    | GuideWaiting
     | SignInNeeded
     | SignedIn
     | Linking

@@ -31,6 +31,7 @@ from installer.questions import Back, Cancelled, Failure, FrontEnd, Recovery
 from installer.steps import device
 from installer.steps.base import Situation, Step, Surroundings
 from installer.steps.find import Find
+from installer.steps.guide import Arrived, FollowTheGuide, OpenAccount
 from installer.steps.link import Link
 from installer.steps.network import ChooseTheNetwork
 from installer.steps.provision import Provision
@@ -38,6 +39,8 @@ from installer.steps.sync import Sync
 from installer.steps.verify import Verify
 
 STEPS: tuple[Step, ...] = (Find(), Sync(), ChooseTheNetwork(), Provision(), Link(), Verify())
+# A device that only its vendor's app sets up. Both begin alike: finding the device tells which way it goes.
+GUIDED: tuple[Step, ...] = (*STEPS[:3], OpenAccount(), FollowTheGuide(), Arrived(), Verify())
 
 # After this step something has left for the device that no Back can fetch.
 POINT_OF_NO_RETURN = StepKey.PROVISION
@@ -109,8 +112,8 @@ class Installation:
     async def _walk(self) -> None:
         index = 0
         problems: dict[StepKey, InstallerError] = {}
-        while index < len(STEPS):
-            step = STEPS[index]
+        while index < len(self._steps):
+            step = self._steps[index]
             reason = step.skip_reason(self.situation)
             if reason is not None:
                 self._emit(StepSkipped(step=step.key, reason=reason))
@@ -123,10 +126,10 @@ class Installation:
             except Back:
                 if back_to is None:
                     raise
-                self._ask_again(STEPS[back_to].key)
+                self._ask_again(self._steps[back_to].key)
                 index = back_to
             except _ChangeAt as change:
-                index = next(i for i, s in enumerate(STEPS) if s.key is change.step)
+                index = next(i for i, s in enumerate(self._steps) if s.key is change.step)
                 problems[change.step] = change.problem
                 self._ask_again(change.step)
 
@@ -184,12 +187,16 @@ class Installation:
             raise error
         return recovery
 
+    @property
+    def _steps(self) -> tuple[Step, ...]:
+        return GUIDED if self.situation.guided else STEPS
+
     def _previous(self, index: int) -> int | None:
         """Where Back leads from here: the nearest step that asks a person; nowhere once something was sent."""
         if self.situation.sent:
             return None
         for i in range(index - 1, -1, -1):
-            step = STEPS[i]
+            step = self._steps[i]
             asked = self.situation.given.get(step.key) is None and self.situation.may_ask(step.key)
             if asked and step.skip_reason(self.situation) is None:
                 return i
@@ -207,7 +214,8 @@ class Installation:
             situation.method = None
         if key is StepKey.FIND:
             situation.networks = situation.sighting = situation.model = situation.info = None
-            situation.keep_wifi = False
+            situation.keep_wifi = situation.guided = False
+            situation.associated = situation.handed_over = None
             situation.proof = None
 
     def _emit(self, event: Event) -> None:
@@ -243,7 +251,7 @@ class Installation:
 
     def _current_step(self) -> StepKey | None:
         done = {key for key in StepKey if self.situation.made.get(key) is not None}
-        return next((s.key for s in STEPS if s.key not in done and s.skip_reason(self.situation) is None), None)
+        return next((s.key for s in self._steps if s.key not in done and s.skip_reason(self.situation) is None), None)
 
     def _summary(self) -> dict[str, Any]:
         s = self.situation

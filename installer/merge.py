@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from installer import qr_flags, saved_networks
 from installer.answers import Answers, StepKey, validate
 from installer.errors import ErrorCode, InstallerError
+from installer.wifi import Security
+
+if TYPE_CHECKING:
+    from installer.qr_text import DevicePayload
+    from installer.wifi_text import WifiText
 
 
 @dataclass(frozen=True)
 class Flags:
-    """The choices of `install`'s command line; None and False mean: not said."""
+    """The choices of `install`'s command line; None and False mean: not said.
+
+    `network`: the name of a saved network. `wifi_qr` and `qr`: the text of a code or where it is
+    (`installer/qr_flags.py`).
+    """
 
     device: str | None = None
     proof_file: str | None = None
@@ -24,17 +35,35 @@ class Flags:
     passphrase_file: str | None = None
     passphrase_env: str | None = None
     passphrase_keyring: str | None = None
+    network: str | None = None
+    wifi_qr: str | None = None
+    wifi_qr_image: Path | None = None
+    qr: str | None = None
+    qr_image: Path | None = None
     account: str | None = None
     no_wait: bool = False
 
 
 def merge(answers: Answers | None, flags: Flags) -> Answers:
-    """The answers of file and flags together. Raises ANSWERS_INVALID, USAGE."""
+    """The answers of file and flags together; what a code carries of secrets is in them for this run only.
+
+    Raises ANSWERS_INVALID, USAGE, SETTINGS_INVALID (the saved networks), and what `installer.qr_flags` raises.
+    """
+    _check_sources(flags)
+    device = qr_flags.device_code(flags.qr, flags.qr_image)
+    wifi = qr_flags.wifi_code(flags.wifi_qr, flags.wifi_qr_image)
     data: dict[str, Any] = (answers or Answers()).model_dump(mode="json", exclude_none=True)
-    if flags.device or flags.model:
+    if flags.device or flags.model or device:
         # A device named by a flag replaces the file's whole choice: the file's address would contradict it.
-        data["find"] = _said(device=flags.device, model=flags.model)
+        named = _said(name=device.name, username=device.username or None) if device else {}
+        data["find"] = _said(device=flags.device, model=flags.model) | named
     proof = _said(file=flags.proof_file, env=flags.proof_env)
+    if proof and device is not None and device.has_secret:
+        raise InstallerError(
+            ErrorCode.USAGE,
+            "The proof of possession is named in two places: the code of the device carries it.",
+            "Leave out --proof-file and --proof-env.",
+        )
     if len(proof) > 1:
         raise InstallerError(
             ErrorCode.USAGE, "The proof of possession is named in two places.", "Give --proof-file or --proof-env."
@@ -50,6 +79,11 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     network = data.get("network", {})
     if flags.ssid is not None:
         network = _said(ssid=flags.ssid, passphrase=network.get("passphrase"))
+    elif flags.network is not None:
+        network = saved_networks.find(flags.network).answer.model_dump(mode="json", exclude_none=True)
+    elif wifi is not None:
+        known = None if wifi.security is Security.UNKNOWN else wifi.security.value
+        network = _said(ssid=wifi.ssid, security=known, hidden=wifi.hidden)
     if flags.hidden:
         network["hidden"] = True
     secret = _secret(flags)
@@ -58,14 +92,15 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     if network:
         if "ssid" not in network:
             raise InstallerError(
-                ErrorCode.USAGE, "A passphrase or --hidden was given without a network.", "Add --ssid NAME."
+                ErrorCode.USAGE, "A passphrase or --hidden was given without a network.", "Add --ssid NAME or --network NAME."
             )
         data["network"] = network
     if flags.account is not None:
         data["link"] = {**data.get("link", {}), "account": flags.account}
     if flags.no_wait:
         data["verify"] = {**data.get("verify", {}), "skip": True}
-    return validate(data, "command line" if answers is None else "answers and command line")
+    merged = validate(data, "command line" if answers is None else "answers and command line")
+    return _with_secrets(merged, device, wifi)
 
 
 def steps(text: str) -> frozenset[StepKey]:
@@ -78,6 +113,49 @@ def steps(text: str) -> frozenset[StepKey]:
             ErrorCode.USAGE, f"--ask knows no step “{wrong[0]}”.", f"The steps: {', '.join(k.value for k in StepKey)}."
         )
     return frozenset(StepKey(n) for n in names)
+
+
+def check_terminal(flags: Flags) -> None:
+    """Raise USAGE where a code would be read from standard input, which the wizard needs for itself."""
+    if qr_flags.is_stdin(flags.wifi_qr) or qr_flags.is_stdin(flags.qr):
+        raise InstallerError(
+            ErrorCode.USAGE,
+            "The wizard needs standard input for itself.",
+            "Give the code as @FILE or env:VARIABLE, or give its picture (--wifi-qr-image, --qr-image).",
+        )
+
+
+def _with_secrets(answers: Answers, device: DevicePayload | None, wifi: WifiText | None) -> Answers:
+    if device is not None and device.proof is not None and answers.find is not None:
+        answers = answers.with_answer(StepKey.FIND, answers.find.model_copy(update={"secret": device.proof}))
+    if wifi is not None and answers.network is not None:
+        # Of an open network too: nothing is to be asked any more.
+        answers = answers.with_answer(StepKey.NETWORK, answers.network.model_copy(update={"secret": wifi.passphrase}))
+    return answers
+
+
+def _check_sources(flags: Flags) -> None:
+    """Each choice is made once, and standard input is read for one thing."""
+    wifi_code = flags.wifi_qr is not None or flags.wifi_qr_image is not None
+    if sum((flags.ssid is not None, flags.network is not None, wifi_code)) > 1:
+        raise InstallerError(
+            ErrorCode.USAGE,
+            "The network is named in several places.",
+            "Give only one of --ssid, --network, --wifi-qr, --wifi-qr-image.",
+        )
+    if wifi_code and _secret(flags):
+        raise InstallerError(
+            ErrorCode.USAGE,
+            "The passphrase is named in two places: the code of the network carries it.",
+            "Leave out --passphrase-file, --passphrase-env and --passphrase-keyring.",
+        )
+    codes = [qr_flags.is_stdin(flags.wifi_qr), qr_flags.is_stdin(flags.qr)]
+    if any(codes) and sum((*codes, flags.passphrase_file == "-", flags.proof_file == "-")) > 1:
+        raise InstallerError(
+            ErrorCode.USAGE,
+            "Standard input can be read for one thing only.",
+            "Give one of them as a file or a variable.",
+        )
 
 
 def _secret(flags: Flags) -> dict[str, str] | None:

@@ -25,6 +25,7 @@ from installer.questions import (
     ConfirmDevice,
     ConfirmSending,
     Failure,
+    FollowGuide,
     Question,
     Recovery,
     SignIn,
@@ -58,6 +59,8 @@ async def prompt(question: Question) -> Any:
             return ProvisionAnswer()
         case ChooseAccount():
             return await _thread(_account, question)
+        case FollowGuide():
+            return await _guide(question)
         case SignIn():
             return await _thread(_pasted)
         case _:
@@ -169,6 +172,12 @@ def _account(question: ChooseAccount) -> LinkAnswer:
         if chosen:
             return LinkAnswer(account=chosen)
     return LinkAnswer(account=_line("Name for the account [default]: ").strip() or "default")
+
+
+async def _guide(question: FollowGuide) -> bool:
+    """The steps stand in the event's words already; the wait ends when the device is in the account."""
+    await _thread(_line, f"Press Enter when {question.app} has finished (or just wait): ")
+    return True
 
 
 def _pasted() -> str:

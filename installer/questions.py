@@ -106,13 +106,15 @@ class ChooseSync(Question):
 class ChooseNetwork(Question):
     """Which network? → `NetworkAnswer` (without passphrase, or with one that a WIFI: text carried).
 
-    `scan` asks the device again; None where the device cannot scan, then the SSID is typed.
+    `scan` asks the device again; None where the device cannot scan, then the SSID is typed. `host`: the SSID that this
+    computer is on, to be preselected; None where nobody tells.
     """
 
     step: StepKey = StepKey.NETWORK
     model: Model
     networks: Sequence[Network]
     scan: Callable[[], Awaitable[Sequence[Network]]] | None = None
+    host: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -169,6 +171,42 @@ class SignIn(Question):
     by_itself: Callable[[], Awaitable[None]] | None = None
 
 
+class Watch(Protocol):
+    """How the watch over an account goes, while a person follows the guide."""
+
+    @property
+    def looks(self) -> int:
+        """How often somebody has looked into the account."""
+        ...
+
+    @property
+    def last(self) -> float | None:
+        """When last, on the monotonic clock in seconds."""
+        ...
+
+    @property
+    def trouble(self) -> InstallerError | None:
+        """Why the last look told nothing, if it did not."""
+        ...
+
+
+@dataclass(kw_only=True)
+class FollowGuide(Question):
+    """Do this with the vendor's app (`app`) → True when done. Withdrawn as soon as the device is in the account.
+
+    `url`: the vendor's public page for a QR code, or empty; `seconds`: how long the account is watched.
+    """
+
+    step: StepKey = StepKey.PROVISION
+    model: Model
+    app: str
+    url: str
+    steps: tuple[str, ...]
+    account: str
+    seconds: float
+    progress: Watch
+
+
 class Recovery(enum.StrEnum):
     """What may follow a failure."""
 
@@ -220,6 +258,7 @@ __all__ = [
     "ConfirmSending",
     "Failure",
     "FindAnswer",
+    "FollowGuide",
     "FrontEnd",
     "LinkAnswer",
     "LiveSightings",
@@ -232,4 +271,5 @@ __all__ = [
     "StoredAccount",
     "SyncAnswer",
     "SyncChoice",
+    "Watch",
 ]

@@ -27,6 +27,7 @@ from installer.answers import NetworkAnswer
 from installer.catalog import problems
 from installer.errors import ErrorCode, InstallerError
 from installer.secrets import SecretRef
+from installer.text import printable
 from installer.wifi import Network, Security, check_network, check_ssid
 
 FILE = "networks.toml"
@@ -108,14 +109,21 @@ def find(name: str) -> SavedNetwork:
     """The network saved under this name. Raises ANSWERS_INVALID with the known names, NETWORK_UNSUPPORTED."""
     known = load()
     if name not in known:
-        raise InstallerError(
-            ErrorCode.ANSWERS_INVALID,
-            f"No network is saved under the name “{name}”.",
-            f"There are these: {', '.join(known)}." if known else f"Save one: device-installer networks add {name}",
-            network=name,
-        )
+        raise not_saved(name, known)
     check_network(known[name].network)
     return known[name]
+
+
+def not_saved(name: str, known: Mapping[str, SavedNetwork]) -> InstallerError:
+    """The error that says which names there are."""
+    return InstallerError(
+        ErrorCode.ANSWERS_INVALID,
+        f"No network is saved under the name “{printable(name)}”.",
+        f"There are these: {', '.join(map(printable, known))}."
+        if known
+        else "Save one with `device-installer networks add NAME`.",
+        network=name,
+    )
 
 
 def save(networks: Mapping[str, SavedNetwork]) -> None:

@@ -18,6 +18,8 @@ from installer.events import (
     Event,
     Failed,
     FirstMeasurement,
+    GuideShown,
+    GuideWaiting,
     InstallationDone,
     Linked,
     Linking,
@@ -109,6 +111,13 @@ def in_words(event: Event) -> str | None:
             return f"Network: {event.ssid} ({event.security})."
         case Provisioning():
             return f"{_STAGES[event.stage]} {event.todo}".strip()
+        case GuideShown():
+            steps = "".join(f"\n  {number}. {text}" for number, text in enumerate(event.steps, 1))
+            return f"Only {event.app} sets this device up. Do this; it goes on by itself:{steps}"
+        case GuideWaiting() if event.trouble:
+            return f"{event.trouble} Looking again."
+        case GuideWaiting():
+            return f"Watching account “{event.account}” for the device, {event.seconds:.0f} s at most."
         case SignInNeeded():
             return f"Sign in to the account “{event.account}” in a browser: {event.short_url}\n  or: {event.url}"
         case SignedIn():

@@ -43,6 +43,8 @@ class View:
 def view_of(state: RunState) -> View:
     """What to show for this state."""
     module = _VIEWS.get(state.step) if state.step else None
+    if state.step is StepKey.PROVISION and (state.guide or (state.connected and state.connected.protocol == "guided")):
+        module = "screens.guide"
     if module is not None:
         return cast("View", import_module(module).view(state))
     if state.step is None:

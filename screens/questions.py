@@ -14,6 +14,7 @@ from installer.questions import (
     ChooseSync,
     ConfirmDevice,
     ConfirmSending,
+    FollowGuide,
     Question,
     SignIn,
 )
@@ -27,6 +28,7 @@ SCREENS: dict[type[Question], tuple[str, str]] = {
     AskPassphrase: ("screens.passphrase", "PassphraseScreen"),
     AskProof: ("screens.proof", "ProofScreen"),
     ConfirmSending: ("screens.provision", "SendScreen"),
+    FollowGuide: ("screens.guide", "GuideScreen"),
     ChooseAccount: ("screens.link", "AccountScreen"),
     SignIn: ("screens.sign_in", "SignInScreen"),
 }

@@ -13,6 +13,7 @@ from installer.events import (
     Event,
     Failed,
     FirstMeasurement,
+    GuideShown,
     InstallationDone,
     InstallationStarted,
     Linked,
@@ -55,6 +56,7 @@ class RunState:
     connected: DeviceConnected | None = None
     sync: SyncMethod | None = None
     network: NetworkChosen | None = None
+    guide: GuideShown | None = None
     stage: Stage | None = None
     asked_for_button: bool = False
     todo: str = ""
@@ -106,7 +108,7 @@ class RunState:
                 self.marks[event.step] = Mark.DONE
                 self.todo = ""
             case DeviceFound():
-                self.device, self.connected = event, None
+                self.device, self.connected, self.guide = event, None, None
                 self.restart_clock(now, self.seconds)
             case DeviceConnected():
                 self.connected = event
@@ -116,6 +118,8 @@ class RunState:
                     self.network = None
             case NetworkChosen():
                 self.network = event
+            case GuideShown():
+                self.guide = event
             case Provisioning():
                 self._provisioning(event, now)
             case SignInNeeded():

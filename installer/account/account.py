@@ -148,11 +148,19 @@ class Account:
         except InstallerError as error:
             raise _refused(error, mac) from None
 
-    async def watch_for(self, model: Model, before: Collection[str], since: float, deadline: float) -> CloudDevice:
+    async def watch_for(
+        self,
+        model: Model,
+        before: Collection[str],
+        since: float,
+        deadline: float,
+        looked: Callable[[InstallerError | None], None] | None = None,
+    ) -> CloudDevice:
         """Wait until a device of this model is new on the account, or has reached the cloud since `since`.
 
-        `before`: the ids of the devices that were there at the start; `since`: unix seconds of this computer;
-        `deadline`: seconds from now. Raises LINK_TIMEOUT.
+        `before`: the ids of the devices that were there at the start; `since`: unix seconds of this computer, or
+        infinity if only a new one counts; `deadline`: seconds from now; `looked` is told of every look that found
+        nothing, and of the trouble if the cloud did not answer. Raises LINK_TIMEOUT.
         """
         late = InstallerError(
             ErrorCode.LINK_TIMEOUT,
@@ -169,7 +177,7 @@ class Account:
             moved = (d for d in fitting if d.last_session is not None and d.last_session > self._since(since))
             return new or next(moved, None)
 
-        return await self._watch(look, deadline, late)
+        return await self._watch(look, deadline, late, looked)
 
     async def first_data(self, model: Model, device_id: str, since: float, deadline: float) -> Measurement:
         """Wait for the first measurement of this device that came in since `since`.
@@ -210,7 +218,13 @@ class Account:
             form["offset"] = str(offset)
         return None
 
-    async def _watch(self, look: Callable[[float], Awaitable[T | None]], deadline: float, late: InstallerError) -> T:
+    async def _watch(
+        self,
+        look: Callable[[float], Awaitable[T | None]],
+        deadline: float,
+        late: InstallerError,
+        looked: Callable[[InstallerError | None], None] | None = None,
+    ) -> T:
         """What `look` (given the seconds that are left) finds, however often it takes. Raises `late`.
 
         A cloud that is away or busy for a while is waited for; if it still is at the deadline, that is the error.
@@ -230,6 +244,8 @@ class Account:
                         trouble = None
                         if found is not None:
                             return found
+                    if looked is not None:
+                        looked(trouble)
                     await asyncio.sleep(wait)
         except TimeoutError:
             pass

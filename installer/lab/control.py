@@ -38,10 +38,15 @@ def routes(world: World, stop: Callable[[], None]) -> list[BaseRoute]:
                 device.set_faults(parse_faults((await _body(request)).get("faults")))
             except ValueError as error:
                 return _mistake(400, str(error))
+        elif action == "vendor_app":
+            try:
+                device.vendor_app((await _body(request)).get("network"))
+            except ValueError as error:
+                return _mistake(400, str(error))
         elif action in actions:
             actions[action](device)
         else:
-            return _mistake(404, f"no such action; there are {', '.join(actions)}, faults")
+            return _mistake(404, f"no such action; there are {', '.join(actions)}, faults, vendor_app")
         return JSONResponse(device.describe())
 
     async def network(request: Request) -> Response:
@@ -57,6 +62,10 @@ def routes(world: World, stop: Callable[[], None]) -> list[BaseRoute]:
         world.set_network(ssid, up)
         return JSONResponse(world.airspace.networks[ssid].describe())
 
+    async def unplug(_request: Request) -> Response:
+        world.doorway.unplug()
+        return JSONResponse({})
+
     async def reset(_request: Request) -> Response:
         world.reset()
         return JSONResponse({})
@@ -69,6 +78,7 @@ def routes(world: World, stop: Callable[[], None]) -> list[BaseRoute]:
         Route("/lab/state", state, methods=["GET"]),
         Route("/lab/devices/{address}/{action}", act, methods=["POST"]),
         Route("/lab/networks/{ssid:path}", network, methods=["POST"]),
+        Route("/lab/hosts/unplug", unplug, methods=["POST"]),
         Route("/lab/reset", reset, methods=["POST"]),
         Route("/lab/stop", end, methods=["POST"]),
         *cloud_routes(world.store),

@@ -16,7 +16,7 @@ from bumble.host import Host
 from bumble.transport.common import AsyncPipeSink
 from pydantic import SecretStr
 
-from installer.lab import gatt, improv, improv_frames
+from installer.lab import gatt, improv, improv_frames, withings
 from installer.lab.cloud.store import CloudStore
 from installer.lab.controller import LabController
 from installer.lab.faults import FaultBox
@@ -74,6 +74,10 @@ class LabDevice:
             host=Host(self.controller, AsyncPipeSink(self.controller)),
         )
         self._improv_table: dict[str, Characteristic[bytes]] = {}
+        self.vendor = withings.Vendor(self.address, self.name, lambda: self.linked, self._tell_vendor)
+        self._vendor_pipe: Characteristic[bytes] | None = None
+        self._person = Timers()
+        self.phone = False
         self._timers = Timers()
         self._hung = False
         self.connection: Connection | None = None
@@ -94,6 +98,9 @@ class LabDevice:
         server.max_mtu = self.scenario.mtu
         if self.scenario.improv:
             service, self._improv_table = gatt.improv_service(self.improv.values, self.improv.write)
+            server.add_service(service)
+        if self.scenario.vendor_service and self.scenario.vendor_advertisement and self.kind.suffix is not None:
+            service, self._vendor_pipe = withings.service(self.kind.suffix, self._from_vendor)
             server.add_service(service)
         for profile in self.kind.measures:
             service, self.measuring.table[profile] = gatt.health_service(profile)
@@ -152,6 +159,9 @@ class LabDevice:
         self._timers.clear()
         self.measuring.link_ended()
         self.improv.disconnected()
+        self.vendor.disconnected()
+        if self.scenario.vendor_app_after is not None and self.att_requests and not self.linked:
+            self._person.later("vendor app", self.scenario.vendor_app_after, self._vendor_app_by_itself)
 
     def _on_pdu(self, bearer: Any, pdu: att.ATT_PDU) -> None:
         self.att_requests += 1
@@ -221,12 +231,47 @@ class LabDevice:
         """A line for the lab's log."""
         self._around.log(f"{self.address} {self.name}: {words}")
 
+    # The vendor's own protocol, and a person with the vendor's app.
+
+    def _from_vendor(self, value: bytes) -> None:
+        if not self._hung:
+            self.vendor.received(value)
+
+    def _tell_vendor(self, message: bytes) -> None:
+        if self._vendor_pipe is None or self.connection is None or self._hung:
+            return
+        size = self.connection.att_mtu - 3
+        for at in range(0, len(message), size):
+            gatt.notify(self._stack.gatt_server, self._vendor_pipe, message[at : at + size])
+
+    def vendor_app(self, network: object = None) -> None:
+        """A person brings it onto the account with the vendor's app: onto this network, or over the app's phone.
+
+        Raises ValueError if it cannot join such a network, or is on somebody else's account.
+        """
+        known = self._around.airspace.networks
+        if self.kind.cloud is None:
+            raise ValueError("the vendor's app does not know this device")
+        if network is not None and not (self.kind.wifi and isinstance(network, str) and network in known):
+            raise ValueError("the device cannot join this network")
+        self._around.store.adopt(self.address)
+        self.log(f"the vendor's app takes it onto the account ({'over its phone' if network is None else network!r})")
+        self.joined = network if isinstance(network, str) else self.joined
+        self.phone = network is None and self.kind.phone
+        self.online_again()
+
+    def _vendor_app_by_itself(self) -> None:
+        try:
+            self.vendor_app(self.scenario.vendor_app_network)
+        except ValueError as error:
+            self.log(f"the vendor's app cannot: {error}")
+
     # Wi-Fi and cloud.
 
     @property
     def online(self) -> bool:
-        """Whether it is on a network that is up."""
-        return self._around.airspace.is_up(self.joined)
+        """Whether it is on a network that is up, or a phone with the vendor's app delivers for it."""
+        return self.phone or self._around.airspace.is_up(self.joined)
 
     @property
     def linked(self) -> bool:
@@ -270,9 +315,12 @@ class LabDevice:
     def _start_over(self) -> None:
         self._timers.clear()
         self.drop()
+        self._person.clear()
         self.improv.reset()
+        self.vendor.reset()
         self.measuring.reset()
         self.joined = None
+        self.phone = False
         self.att_requests = 0
 
     def describe(self) -> dict[str, Any]:
@@ -293,6 +341,7 @@ class LabDevice:
             "credentials_received": self.improv.credentials_received,
             "wifi_commands": self.improv.wifi_commands,
             "att_requests": self.att_requests,
+            "probes": self.vendor.probes,
             "measurements": self.measuring.count,
             "last_measurement": last.describe() if last else None,
             "kept": max((len(queue) for queue in self.measuring.kept.values()), default=0),

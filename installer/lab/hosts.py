@@ -83,9 +83,13 @@ class Doorway:
         self.changed()
         return LabController(f"host-{self._count}", self._radio, address, rssi=-45, jitter=self._jitter)
 
+    def unplug(self) -> None:
+        """All adapters are pulled out: every host's connection ends. A host may attach again at once."""
+        for port in tuple(self.ports):
+            port.close()
+
     def close(self) -> None:
         """Stop listening and end all connections."""
         if self._server is not None:
             self._server.close()
-        for port in tuple(self.ports):
-            port.close()
+        self.unplug()

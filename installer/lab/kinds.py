@@ -25,12 +25,16 @@ class CloudIdentity:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of device. `suffix`: third group of the vendor's service UUID; `measures`: its GATT profiles."""
+    """One kind of device. `suffix`: third group of the vendor's service UUID; `measures`: its GATT profiles.
+
+    `phone`: whether an app on a phone can collect its data over Bluetooth.
+    """
 
     id: str
     name: str
     measures: tuple[Profile, ...]
     wifi: bool = True
+    phone: bool = True
     suffix: int | None = None
     cloud: CloudIdentity | None = None
     service: Service = "getmeas"
@@ -61,6 +65,7 @@ KINDS: dict[str, Kind] = {
             "sleep",
             "Sleep",
             ("heart-rate",),
+            phone=False,
             suffix=0x003F,
             cloud=CloudIdentity(63, "Aura Sensor V2", "Sleep Monitor"),
             service="getsummary",

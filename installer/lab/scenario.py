@@ -113,6 +113,9 @@ class DeviceScenario(_Part):
 
     `drop_after_provisioned`: the device ends the link one second after success, as ESPHome does.
     `information`, `battery`: whether it has those services (the lab's choice, not a fact about real units).
+    `vendor_service`: the vendor's own service, which says who it is. With `improv = false` it is like a retail unit:
+    only the vendor's app brings it onto an account, so many seconds after a client's link ended (`vendor_app_after`),
+    onto `vendor_app_network` or over the app's phone.
     """
 
     model: Literal["body", "body-plus", "bpm-connect", "sleep", "thermo", "move", "pulse-hr", "generic"]
@@ -126,6 +129,9 @@ class DeviceScenario(_Part):
     improv: bool = True
     espressif: EspressifScenario | None = None
     vendor_advertisement: bool = True
+    vendor_service: bool = True
+    vendor_app_after: Seconds | None = None
+    vendor_app_network: str | None = None
     information: bool = True
     battery: bool = True
     drop_after_provisioned: bool = False

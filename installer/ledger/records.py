@@ -41,6 +41,16 @@ class Records:
                 found.append(data)
         return sorted(found, key=lambda r: str(r.get("started", "")))
 
+    def handed_over(self, address: str) -> str | None:
+        """The cloud's id of the device, if a guided hand-off of this program saw it come to an account; or None."""
+        device_id: str | None = None
+        for record in self.all():
+            for step in record["steps"]:
+                result = step.get("result") if isinstance(step, dict) else None
+                if isinstance(result, dict) and result.get("protocol") == "guided" and "device_id" in result:
+                    device_id = str(result["device_id"]) if result.get("address") == address else device_id
+        return device_id
+
     def provisioned(self, address: str) -> str | None:
         """The SSID whose credentials this program last sent to the device, or None."""
         ssid: str | None = None

@@ -44,6 +44,7 @@ class Deadlines:
     authorization: float = 60.0  # for somebody to press the button on the device
     sign_in: float = 600.0
     link: float = 120.0
+    guide: float = 900.0  # for somebody to set the device up with the vendor's app
     data: float = 120.0
     measurement: float = 60.0
 
@@ -56,6 +57,7 @@ class Options:
     dry_run: bool = False
     require_encryption: bool = False
     keep_wifi: bool = False
+    guided: bool = False  # set up with the vendor's app, whatever the device speaks
     ask: frozenset[StepKey] = frozenset()
     deadlines: Deadlines = field(default_factory=Deadlines)
     timeout: float | None = None  # seconds for the whole installation
@@ -97,6 +99,9 @@ class Situation:
     provisioner: Provisioner | None = None
     info: DeviceInfo | None = None
     keep_wifi: bool = False
+    guided: bool = False  # only the vendor's app sets it up
+    associated: bool | None = None  # whether it says that it is on an account already
+    handed_over: str | None = None  # the cloud's id, if an earlier run saw it come to the account
     method: SyncMethod | None = None
     networks: list[Network] | None = None  # the device's last scan
     network: Network | None = None
@@ -126,6 +131,13 @@ class Situation:
         if self.sighting is None:
             raise InstallerError(ErrorCode.INTERNAL, "No device was chosen yet.", "This is a defect; report it.")
         return self.sighting
+
+    @property
+    def the_method(self) -> SyncMethod:
+        """The sync method; a step after sync may rely on it."""
+        if self.method is None:
+            raise InstallerError(ErrorCode.INTERNAL, "No sync method was chosen.", "This is a defect; report it.")
+        return self.method
 
     def may_ask(self, key: StepKey) -> bool:
         """Whether a person can be asked for this step."""

@@ -12,6 +12,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.events import Notice
 from installer.provisioning.base import Capability, DeviceInfo, DriverOptions
 from installer.questions import AskProof
+from installer.steps import retail
 from installer.steps.base import Situation
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ async def scanning(situation: Situation) -> Scan:
     """The running scan; started when it is first needed, or anew after it was stopped."""
     from installer.bluetooth.scan import Scan
 
+    if situation.scan is not None and situation.scan.failure is not None:
+        # The adapter went away or was switched off; another try opens it anew.
+        await leave(situation)
     if situation.scan is None:
         scan = Scan(await adapter(situation), situation.surroundings.catalogue)
         await scan.__aenter__()
@@ -79,7 +83,13 @@ async def connect(situation: Situation) -> None:
         username=situation.given.find.username if situation.given.find else None,
         ask_proof=functools.partial(_ask_proof, situation),
     )
-    provisioner = await provisioner_for(connection, sighting.detection.protocol, options)
+    provisioner = None
+    if not situation.options.guided:
+        provisioner = await provisioner_for(connection, sighting.detection.protocol, options)
+    if provisioner is None and await retail.recognise(situation, connection):
+        # From here on the device is the phone's with the vendor's app: many take one connection only.
+        await disconnect(situation)
+        return
     if provisioner is None:
         await disconnect(situation)
         raise InstallerError(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from installer.answers import FindAnswer, StepKey
 from installer.bluetooth.sighting import Certainty, SetupState, Sighting
 from installer.catalog import Model, check_sync
 from installer.errors import ErrorCode, InstallerError
 from installer.events import DeviceConnected, DeviceFound, Notice
-from installer.provisioning.base import Capability
+from installer.provisioning import guided
+from installer.provisioning.base import Capability, DeviceInfo
 from installer.questions import ChooseDevice, ConfirmDevice, Recovery
-from installer.steps import device
+from installer.steps import device, retail
 from installer.steps.base import Situation, Step, missing
 
+if TYPE_CHECKING:
+    from installer.bluetooth.scan import Scan
+
+LOOK_AGAIN = 0.25  # seconds between two looks at whether the scan still runs
 SURE = (Certainty.CERTAIN, Certainty.LIKELY)
 
 
@@ -38,10 +44,25 @@ class Find(Step):
             raise missing(self.key)
         wanted = catalogue.get(given.model) if given is not None and given.model else None
         scan = await device.scanning(situation)
-        answer: FindAnswer = await situation.ask(
-            ChooseDevice(sightings=scan, catalogue=catalogue, wanted=wanted, can_go_back=can_go_back, problem=problem)
+        question = ChooseDevice(
+            sightings=scan, catalogue=catalogue, wanted=wanted, can_go_back=can_go_back, problem=problem
         )
-        return answer
+        return await self._picked(situation, question, scan)
+
+    async def _picked(self, situation: Situation, question: ChooseDevice, scan: Scan) -> FindAnswer:
+        """The person's choice; raises the scan's failure if that comes first, so that it can be tried again."""
+        asking = asyncio.ensure_future(situation.ask(question))
+        failing = asyncio.ensure_future(_failure(scan))
+        try:
+            await asyncio.wait((asking, failing), return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise failing.result()
+            answer: FindAnswer = await asking
+            return answer
+        finally:
+            for task in (asking, failing):
+                task.cancel()
+            await asyncio.gather(asking, failing, return_exceptions=True)
 
     async def carry_out(self, situation: Situation, answer: FindAnswer) -> dict[str, Any]:
         """Wait for the device, connect, ask it what it is; a person confirms that it is the right one."""
@@ -62,8 +83,17 @@ class Find(Step):
                 reasons=sighting.detection.reasons,
             )
         )
-        await device.connect(situation)
+        met = True
+        try:
+            await device.connect(situation)
+        except InstallerError as error:
+            await device.disconnect(situation)
+            if not retail.goes_on_without(situation, error):
+                raise
+            met = False
         provisioner, info = situation.provisioner, situation.info
+        if situation.guided:
+            return await self._retail(situation, asked=asked, met=met)
         if provisioner is None or info is None:
             raise InstallerError(ErrorCode.INTERNAL, "The device is not connected.", "This is a defect; report it.")
         situation.emit(
@@ -88,21 +118,36 @@ class Find(Step):
                 )
             )
         self._settle_wifi(situation, confirmed=asked)
-        return {
-            "address": sighting.address,
-            "name": sighting.name,
-            "model": model.id,
-            "certainty": sighting.detection.certainty.value,
-            "reasons": list(sighting.detection.reasons),
-            "protocol": provisioner.protocol,
-            "firmware": info.firmware_version,
-        }
+        return _result(situation, provisioner.protocol)
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
         """Another device is always possible."""
         if error.code in (ErrorCode.DEVICE_UNSUPPORTED, ErrorCode.DEVICE_ALREADY_SET_UP, ErrorCode.DEVICE_AMBIGUOUS):
             return (Recovery.CHANGE, Recovery.STOP)
         return (Recovery.RETRY, Recovery.CHANGE, Recovery.STOP)
+
+    async def _retail(self, situation: Situation, *, asked: bool, met: bool) -> dict[str, Any]:
+        """The same for a device that only its vendor's app sets up; its connection is closed already."""
+        sighting, info = situation.the_sighting, situation.info or DeviceInfo()
+        if met:
+            situation.emit(
+                DeviceConnected(
+                    address=sighting.address, protocol=guided.PROTOCOL, encrypts_credentials=False, info=info
+                )
+            )
+        if asked and situation.may_ask(self.key):
+            await situation.ask(
+                ConfirmDevice(
+                    sighting=sighting,
+                    model=situation.the_model,
+                    info=info,
+                    protocol=guided.PROTOCOL,
+                    set_up=bool(situation.associated),
+                    can_go_back=True,
+                )
+            )
+        retail.settle(situation, confirmed=asked)
+        return _result(situation, guided.PROTOCOL)
 
     def _decided(self, situation: Situation) -> bool:
         """Whether the sync method stands; a person who can be asked changes an impossible one at its own step."""
@@ -120,12 +165,6 @@ class Find(Step):
         if found and not answer.device:
             # A second device of the model may advertise a little later than the first.
             await scan.wait_until(lambda all_seen: (fits(all_seen) or [])[1:] or None, limits.settle)
-        elif found and not _recognised(situation, found[0]):
-            # A device may say what it is in turns, over several advertisements and a scan response.
-            await scan.wait_until(
-                lambda all_seen: next((s for s in fits(all_seen) or [] if _recognised(situation, s)), None),
-                limits.settle,
-            )
         found = (fits(scan.current()) or found) if found else None
         if not found:
             raise _not_found(answer, wanted, scan.current())
@@ -181,12 +220,23 @@ class Find(Step):
         )
 
 
-def _recognised(situation: Situation, sighting: Sighting) -> bool:
-    """Whether more advertisements could not change the model any more."""
-    detection = sighting.detection
-    if detection.model_id is None or detection.certainty not in SURE:
-        return False
-    return not situation.surroundings.catalogue.get(detection.model_id).generic
+def _result(situation: Situation, protocol: str) -> dict[str, Any]:
+    sighting, info = situation.the_sighting, situation.info or DeviceInfo()
+    return {
+        "address": sighting.address,
+        "name": sighting.name,
+        "model": situation.the_model.id,
+        "certainty": sighting.detection.certainty.value,
+        "reasons": list(sighting.detection.reasons),
+        "protocol": protocol,
+        "firmware": info.firmware_version,
+    }
+
+
+async def _failure(scan: Scan) -> InstallerError:
+    while scan.failure is None:  # noqa: ASYNC110 - a waiter on every advertisement would cost more
+        await asyncio.sleep(LOOK_AGAIN)
+    return scan.failure
 
 
 def _fits(sighting: Sighting, answer: FindAnswer, wanted: Model | None) -> bool:

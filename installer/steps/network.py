@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from pydantic import SecretStr
 
+from installer import host_network
 from installer.answers import NetworkAnswer, StepKey
 from installer.catalog import SyncMethod
 from installer.errors import ErrorCode, InstallerError
@@ -19,6 +22,7 @@ from installer.wifi import Credentials, Network, Security, by_ssid, check_creden
 
 # After these, the network itself was right or may have been; only the passphrase is asked again.
 PASSPHRASE_ONLY = (ErrorCode.JOIN_FAILED, ErrorCode.PASSPHRASE_INVALID)
+HOST_PATIENCE = 0.2  # s; a D-Bus answer takes a tenth of it, and nobody waits longer for a preselected row
 
 
 class ChooseTheNetwork(Step):
@@ -31,6 +35,8 @@ class ChooseTheNetwork(Step):
         """Only a device that syncs by Wi-Fi and has none yet needs a network."""
         if situation.method is SyncMethod.BLUETOOTH:
             return "the device syncs over Bluetooth only"
+        if situation.guided:
+            return "the vendor's app gives the device its network"
         if situation.keep_wifi:
             return "the device keeps the Wi-Fi network that it has"
         return None
@@ -49,7 +55,10 @@ class ChooseTheNetwork(Step):
             except Back:
                 problem = None
         while True:
-            networks = situation.networks if situation.networks is not None else await self._networks(situation)
+            # While the device scans, this computer says which network it is on itself.
+            async with _of_host() as looking:
+                networks = situation.networks if situation.networks is not None else await self._networks(situation)
+                host = await _in_time(looking)
             can_scan = situation.provisioner is not None and (
                 Capability.SCAN_NETWORKS in situation.provisioner.capabilities
             )
@@ -58,6 +67,7 @@ class ChooseTheNetwork(Step):
                     model=situation.the_model,
                     networks=networks,
                     scan=(lambda: self._networks(situation)) if can_scan else None,
+                    host=host.ssid if host is not None else None,
                     can_go_back=can_go_back,
                     problem=problem,
                 )
@@ -75,9 +85,9 @@ class ChooseTheNetwork(Step):
         """Look the network up in the device's own scan, and keep the credentials for the next step."""
         await device.connected(situation)
         networks = situation.networks if situation.networks is not None else await self._networks(situation)
-        seen = next((n for n in networks if n.ssid == answer.ssid), None)
+        seen = _as_seen(situation, answer.ssid)
         if seen is not None:
-            check_network(seen)
+            check_network(seen, situation.the_model.bands)
         elif networks and not answer.hidden:
             situation.emit(
                 Notice(
@@ -129,7 +139,8 @@ class ChooseTheNetwork(Step):
         security = _security(situation, answer)
         if security is Security.OPEN or not situation.may_ask(self.key):
             return answer.model_copy(update={"secret": SecretStr("")})
-        check_network(Network(ssid=answer.ssid, security=security))
+        bands = situation.the_model.bands
+        check_network(_as_seen(situation, answer.ssid) or Network(ssid=answer.ssid, security=security), bands)
         return await self._ask_passphrase(situation, answer, problem)
 
     async def _ask_passphrase(
@@ -138,6 +149,27 @@ class ChooseTheNetwork(Step):
         network = Network(ssid=answer.ssid, security=_security(situation, answer), hidden=answer.hidden)
         secret: SecretStr = await situation.ask(AskPassphrase(network=network, can_go_back=True, problem=problem))
         return answer.model_copy(update={"secret": secret})
+
+
+@asynccontextmanager
+async def _of_host() -> AsyncIterator[asyncio.Task[Network | None]]:
+    """The question to this computer, withdrawn at the end."""
+    looking = asyncio.create_task(host_network.current())
+    try:
+        yield looking
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+async def _in_time(looking: asyncio.Task[Network | None]) -> Network | None:
+    done, _ = await asyncio.wait((looking,), timeout=HOST_PATIENCE)
+    return looking.result() if done else None
+
+
+def _as_seen(situation: Situation, ssid: str) -> Network | None:
+    """The network as the device saw it in its last scan."""
+    return next((n for n in situation.networks or () if n.ssid == ssid), None)
 
 
 def _security(situation: Situation, answer: NetworkAnswer) -> Security:

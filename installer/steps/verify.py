@@ -15,6 +15,10 @@ GATEWAY = (
     "This device syncs over Bluetooth only: a gateway must be running within its reach, and be online, "
     "or its data stays on the device."
 )
+PHONE = (
+    "This device syncs over Bluetooth only: the phone with the vendor's app must stay near it and online, and the app "
+    "must keep running in the background, or the data stays on the device."
+)
 
 
 class Verify(Step):
@@ -30,6 +34,8 @@ class Verify(Step):
             return "not wanted"
         if situation.method is SyncMethod.WIFI and not situation.the_model.cloud.data:
             return f"no cloud is known for {situation.the_model.name}; the device reports that it has joined"
+        if situation.guided:
+            return None  # whichever way it syncs, the vendor's cloud gets its data
         if situation.method is SyncMethod.BLUETOOTH and situation.the_model.profile is None:
             return f"{situation.the_model.name} has no standard health profile to read"
         return None
@@ -44,7 +50,7 @@ class Verify(Step):
 
     async def carry_out(self, situation: Situation, answer: VerifyAnswer) -> dict[str, Any]:
         """Over Bluetooth on the same connection, or by Wi-Fi from the cloud."""
-        if situation.method is SyncMethod.BLUETOOTH:
+        if situation.method is SyncMethod.BLUETOOTH and not situation.guided:
             if situation.measurement is None:
                 await bluetooth_data.collect(situation)
             situation.emit(Notice(code="gateway_needed", text=GATEWAY))
@@ -58,4 +64,6 @@ class Verify(Step):
             model, situation.cloud_device.device_id, since=situation.started, deadline=answer.wait
         )
         situation.emit(FirstMeasurement(source="cloud", measurement=situation.measurement))
+        if situation.method is SyncMethod.BLUETOOTH:
+            situation.emit(Notice(code="phone_needed", text=PHONE))
         return {"source": "cloud", "measurement": str(situation.measurement)}

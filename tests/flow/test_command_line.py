@@ -30,9 +30,10 @@ def expected(model: str, method: str) -> int:
 @pytest.mark.parametrize(("model", "method"), MATRIX)
 def test_the_sync_rule_by_flags(world: LabWorld, capsys: pytest.CaptureFixture[str], model: str, method: str) -> None:
     wifi = ["--ssid", "Home", "--passphrase-env", "TEST_PASSPHRASE"] if method == "wifi" else []
+    proof = ["--proof-env", "TEST_PROOF"] if model == "bpm-connect" else []
     status = _main(
         ["install", "--lab", "--non-interactive", "--dry-run", "--json", "--device", world.address(model)]
-        + ["--sync", method, *wifi]
+        + ["--sync", method, *wifi, *proof]
     )
     assert status == expected(model, method), capsys.readouterr()
     events = lines(capsys.readouterr().out)
@@ -48,7 +49,8 @@ def test_the_sync_rule_by_answers_file(
     world: LabWorld, capsys: pytest.CaptureFixture[str], tmp_path: Path, model: str, method: str
 ) -> None:
     file = tmp_path / "answers.toml"
-    text = f'[find]\nmodel = "{model}"\n[sync]\nmethod = "{method}"\n'
+    proof = 'proof = { env = "TEST_PROOF" }\n' if model == "bpm-connect" else ""
+    text = f'[find]\nmodel = "{model}"\n{proof}[sync]\nmethod = "{method}"\n'
     if method == "wifi":
         text += '[network]\nssid = "Home"\npassphrase = { env = "TEST_PASSPHRASE" }\n'
     file.write_text(text)

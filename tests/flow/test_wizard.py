@@ -157,6 +157,17 @@ async def test_answers_given_beforehand_are_not_asked_and_the_rule_holds_for_the
     assert world.device("sleep")["credentials_received"] == 0
 
 
+async def test_an_adapter_that_goes_away_is_tried_again_in_place(world: LabWorld, lab: Any) -> None:
+    async with opened() as pilot:
+        await begin(pilot)
+        await wait_for_screen(pilot, FindScreen)
+        await wait_for_text(pilot, "Body+ 3C")
+        world.call("POST", "/lab/hosts/unplug")
+        await decide(pilot, Recovery.RETRY)
+        await answer_find(pilot, world.address("move"))
+        await wait_for_screen(pilot, SyncScreen)
+
+
 async def test_a_wrong_passphrase_is_mended_in_place(world: LabWorld) -> None:
     async with opened() as pilot:
         await to_sync(pilot, world, "body-plus")

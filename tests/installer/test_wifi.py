@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.wifi import Credentials, Network, Security, by_ssid, check_credentials, check_ssid, passphrase_problem
+from installer.wifi import (
+    Band,
+    Credentials,
+    Network,
+    Security,
+    by_ssid,
+    check_credentials,
+    check_network,
+    check_ssid,
+    passphrase_problem,
+)
 
 
 @pytest.mark.parametrize("ssid", ["a", "x" * 32, "Zoë's 🏠 Wi-Fi", " "])
@@ -77,6 +87,45 @@ def test_access_points_of_one_ssid_become_one_row_with_the_best_signal() -> None
     ]
     rows = by_ssid(seen)
     assert [(n.ssid, n.rssi, n.access_points) for n in rows] == [("Home", -40, 2), ("Office", -60, 1)]
+
+
+B2, B5, B6 = Band.GHZ_2_4, Band.GHZ_5, Band.GHZ_6
+
+
+def heard(*bands: Band | None) -> Network:
+    """One SSID, heard from an access point on each of these bands, the strongest first."""
+    (network,) = by_ssid(Network(ssid="Home", rssi=-40 - i, band=band) for i, band in enumerate(bands))
+    return network
+
+
+@pytest.mark.parametrize(
+    ("network", "device", "possible"),
+    [
+        (heard(B2), ("2.4 GHz",), True),
+        (heard(B5), ("2.4 GHz",), False),
+        (heard(B6, B5), ("2.4 GHz",), False),
+        (heard(B5, B2), ("2.4 GHz",), True),
+        (heard(B6), ("2.4 GHz", "5 GHz"), False),
+        (heard(B5), ("2.4 GHz", "5 GHz"), True),
+        (heard(B5), (), True),
+        (heard(None), ("2.4 GHz",), True),
+        (heard(B5, None), ("2.4 GHz",), True),
+        (heard(None, B5), ("2.4 GHz",), True),
+    ],
+)
+def test_a_network_on_none_of_the_devices_bands_is_refused(
+    network: Network, device: tuple[str, ...], possible: bool
+) -> None:
+    # To merge what is merged already changes nothing: front ends may do it again.
+    (again,) = by_ssid([network])
+    assert again == network
+    if possible:
+        check_network(network, device)
+        return
+    with pytest.raises(InstallerError, match=r"Home is on .* only") as caught:
+        check_network(network, device)
+    assert caught.value.code is ErrorCode.NETWORK_UNSUPPORTED
+    assert "2.4 GHz" in caught.value.todo
 
 
 @given(st.text(max_size=100), st.sampled_from(Security))

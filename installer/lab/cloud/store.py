@@ -120,6 +120,16 @@ class CloudStore:
             call(account, device, sample)
         return True
 
+    def adopt(self, mac: str) -> None:
+        """The first user takes it onto the account with the vendor's app, in either mode.
+
+        Raises ValueError if it is on somebody else's account, KeyError for a device that was never made.
+        """
+        device, first = self._devices[mac.upper()], next(iter(self._world.accounts.values()))
+        if device.owner not in (None, first.userid):
+            raise ValueError("the device is on another account")
+        self.link(device, first)
+
     def is_linked(self, mac: str) -> bool:
         """Whether the device is on an account."""
         device = self._devices.get(mac.upper())

@@ -53,6 +53,7 @@ class Session:
     def __init__(self, connection: Connection, request_seconds: float) -> None:
         self.connection = connection
         self.state = State.STOPPED
+        self._changes = 0
         self._seconds = request_seconds
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._listening: list[str] = []
@@ -82,8 +83,12 @@ class Session:
 
     async def refresh(self) -> State:
         """Read the state. Raises DEVICE_MISBEHAVED, CONNECTION_LOST."""
+        changes = self._changes
         data = await self.connection.read(codec.STATE, timeout=self._seconds)
-        self.state = self.checked(codec.decode_state, data)
+        state = self.checked(codec.decode_state, data)
+        # A notification that overtook the answer in this program is newer than the answer.
+        if changes == self._changes:
+            self.state = state
         return self.state
 
     async def capabilities(self) -> codec.Ability:
@@ -150,6 +155,7 @@ class Session:
     def _on_state(self, data: bytes) -> None:
         try:
             self.state = codec.decode_state(data)
+            self._changes += 1
         except CodecError as error:
             self._events.put_nowait(Violation(f"broke the protocol: {error}"))
         else:

@@ -52,20 +52,17 @@ async def test_the_lab_is_recognised(lab: LabProcess) -> None:
 
         def sure(found: Sequence[Sighting]) -> dict[str, Sighting] | None:
             # Several payloads take turns: the protocol's, and the vendor's with the model's number.
-            whole = [s for s in found if any("-5749-5448-" in uuid for uuid in s.advert.services)]
-            known = {s.detection.model_id or "": s for s in whole if s.detection.protocol != "guided"}
+            known = {s.detection.model_id or "": s for s in found if s.detection.protocol in ("improv", "espressif")}
             likely = {i: s for i, s in known.items() if s.detection.certainty in (Certainty.LIKELY, Certainty.CERTAIN)}
-            return likely if wanted <= set(likely) else None
+            complete = wanted <= set(likely) and likely["body-plus"].state is not SetupState.UNKNOWN
+            return likely if complete and likely["body-plus"].detection.certainty is Certainty.CERTAIN else None
 
         found = await scan.wait_until(sure, 15)
         assert found is not None
         for model in wanted:
             assert found[model].address == lab.address(model)
-            assert found[model].detection.protocol in ("improv", "espressif")
         assert found["body-plus"].detection.protocol == "improv"
-        # Improv alone advertises the state, in one payload of several.
-        assert found["body-plus"].state in (SetupState.NEW, SetupState.UNKNOWN)
-        assert found["body-plus"].detection.certainty is Certainty.CERTAIN
+        assert found["body-plus"].state is SetupState.NEW
 
 
 async def test_what_a_device_says_in_turns_is_merged(bench: Bench, adapter: Adapter) -> None:

@@ -28,7 +28,7 @@ SUPERVISION, NOT_ESTABLISHED = 0x08, 0x3E
 async def test_a_passive_scan_hears_the_payloads_in_turn_and_no_names(lab: LabProcess) -> None:
     address = lab.address("body-plus")
     async with attached(lab.transport) as client:
-        seen = await client.scan(lambda s: len(s) == 8 and len(s[address].payloads) == 2, active=False)
+        seen = await client.scan(lambda s: len(s) == 9 and len(s[address].payloads) == 2, active=False)
     improv, vendor = sorted(seen[address].payloads, key=lambda data: BODY_PLUS_UUID in data)
     assert improv == b"\x02\x01\x06\x11\x07" + IMPROV_UUID + bytes.fromhex("09167746020f00000000")
     assert len(improv) == 31
@@ -40,10 +40,11 @@ async def test_a_passive_scan_hears_the_payloads_in_turn_and_no_names(lab: LabPr
 
 async def test_an_active_scan_gets_the_names_by_scan_response(lab: LabProcess) -> None:
     async with attached(lab.transport) as client:
-        seen = await client.scan(lambda s: len(s) == 8 and all(one.names for one in s.values()))
+        seen = await client.scan(lambda s: len(s) == 9 and all(one.names for one in s.values()))
     names = {name for one in seen.values() for name in one.names}
     assert names == {
-        "Body 1A", "Body+ 3C", "BPM Connect", "Sleep", "Thermo", "Move", "Pulse HR", "Temperature Monitor"
+        "Body 1A", "Body+ 3C", "BPM Connect", "Sleep", "Thermo", "Move", "Pulse HR", "Temperature Monitor",
+        "PROV_CE03C0",
     }  # fmt: skip
 
 
@@ -86,12 +87,12 @@ async def test_many_hosts_at_once_each_with_a_controller_of_its_own(lab: LabProc
         assert len({str(c.device.public_address) for c in (one, two, three)}) == 3
         links = [
             await client.connect(lab.address(model))
-            for client, model in ((one, "body"), (two, "body-plus"), (three, "bpm-connect"))
+            for client, model in ((one, "body"), (two, "body-plus"), (three, "thermo"))
         ]
         for link in links:
             await ready(link)
         answers = await asyncio.gather(*(ask(link, 3) for link in links))
-        assert [answer[3] for answer in answers] == ["Body 1A", "Body+ 3C", "BPM Connect"]
+        assert [answer[3] for answer in answers] == ["Body 1A", "Body+ 3C", "Thermo"]
     await lab.until(lambda state: state["hosts"] == 0)
 
 

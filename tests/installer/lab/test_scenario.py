@@ -15,7 +15,7 @@ from installer.wifi import Band
 def test_the_default_world() -> None:
     world = scenario.load()
     assert [d.model for d in world.device] == [
-        "body", "body-plus", "bpm-connect", "sleep", "thermo", "move", "pulse-hr", "generic"
+        "body", "body-plus", "bpm-connect", "sleep", "thermo", "move", "pulse-hr", "generic", "generic"
     ]  # fmt: skip
     assert all(d.address.startswith("00:24:E4") for d in world.device if d.model != "generic")
     assert len(next(n for n in world.network if n.ssid == "Home").access_points) == 2

@@ -1,0 +1,1 @@
+"""Nordic's Wi-Fi provisioning over Bluetooth Low Energy (`facts/other-ble-provisioning.md` §2)."""

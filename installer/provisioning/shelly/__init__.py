@@ -1,0 +1,1 @@
+"""Shelly Gen2+ RPC over Bluetooth Low Energy (`facts/other-ble-provisioning.md` §1)."""

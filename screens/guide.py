@@ -1,0 +1,118 @@
+"""Guide: what to do with the vendor's app, as a list to tick off, while the account is watched."""
+
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widget import Widget
+
+from installer.questions import FollowGuide
+from screens.frame import QuestionScreen
+from screens.progress import View
+from screens.state import Mark, RunState
+from screens.widgets import Callout, Text, shown, spoken
+
+TICK = 0.5
+ROOM_BESIDE = 56  # cells that the list beside the QR code needs
+ROWS_AROUND = 9  # lines of the bar, title, hint, watch and footer
+
+
+class Item(Text, can_focus=True):
+    """One thing to do. Ticking it off is for the person only: nothing waits for it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space,enter", "tick", "Tick off", id="guide.tick", tooltip="Done, or not done after all"),
+        Binding("up", "app.focus_previous", "Previous", show=False, id="guide.up", tooltip="The one before"),
+        Binding("down", "app.focus_next", "Next", show=False, id="guide.down", tooltip="The next one"),
+    ]
+
+    def __init__(self, words: str) -> None:
+        super().__init__(classes="item")
+        self._words = words
+        self.done = False
+
+    def render(self) -> Content:
+        mark = Mark.DONE if self.done else Mark.TODO
+        style = self.app.theme_variables["success"] if self.done else ""
+        width = max(self.content_size.width - 2, 10)
+        lines = [Content.styled(line.plain, style) for line in Content(self._words).wrap(width)]
+        return Content.assemble((f"{mark.value} ", style), Content("\n  ").join(lines))
+
+    def action_tick(self) -> None:
+        """Done, or not done after all; then the next one."""
+        self.done = not self.done
+        self.refresh()
+        if self.done:
+            self.screen.focus_next(Item)
+
+
+class GuideScreen(QuestionScreen[FollowGuide]):
+    """Shows the guide. Goes away by itself when the device is in the account."""
+
+    AUTO_FOCUS = "Item"
+    DEFAULT_CSS = """
+    GuideScreen #guide { height: auto; }
+    GuideScreen #todo-list { height: auto; width: 1fr; }
+    GuideScreen .item { padding: 0 1; height: auto; }
+    GuideScreen .item:focus { background: $chosen; }
+    GuideScreen #app { width: auto; height: auto; margin-left: 2; }
+    GuideScreen #qr { width: auto; color: #000000; background: #ffffff; }
+    GuideScreen #app Text { width: auto; }
+    GuideScreen #watching { margin: 1 0 0 1; color: $muted; }
+    GuideScreen #trouble { margin: 1 0 0 0; }
+    """
+
+    def heading(self) -> str:
+        return f"Set up {self.question.model.name} with {shown(self.question.app)}"
+
+    def hint(self) -> str:
+        return "This program sends it nothing. Once the device is in your account, it goes on by itself."
+
+    def body(self) -> Iterable[Widget]:
+        with Horizontal(id="guide"):
+            with Vertical(id="todo-list"):
+                for words in self.question.steps:
+                    yield Item(shown(words, 300))
+            with Vertical(id="app"):
+                yield Text("", id="qr")
+                yield Text(shown(self.question.url), classes="small")
+        yield Text("", id="watching")
+        yield Callout("", "warning", id="trouble")
+
+    def on_mount(self) -> None:
+        self._ends = self.wizard.clock() + self.question.seconds
+        self._draw_qr()
+        self._tick()
+        self.set_interval(TICK, self._tick)
+
+    def on_resize(self) -> None:
+        self._draw_qr()
+
+    def _draw_qr(self) -> None:
+        from installer.qr import qr_lines
+
+        size, url = self.app.size, self.question.url
+        lines = qr_lines(url, size.width - ROOM_BESIDE - 6, size.height - ROWS_AROUND) if url else None
+        self.query_one("#app").display = lines is not None
+        self.query_one("#qr", Text).update(Content("\n".join(lines or [])))
+
+    def _tick(self) -> None:
+        watch, now = self.question.progress, self.wizard.clock()
+        last = "" if watch.last is None else f" Looked {spoken(max(now - watch.last, 0))} ago: not there yet."
+        left = f" {spoken(self._ends - now)} left." if self._ends > now else " The time is over."
+        words = f"Watching account “{shown(self.question.account)}”.{last if watch.trouble is None else ''}{left}"
+        self.query_one("#watching", Text).update(Content(words))
+        self.query_one("#trouble", Callout).say(watch.trouble.what if watch.trouble is not None else "")
+
+
+def view(state: RunState) -> View:
+    """What goes on before and after the guide is shown."""
+    name = shown(state.device.name) if state.device and state.device.name else "the device"
+    stages = ((Mark.DONE if state.linked else Mark.NOW, "The device is in the account"),)
+    return View(f"Waiting for {name}", "It is set up with its vendor's app.", stages)
