@@ -29,7 +29,8 @@ demo: $(STAMP)
 	@if [ -t 0 ]; then \
 		$(BIN)/device-installer wizard --lab; \
 	else \
-		$(BIN)/device-installer install --lab --non-interactive --model body-plus --sync wifi --ssid Home --passphrase-lab --json; \
+		echo 'correct horse battery staple' | $(BIN)/device-installer install --lab --non-interactive --json \
+			--model body-plus --sync wifi --ssid Home --passphrase-file -; \
 	fi
 
 test: lint types imports tests

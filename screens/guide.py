@@ -56,7 +56,7 @@ class GuideScreen(QuestionScreen[FollowGuide]):
     """Shows the guide. Goes away by itself when the device is in the account."""
 
     AUTO_FOCUS = "Item"
-    DEFAULT_CSS = """
+    CSS = """
     GuideScreen #guide { height: auto; }
     GuideScreen #todo-list { height: auto; width: 1fr; }
     GuideScreen .item { padding: 0 1; height: auto; }
@@ -72,7 +72,7 @@ class GuideScreen(QuestionScreen[FollowGuide]):
         return f"Set up {self.question.model.name} with {shown(self.question.app)}"
 
     def hint(self) -> str:
-        return "This program sends it nothing. Once the device is in your account, it goes on by itself."
+        return "Nothing is sent from here; it goes on when the device is in your account."
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="guide"):

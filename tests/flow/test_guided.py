@@ -441,7 +441,7 @@ async def test_the_wizard(retail: LabWorld, mode: str, address: str, method: str
     try:
         async with app.run_test(size=(80, 24)) as pilot:
             await to_the_guide(pilot, retail, address, method)
-            assert "This program sends it nothing" in flat_text(pilot)
+            assert "Nothing is sent from here" in flat_text(pilot)
             await wait_for_text(pilot, "not there yet")
             retail.call("POST", f"/lab/devices/{address}/vendor_app", {"network": network} if network else {})
             await wait_for_finish(pilot)

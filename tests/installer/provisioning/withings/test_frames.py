@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 
 import pytest
@@ -171,10 +172,8 @@ def test_fragments_of_any_size(sent: list[Frame], data: st.DataObject) -> None:
 def test_arbitrary_notifications_are_messages_or_refused(pieces: list[bytes]) -> None:
     assembler = Assembler()
     for piece in pieces:
-        try:
+        with contextlib.suppress(FrameError):
             assembler.feed(piece)
-        except FrameError as error:
-            assert str(error).isascii()
         assert assembler.waiting <= frames.MAX_OBJECTS + 305
 
 
