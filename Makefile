@@ -46,7 +46,7 @@ imports: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
 tests: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) -q
+	$(BIN)/python -m pytest -n $(WORKERS) -q --ignore=tests/system
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench

@@ -92,7 +92,9 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     if network:
         if "ssid" not in network:
             raise InstallerError(
-                ErrorCode.USAGE, "A passphrase or --hidden was given without a network.", "Add --ssid NAME or --network NAME."
+                ErrorCode.USAGE,
+                "A passphrase or --hidden was given without a network.",
+                "Add --ssid NAME or --network NAME.",
             )
         data["network"] = network
     if flags.account is not None:

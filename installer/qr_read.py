@@ -28,7 +28,7 @@ def texts_of_image(path: Path) -> list[str]:
 
     codes = zxingcpp.read_barcodes(
         _grey(path),
-        formats=(zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.MicroQRCode),
+        formats=zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.MicroQRCode]),
         text_mode=zxingcpp.TextMode.Plain,
     )
     texts = list(dict.fromkeys(code.text for code in codes if code.valid and code.text))

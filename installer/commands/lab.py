@@ -11,6 +11,7 @@ import typer
 from installer import output
 from installer.commands.run import run
 from installer.errors import ErrorCode, InstallerError
+from installer.text import printable
 
 if TYPE_CHECKING:
     from installer.labs import LabState
@@ -78,7 +79,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print all of its s
         linked = "linked" if device.get("linked") else ""
         output.result(f"  {device['address']}  {device['name']:<22} {device['state']:<24} {joined} {linked}".rstrip())
     for network in world["networks"]:
-        output.result(f"  network {network['ssid']!r}")
+        output.result(f"  network {printable(network['ssid'])}")
 
 
 @app.command()

@@ -245,3 +245,19 @@ def test_the_wizard_without_a_terminal_says_what_to_use(home: Path) -> None:
     done = subprocess.run([*PROGRAM, "wizard"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=50)
     assert done.returncode == 2
     assert "install --non-interactive" in done.stderr
+
+
+def test_a_catalogue_file_in_the_settings_folder_joins_the_built_in_one(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = home / "config" / "catalogue"
+    folder.mkdir(parents=True)
+    entry = '[[model]]\nid = "kitchen"\nname = "Kitchen"\ntype = "scale"\nsync = ["wifi"]\n'
+    (folder / "own.toml").write_text(entry + 'missing = { bluetooth = "It has none." }\n')
+    assert _main(["models"]) == 0
+    out = capsys.readouterr().out
+    assert "kitchen" in out
+    assert "body-plus" in out
+    (folder / "own.toml").write_text(entry)
+    assert _main(["models"]) == ErrorCode.CATALOGUE_INVALID.exit_status
+    assert str(folder / "own.toml") in capsys.readouterr().err

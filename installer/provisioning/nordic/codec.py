@@ -19,15 +19,9 @@ from installer.wifi import SSID_BYTES, Band, Network, Security
 
 M = TypeVar("M", bound=Message)
 
-SERVICE = "14387800-130c-49e7-b877-2881c89cb258"
-VERSION = "14387801-130c-49e7-b877-2881c89cb258"
-CONTROL_POINT = "14387802-130c-49e7-b877-2881c89cb258"
-DATA_OUT = "14387803-130c-49e7-b877-2881c89cb258"
-CHARACTERISTICS = (VERSION, CONTROL_POINT, DATA_OUT)
-
 BSSID_BYTES = 6
 
-_SECURITY = {
+_SECURITY: dict[int, Security] = {
     pb.OPEN: Security.OPEN,
     pb.WEP: Security.WEP,
     pb.WPA_PSK: Security.WPA,
@@ -36,9 +30,10 @@ _SECURITY = {
     pb.WPA2_ENTERPRISE: Security.ENTERPRISE,
     pb.WPA3_PSK: Security.WPA3,
 }
-_AUTH = {security: number for number, security in _SECURITY.items()} | {Security.WPA2_WPA3: pb.WPA2_PSK}
-_BANDS = {pb.BAND_2_4_GHZ: Band.GHZ_2_4, pb.BAND_5_GHZ: Band.GHZ_5}
-_STATUS = {
+_AUTH: dict[Security, int] = {security: number for number, security in _SECURITY.items()}
+_AUTH[Security.WPA2_WPA3] = pb.WPA2_PSK
+_BANDS: dict[int, Band] = {pb.BAND_2_4_GHZ: Band.GHZ_2_4, pb.BAND_5_GHZ: Band.GHZ_5}
+_STATUS: dict[int, str] = {
     pb.INVALID_ARGUMENT: "invalid argument",
     pb.INVALID_PROTO: "it could not read the request",
     pb.INTERNAL_ERROR: "internal error",
@@ -158,17 +153,18 @@ def start_scan() -> bytes:
 
 def set_config(point: AccessPoint, passphrase: str, security: Security = Security.UNKNOWN) -> bytes:
     """Join the network of `point`. `security`: as a person said, where the scan did not tell."""
-    message = pb.Request(op_code=pb.SET_CONFIG)
-    wifi = message.config.wifi
-    wifi.ssid, wifi.bssid, wifi.channel = point.ssid, point.bssid, point.channel
-    if point.band is not None:
-        wifi.band = pb.Band.Name(point.band)
     auth = point.auth if point.auth is not None else _AUTH.get(security)
     if auth is None and passphrase:
         # Without this, a passphrase would be taken for one of an open network.
         auth = pb.WPA_WPA2_PSK
-    if auth is not None:
-        wifi.auth = pb.AuthMode.Name(auth)
+    wifi = pb.WifiInfo(
+        ssid=point.ssid,
+        bssid=point.bssid,
+        band=None if point.band is None else pb.Band.Name(point.band),
+        channel=point.channel,
+        auth=None if auth is None else pb.AuthMode.Name(auth),
+    )
+    message = pb.Request(op_code=pb.SET_CONFIG, config=pb.WifiConfig(wifi=wifi))
     if passphrase:
         message.config.passphrase = passphrase.encode("utf-8", "surrogatepass")
     # The access point may change its channel after the set-up.
@@ -183,7 +179,7 @@ def read_response(data: bytes, operation: Operation) -> DeviceStatus:
         raise Malformed("an answer without a known status")
     # A request that could not be read has no operation to repeat.
     unnamed = not response.HasField("request_op_code") or response.request_op_code == pb.RESERVED
-    if response.request_op_code != operation and not (unnamed and response.status):
+    if int(response.request_op_code) != operation and not (unnamed and response.status):
         raise Malformed("the answer to another request")
     if response.status:
         raise Refused(response.status)

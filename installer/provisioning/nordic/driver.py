@@ -116,8 +116,8 @@ class NordicProvisioner:
         clock = asyncio.get_running_loop().time
         end = clock() + self._timings.scan
         until = min(end, clock() + self._timings.first)
-        found: dict[tuple[bytes, bytes], AccessPoint] = {}
-        while len(found) < MAX_POINTS:
+        heard: dict[tuple[bytes, bytes], AccessPoint] = {}
+        while len(heard) < MAX_POINTS:
             try:
                 result = await self._session.result(max(until - clock(), 0), what)
             except TimeoutError:
@@ -125,8 +125,8 @@ class NordicProvisioner:
             if isinstance(result, AccessPoint):
                 until = min(end, clock() + self._timings.quiet)
                 if any(result.ssid):
-                    found[result.ssid, result.bssid] = result
-        self._heard = list(found.values())
+                    heard[result.ssid, result.bssid] = result
+        self._heard = list(heard.values())
         # A scan that has ended by itself cannot be stopped.
         with contextlib.suppress(Refused):
             await self._session.request(Operation.STOP_SCAN, codec.request(Operation.STOP_SCAN), what)

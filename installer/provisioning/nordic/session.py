@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from installer.bluetooth.connection import Connection
 from installer.errors import InstallerError
-from installer.provisioning.nordic import codec, problems
+from installer.provisioning.nordic import codec, problems, uuids
 from installer.provisioning.nordic.codec import AccessPoint, DeviceStatus, Malformed, Operation, StateChange
 
 MAX_WAITING = 1000  # notifications; a device that floods is not listened to any further
@@ -46,12 +46,12 @@ class Session:
     async def open(self) -> int:
         """Subscribe, results first so that none is missed; the version of the service. Raises DEVICE_MISBEHAVED,
         DEVICE_REFUSED where pairing is wanted, CONNECTION_LOST."""
-        missing = [u for u in codec.CHARACTERISTICS if not self.connection.has_characteristic(u, codec.SERVICE)]
+        missing = [u for u in uuids.CHARACTERISTICS if not self.connection.has_characteristic(u, uuids.SERVICE)]
         if missing:
             raise problems.incomplete(self.connection, len(missing))
         try:
-            data = await self.connection.read(codec.VERSION, timeout=self._timings.request)
-            for uuid, queue in ((codec.DATA_OUT, self._results), (codec.CONTROL_POINT, self._responses)):
+            data = await self.connection.read(uuids.VERSION, timeout=self._timings.request)
+            for uuid, queue in ((uuids.DATA_OUT, self._results), (uuids.CONTROL_POINT, self._responses)):
                 if uuid not in self._listening:
                     await self.connection.subscribe(uuid, _into(queue), timeout=self._timings.request)
                     self._listening.append(uuid)
@@ -79,7 +79,7 @@ class Session:
             self.forget_results()
             _empty(self._responses)
             try:
-                await self.connection.write(codec.CONTROL_POINT, message, timeout=self._timings.request)
+                await self.connection.write(uuids.CONTROL_POINT, message, timeout=self._timings.request)
                 data = await self.connection.race(self._responses.get(), self._timings.answer, what)
                 return codec.read_response(data, operation)
             except TimeoutError:

@@ -149,9 +149,10 @@ def decode_answer(data: bytes) -> Answer:
     error = tree.get("error")
     if error is None:
         return Answer(number, tree["result"])
-    if not isinstance(error, dict) or not _is_number(error.get("code")):
+    code = _number(error.get("code")) if isinstance(error, dict) else None
+    if code is None:
         raise Malformed("an error without a code")
-    return Answer(number, error=Refused(int(error["code"]), _text(error.get("message"), 120)))
+    return Answer(number, error=Refused(code, _text(error.get("message"), 120)))
 
 
 def read_info(result: Any) -> DeviceInfo:
@@ -181,12 +182,13 @@ def _network(entry: dict[str, Any]) -> Network:
     name = _ssid(ssid)
     if len(name.replace("\ufffd", "?").encode()) > SSID_BYTES:
         raise Malformed("a network name of more than 32 bytes")
-    rssi, auth, channel, bssid = (entry.get(key) for key in ("rssi", "auth", "channel", "bssid"))
+    rssi, auth, channel = (_number(entry.get(key)) for key in ("rssi", "auth", "channel"))
+    bssid = entry.get("bssid")
     return Network(
         ssid=name,
-        security=_SECURITY.get(int(auth), Security.UNKNOWN) if _is_number(auth) else Security.UNKNOWN,
-        rssi=int(rssi) if _is_number(rssi) and -128 <= rssi <= 0 else None,
-        band=_band(int(channel)) if _is_number(channel) else None,
+        security=Security.UNKNOWN if auth is None else _SECURITY.get(auth, Security.UNKNOWN),
+        rssi=rssi if rssi is not None and -128 <= rssi <= 0 else None,
+        band=None if channel is None else _band(channel),
         bssid=bssid.upper() if isinstance(bssid, str) and _is_mac(bssid) else None,
     )
 
@@ -229,9 +231,10 @@ def _text(value: Any, limit: int) -> str:
     return printable(value, limit) if isinstance(value, str) else ""
 
 
-def _is_number(value: Any) -> bool:
-    """Whether it is a number that can be made an integer: JSON readers let NaN and Infinity through."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1 << 31
+def _number(value: Any) -> int | None:
+    """A number of sane size as an integer; None for anything else. JSON readers let NaN and Infinity through."""
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1 << 31
+    return int(value) if usable else None
 
 
 def _is_mac(text: str) -> bool:

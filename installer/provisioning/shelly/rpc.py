@@ -81,10 +81,10 @@ class Rpc:
         if answer.error is None:
             return answer.result
         # The device's own words might repeat what it was sent.
-        error = codec.Refused(answer.error.code, "") if secret else answer.error
-        if error.code == codec.UNAUTHORIZED:
-            raise problems.refused(self.connection, what, error)
-        raise error
+        refusal = codec.Refused(answer.error.code, "") if secret else answer.error
+        if refusal.code == codec.UNAUTHORIZED:
+            raise problems.refused(self.connection, what, refusal)
+        raise refusal
 
     async def _exchange(self, method: str, params: dict[str, Any] | None) -> codec.Answer:
         self._number += 1

@@ -24,6 +24,7 @@ from installer.wifi import Band, Network, Security
 
 CALM = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 BSSID = bytes.fromhex("02aabbccdd01")
+MAC = "02:AA:BB:CC:DD:01"
 HOME = AccessPoint(b"Home", BSSID, 11, band=1, auth=3, rssi=-55)
 WIFI = "0a04486f6d65" + "1206" + BSSID.hex() + "1801" + "200b" + "2803"
 
@@ -37,12 +38,12 @@ def test_requests():
 
 def test_credentials():
     # op_code 4, config (11) of wifi (1), passphrase (2) and anyChannel (4).
-    config = "0a16" + WIFI + "1203616263" + "2001"
-    assert codec.set_config(HOME, "abc").hex() == "0804" + "5a1f" + config
+    config = "0a14" + WIFI + "1203616263" + "2001"
+    assert codec.set_config(HOME, "abc").hex() == "0804" + "5a1d" + config
     # An open network: no passphrase at all.
     bare = AccessPoint(b"Home", BSSID, 11, auth=0)
     wifi = "0a04486f6d65" + "1206" + BSSID.hex() + "200b" + "2800"
-    assert codec.set_config(bare, "").hex() == "0804" + "5a18" + "0a14" + wifi + "2001"
+    assert codec.set_config(bare, "").hex() == "0804" + "5a16" + "0a12" + wifi + "2001"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_version():
 
 def test_responses():
     assert codec.read_response(bytes.fromhex("08021000"), Operation.START_SCAN) == DeviceStatus()
-    status = "0804" + "5216" + WIFI + "5a06" + "0a04c0a80132"
+    status = "0804" + "5214" + WIFI + "5a06" + "0a04c0a80132"
     response = bytes.fromhex("08011000" + "52" + f"{len(bytes.fromhex(status)):02x}" + status)
     told = codec.read_response(response, Operation.GET_STATUS)
     assert told == DeviceStatus(State.CONNECTED, b"Home", "192.168.1.50")
@@ -153,7 +154,7 @@ def test_what_is_no_status(data: str):
 
 
 def test_results():
-    record = "0a16" + WIFI + "10" + "c9ffffffffffffffff01"
+    record = "0a14" + WIFI + "10" + "c9ffffffffffffffff01"
     data = bytes.fromhex("0a" + f"{len(bytes.fromhex(record)):02x}" + record)
     assert codec.read_result(data) == HOME
     assert codec.read_result(bytes.fromhex("1004")) == StateChange(State.CONNECTED)
@@ -177,9 +178,9 @@ def test_what_is_no_result(data: str):
 @pytest.mark.parametrize(
     ("point", "network"),
     [
-        (HOME, Network(ssid="Home", security=Security.WPA2, rssi=-55, band=Band.GHZ_2_4, bssid="02:AA:BB:CC:DD:01")),
-        (AccessPoint(b"Caf\xe9", BSSID, 44, rssi=3), Network(ssid="Caf\ufffd", band=Band.GHZ_5, bssid="02:AA:BB:CC:DD:01")),
-        (AccessPoint(b"x", BSSID, 0, auth=5), Network(ssid="x", security=Security.ENTERPRISE, bssid="02:AA:BB:CC:DD:01")),
+        (HOME, Network(ssid="Home", security=Security.WPA2, rssi=-55, band=Band.GHZ_2_4, bssid=MAC)),
+        (AccessPoint(b"Caf\xe9", BSSID, 44, rssi=3), Network(ssid="Caf\ufffd", band=Band.GHZ_5, bssid=MAC)),
+        (AccessPoint(b"x", BSSID, 0, auth=5), Network(ssid="x", security=Security.ENTERPRISE, bssid=MAC)),
     ],
 )  # fmt: skip
 def test_networks(point: AccessPoint, network: Network):

@@ -14,7 +14,7 @@ from installer.bluetooth.sighting import Advert
 from installer.catalog import load
 from installer.errors import ErrorCode
 from installer.provisioning.base import Capability, Provisioner, Stage
-from installer.provisioning.nordic import codec
+from installer.provisioning.nordic import uuids
 from installer.wifi import Band, Credentials, Network, Security
 from tests.installer.provisioning.nordic.bench import FAST, nordic, nordic_driver
 from tests.installer.provisioning.shelly.bench import HOME, RIGHT, WRONG, failure, stages, until
@@ -75,7 +75,7 @@ async def test_its_advertisement_is_recognised():
     async with nordic() as lab:
         device = await lab.find()
         assert lab.advert is not None
-        assert lab.advert.service_data == {codec.SERVICE: bytes((1, 0, 0, 0))}
+        assert lab.advert.service_data == {uuids.SERVICE: bytes((1, 0, 0, 0))}
         assert detect(device.address, Advert(service_data=lab.advert.service_data), load()).protocol == "nordic"
         await stages(await nordic_driver(lab))
         assert lab.device.nordic.service_data() == bytes((1, 3, 0, 256 - 55))
