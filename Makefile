@@ -4,14 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
+DECODERS ?= improv espressif shelly nordic withings health advertisement envelope qr
+SECONDS_EACH ?= 600
 
-.PHONY: help setup demo test lint types imports tests bench picture lock clean
+.PHONY: help setup demo test lint types imports tests bench fuzz picture lock clean
 
 help:
 	@echo "make demo     start the wizard in the lab (no terminal: run the scripted installation)"
 	@echo "make test     lint, types, import contracts and the tests"
 	@echo "make setup    make only the environment .venv"
 	@echo "make bench    measure start-up, first frame, and one whole installation"
+	@echo "make fuzz     fuzz every decoder of foreign bytes, ten minutes each (SECONDS_EACH=600)"
 	@echo "make picture  render assets/wizard.svg again, the picture of the README"
 	@echo "make lock     pin the dependencies anew in requirements.lock"
 
@@ -51,6 +54,13 @@ tests: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
 
+fuzz: $(STAMP)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r tests/fuzz/requirements.lock
+	@for decoder in $(DECODERS); do \
+		echo "$$decoder for $(SECONDS_EACH) s"; \
+		$(BIN)/python -m tests.fuzz $$decoder $(SECONDS_EACH) -print_final_stats=0 2>&1 | tail -3 || exit 1; \
+	done
+
 picture: $(STAMP)
 	$(BIN)/python -m pytest -q tests/screens/test_pictures.py --snapshot-update
 
@@ -59,6 +69,9 @@ lock: $(STAMP)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 		--group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+		--group pyproject.toml:fuzz -o tests/fuzz/requirements.lock
 
 clean:
 	rm -rf $(VENV)

@@ -182,12 +182,14 @@ def load(path: Path) -> Answers:
 
 
 def validate(data: Any, source: str) -> Answers:
-    """Answers from plain data. Raises ANSWERS_INVALID; a passphrase in plain text is refused by name."""
-    network = data.get("network") if isinstance(data, dict) else None
-    if isinstance(network, dict) and ("secret" in network or isinstance(network.get("passphrase"), str)):
+    """Answers from plain data. Raises ANSWERS_INVALID; a secret in plain text is refused by name."""
+    for step, key in (("network", "passphrase"), ("find", "proof")):
+        part = data.get(step) if isinstance(data, dict) else None
+        if not isinstance(part, dict) or not ("secret" in part or isinstance(part.get(key), str)):
+            continue
         raise InstallerError(
             ErrorCode.ANSWERS_INVALID,
-            f"{source}: network.passphrase holds a passphrase in plain text.",
+            f"{source}: {step}.{key} holds a secret in plain text.",
             'Name its place instead: passphrase = { keyring = "home" }, { env = "NAME" } or { file = "PATH" }.',
             file=source,
         )

@@ -62,7 +62,11 @@ class NetworkScreen(QuestionScreen[ChooseNetwork]):
 
     def on_mount(self) -> None:
         self._fill(self.question.networks)
-        self.query_one(ChoiceList).focus()
+        rows = self.query_one(ChoiceList)
+        if self.question.host is not None:
+            # This computer's own network is the likely one; if the device does not see it, nothing changes.
+            rows.select(f"n:{self.question.host}")
+        rows.focus()
 
     def _fill(self, networks: Iterable[Network]) -> None:
         merged = by_ssid(n for n in networks if n.ssid)
@@ -76,12 +80,11 @@ class NetworkScreen(QuestionScreen[ChooseNetwork]):
         self.query_one(ChoiceTable).set_columns(COLUMNS if has_band else WITHOUT_BAND)
         self.query_one(ChoiceList).set_rows(rows)
 
-    @staticmethod
-    def _row(key: str, network: Network) -> Row:
+    def _row(self, key: str, network: Network) -> Row:
         points = f"{network.access_points} access points" if network.access_points > 1 else ""
         reason = ""
         try:
-            check_network(network)
+            check_network(network, self.question.model.bands)
         except InstallerError as error:
             reason = f"{error.what} {error.todo}"
         bars = bars_of(network.rssi)

@@ -154,13 +154,16 @@ class Account:
         before: Collection[str],
         since: float,
         deadline: float,
+        *,
+        only_new: bool = False,
         looked: Callable[[InstallerError | None], None] | None = None,
     ) -> CloudDevice:
         """Wait until a device of this model is new on the account, or has reached the cloud since `since`.
 
-        `before`: the ids of the devices that were there at the start; `since`: unix seconds of this computer, or
-        infinity if only a new one counts; `deadline`: seconds from now; `looked` is told of every look that found
-        nothing, and of the trouble if the cloud did not answer. Raises LINK_TIMEOUT.
+        `before`: the ids of the devices that were there at the start; `since`: unix seconds of this computer;
+        `deadline`: seconds from now. `only_new`: one that was there before counts only if it has reached the cloud
+        for the first time since. `looked` is told of every look that found nothing, and of the trouble if the cloud
+        did not answer. Raises LINK_TIMEOUT.
         """
         late = InstallerError(
             ErrorCode.LINK_TIMEOUT,
@@ -174,7 +177,8 @@ class Account:
             fitting = [d for d in await self.devices(seconds=left) if is_of(model, d)]
             new = next((d for d in fitting if d.device_id not in before), None)
             # A device that was there before is set up again: then it has spoken to the cloud meanwhile.
-            moved = (d for d in fitting if d.last_session is not None and d.last_session > self._since(since))
+            dates = ((d, d.first_session if only_new else d.last_session) for d in fitting)
+            moved = (d for d, date in dates if date is not None and date > self._since(since))
             return new or next(moved, None)
 
         return await self._watch(look, deadline, late, looked)

@@ -67,6 +67,7 @@ class Find(Step):
     async def carry_out(self, situation: Situation, answer: FindAnswer) -> dict[str, Any]:
         """Wait for the device, connect, ask it what it is; a person confirms that it is the right one."""
         await device.disconnect(situation)
+        situation.guided = False
         asked = situation.given.find is None or self.key in situation.options.ask
         sighting = await self._seen(situation, answer)
         model = self._model(situation, answer, sighting)

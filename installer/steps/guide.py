@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -157,8 +156,9 @@ class FollowTheGuide(Step):
             return await account.watch_for(
                 situation.the_model,
                 before=situation.known_devices or frozenset(),
-                since=situation.started if may_be_there else math.inf,
+                since=situation.started,
                 deadline=limit,
+                only_new=not may_be_there,
                 looked=looked,
             )
         except InstallerError as error:

@@ -45,7 +45,13 @@ async def recognise(situation: Situation, connection: Connection) -> bool:
             guided=True,
         )
     _check_model(situation, connection)
-    told = await probe(connection)
+    try:
+        told = await probe(connection)
+    except InstallerError as error:
+        # A device that wants no such question is still recognised by its table.
+        if error.code is not ErrorCode.CONNECTION_LOST:
+            raise
+        told = None
     situation.guided = True
     situation.associated = told.associated if told is not None else None
     if situation.info is None:

@@ -361,6 +361,14 @@ async def test_a_device_that_takes_no_connection_is_guided_all_the_same(retail: 
     assert front.of(DeviceConnected) == []
 
 
+async def test_a_device_that_drops_the_link_when_it_is_asked_is_guided_all_the_same(retail: LabWorld) -> None:
+    retail.call("POST", f"/lab/devices/{SCALE}/faults", {"faults": {"drop": {"on": "subscribe", "times": 0}}})
+    front = Front(on_event=person(retail, SCALE, "Home"))
+    ended, _ = await install(answers(SCALE, "wifi"), front, guided=True)
+    assert ended.outcome == "installed", front.text()
+    assert front.of(DeviceConnected)[0].info.firmware_version == ""
+
+
 async def test_a_dry_run_sends_nobody_off(retail: LabWorld) -> None:
     ended, front = await install(answers(SCALE, "wifi"), guided=True, dry_run=True)
     assert ended.outcome == "planned", front.text()

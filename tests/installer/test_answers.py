@@ -82,6 +82,13 @@ def test_a_passphrase_in_plain_text_is_refused_without_being_repeated() -> None:
     assert "correct horse" not in str(caught.value) + str(caught.value.data)
 
 
+@pytest.mark.parametrize("find", [{"secret": "abcd1234"}, {"proof": "abcd1234"}])
+def test_a_proof_in_plain_text_is_refused_too(find: dict[str, str]) -> None:
+    with pytest.raises(InstallerError, match=r"find\.proof holds a secret") as caught:
+        validate({"find": {"model": "body", **find}}, "f.toml")
+    assert "abcd1234" not in str(caught.value) + str(caught.value.data)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InstallerError, match="cannot be read"):
         load(tmp_path / "none.toml")

@@ -13,7 +13,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.events import DeviceConnected, GuideShown, StepStarted
 from installer.provisioning.base import DeviceInfo
 from installer.provisioning.guided import checklist
-from installer.questions import FollowGuide
+from installer.questions import Cancelled, FollowGuide
 from installer.steps.guide import Looking
 from screens.guide import GuideScreen, Item
 from screens.progress import view_of
@@ -49,7 +49,7 @@ async def test_every_guide_is_whole_at_80_by_24(model: str, sync: str, associate
     async with running() as (pilot, _):
         asked = question(model, sync, associated=associated)
         screen = await shown(pilot, asked)
-        assert not screen.query_one("#page").show_vertical_scrollbar
+        await until(pilot, lambda: not screen.query_one("#page").show_vertical_scrollbar, "all of it")
         text = flat_text(pilot)
         for step in asked.steps:
             assert step in text
@@ -95,8 +95,8 @@ async def test_escape_stops_and_there_is_no_way_back() -> None:
         asking = put(pilot, question("body", "wifi"))
         await wait_for_screen(pilot, GuideScreen)
         await pilot.press("escape")
-        await until(pilot, lambda: asking.is_finished, "the end")
-        assert not isinstance(pilot.app.screen, GuideScreen)
+        await until(pilot, lambda: not isinstance(pilot.app.screen, GuideScreen), "the end")
+        assert isinstance(asking.error, Cancelled)
 
 
 @pytest.mark.parametrize("known_by", ["connection", "guide"])

@@ -348,3 +348,12 @@ async def test_the_wait_for_data_says_what_to_do_now() -> None:
         await answer_account(pilot, "alex")
         await wait_for_progress(pilot, "Step on the scale")
         assert "Now measure once" in screen_text(pilot)
+
+
+async def test_the_computers_own_network_is_under_the_cursor() -> None:
+    async with running() as (pilot, _):
+        put(pilot, ChooseNetwork(model=BODY_PLUS, networks=NETWORKS, host="Guests"))
+        await wait_for_screen(pilot, NetworkScreen)
+        row = pilot.app.screen.query_one(ChoiceList).row
+        assert row is not None
+        assert row.cells[0] == "Guests"

@@ -117,7 +117,7 @@ class NordicProvisioner:
         end = clock() + self._timings.scan
         until = min(end, clock() + self._timings.first)
         heard: dict[tuple[bytes, bytes], AccessPoint] = {}
-        while len(heard) < MAX_POINTS:
+        while len(heard) < MAX_POINTS and clock() < end:
             try:
                 result = await self._session.result(max(until - clock(), 0), what)
             except TimeoutError:
@@ -175,6 +175,8 @@ class NordicProvisioner:
         while True:
             until = end if fell is None else min(end, fell + self._timings.settle)
             try:
+                if clock() >= end:
+                    raise TimeoutError  # whatever it still sends
                 result = await self._session.result(max(until - clock(), 0), JOINING)
             except TimeoutError:
                 if until < end:

@@ -97,13 +97,18 @@ class Session:
         """The next result that says something. Raises DEVICE_MISBEHAVED, CONNECTION_LOST; TimeoutError."""
         async with asyncio.timeout(seconds):
             while True:
-                data = await self.connection.race(self._results.get(), seconds + 1, what)
+                # What has come already is taken before the time is looked at.
+                waiting = not self._results.empty()
+                data = await (self._results.get() if waiting else self._next(seconds, what))
                 try:
                     found = codec.read_result(data)
                 except Malformed as malformed:
                     raise problems.misbehaved(self.connection, what, malformed) from None
                 if found is not None:
                     return found
+
+    async def _next(self, seconds: float, what: str) -> bytes:
+        return await self.connection.race(self._results.get(), seconds + 1, what)
 
 
 def _into(queue: asyncio.Queue[bytes]) -> Callable[[bytes], None]:

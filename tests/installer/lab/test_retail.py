@@ -65,7 +65,7 @@ def test_a_new_unit_answers_the_probe_at_once_however_it_is_cut() -> None:
     unit = Unit()
     (whole,) = unit.ask(PROBE)
     # facts/withings-ble.md §10: the same objects, with the lab's own texts and numbers.
-    assert whole.startswith("0101010051" + "01010046" + "00000000" + "05426f64792b" + "11" + MAC.lower().encode().hex())
+    assert whole.startswith("010101004f" + "01010046" + "00000000" + "05426f64792b" + "11" + MAC.lower().encode().hex())
     assert whole.endswith("00ffffff" + "012c000100")
     assert unit.ask(*(PROBE[i : i + 1] for i in range(len(PROBE)))) == [whole]
     assert unit.ask(PROBE + PROBE) == [whole, whole]

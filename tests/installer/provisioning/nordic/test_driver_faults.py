@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -117,14 +118,23 @@ async def test_silence(point: str):
         lab.device.set_nordic_faults({"silent": {"on": point}})
         driver = await nordic_driver(lab, replace(FAST, answer=1.0), opened=False)
         assert (await failure(reach(driver, point))).code is ErrorCode.DEVICE_MISBEHAVED
+        driver._session._timings = FAST
         await driver.open()
         await succeed(driver)
+
+
+async def test_a_device_that_hangs_altogether():
+    async with nordic() as lab:
+        driver = await nordic_driver(lab, replace(FAST, request=0.3))
+        lab.device._hung = True
+        assert (await failure(stages(driver))).code is ErrorCode.DEVICE_MISBEHAVED
+        assert lab.device.nordic.credentials_received == 0
 
 
 async def test_states_that_nobody_tells():
     async with nordic() as lab:
         lab.device.set_nordic_faults({"silent": {"on": "state", "times": 0}})
-        driver = await nordic_driver(lab, replace(FAST, join=0.5))
+        driver = await nordic_driver(lab, replace(FAST, join=1.5))
         # Asked at the end, the device says that it has joined.
         await succeed(driver)
         assert (await failure(stages(driver, WRONG))).code is ErrorCode.PROVISIONING_TIMEOUT
@@ -181,6 +191,24 @@ async def test_a_device_that_floods_with_results():
         driver = await nordic_driver(lab)
         assert len(await driver.networks()) == 5
         await succeed(driver)
+
+
+async def test_a_device_that_never_stops_talking():
+    async with nordic(timing={"join": 60}) as lab:
+        driver = await nordic_driver(lab, replace(FAST, scan=0.5, join=0.5))
+        firmware = lab.device.nordic
+
+        async def babble() -> None:
+            while True:
+                firmware._tell("record", bytes.fromhex("1063"))
+                await asyncio.sleep(0)
+
+        babbling = asyncio.create_task(babble())
+        try:
+            assert len(await driver.networks()) == 5
+            assert (await failure(stages(driver))).code is ErrorCode.PROVISIONING_TIMEOUT
+        finally:
+            babbling.cancel()
 
 
 async def test_the_link_is_gone_before_the_next_request():

@@ -1,0 +1,30 @@
+"""`python -m tests.fuzz DECODER SECONDS`: fuzz one decoder; the status is not 0 when it finds something."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["installer"]):
+    from tests.fuzz.decoders import DECODERS
+
+
+def main() -> None:
+    """Fuzz for the time given."""
+    if len(sys.argv) < 3 or sys.argv[1] not in DECODERS:
+        sys.exit(f"usage: python -m tests.fuzz DECODER SECONDS; decoders: {', '.join(DECODERS)}")
+    name, seconds = sys.argv[1], int(sys.argv[2])
+    options = [f"-max_total_time={seconds}", "-max_len=600", "-timeout=10", *sys.argv[3:]]
+    seeds = Path(__file__).with_name("seeds") / name
+    with tempfile.TemporaryDirectory() as corpus:
+        # What is found goes into the first folder; the seeds stay as they are.
+        folders = [corpus, *([str(seeds)] if seeds.is_dir() else [])]
+        atheris.Setup([sys.argv[0], *options, *folders], DECODERS[name])
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
