@@ -234,8 +234,9 @@ class LabDevice:
     # The vendor's own protocol, and a person with the vendor's app.
 
     def _from_vendor(self, value: bytes) -> None:
-        if not self._hung:
-            self.vendor.received(value)
+        if self._hung or self.drop_at("info") or self.faults.take("silent", "info") is not None:
+            return
+        self.vendor.received(value)
 
     def _tell_vendor(self, message: bytes) -> None:
         if self._vendor_pipe is None or self.connection is None or self._hung:

@@ -1,12 +1,17 @@
-"""`python -m tests.bench [startup] [installation] [repaint]`: print the tables; without names, all."""
+"""`python -m tests.bench [startup] [installation] [espressif] [repaint]`: print the tables; without names, all."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench import installation, repaint, startup
+from tests.bench import espressif, installation, repaint, startup
 
-PARTS = {"startup": startup.report, "installation": installation.report, "repaint": repaint.report}
+PARTS = {
+    "startup": startup.report,
+    "installation": installation.report,
+    "espressif": espressif.report,
+    "repaint": repaint.report,
+}
 
 
 def main() -> None:

@@ -197,6 +197,23 @@ async def test_watching_finds_a_known_device_that_has_spoken_again(tmp_path: Pat
     assert found.last_session == 1_760_000_005
 
 
+async def test_where_only_a_new_device_counts_another_one_may_report_meanwhile(tmp_path: Path) -> None:
+    def at(first: int | None, last: int) -> dict[str, Any]:
+        return device(hash_deviceid="old", first_session_date=first, last_session_date=last)
+
+    told: list[InstallerError | None] = []
+    found = await watch(
+        tmp_path,
+        [at(1_750_000_000, 1_760_000_005)],
+        [at(None, 1_760_000_006)],
+        [at(1_760_000_007, 1_760_000_007)],
+        only_new=True,
+        looked=told.append,
+    )
+    assert found.first_session == 1_760_000_007
+    assert told == [None, None]
+
+
 async def test_a_new_device_goes_before_one_that_has_only_spoken(tmp_path: Path) -> None:
     old = device(hash_deviceid="old", last_session_date=1_760_000_009)
     assert (await watch(tmp_path, [old, device(hash_deviceid="new")])).device_id == "new"
