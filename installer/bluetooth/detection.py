@@ -26,7 +26,13 @@ def detect(address: str, advert: Advert, catalogue: Catalogue) -> Detection:
 
 
 def setup_state(advert: Advert) -> SetupState:
-    """What Improv's service data say of the set-up (byte 0, `facts/improv-ble.md` §11); else unknown."""
+    """What the service data say of the set-up; else unknown.
+
+    Improv: byte 0 (`facts/improv-ble.md` §11); Nordic: bit 0 of byte 1 (`facts/other-ble-provisioning.md` §2).
+    """
+    nordic = advert.service_data.get(marks.NORDIC, b"")
+    if len(nordic) >= 3:
+        return SetupState.SET_UP if nordic[1] & 0x01 else SetupState.NEW
     data = advert.service_data.get(marks.IMPROV_DATA, b"")
     if not data:
         return SetupState.UNKNOWN

@@ -96,6 +96,8 @@ KINDS: dict[str, Kind] = {
             service="getactivity",
         ),
         Kind("generic", "Temperature Monitor", ()),
+        Kind("shelly", "ShellyPlus1", ()),
+        Kind("nordic", "nRF7002", ()),
     )
 }
 

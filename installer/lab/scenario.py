@@ -14,6 +14,8 @@ from installer.catalog import problems
 from installer.errors import ErrorCode, InstallerError
 from installer.lab.cloud.scenario import CloudScenario
 from installer.lab.espressif_scenario import EspressifScenario
+from installer.lab.nordic_scenario import NordicScenario
+from installer.lab.shelly_scenario import ShellyScenario
 from installer.wifi import Band, Security
 
 DEFAULT = "default-scenario.toml"
@@ -118,7 +120,9 @@ class DeviceScenario(_Part):
     onto `vendor_app_network` or over the app's phone.
     """
 
-    model: Literal["body", "body-plus", "bpm-connect", "sleep", "thermo", "move", "pulse-hr", "generic"]
+    model: Literal[
+        "body", "body-plus", "bpm-connect", "sleep", "thermo", "move", "pulse-hr", "generic", "shelly", "nordic"
+    ]  # fmt: skip
     address: str
     name: Annotated[str, Field(min_length=1, max_length=26)] | None = None
     rssi: Rssi = -60
@@ -128,6 +132,8 @@ class DeviceScenario(_Part):
     url: Annotated[str, Field(max_length=200)] = "http://192.168.1.50"
     improv: bool = True
     espressif: EspressifScenario | None = None
+    shelly: ShellyScenario | None = None
+    nordic: NordicScenario | None = None
     vendor_advertisement: bool = True
     vendor_service: bool = True
     vendor_app_after: Seconds | None = None

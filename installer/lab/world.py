@@ -12,14 +12,22 @@ from installer.lab.device import LabDevice, Surroundings
 from installer.lab.espressif_device import EspressifDevice
 from installer.lab.hosts import Doorway
 from installer.lab.networks import Airspace
+from installer.lab.nordic_device import NordicDevice
+from installer.lab.nordic_scenario import NordicScenario
 from installer.lab.radio import Radio
 from installer.lab.scenario import DeviceScenario, Scenario
+from installer.lab.shelly_device import ShellyDevice
+from installer.lab.shelly_scenario import ShellyScenario
 
 
 def _device(scenario: DeviceScenario, around: Surroundings) -> LabDevice:
-    if scenario.espressif is None:
-        return LabDevice(scenario, around)
-    return EspressifDevice(scenario, around, scenario.espressif)
+    if scenario.espressif is not None:
+        return EspressifDevice(scenario, around, scenario.espressif)
+    if scenario.model == "shelly" or scenario.shelly is not None:
+        return ShellyDevice(scenario, around, scenario.shelly or ShellyScenario())
+    if scenario.model == "nordic" or scenario.nordic is not None:
+        return NordicDevice(scenario, around, scenario.nordic or NordicScenario())
+    return LabDevice(scenario, around)
 
 
 class World:

@@ -44,10 +44,36 @@ def _make_espressif(connection: Connection, options: DriverOptions) -> Provision
     return EspressifProvisioner(connection, proof=options.proof, username=options.username, ask_proof=options.ask_proof)
 
 
+async def _proves_nordic(connection: Connection) -> bool:
+    from installer.provisioning.nordic import uuids as nordic
+
+    return all(connection.has_characteristic(uuid, nordic.SERVICE) for uuid in nordic.CHARACTERISTICS)
+
+
+def _make_nordic(connection: Connection, _options: DriverOptions) -> Provisioner:
+    from installer.provisioning.nordic.driver import NordicProvisioner
+
+    return NordicProvisioner(connection)
+
+
+async def _proves_shelly(connection: Connection) -> bool:
+    from installer.provisioning.shelly import codec as shelly
+
+    return all(connection.has_characteristic(uuid, shelly.SERVICE) for uuid in shelly.CHARACTERISTICS)
+
+
+def _make_shelly(connection: Connection, _options: DriverOptions) -> Provisioner:
+    from installer.provisioning.shelly.driver import ShellyProvisioner
+
+    return ShellyProvisioner(connection)
+
+
 # In the order of precedence, where a device speaks several and the advertisement gave no hint.
 DRIVERS: tuple[Driver, ...] = (
     Driver("improv", _proves_improv, _make_improv),
     Driver("espressif", _proves_espressif, _make_espressif),
+    Driver("nordic", _proves_nordic, _make_nordic),
+    Driver("shelly", _proves_shelly, _make_shelly),
 )
 
 

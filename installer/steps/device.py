@@ -118,7 +118,8 @@ def _proof(situation: Situation) -> SecretStr | None:
 async def _ask_proof(situation: Situation, problem: InstallerError) -> SecretStr:
     """Ask the person; a script that has none, or a wrong one, fails with `problem` itself."""
     if not situation.may_ask(StepKey.FIND):
-        raise problem
+        where = "Give it with --proof-file F or --proof-env VAR, or in an answers file."
+        raise InstallerError(problem.code, problem.what, f"{problem.todo} {where}", **problem.data)
     question = AskProof(model=situation.the_model, name=situation.the_sighting.name, problem=problem)
     situation.proof = await situation.ask(question)
     return situation.proof

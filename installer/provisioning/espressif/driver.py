@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
+from installer.provisioning import problems as common
 from installer.provisioning.base import Capability, DeviceInfo, Progress, Stage
 from installer.provisioning.espressif import codec, problems
 from installer.provisioning.espressif.codec import StationState, Version, WifiStatus
@@ -236,7 +237,7 @@ class EspressifProvisioner:
                 status = await self._status()
             except InstallerError as error:
                 if error.code is ErrorCode.CONNECTION_LOST:
-                    raise problems.lost_while_joining(self._connection, label) from None
+                    raise common.lost_while_joining(self._connection, label) from None
                 raise
             yield status
             if status.state is StationState.CONNECTED:
@@ -249,7 +250,7 @@ class EspressifProvisioner:
                 self._failed = True
                 raise problems.not_joined(label, status.reason, reconnect=CTRL not in self._endpoints)
             if clock() >= end:
-                raise problems.no_outcome(label, self._timings.join)
+                raise common.no_outcome(label, self._timings.join)
 
     async def _outcome(self) -> WifiStatus:
         """The state once the device is no longer busy with credentials that it got before, or after `join` seconds."""
@@ -269,7 +270,7 @@ class EspressifProvisioner:
             await self._connection.race(asyncio.sleep(seconds), seconds + 1, "joining")
         except InstallerError as error:
             if error.code is ErrorCode.CONNECTION_LOST:
-                raise problems.lost_while_joining(self._connection, label) from None
+                raise common.lost_while_joining(self._connection, label) from None
             raise
 
     async def _recover(self) -> None:

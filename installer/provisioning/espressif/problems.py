@@ -104,24 +104,3 @@ def needs_restart(connection: Connection) -> InstallerError:
         address=connection.address,
         reconnect=True,
     )
-
-
-def lost_while_joining(connection: Connection, label: str) -> InstallerError:
-    """CONNECTION_LOST after the credentials were sent: the outcome is open."""
-    return InstallerError(
-        ErrorCode.CONNECTION_LOST,
-        f"The Bluetooth connection to {connection.address} dropped while the device was joining {label}; "
-        "whether it has joined is not known.",
-        "Wait a minute. If the device does not show that it is connected, try again close to it.",
-        address=connection.address,
-        sent=True,
-    )
-
-
-def no_outcome(label: str, seconds: float) -> InstallerError:
-    """PROVISIONING_TIMEOUT."""
-    return InstallerError(
-        ErrorCode.PROVISIONING_TIMEOUT,
-        f"The device did not say within {seconds:g} s whether it joined {label}.",
-        "Look whether it shows that it is connected; if not, switch it off and on and try again.",
-    )

@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
+from installer.provisioning import problems as common
 from installer.provisioning.base import Capability, DeviceInfo, Progress, Stage
 from installer.provisioning.nordic import codec, problems
 from installer.provisioning.nordic.codec import AccessPoint, DeviceStatus, Operation, Reason, Refused, State
@@ -96,7 +97,7 @@ class NordicProvisioner:
                 await self._follow(credentials.network.label, point.ssid)
             except InstallerError as error:
                 if error.code is ErrorCode.CONNECTION_LOST:
-                    raise problems.lost_while_joining(self._connection, credentials.network.label) from None
+                    raise common.lost_while_joining(self._connection, credentials.network.label) from None
                 raise
             self._set_up = True
             address = await self._address()
@@ -183,7 +184,7 @@ class NordicProvisioner:
                     raise problems.not_joined(label, Reason.UNKNOWN) from None
                 if await self._joined(ssid):
                     return
-                raise problems.no_outcome(label, self._timings.join) from None
+                raise common.no_outcome(label, self._timings.join) from None
             if isinstance(result, AccessPoint):
                 continue  # late, from the scan
             if result.state is State.CONNECTED:

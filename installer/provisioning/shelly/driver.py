@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 
 from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
+from installer.provisioning import problems as common
 from installer.provisioning.base import Capability, DeviceInfo, Progress, Stage
 from installer.provisioning.shelly import codec, problems
 from installer.provisioning.shelly.codec import Malformed, Phase, Refused, WifiStatus
@@ -99,7 +100,7 @@ class ShellyProvisioner:
         except InstallerError as error:
             self._set_up = False
             if error.code is ErrorCode.CONNECTION_LOST:
-                raise problems.lost_while_joining(self._connection, network.label) from None
+                raise common.lost_while_joining(self._connection, network.label) from None
             raise
         self._set_up = True
         yield Progress(stage=Stage.JOINED, url=f"http://{status.address}" if status.address else None)
@@ -142,7 +143,7 @@ class ShellyProvisioner:
                 raise problems.not_joined(network.label)
             await self._connection.race(asyncio.sleep(pause), pause + 1, "the device was joining the network")
             pause = min(pause * POLL_GROWTH, self._timings.poll_last)
-        raise problems.no_outcome(network.label, self._timings.join)
+        raise common.no_outcome(network.label, self._timings.join)
 
     async def _sees(self, network: Network) -> bool:
         """Whether the network is within the device's reach, as far as that can be told."""

@@ -1,0 +1,31 @@
+"""What goes wrong with a device whatever its protocol, in words for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from installer.errors import ErrorCode, InstallerError
+
+if TYPE_CHECKING:
+    from installer.bluetooth.connection import Connection
+
+
+def lost_while_joining(connection: Connection, label: str) -> InstallerError:
+    """CONNECTION_LOST after the credentials were sent: the outcome is open."""
+    return InstallerError(
+        ErrorCode.CONNECTION_LOST,
+        f"The Bluetooth connection to {connection.address} dropped while the device was joining {label}; "
+        "whether it has joined is not known.",
+        "Wait a minute. If the device does not show that it is connected, try again close to it.",
+        address=connection.address,
+        sent=True,
+    )
+
+
+def no_outcome(label: str, seconds: float) -> InstallerError:
+    """PROVISIONING_TIMEOUT."""
+    return InstallerError(
+        ErrorCode.PROVISIONING_TIMEOUT,
+        f"The device did not say within {seconds:g} s whether it joined {label}.",
+        "Look whether it shows that it is connected; if not, switch it off and on and try again.",
+    )

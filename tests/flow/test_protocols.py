@@ -1,0 +1,81 @@
+"""A whole installation over each open protocol, and its second try after a link that dropped while joining."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from installer import labs
+from installer.errors import ErrorCode
+from installer.events import DeviceConnected, Notice
+from tests.flow.support import LabWorld, answers_for, install, use
+from tests.installer.lab.support import LabProcess, fast_scenario
+
+MORE = """
+[[device]]
+model = "shelly"
+address = "A8:03:2A:BE:54:DC"
+
+[[device]]
+model = "nordic"
+address = "F4:CE:36:00:00:01"
+
+"""
+GENERIC = "PROV_CE03C0"
+
+
+@pytest.fixture
+def many(lab_factory: Callable[[str], LabProcess], home: Path) -> LabWorld:
+    """The default world with a Shelly and a Nordic unit in it."""
+    scenario = fast_scenario()
+    at = scenario.index("# Networks.")
+    process = lab_factory(scenario[:at] + MORE + scenario[at:])
+    state = labs.read_state(process.state_file)
+    assert state is not None
+    use(LabWorld(state), process.state_file)
+    return LabWorld(state)
+
+
+@pytest.mark.parametrize("model", ["shelly", "nordic"])
+async def test_a_whole_installation_and_one_after_the_link_dropped(many: LabWorld, model: str) -> None:
+    many.faults(model, {"drop": {"on": "joining"}})
+    answers = answers_for(many, model, "wifi")
+    ended, front = await install(answers)
+    assert ended.error is not None
+    assert ended.error.code is ErrorCode.CONNECTION_LOST
+    ended, front = await install(answers)
+    assert ended.outcome == "installed", front.text()
+    assert many.device(model)["joined"] == "Home"
+    assert front.of(DeviceConnected)[0].protocol == model
+    many.act(model, "reset")
+    # A device that was reset is new again, whatever was recorded of it.
+    ended, front = await install(answers)
+    assert ended.outcome == "installed", front.text()
+    assert many.device(model)["joined"] == "Home"
+
+
+async def test_espressif_with_a_user_name_and_a_password(world: LabWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = next(d["address"] for d in world.call("GET", "/lab/state")["devices"] if d["name"] == GENERIC)
+    find = {"device": address, "username": "wifiprov", "proof": {"env": "TEST_PROOF"}}
+    answers = answers_for(world, "generic", "wifi", find=find)
+    monkeypatch.setenv("TEST_PROOF", "wrong")
+    ended, _ = await install(answers)
+    assert ended.error is not None
+    assert ended.error.code is ErrorCode.PROOF_WRONG
+    monkeypatch.setenv("TEST_PROOF", "abcd1234")
+    ended, front = await install(answers, require_encryption=True)
+    assert ended.outcome == "installed", front.text()
+    (connected,) = front.of(DeviceConnected)
+    assert connected.encrypts_credentials
+    assert not [n for n in front.of(Notice) if n.code == "unencrypted"]
+
+
+async def test_a_missing_proof_of_possession_is_said_before_anything_is_sent(world: LabWorld) -> None:
+    find = {"device": world.address("bpm-connect")}
+    ended, front = await install(answers_for(world, "bpm-connect", "wifi", find=find))
+    assert ended.error is not None
+    assert ended.error.code is ErrorCode.PROOF_MISSING
+    assert world.device("bpm-connect")["joined"] is None
+    assert "--proof-file" in ended.error.todo, front.text()
