@@ -99,7 +99,11 @@ class Rule(_Entry):
 
 
 class CloudIds(_Entry):
-    """The numbers that the vendor's cloud uses for this model; the two lists differ (Body+: 5 and 6)."""
+    """The numbers that the vendor's cloud uses for this model; the two lists differ (Body+: 5 and 6).
+
+    `later`: for a model whose first data cannot come at once, the sentence that says when; then waiting in vain for
+    them is no failure.
+    """
 
     model_ids: tuple[int, ...] = ()
     setup_model: int | None = None
@@ -107,6 +111,7 @@ class CloudIds(_Entry):
     data: DataService | None = None
     appli: int | None = None
     measure_types: tuple[int, ...] = ()
+    later: str = ""
 
 
 class Model(_Entry):

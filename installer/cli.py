@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -240,8 +242,12 @@ def _wizard(place: Place, answers: Answers | None, ask: str) -> None:
             "The wizard needs a terminal.",
             "In a script use `device-installer install --non-interactive`; its --help lists the choices.",
         )
+    # Thousands of objects are made while the screens load, none of them garbage.
+    gc.disable()
     from screens.run import run_wizard
 
+    gc.freeze()
+    gc.enable()
     asked = (answers or Answers()).without(steps(ask))
     run_wizard(Assembly(place), asked)
 
@@ -271,6 +277,8 @@ def _load(path: Path | None) -> Answers | None:
 
 def main(arguments: list[str] | None = None) -> None:
     """The program. Ends with the exit status; no traceback ever reaches the person."""
+    # Looking for plug-ins of pydantic means reading the metadata of every installed package; there are none.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sys.exit(_main(arguments))
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from installer import qr_flags, saved_networks
 from installer.answers import Answers, StepKey, validate
 from installer.errors import ErrorCode, InstallerError
 from installer.wifi import Security
@@ -50,8 +49,7 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     Raises ANSWERS_INVALID, USAGE, SETTINGS_INVALID (the saved networks), and what `installer.qr_flags` raises.
     """
     _check_sources(flags)
-    device = qr_flags.device_code(flags.qr, flags.qr_image)
-    wifi = qr_flags.wifi_code(flags.wifi_qr, flags.wifi_qr_image)
+    device, wifi = _codes(flags)
     data: dict[str, Any] = (answers or Answers()).model_dump(mode="json", exclude_none=True)
     if flags.device or flags.model or device:
         # A device named by a flag replaces the file's whole choice: the file's address would contradict it.
@@ -80,6 +78,8 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     if flags.ssid is not None:
         network = _said(ssid=flags.ssid, passphrase=network.get("passphrase"))
     elif flags.network is not None:
+        from installer import saved_networks
+
         network = saved_networks.find(flags.network).answer.model_dump(mode="json", exclude_none=True)
     elif wifi is not None:
         known = None if wifi.security is Security.UNKNOWN else wifi.security.value
@@ -117,9 +117,22 @@ def steps(text: str) -> frozenset[StepKey]:
     return frozenset(StepKey(n) for n in names)
 
 
+def _codes(flags: Flags) -> tuple[DevicePayload | None, WifiText | None]:
+    if not any((flags.qr, flags.qr_image, flags.wifi_qr, flags.wifi_qr_image)):
+        return None, None
+    # Most runs have no code, and need not wait for what reads one.
+    from installer import qr_flags
+
+    return qr_flags.device_code(flags.qr, flags.qr_image), qr_flags.wifi_code(flags.wifi_qr, flags.wifi_qr_image)
+
+
+def _is_stdin(argument: str | None) -> bool:
+    return argument in ("-", "@-")  # as `installer.qr_flags` reads it
+
+
 def check_terminal(flags: Flags) -> None:
     """Raise USAGE where a code would be read from standard input, which the wizard needs for itself."""
-    if qr_flags.is_stdin(flags.wifi_qr) or qr_flags.is_stdin(flags.qr):
+    if _is_stdin(flags.wifi_qr) or _is_stdin(flags.qr):
         raise InstallerError(
             ErrorCode.USAGE,
             "The wizard needs standard input for itself.",
@@ -151,7 +164,7 @@ def _check_sources(flags: Flags) -> None:
             "The passphrase is named in two places: the code of the network carries it.",
             "Leave out --passphrase-file, --passphrase-env and --passphrase-keyring.",
         )
-    codes = [qr_flags.is_stdin(flags.wifi_qr), qr_flags.is_stdin(flags.qr)]
+    codes = [_is_stdin(flags.wifi_qr), _is_stdin(flags.qr)]
     if any(codes) and sum((*codes, flags.passphrase_file == "-", flags.proof_file == "-")) > 1:
         raise InstallerError(
             ErrorCode.USAGE,

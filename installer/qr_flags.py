@@ -20,11 +20,6 @@ STDIN = "-"
 FILE_MARK, ENV_MARK = "@", "env:"
 
 
-def is_stdin(argument: str | None) -> bool:
-    """Whether the argument names standard input."""
-    return argument in (STDIN, FILE_MARK + STDIN)
-
-
 def wifi_code(argument: str | None, image: Path | None) -> WifiText | None:
     """The network of `--wifi-qr` or `--wifi-qr-image`; None if neither was given.
 

@@ -28,6 +28,11 @@ SURE = {
     Certainty.UNKNOWN: "not known",
 }
 
+ON_WIFI = "It is set up already: it keeps its Wi-Fi network and is only linked. For another network, reset it first."
+ON_AN_ACCOUNT = (
+    "It is on an account already. Go on only if that account is yours; else its owner must remove it there first."
+)
+
 
 class DeviceScreen(QuestionScreen[ConfirmDevice]):
     """Asks whether this is the device. The answer is True."""
@@ -51,7 +56,7 @@ class DeviceScreen(QuestionScreen[ConfirmDevice]):
                 yield Facts(self._facts())
                 yield Text("", id="blinking")
         if question.set_up:
-            yield Callout("It is set up already. Going on gives it a new set-up in place of the old one.", "warning")
+            yield Callout(ON_AN_ACCOUNT if question.protocol == "guided" else ON_WIFI, "warning")
         with Horizontal(classes="buttons"):
             yield button("Yes, this one", "yes", "primary")
             if question.identify is not None:

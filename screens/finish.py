@@ -27,6 +27,10 @@ GATEWAY = (
     "It syncs over Bluetooth only: a gateway or phone must be running, online and within reach of it, "
     "so that its data arrives."
 )
+PHONE = (
+    "It syncs over Bluetooth only: the phone with the vendor's app must stay near it, be online, and keep the app "
+    "running in the background."
+)
 
 
 def big(reading: Reading) -> str:
@@ -94,7 +98,9 @@ class FinishScreen(Frame):
         if self.outcome.outcome == "planned":
             yield Text("\n".join(f"{p.step.value.title():<11}{p.text}" for p in state.plans), id="plans")
         if self.outcome.outcome == "installed" and state.sync is SyncMethod.BLUETOOTH:
-            yield Callout(GATEWAY, "note")
+            yield Callout(GATEWAY if state.guide is None else PHONE, "note")
+        if self.outcome.outcome == "installed" and state.later:
+            yield Callout(state.later, "note")
         with Horizontal(classes="buttons"):
             yield button("Install another", "another", "primary")
             yield button("Home", "home")

@@ -69,6 +69,7 @@ class RunState:
     measurement: Measurement | None = None
     measured_over: str = ""
     notice: str = ""
+    later: str = ""
     plans: list[Planned] = field(default_factory=list)
     failure: Failed | None = None
     done: InstallationDone | None = None
@@ -139,6 +140,8 @@ class RunState:
                 self.measurement, self.measured_over = event.measurement, event.source
             case Notice():
                 self.notice = event.text
+                if event.code == "first_data_later":
+                    self.later = event.text
             case Planned():
                 self.plans.append(event)
             case Failed():

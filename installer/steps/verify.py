@@ -11,6 +11,8 @@ from installer.events import FirstMeasurement, Notice, WaitingForData
 from installer.steps import bluetooth_data
 from installer.steps.base import Situation, Step
 
+# Where the first data cannot come at once, a short look is enough: waiting longer proves nothing.
+LATER_SECONDS = 30.0
 GATEWAY = (
     "This device syncs over Bluetooth only: a gateway must be running within its reach, and be online, "
     "or its data stays on the device."
@@ -59,10 +61,17 @@ class Verify(Step):
             raise InstallerError(ErrorCode.INTERNAL, "The device is not linked.", "This is a defect; report it.")
         model = situation.the_model
         todo = bluetooth_data.TODO.get(model.type.value, "")
-        situation.emit(WaitingForData(source="cloud", seconds=answer.wait, todo=todo))
-        situation.measurement = await situation.account.first_data(
-            model, situation.cloud_device.device_id, since=situation.started, deadline=answer.wait
-        )
+        wait = min(answer.wait, LATER_SECONDS) if model.cloud.later else answer.wait
+        situation.emit(WaitingForData(source="cloud", seconds=wait, todo=todo))
+        try:
+            situation.measurement = await situation.account.first_data(
+                model, situation.cloud_device.device_id, since=situation.started, deadline=wait
+            )
+        except InstallerError as error:
+            if error.code is not ErrorCode.FIRST_DATA_TIMEOUT or not model.cloud.later:
+                raise
+            situation.emit(Notice(code="first_data_later", text=model.cloud.later))
+            return {"source": "cloud", "measurement": None}
         situation.emit(FirstMeasurement(source="cloud", measurement=situation.measurement))
         if situation.method is SyncMethod.BLUETOOTH:
             situation.emit(Notice(code="phone_needed", text=PHONE))

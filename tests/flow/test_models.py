@@ -77,3 +77,14 @@ async def test_a_dry_run_changes_nothing(world: LabWorld) -> None:
     assert [p.step.value for p in front.of(Planned)] == ["provision", "link", "verify"]
     device = world.device("body-plus")
     assert (device["credentials_received"], device["joined"], device["linked"]) == (0, None, False)
+
+
+async def test_a_mat_whose_first_night_is_to_come_is_installed_all_the_same(
+    world: LabWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("installer.steps.verify.LATER_SECONDS", 0.5)
+    world.cloud(fail=[{"path": "/v2/sleep", "raw": '{"status": 0, "body": {"series": []}}', "times": 0}])
+    ended, front = await install(answers_for(world, "sleep", "wifi"))
+    assert ended.outcome == "installed", front.text()
+    assert not front.of(FirstMeasurement)
+    assert any(getattr(e, "code", "") == "first_data_later" for e in front.events)
