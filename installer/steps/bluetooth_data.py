@@ -8,7 +8,7 @@ from installer.measurement import Measurement
 from installer.steps import device
 from installer.steps.base import Situation
 
-TODO = {
+WHAT_TO_DO = {
     "scale": "Step on the scale.",
     "blood-pressure monitor": "Take a blood-pressure measurement.",
     "thermometer": "Take a temperature.",
@@ -30,7 +30,7 @@ async def collect(situation: Situation) -> Measurement:
         )
     limit = situation.options.deadlines.measurement
     connection, _ = await device.connected(situation)
-    situation.emit(WaitingForData(source="bluetooth", seconds=limit, todo=TODO.get(model.type.value, "")))
+    situation.emit(WaitingForData(source="bluetooth", seconds=limit, todo=WHAT_TO_DO.get(model.type.value, "")))
     situation.measurement = await take_measurement(connection, model.profile, timeout=limit)
     situation.emit(FirstMeasurement(source="bluetooth", measurement=situation.measurement))
     return situation.measurement

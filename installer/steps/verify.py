@@ -60,7 +60,7 @@ class Verify(Step):
         if situation.account is None or situation.cloud_device is None:
             raise InstallerError(ErrorCode.INTERNAL, "The device is not linked.", "This is a defect; report it.")
         model = situation.the_model
-        todo = bluetooth_data.TODO.get(model.type.value, "")
+        todo = bluetooth_data.WHAT_TO_DO.get(model.type.value, "")
         wait = min(answer.wait, LATER_SECONDS) if model.cloud.later else answer.wait
         situation.emit(WaitingForData(source="cloud", seconds=wait, todo=todo))
         try:

@@ -114,3 +114,26 @@ def test_an_installation_with_nothing_but_the_keyboard(terminal: Terminal, world
     terminal.wait_text("status=0")
     # Neither while it ran nor in what is left in the scrollback.
     assert PASSPHRASE not in terminal.screen(history=True)
+
+
+def test_a_script_that_lets_a_person_choose_the_network(terminal: Terminal, world: LabWorld) -> None:
+    options = f"--lab --non-interactive --device {world.address('body')} --sync wifi --ask network"
+    terminal.start(f"{PROGRAM} install {options}; echo status=$?; sleep 1000")
+    shown = terminal.wait_text("Number [1-")
+    number = next(line for line in shown.splitlines() if line.strip().endswith("dBm") and "Home" in line)
+    terminal.text(number.strip().split(".")[0])
+    terminal.keys("Enter")
+    terminal.wait_text("Passphrase of Home (hidden):")
+    terminal.text("wrong horse battery")
+    terminal.keys("Enter")
+    # What failed, and what may follow; the first choice changes the passphrase.
+    terminal.wait_text("What now?")
+    terminal.keys("Enter")
+    terminal.wait(lambda s: s.count("Passphrase of Home (hidden):") == 2, "the passphrase to be asked again")
+    terminal.text(PASSPHRASE)
+    terminal.keys("Enter")
+    terminal.wait_text("status=0")
+    assert world.device("body")["joined"] == "Home"
+    left = terminal.screen(history=True)
+    assert PASSPHRASE not in left
+    assert "wrong horse battery" not in left
