@@ -159,7 +159,7 @@ class Installation:
                 break
             except InstallerError as error:
                 if error.code is ErrorCode.PROOF_WRONG:
-                    self.situation.proof = None
+                    self.situation.proof, self.situation.proof_problem = None, error
                 if error.data.get("reconnect"):
                     await device.disconnect(self.situation)
                 recovery = await self._recover(step, error, attempt)

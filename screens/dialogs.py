@@ -112,6 +112,7 @@ class RecoverDialog(Dialog[Recovery]):
         StepKey.LINK: "The device is not in the account yet",
         StepKey.VERIFY: "No data has arrived yet",
     }
+    PROOF: ClassVar[str] = "The device does not know you yet"
     CHANGES: ClassVar[dict[StepKey, str]] = {
         StepKey.FIND: "Choose another device",
         StepKey.NETWORK: "Choose another network",
@@ -132,7 +133,8 @@ class RecoverDialog(Dialog[Recovery]):
 
     def title_text(self) -> str:
         again = f" (try {self.failure.attempt})" if self.failure.attempt > 1 else ""
-        return f"{self.TITLES[self.failure.step]}{again}"
+        proof = self.failure.error.code in (ErrorCode.PROOF_MISSING, ErrorCode.PROOF_WRONG)
+        return f"{self.PROOF if proof else self.TITLES[self.failure.step]}{again}"
 
     def body(self) -> Iterable[Widget]:
         error = self.failure.error

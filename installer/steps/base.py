@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from installer.wifi import Credentials, Network
 
 
+# What is wrong is the proof of possession; it is asked again, whatever step was reached.
+PROOF = (ErrorCode.PROOF_MISSING, ErrorCode.PROOF_WRONG)
+
+
 @dataclass(frozen=True)
 class Deadlines:
     """How long each wait may take, in seconds."""
@@ -96,6 +100,7 @@ class Situation:
     model: Model | None = None
     connection: Connection | None = None
     proof: SecretStr | None = None
+    proof_problem: InstallerError | None = None
     provisioner: Provisioner | None = None
     info: DeviceInfo | None = None
     keep_wifi: bool = False

@@ -118,9 +118,13 @@ def _proof(situation: Situation) -> SecretStr | None:
 async def _ask_proof(situation: Situation, problem: InstallerError) -> SecretStr:
     """Ask the person; a script that has none, or a wrong one, fails with `problem` itself."""
     if not situation.may_ask(StepKey.FIND):
-        where = "Give it with --proof-file F or --proof-env VAR, or in an answers file."
-        raise InstallerError(problem.code, problem.what, f"{problem.todo} {where}", **problem.data)
-    question = AskProof(model=situation.the_model, name=situation.the_sighting.name, problem=problem)
+        where = "Give it with --proof-file F or --proof-env VAR, or in an answers file"
+        if problem.data.get("security") == 2:
+            where += "; the user name that goes with it with --username (taken for “wifiprov” if there is none)"
+        raise InstallerError(problem.code, problem.what, f"{problem.todo} {where}.", **problem.data)
+    # After a wrong proof some devices hang up; the new connection knows only that a proof is missing.
+    why, situation.proof_problem = situation.proof_problem or problem, None
+    question = AskProof(model=situation.the_model, name=situation.the_sighting.name, problem=why)
     situation.proof = await situation.ask(question)
     return situation.proof
 

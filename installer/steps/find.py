@@ -16,6 +16,8 @@ from installer.provisioning.base import Capability, DeviceInfo
 from installer.questions import ChooseDevice, ConfirmDevice, Recovery
 from installer.steps import device, retail
 from installer.steps.base import Situation, Step, missing
+from installer.text import printable
+from installer.wifi import Network
 
 if TYPE_CHECKING:
     from installer.bluetooth.scan import Scan
@@ -206,14 +208,20 @@ class Find(Step):
             return
         address = situation.the_sighting.address
         mine = situation.surroundings.records.provisioned(address)
-        if not (confirmed or situation.options.keep_wifi or mine):
+        wanted = situation.given.network.ssid if situation.given.network else None
+        # What this computer did itself is gone on with, but not where another network is asked for now.
+        goes_on = mine is not None and wanted in (None, mine)
+        if not (confirmed or situation.options.keep_wifi or goes_on):
+            other = f" for the network {printable(mine)}, not {printable(wanted)}" if mine and wanted else ""
             raise InstallerError(
                 ErrorCode.DEVICE_ALREADY_SET_UP,
-                f"{situation.the_model.name} {address} is set up already.",
+                f"{situation.the_model.name} {address} is set up already{other}.",
                 "To link it as it is, give --keep-wifi. To choose another network, reset it to factory state first.",
                 address=address,
             )
         situation.keep_wifi = True
+        if mine:
+            situation.network = Network(ssid=mine)
         situation.emit(
             Notice(
                 code="keeps_wifi", text="The device is on Wi-Fi already: it keeps its network and is linked as it is."

@@ -17,7 +17,7 @@ from installer.events import NetworkChosen, Notice
 from installer.provisioning.base import Capability
 from installer.questions import AskPassphrase, Back, ChooseNetwork, Recovery
 from installer.steps import device
-from installer.steps.base import Situation, Step, missing
+from installer.steps.base import PROOF, Situation, Step, missing
 from installer.wifi import Credentials, Network, Security, by_ssid, check_credentials, check_network
 
 # After these, the network itself was right or may have been; only the passphrase is asked again.
@@ -112,6 +112,8 @@ class ChooseTheNetwork(Step):
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
         """A wrong network or passphrase is changed; a dropped link is tried again."""
+        if error.code in PROOF:
+            return (Recovery.RETRY, Recovery.STOP)
         if error.code in (
             ErrorCode.NETWORK_UNSUPPORTED,
             ErrorCode.SSID_INVALID,

@@ -12,7 +12,7 @@ from installer.events import Notice, Provisioning
 from installer.provisioning.base import Stage
 from installer.questions import ConfirmSending, Recovery
 from installer.steps import device
-from installer.steps.base import Situation, Step
+from installer.steps.base import PROOF, Situation, Step
 
 ENCRYPTION = "The passphrase travels unencrypted over Bluetooth: somebody close by with a radio could read it."
 
@@ -62,8 +62,8 @@ class Provision(Step):
         if wanted and provisioner is not None and not provisioner.encrypts_credentials:
             raise InstallerError(
                 ErrorCode.ENCRYPTION_REQUIRED,
-                f"{situation.the_model.name} speaks {provisioner.protocol}, which sends the passphrase unencrypted "
-                "over Bluetooth, and encryption is required.",
+                f"{situation.the_model.name} {situation.the_sighting.address} takes the passphrase unencrypted over "
+                f"Bluetooth (protocol: {provisioner.protocol}), and encryption is required.",
                 "Nothing was sent. Leave out --require-encryption if nobody else is within radio reach.",
                 protocol=provisioner.protocol,
             )
@@ -107,6 +107,8 @@ class Provision(Step):
         """A device that could not join wants another passphrase first; the rest is tried again."""
         if error.code is ErrorCode.ENCRYPTION_REQUIRED:
             return (Recovery.STOP,)
+        if error.code in PROOF:
+            return (Recovery.RETRY, Recovery.STOP)
         if error.code in (ErrorCode.JOIN_FAILED, ErrorCode.NETWORK_NOT_FOUND):
             return (Recovery.CHANGE, Recovery.RETRY, Recovery.STOP)
         return (Recovery.RETRY, Recovery.CHANGE, Recovery.STOP)

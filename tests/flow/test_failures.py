@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, StepKey, SyncAnswer
 from installer.catalog import SyncMethod
 from installer.errors import ErrorCode
-from installer.events import DeviceConnected, Failed, Provisioning
+from installer.events import DeviceConnected, Failed, InstallationDone, Provisioning
 from installer.provisioning.base import Stage
 from installer.questions import (
     AskPassphrase,
@@ -230,6 +230,16 @@ async def test_a_device_that_somebody_else_set_up(world: LabWorld, home: Any, mo
     monkeypatch.setenv("DEVICE_INSTALLER_DATA_DIR", str(home / "other-computer"))
     await failed(answers, ErrorCode.DEVICE_ALREADY_SET_UP)
     await succeeds(answers, keep_wifi=True)
+
+
+async def test_another_network_than_the_one_it_got_is_not_passed_over(world: LabWorld) -> None:
+    await succeeds(answers_for(world, "body", "wifi"))
+    again = await succeeds(answers_for(world, "body", "wifi"))
+    assert again.of(InstallationDone)[-1].summary["ssid"] == "Home"
+    other = answers_for(world, "body", "wifi", network={"ssid": "Café Open"})
+    front = await failed(other, ErrorCode.DEVICE_ALREADY_SET_UP)
+    assert "Home, not Café Open" in front.of(Failed)[-1].what
+    assert world.device("body")["joined"] == "Home"
 
 
 @pytest.mark.parametrize(

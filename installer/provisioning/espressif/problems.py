@@ -15,7 +15,7 @@ AGAIN = "Switch the device off and on, and try again."
 RESTART = "Switch the device off and on, so that it takes credentials again, and connect anew."
 _PROOF = {
     1: "the proof of possession (a short text)",
-    2: "the password",
+    2: "its own password (not the one of the Wi-Fi)",
 }
 
 
@@ -51,7 +51,7 @@ def proof_missing(connection: Connection, security: int) -> InstallerError:
 
 def proof_wrong(connection: Connection, security: int, *, reconnect: bool) -> InstallerError:
     """PROOF_WRONG. `reconnect`: the device has ended the connection, as some do."""
-    what = "proof of possession" if security == 1 else "user name or the password"
+    what = "proof of possession" if security == 1 else "user name or its own password (not the one of the Wi-Fi)"
     return InstallerError(
         ErrorCode.PROOF_WRONG,
         f"The device {connection.address} does not accept the {what}.",
