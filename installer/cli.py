@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from installer.commands import account, info, lab, networks
+from installer.commands import GROUPS, info
 from installer.commands.run import run, tell, tell_defect
 from installer.errors import ErrorCode, InstallerError
 
@@ -26,9 +27,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(account.app, name="account")
-app.add_typer(lab.app, name="lab")
-app.add_typer(networks.app, name="networks")
 info.add_to(app)
 
 Device = Annotated[str | None, typer.Option("--device", metavar="ADDRESS", help="The device with this address.")]
@@ -282,7 +280,18 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(_main(arguments))
 
 
+def _add_groups(words: list[str]) -> None:
+    """Add the groups of commands; only the one that is called is loaded, the others are a name and a help text."""
+    app.registered_groups.clear()
+    for name, text in GROUPS.items():
+        if name in words:
+            app.add_typer(import_module(f"installer.commands.{name}").app, name=name)
+        else:
+            app.add_typer(typer.Typer(help=text, rich_markup_mode=None), name=name)
+
+
 def _main(arguments: list[str] | None) -> int:
+    _add_groups(sys.argv[1:] if arguments is None else arguments)
     try:
         status = app(args=arguments, standalone_mode=False)
     except InstallerError as error:

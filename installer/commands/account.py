@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from installer import output
+from installer.commands import GROUPS
 from installer.commands.run import run
 from installer.errors import ErrorCode, InstallerError
 
 if TYPE_CHECKING:
     from installer.assembly import Assembly
 
-app = typer.Typer(help="Sign in to the vendor's cloud beforehand; list and remove accounts.", rich_markup_mode=None)
+app = typer.Typer(help=GROUPS["account"], rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Your name for the account.")]
 CloudUrl = Annotated[str | None, typer.Option("--cloud", metavar="URL", help="Base URL of the cloud.")]

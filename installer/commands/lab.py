@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from installer import output
+from installer.commands import GROUPS
 from installer.commands.run import run
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
@@ -16,9 +17,7 @@ from installer.text import printable
 if TYPE_CHECKING:
     from installer.labs import LabState
 
-app = typer.Typer(
-    help="The lab: emulated devices, access points and cloud, to practise without hardware.", rich_markup_mode=None
-)
+app = typer.Typer(help=GROUPS["lab"], rich_markup_mode=None)
 
 Scenario = Annotated[Path | None, typer.Option("--scenario", metavar="FILE", help="The world to emulate (TOML).")]
 State = Annotated[Path | None, typer.Option("--state", metavar="FILE", help="Where the lab says how it is reached.")]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from installer import output
+from installer.commands import GROUPS
 from installer.commands.run import run
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from installer.saved_networks import SavedNetwork
     from installer.wifi import Network, Security
 
-app = typer.Typer(help="Networks saved on this computer, for `install --network NAME`.", rich_markup_mode=None)
+app = typer.Typer(help=GROUPS["networks"], rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Your name for the network.")]
 LOCK_SECONDS = 10.0
