@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from installer import catalog, settings
 from installer.catalog import Catalogue
+from installer.errors import ErrorCode, InstallerError
 from installer.ledger.records import Records
 from installer.steps.base import Options, Surroundings
 
@@ -45,6 +46,12 @@ class Assembly:
     """Makes the costly parts when they are first needed: the lab, the adapter, the cloud's client."""
 
     def __init__(self, place: Place) -> None:
+        if place.lab and place.cloud is not None:
+            raise InstallerError(
+                ErrorCode.USAGE,
+                "--lab and --cloud were given together, and the lab has a cloud of its own.",
+                "Leave one of them out; `device-installer lab status` prints the lab's --adapter and --cloud.",
+            )
         self.place = place
         self.settings: Settings = settings.load()
         self.catalogue = catalogue(place.catalogues)

@@ -252,7 +252,11 @@ def parse(text: str, source: str) -> tuple[Model, ...]:
 def problems(error: ValidationError, data: Any = None) -> list[str]:
     """Each mistake of a validation as `key: what is wrong`; the values themselves are left out."""
     found = []
-    for item in error.errors(include_url=False, include_input=False, include_context=False):
+    items = error.errors(include_url=False, include_input=False, include_context=False)
+    if len(items) > 1:
+        # Pydantic counts only the entries that are right, and calls a list with one wrong entry too short.
+        items = [i for i in items if i["type"] != "too_short"] or items
+    for item in items:
         where, here = [], data
         for part in item["loc"]:
             where.append(str(part) if not isinstance(part, int) else f"[{part + 1}]")

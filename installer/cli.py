@@ -194,6 +194,10 @@ def install(
     with fail_early(json=json):
         merged = merge.merge(_load(answers), choices)
         steps = merge.steps(ask)
+        if steps and not sys.stdin.isatty():
+            raise InstallerError(
+                ErrorCode.USAGE, "--ask wants to ask a person, and there is no terminal.", "Leave --ask out."
+            )
     options = Options(
         # Where nobody can answer, nobody is asked.
         non_interactive=non_interactive or bool(steps) or not sys.stdin.isatty(),
@@ -296,9 +300,7 @@ def _main(arguments: list[str] | None) -> int:
         status = app(args=arguments, standalone_mode=False)
     except InstallerError as error:
         return tell(error)
-    except typer.Abort:
-        return ErrorCode.INTERRUPTED.exit_status
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         return tell(InstallerError(ErrorCode.INTERRUPTED, "Stopped.", "Start it again to go on."))
     except BrokenPipeError:
         # Whoever read the results has gone; there is nobody to tell.

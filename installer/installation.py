@@ -126,12 +126,12 @@ class Installation:
             except Back:
                 if back_to is None:
                     raise
-                self._ask_again(self._steps[back_to].key)
+                await self._ask_again(self._steps[back_to].key)
                 index = back_to
             except _ChangeAt as change:
                 index = next(i for i, s in enumerate(self._steps) if s.key is change.step)
                 problems[change.step] = change.problem
-                self._ask_again(change.step)
+                await self._ask_again(change.step)
 
     async def _one(self, step: Step, problem: InstallerError | None, *, can_go_back: bool) -> None:
         """One step, until it is done; raises what the person or the script cannot or will not mend."""
@@ -153,7 +153,7 @@ class Installation:
                     result = await step.carry_out(self.situation, answer)
                 except Back:
                     # Out of a question within the step: the step's own choice is made anew.
-                    self._ask_again(step.key)
+                    await self._ask_again(step.key)
                     answer = None
                     continue
                 break
@@ -202,8 +202,11 @@ class Installation:
                 return i
         return None
 
-    def _ask_again(self, key: StepKey) -> None:
+    async def _ask_again(self, key: StepKey) -> None:
         """From this step on, what was chosen no longer holds; a given answer is asked instead."""
+        if key is StepKey.FIND:
+            # A device that is connected does not advertise: it would be missing from the list.
+            await device.disconnect(self.situation)
         situation = self.situation
         situation.given = situation.given.without([key])
         order = list(StepKey)

@@ -74,6 +74,8 @@ async def start(path: Path, scenario: Path | None = None, idle: int = IDLE_SECON
     command = [sys.executable, "-m", "installer.lab", "--state", str(path), "--idle", str(idle)]
     if scenario is not None:
         command += ["--scenario", str(scenario)]
+    log.unlink(missing_ok=True)
+    log.touch(mode=0o600)
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
             command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True

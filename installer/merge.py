@@ -55,6 +55,13 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
         # A device named by a flag replaces the file's whole choice: the file's address would contradict it.
         named = _said(name=device.name, username=device.username or None) if device else {}
         data["find"] = _said(device=flags.device, model=flags.model) | named
+    wifi_flags = (flags.ssid, flags.network, flags.passphrase_file, flags.passphrase_env, flags.passphrase_keyring)
+    if (flags.sync or "").strip().lower() == "bluetooth" and any(f is not None for f in wifi_flags):
+        raise InstallerError(
+            ErrorCode.USAGE,
+            "--sync bluetooth was given together with a Wi-Fi network.",
+            "Leave out the network and the passphrase, or choose --sync wifi.",
+        )
     proof = _said(file=flags.proof_file, env=flags.proof_env)
     if proof and device is not None and device.has_secret:
         raise InstallerError(

@@ -206,5 +206,7 @@ def check_credentials(credentials: Credentials) -> None:
         raise InstallerError(
             ErrorCode.PASSPHRASE_INVALID,
             f"The passphrase for {credentials.network.label} cannot be right. {problem}",
-            "Type it again as it is printed on the router or set in it.",
+            "Leave the passphrase out."
+            if credentials.network.security is Security.OPEN
+            else "Type it again as it is printed on the router or set in it.",
         )

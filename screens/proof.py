@@ -19,7 +19,8 @@ class ProofScreen(SecretScreen[AskProof]):
         return f"The proof of possession of {self.question.name or self.question.model.name}"
 
     def hint(self) -> str:
-        return "Printed on the device, on its box or in its manual, often beside a QR code (“pop”)."
+        where = "Printed on the device, on its box or in its manual, often beside a QR code (“pop”)."
+        return f"{where} In the lab's own world it is abcd1234." if self.wizard.lab else where
 
     def judge(self, value: str) -> Verdict:
         if not value:

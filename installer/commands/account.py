@@ -41,7 +41,10 @@ def list_accounts(cloud: CloudUrl = None, use_lab: UseLab = False) -> None:
     async def listing() -> None:
         assembly = _assembly(cloud, use_lab)
         try:
-            for account in await (await assembly.accounts()).stored():
+            known = await (await assembly.accounts()).stored()
+            if not known:
+                output.words("No account is stored. `device-installer account login NAME` signs in to one.")
+            for account in known:
                 output.result(f"{account.name}  ({account.stored_in})")
         finally:
             await assembly.close()

@@ -81,7 +81,10 @@ def list_networks(
     """List the saved networks; never a passphrase."""
     from installer import saved_networks
 
-    for name, saved in saved_networks.load().items():
+    known = saved_networks.load()
+    if not known and not json:
+        output.words("No network is saved. `device-installer networks add NAME` saves one.")
+    for name, saved in known.items():
         if json:
             output.result(
                 jsonlib.dumps({"name": name, **saved.model_dump(mode="json", exclude_none=True)}, ensure_ascii=False)

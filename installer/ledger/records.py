@@ -51,6 +51,18 @@ class Records:
                     device_id = str(result["device_id"]) if result.get("address") == address else device_id
         return device_id
 
+    def since(self, address: str) -> float | None:
+        """When the installation began that last sent credentials to the device, seconds since 1970; or None."""
+        began: float | None = None
+        for record in self.all():
+            sent = record.get("sent")
+            if isinstance(sent, dict) and sent.get("address") == address:
+                try:
+                    began = datetime.fromisoformat(str(record.get("started"))).timestamp()
+                except ValueError:
+                    continue
+        return began
+
     def provisioned(self, address: str) -> str | None:
         """The SSID whose credentials this program last sent to the device, or None."""
         ssid: str | None = None

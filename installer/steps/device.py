@@ -124,7 +124,9 @@ async def _ask_proof(situation: Situation, problem: InstallerError) -> SecretStr
         raise InstallerError(problem.code, problem.what, f"{problem.todo} {where}.", **problem.data)
     # After a wrong proof some devices hang up; the new connection knows only that a proof is missing.
     why, situation.proof_problem = situation.proof_problem or problem, None
-    question = AskProof(model=situation.the_model, name=situation.the_sighting.name, problem=why)
+    question = AskProof(
+        model=situation.the_model, name=situation.the_sighting.name, problem=why, can_go_back=not situation.sent
+    )
     situation.proof = await situation.ask(question)
     return situation.proof
 

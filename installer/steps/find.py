@@ -222,6 +222,8 @@ class Find(Step):
         situation.keep_wifi = True
         if mine:
             situation.network = Network(ssid=mine)
+            # What it has measured since then is its first data; it may have nothing newer to tell.
+            situation.started = situation.surroundings.records.since(address) or situation.started
         situation.emit(
             Notice(
                 code="keeps_wifi", text="The device is on Wi-Fi already: it keeps its network and is linked as it is."

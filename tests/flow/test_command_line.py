@@ -104,6 +104,18 @@ def test_usage_errors_are_two(capsys: pytest.CaptureFixture[str]) -> None:
         assert "Error:" in capsys.readouterr().err
 
 
+def test_flags_that_contradict_each_other_are_usage_errors(world: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    install = ["install", "--lab", "--non-interactive", "--device", world.address("body")]
+    for more, word in (
+        (["--sync", "bluetooth", "--cloud", "http://127.0.0.1:1"], "--cloud"),
+        (["--sync", "bluetooth", "--ssid", "Home"], "Wi-Fi network"),
+        (["--sync", "bluetooth", "--ask", "link"], "no terminal"),
+    ):
+        assert _main([*install, *more]) == ErrorCode.USAGE.exit_status
+        assert word in capsys.readouterr().err
+    assert world.device("body")["att_requests"] == 0
+
+
 def test_a_failure_before_the_installation_is_an_event_too(
     home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

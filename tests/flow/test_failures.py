@@ -232,6 +232,14 @@ async def test_a_device_that_somebody_else_set_up(world: LabWorld, home: Any, mo
     await succeeds(answers, keep_wifi=True)
 
 
+async def test_a_finished_installation_can_be_repeated(world: LabWorld) -> None:
+    for model in ("body-plus", "thermo"):
+        answers = answers_for(world, model, "wifi")
+        await succeeds(answers)
+        await succeeds(answers)
+        assert world.device(model)["credentials_received"] == 1
+
+
 async def test_another_network_than_the_one_it_got_is_not_passed_over(world: LabWorld) -> None:
     await succeeds(answers_for(world, "body", "wifi"))
     again = await succeeds(answers_for(world, "body", "wifi"))

@@ -218,6 +218,17 @@ async def test_back_leads_to_another_device(world: LabWorld) -> None:
     assert all(world.device(m)["credentials_received"] == 0 for m in ("body", "move", "sleep"))
 
 
+async def test_back_to_the_list_shows_the_same_device_again(world: LabWorld) -> None:
+    async with opened() as pilot:
+        await to_sync(pilot, world, "sleep")
+        await wait_for_screen(pilot, SyncScreen)
+        await pilot.press("escape")
+        # A device that stayed connected would not advertise, and be missing here.
+        await answer_find(pilot, world.address("sleep"))
+        screen = await wait_for_screen(pilot, SyncScreen)
+        assert screen.question.model.id == "sleep"
+
+
 async def test_make_it_blink(world: LabWorld) -> None:
     async with opened() as pilot:
         await begin(pilot)

@@ -96,13 +96,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_flags_win_over_the_file() -> None:
     file = validate(
-        {"find": {"device": "00:24:E4:00:00:02"}, "sync": {"method": "wifi"}, "network": {"ssid": "A"}}, "f"
+        {"find": {"device": "00:24:E4:00:00:02"}, "sync": {"method": "bluetooth"}, "network": {"ssid": "A"}}, "f"
     )
-    merged = merge(file, Flags(model="sleep", sync="Bluetooth", ssid="B", passphrase_file="-", account="x"))
+    merged = merge(file, Flags(model="sleep", sync="WiFi", ssid="B", passphrase_file="-", account="x"))
     assert merged.find is not None
     assert (merged.find.model, merged.find.device) == ("sleep", None)
     assert merged.sync is not None
-    assert merged.sync.method is SyncMethod.BLUETOOTH
+    assert merged.sync.method is SyncMethod.WIFI
     assert merged.network is not None
     assert (merged.network.ssid, merged.network.passphrase) == ("B", SecretRef(file="-"))
     assert merged.link is not None
