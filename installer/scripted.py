@@ -153,7 +153,7 @@ def summary_lines(ended: Outcome) -> list[str]:
         "ssid": "network",
         "account": "account",
         "device_id": "cloud id",
-        "url": "address",
+        "url": "device page",
     }
     lines = [f"{ended.outcome}: {ended.summary['installation']}"]
     lines += [f"{label}: {printable(str(ended.summary[k]))}" for k, label in names.items() if k in ended.summary]

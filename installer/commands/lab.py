@@ -132,6 +132,7 @@ def _act(device: str, action: str) -> None:
         return await labs.call(lab, "POST", f"/lab/devices/{fits[0]['address']}/{action}")
 
     run(acting())
+    output.words({"press": "Pressed.", "measure": "Measured.", "reset": "Reset to factory state."}[action])
 
 
 def _running() -> LabState:
