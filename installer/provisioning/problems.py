@@ -10,6 +10,29 @@ if TYPE_CHECKING:
     from installer.bluetooth.connection import Connection
 
 
+AGAIN = "Switch the device off and on, and try again."
+
+
+def misbehaved(connection: Connection, what: str, found: Exception) -> InstallerError:
+    """DEVICE_MISBEHAVED: it sent `found` while doing `what`."""
+    return InstallerError(
+        ErrorCode.DEVICE_MISBEHAVED,
+        f"The device {connection.address} answered wrongly while {what}: {found}.",
+        AGAIN,
+        address=connection.address,
+    )
+
+
+def silent(connection: Connection, what: str, seconds: float) -> InstallerError:
+    """DEVICE_MISBEHAVED: no answer."""
+    return InstallerError(
+        ErrorCode.DEVICE_MISBEHAVED,
+        f"The device {connection.address} gave no answer within {seconds:g} s while {what}.",
+        AGAIN,
+        address=connection.address,
+    )
+
+
 def lost_while_joining(connection: Connection, label: str) -> InstallerError:
     """CONNECTION_LOST after the credentials were sent: the outcome is open."""
     return InstallerError(

@@ -12,5 +12,5 @@ from tests.fuzz.decoders import DECODERS
 @pytest.mark.parametrize("name", DECODERS)
 @given(data=st.binary(max_size=300))
 def test_any_bytes(name: str, data: bytes) -> None:
+    # Whatever it may not raise fails the test.
     DECODERS[name](data)
-    assert name in DECODERS

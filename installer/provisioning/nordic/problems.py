@@ -5,37 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.nordic.codec import Malformed, Reason, Refused
+from installer.provisioning.nordic.codec import Reason, Refused
+from installer.provisioning.problems import AGAIN
 
 if TYPE_CHECKING:
     from installer.bluetooth.connection import Connection
 
-AGAIN = "Switch the device off and on, and try again."
 NEEDS_PAIRING = (0x05, 0x08, 0x0F)  # ATT: insufficient authentication, authorisation, encryption
 _JOIN_FAILED = {
     Reason.AUTHENTICATION: (": the router did not accept the passphrase.", "Type the passphrase again."),
     Reason.NO_ADDRESS: (": the router gave it no IP address.", "Look at the router: it may have run out of addresses."),
 }
-
-
-def misbehaved(connection: Connection, what: str, found: Malformed) -> InstallerError:
-    """DEVICE_MISBEHAVED: it sent `found` while doing `what`."""
-    return InstallerError(
-        ErrorCode.DEVICE_MISBEHAVED,
-        f"The device {connection.address} answered wrongly while {what}: {found}.",
-        AGAIN,
-        address=connection.address,
-    )
-
-
-def silent(connection: Connection, what: str, seconds: float) -> InstallerError:
-    """DEVICE_MISBEHAVED: no answer."""
-    return InstallerError(
-        ErrorCode.DEVICE_MISBEHAVED,
-        f"The device {connection.address} gave no answer within {seconds:g} s while {what}.",
-        AGAIN,
-        address=connection.address,
-    )
 
 
 def incomplete(connection: Connection, missing: int) -> InstallerError:

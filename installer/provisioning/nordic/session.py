@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from installer.bluetooth.connection import Connection
 from installer.errors import InstallerError
+from installer.provisioning import problems as common
 from installer.provisioning.nordic import codec, problems, uuids
 from installer.provisioning.nordic.codec import AccessPoint, DeviceStatus, Malformed, Operation, StateChange
 
@@ -60,7 +61,7 @@ class Session:
         try:
             return codec.read_version(data)
         except Malformed as found:
-            raise problems.misbehaved(self.connection, "telling its version", found) from None
+            raise common.misbehaved(self.connection, "telling its version", found) from None
 
     async def close(self) -> None:
         """Stop listening. Never raises for a connection that is gone."""
@@ -83,9 +84,9 @@ class Session:
                 data = await self.connection.race(self._responses.get(), self._timings.answer, what)
                 return codec.read_response(data, operation)
             except TimeoutError:
-                raise problems.silent(self.connection, what, self._timings.answer) from None
+                raise common.silent(self.connection, what, self._timings.answer) from None
             except Malformed as found:
-                raise problems.misbehaved(self.connection, what, found) from None
+                raise common.misbehaved(self.connection, what, found) from None
             except InstallerError as error:
                 raise problems.wants_pairing(self.connection, error) from None
 
@@ -103,7 +104,7 @@ class Session:
                 try:
                     found = codec.read_result(data)
                 except Malformed as malformed:
-                    raise problems.misbehaved(self.connection, what, malformed) from None
+                    raise common.misbehaved(self.connection, what, malformed) from None
                 if found is not None:
                     return found
 

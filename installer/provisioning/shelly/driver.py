@@ -166,7 +166,7 @@ class ShellyProvisioner:
         except Refused as found:
             raise problems.refused(self._connection, what, found) from None
         except Malformed as found:
-            raise problems.misbehaved(self._connection, what, found) from None
+            raise common.misbehaved(self._connection, what, found) from None
 
 
 class Watch:

@@ -5,33 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.shelly.codec import UNAUTHORIZED, Malformed, Refused
+from installer.provisioning.problems import AGAIN
+from installer.provisioning.shelly.codec import UNAUTHORIZED, Refused
 
 if TYPE_CHECKING:
     from installer.bluetooth.connection import Connection
 
-AGAIN = "Switch the device off and on, and try again."
 NEEDS_PAIRING = (0x05, 0x08, 0x0F)  # ATT: insufficient authentication, authorisation, encryption
-
-
-def misbehaved(connection: Connection, what: str, found: Malformed) -> InstallerError:
-    """DEVICE_MISBEHAVED: it sent `found` while doing `what`."""
-    return InstallerError(
-        ErrorCode.DEVICE_MISBEHAVED,
-        f"The device {connection.address} answered wrongly while {what}: {found}.",
-        AGAIN,
-        address=connection.address,
-    )
-
-
-def silent(connection: Connection, what: str, seconds: float) -> InstallerError:
-    """DEVICE_MISBEHAVED: no answer."""
-    return InstallerError(
-        ErrorCode.DEVICE_MISBEHAVED,
-        f"The device {connection.address} gave no answer within {seconds:g} s while {what}.",
-        AGAIN,
-        address=connection.address,
-    )
 
 
 def refused(connection: Connection, what: str, found: Refused) -> InstallerError:

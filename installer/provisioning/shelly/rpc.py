@@ -12,6 +12,7 @@ from typing import Any
 
 from installer.bluetooth.connection import Connection
 from installer.errors import InstallerError
+from installer.provisioning import problems as common
 from installer.provisioning.shelly import codec, problems
 from installer.provisioning.shelly.codec import Malformed
 
@@ -72,9 +73,9 @@ class Rpc:
                         await self._drain()
                     answer = await self._exchange(method, params)
             except TimeoutError:
-                raise problems.silent(self.connection, what, deadline) from None
+                raise common.silent(self.connection, what, deadline) from None
             except Malformed as found:
-                raise problems.misbehaved(self.connection, what, found) from None
+                raise common.misbehaved(self.connection, what, found) from None
             except InstallerError as error:
                 raise problems.wants_pairing(self.connection, error) from None
             self._in_step = True
