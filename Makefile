@@ -7,11 +7,12 @@ WORKERS ?= auto
 DECODERS ?= improv espressif shelly nordic withings health advertisement envelope qr
 SECONDS_EACH ?= 600
 
-.PHONY: help setup demo test lint types imports tests bench fuzz picture lock clean
+.PHONY: help setup demo test lint types imports tests proof bench fuzz picture lock clean
 
 help:
 	@echo "make demo     start the wizard in the lab (no terminal: run the scripted installation)"
 	@echo "make test     lint, types, import contracts and the tests"
+	@echo "make proof    the long proofs: many kills, many devices, a week without the cloud"
 	@echo "make setup    make only the environment .venv"
 	@echo "make bench    measure start-up, first frame, and one whole installation"
 	@echo "make fuzz     fuzz every decoder of foreign bytes, ten minutes each (SECONDS_EACH=600)"
@@ -50,7 +51,10 @@ imports: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
 tests: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) -q --ignore=tests/system
+	$(BIN)/python -m pytest -n $(WORKERS) -q --ignore=tests/system --ignore=tests/proof
+
+proof: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) -q tests/proof
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench

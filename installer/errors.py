@@ -38,6 +38,8 @@ class ErrorCode(enum.Enum):
     BLUETOOTH_DENIED = "bluetooth_denied", 12, "no permission to use Bluetooth"
     ADAPTER_FAILED = "adapter_failed", 13, "the named adapter cannot be opened or stopped working"
 
+    DATABASE_FAILED = "database_failed", 14, "a database cannot be opened, read or written"
+
     DEVICE_NOT_FOUND = "device_not_found", 20, "no such device within reach"
     DEVICE_AMBIGUOUS = "device_ambiguous", 21, "several devices fit; name one by its address"
     DEVICE_UNSUPPORTED = "device_unsupported", 22, "this device cannot be set up by this program"

@@ -1,0 +1,1 @@
+"""Many installations by one plan."""

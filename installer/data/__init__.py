@@ -1,0 +1,1 @@
+"""Measurements fetched from the cloud: the store, its export, and the pictures of it."""

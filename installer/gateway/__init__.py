@@ -1,0 +1,1 @@
+"""The background agent that collects from Bluetooth-only devices, and its outbox."""
