@@ -193,11 +193,12 @@ async def test_a_request_fails_at_once_when_the_link_drops(bench: Bench, adapter
 async def test_an_answer_that_comes_late_is_not_taken_for_the_next(bench: Bench, adapter: Adapter) -> None:
     answers = [b"first", b"second"]
     made = world()
-    hold = asyncio.Event()
+    hold, asked = asyncio.Event(), asyncio.Event()
 
     async def slow(_: Any) -> bytes:
         answer = answers.pop(0)
         if answer == b"first":
+            asked.set()
             await hold.wait()
         return answer
 
@@ -205,8 +206,10 @@ async def test_an_answer_that_comes_late_is_not_taken_for_the_next(bench: Bench,
     await bench.peripheral([Service(SERVICE, [reader])])
     del made
     async with await client_for(adapter) as client:
+        first = asyncio.ensure_future(client.read_gatt_char(VALUE))
+        await asked.wait()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(client.read_gatt_char(VALUE), 0.05)
+            await asyncio.wait_for(first, 0.05)
         second = asyncio.ensure_future(client.read_gatt_char(VALUE))
         await asyncio.sleep(0)
         hold.set()

@@ -5,6 +5,7 @@ py-improv-ble-client (Home Assistant's) runs unmodified; its bleak is given a ba
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -53,9 +54,19 @@ async def find(lab: LabProcess, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await host.close()
 
 
+async def authorized(client: ImprovBLEClient) -> None:
+    """Their way to wait for the button, as Home Assistant goes it: by the states that the device tells."""
+    pressed = asyncio.Event()
+    await client.subscribe_state_updates(lambda state: pressed.set() if state is State.AUTHORIZED else None)
+    # Asked again once subscribed: a press between their first reading and their subscription would go unheard.
+    if await client.need_authorization():
+        await pressed.wait()
+
+
 @pytest.mark.parametrize("model", ["body", "body-plus", "thermo", "generic"])
 async def test_it_provisions_a_device(lab: LabProcess, find: Find, model: str) -> None:
     client = await find(model)
+    await authorized(client)
     states: list[State] = []
     url = await client.provision(HOME, PASSPHRASE, states.append)
     assert url == "http://192.168.1.50"
