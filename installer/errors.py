@@ -83,6 +83,10 @@ class ErrorCode(enum.Enum):
     FIRST_DATA_TIMEOUT = "first_data_timeout", 70, "no first measurement arrived in time"
     MEASUREMENT_FAILED = "measurement_failed", 71, "no measurement could be read over Bluetooth"
 
+    NOTIFICATIONS_REFUSED = "notifications_refused", 76, "the cloud does not take this address for notifications"
+    RECEIVER_FAILED = "receiver_failed", 77, "the receiver of notifications cannot run"
+    STORE_VERSION = "store_version", 78, "the store of measurements is of another version of this program"
+
     LAB_UNAVAILABLE = "lab_unavailable", 80, "the lab could not be started or reached"
     TIMEOUT = "timeout", 90, "the time given with --timeout is over"
     DOCTOR_FOUND = "doctor_found", 91, "doctor found something that prevents an installation"

@@ -175,12 +175,28 @@ class AccountsSettings(_Part):
         return None if self.keep_in == "auto" else self.keep_in
 
 
+class DataSettings(_Part):
+    """Where measurements are stored: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`; empty: a file in `data_dir()`.
+
+    The URL names no password; `password` says where it is.
+    """
+
+    url: str = ""
+    password: SecretRef | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _no_password(cls, value: str) -> str:
+        return check_database_url(value)
+
+
 class Settings(_Part):
     """The settings file. Everything has a default but the application's `client_id` and secret."""
 
     version: Literal[1] = 1
     cloud: CloudSettings = CloudSettings()
     accounts: AccountsSettings = AccountsSettings()
+    data: DataSettings = DataSettings()
 
 
 def load(path: Path | None = None) -> Settings:
@@ -227,6 +243,18 @@ def _hint(found: Iterable[str]) -> str:
 
 def _invalid(file: Path, why: str, todo: str, **data: object) -> InstallerError:
     return InstallerError(ErrorCode.SETTINGS_INVALID, f"Settings file {file}: {why}.", todo, file=str(file), **data)
+
+
+def check_database_url(value: str) -> str:
+    """The URL of a database, if it names no password. Raises ValueError, which does not repeat it."""
+    try:
+        parts = urlsplit(value.strip())
+        secret = parts.password is not None or "password=" in parts.query.lower()
+    except ValueError:
+        raise ValueError("not a database URL") from None
+    if secret:
+        raise ValueError('a URL names no password: write password = { env = "VARIABLE" } under [data]')
+    return value.strip()
 
 
 def _base_url(value: str) -> str:
