@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING
 from installer import catalog, settings
 from installer.catalog import Catalogue
 from installer.errors import ErrorCode, InstallerError
+from installer.ledger import place as ledger_place
+from installer.ledger.context import Context
 from installer.ledger.records import Records
 from installer.steps.base import Options, Surroundings
 
@@ -22,13 +26,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """Where to work: which adapter, which cloud, which catalogues; all as given on the command line."""
+    """Where to work: which adapter, cloud, catalogues and ledger; all as given on the command line.
+
+    `context`: who installs where; what it leaves open comes from the settings.
+    """
 
     adapter: str | None = None
     cloud: str | None = None
     lab: bool = False
     catalogues: Sequence[Path] = field(default_factory=tuple)
     options: Options = field(default_factory=Options)
+    ledger: str | None = None
+    context: Context = field(default_factory=Context)
 
 
 def lab_state_file() -> Path:
@@ -57,15 +66,19 @@ class Assembly:
         self.catalogue = catalogue(place.catalogues)
         self._lab: LabState | None = None
         self._accounts: Accounts | None = None
+        self._records: Records | None = None
 
-    def surroundings(self) -> Surroundings:
-        """The surroundings of one installation. Several installations may share this assembly."""
-        records = settings.data_dir() / ("lab-installations" if self.place.lab else "installations")
+    def surroundings(self, context: Context | None = None) -> Surroundings:
+        """The surroundings of one installation. Several installations may share this assembly.
+
+        `context`: for this installation, in place of the command line's.
+        """
         return Surroundings(
             catalogue=self.catalogue,
             open_adapter=self.adapter,
             open_accounts=self.accounts,
-            records=Records(records),
+            records=self.records(),
+            context=self._context(context or self.place.context),
             cloud_name="the lab's cloud" if self.place.lab else self.cloud_settings().name,
             sign_in_robot=self._robot if self.place.lab else None,
             options=self.place.options,
@@ -110,8 +123,30 @@ class Assembly:
             return cloud.at_lab(self._lab.cloud, self._lab.client_id, self._lab.client_secret)
         return cloud.at(self.place.cloud) if self.place.cloud else cloud
 
+    def records(self) -> Records:
+        """The ledger of `--ledger`, or the lab's, or the one of the settings; opened when first used."""
+        if self._records is None:
+            target = ledger_place.target(self.place.ledger, self.settings.ledger, lab=self.place.lab)
+            self._records = Records(target, settings.runtime_dir() / "stations")
+        return self._records
+
+    def _context(self, given: Context) -> Context:
+        place, options = self.place, self.place.options
+        kept = {
+            "keep_wifi": options.keep_wifi,
+            "guided": options.guided,
+            "require_encryption": options.require_encryption,
+            "adapter": place.adapter,
+            "cloud": place.cloud,
+            "catalogues": [str(p.absolute()) for p in place.catalogues],
+        }
+        return dataclasses.replace(ledger_place.context(given, self.settings.ledger), options={**kept, **given.options})
+
     async def close(self) -> None:
         """Close what was opened."""
+        records, self._records = self._records, None
+        if records is not None:
+            await asyncio.to_thread(records.close)
         accounts, self._accounts = self._accounts, None
         if accounts is not None:
             await accounts.close()

@@ -84,7 +84,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_at_once(connection: Any) -> None:
     # A transaction that reads first and writes later could otherwise fail on the lock without waiting for it.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # What only reads waits for nobody (execution option `reads_only`).
+    reads = connection.get_execution_options().get("reads_only", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 @contextmanager

@@ -39,6 +39,8 @@ class ErrorCode(enum.Enum):
     ADAPTER_FAILED = "adapter_failed", 13, "the named adapter cannot be opened or stopped working"
 
     DATABASE_FAILED = "database_failed", 14, "a database cannot be opened, read or written"
+    DATABASE_OUTDATED = "database_outdated", 15, "the tables of a database are older or newer than this program"
+    RECORD_UNKNOWN = "record_unknown", 16, "there is no such record, or nothing to resume"
 
     DEVICE_NOT_FOUND = "device_not_found", 20, "no such device within reach"
     DEVICE_AMBIGUOUS = "device_ambiguous", 21, "several devices fit; name one by its address"
@@ -48,6 +50,7 @@ class ErrorCode(enum.Enum):
     CONNECTION_LOST = "connection_lost", 25, "the Bluetooth connection dropped"
     DEVICE_MISBEHAVED = "device_misbehaved", 26, "the device answered against its protocol"
     DEVICE_REFUSED = "device_refused", 27, "the device refused the request"
+    DEVICE_TAKEN = "device_taken", 28, "another station is installing this device"
 
     SYNC_WIFI_ONLY = "sync_wifi_only", 30, "Bluetooth-only asked of a model that syncs by Wi-Fi only"
     SYNC_BLUETOOTH_ONLY = "sync_bluetooth_only", 31, "Wi-Fi asked of a model that has no Wi-Fi"

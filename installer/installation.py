@@ -44,6 +44,7 @@ GUIDED: tuple[Step, ...] = (*STEPS[:3], OpenAccount(), FollowTheGuide(), Arrived
 
 # After this step something has left for the device that no Back can fetch.
 POINT_OF_NO_RETURN = StepKey.PROVISION
+RENEWALS = 4  # how often within the time that a silent process is given
 
 
 @dataclass
@@ -65,7 +66,9 @@ class Installation:
         self._front = front
         self._options = surroundings.options
         self._started = time.monotonic()
-        self._record: Record = surroundings.records.begin(self.id, installer.__version__)
+        self._record: Record = surroundings.records.begin(
+            self.id, installer.__version__, surroundings.context, _kept(answers)
+        )
         given = answers.without(surroundings.options.ask)
         self.situation = Situation(
             id=self.id, surroundings=surroundings, front=front, given=given, emit=self._emit, record=self._record
@@ -88,18 +91,17 @@ class Installation:
         except (Cancelled, Back):
             ended = self._outcome("cancelled", _cancelled())
         except asyncio.CancelledError:
-            self._end(self._outcome("cancelled", _cancelled()))
+            await self._end(self._outcome("cancelled", _cancelled()))
             raise
         finally:
             await device.leave(self.situation)
-        self._end(ended)
-        return ended
+        return await self._end(ended)
 
     async def _walk_in_time(self) -> None:
         limit = asyncio.timeout(self._options.timeout)
         try:
             async with limit:
-                await self._walk()
+                await self._walk_and_keep()
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -108,6 +110,37 @@ class Installation:
                 f"The time of {self._options.timeout:g} s is over.",
                 "Give more with --timeout. What was done is kept: start the same command again.",
             ) from None
+
+    async def _walk_and_keep(self) -> None:
+        """Walk, and say meanwhile that this process lives; without that the device would be free for others."""
+        walking = asyncio.ensure_future(self._walk())
+        keeping = asyncio.ensure_future(self._keep())
+        try:
+            await asyncio.wait((walking, keeping), return_when=asyncio.FIRST_COMPLETED)
+            if keeping.done():
+                keeping.result()
+            await walking
+        finally:
+            for task in (walking, keeping):
+                task.cancel()
+            await asyncio.gather(walking, keeping, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        """Renew what this process holds. Raises DEVICE_TAKEN when it was lost, and the ledger's failures in the end."""
+        limit = self._record.seconds
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(limit / RENEWALS)
+            if self._options.dry_run or not self._record.opened:
+                last = time.monotonic()
+                continue
+            try:
+                await self._record.alive()
+                last = time.monotonic()
+            except InstallerError as error:
+                # A ledger that is away for a moment changes nothing yet: nobody else can have taken the device.
+                if error.code is not ErrorCode.DATABASE_FAILED or time.monotonic() - last > limit * (1 - 1 / RENEWALS):
+                    raise
 
     async def _walk(self) -> None:
         index = 0
@@ -121,7 +154,7 @@ class Installation:
                 continue
             back_to = self._previous(index)
             try:
-                await self._one(step, problems.pop(step.key, None), can_go_back=back_to is not None)
+                await self._one(index, problems.pop(step.key, None), can_go_back=back_to is not None)
                 index += 1
             except Back:
                 if back_to is None:
@@ -133,8 +166,9 @@ class Installation:
                 problems[change.step] = change.problem
                 await self._ask_again(change.step)
 
-    async def _one(self, step: Step, problem: InstallerError | None, *, can_go_back: bool) -> None:
+    async def _one(self, index: int, problem: InstallerError | None, *, can_go_back: bool) -> None:
         """One step, until it is done; raises what the person or the script cannot or will not mend."""
+        step = self._steps[index]
         began = time.monotonic()
         self._emit(StepStarted(step=step.key, seconds=step.seconds))
         attempt = 0
@@ -168,7 +202,8 @@ class Installation:
         self.situation.made = self.situation.made.with_answer(step.key, answer)
         took = time.monotonic() - began
         if not self._options.dry_run:
-            self._record.step_done(step.key.value, took, result)
+            reached = next((s.key.value for s in self._steps[index + 1 :] if not s.skip_reason(self.situation)), None)
+            await self._record.step_done(step.key.value, took, result, reached=reached, answers=self._answers())
         self._emit(StepDone(step=step.key, took=round(took, 3), result=result))
 
     async def _recover(self, step: Step, error: InstallerError, attempt: int) -> Recovery:
@@ -244,13 +279,25 @@ class Installation:
     ) -> Outcome:
         return Outcome(outcome, self.situation.made, self._summary(), error, self.situation.measurement)
 
-    def _end(self, ended: Outcome) -> None:
+    async def _end(self, ended: Outcome) -> Outcome:
         if ended.error is not None and ended.outcome == "failed":
             self._note_failure(self._current_step(), ended.error, retried=False)
-        if not self._options.dry_run:
-            self._record.end(ended.outcome)
+        # Who looked at the list and left has begun nothing.
+        if not self._options.dry_run and (self._record.opened or ended.outcome != "cancelled"):
+            try:
+                await self._record.end(ended.outcome)
+            except InstallerError as error:
+                if ended.error is None:
+                    ended = self._outcome("failed", error)
+                    self._note_failure(None, error, retried=False)
         took = round(time.monotonic() - self._started, 3)
         self._emit(InstallationDone(outcome=ended.outcome, took=took, summary=ended.summary))
+        return ended
+
+    def _answers(self) -> dict[str, Any]:
+        """All choices so far, as the record keeps them: those made, and those given for steps to come."""
+        made = {key.value: self.situation.made.get(key) or self.situation.given.get(key) for key in StepKey}
+        return _kept(Answers(**made))
 
     def _current_step(self) -> StepKey | None:
         done = {key for key in StepKey if self.situation.made.get(key) is not None}
@@ -283,6 +330,11 @@ class _ChangeAt(Exception):
         super().__init__(step)
         self.step = step
         self.problem = problem
+
+
+def _kept(answers: Answers) -> dict[str, Any]:
+    """Answers as a record keeps them: without secrets, only with the names of their places."""
+    return answers.model_dump(mode="json", exclude_none=True)
 
 
 def _cancelled() -> InstallerError:

@@ -190,6 +190,20 @@ class DataSettings(_Part):
         return check_database_url(value)
 
 
+class LedgerSettings(_Part):
+    """Where the records are kept, and what stands in each of this computer's.
+
+    `url`: `postgresql://USER@HOST/NAME` for a ledger that several stations share; else a file of this computer.
+    `password`: where the password of that URL is. `station`: this computer's name among the stations.
+    """
+
+    url: str | None = None
+    password: SecretRef | None = None
+    station: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    site: Annotated[str, Field(max_length=64)] | None = None
+    operator: Annotated[str, Field(max_length=64)] | None = None
+
+
 class Settings(_Part):
     """The settings file. Everything has a default but the application's `client_id` and secret."""
 
@@ -197,6 +211,7 @@ class Settings(_Part):
     cloud: CloudSettings = CloudSettings()
     accounts: AccountsSettings = AccountsSettings()
     data: DataSettings = DataSettings()
+    ledger: LedgerSettings = LedgerSettings()
 
 
 def load(path: Path | None = None) -> Settings:

@@ -63,6 +63,7 @@ class CloudDevice(_Lenient):
     model_id: Number = None
     type: Text = ""
     mac: Text = Field(default="", validation_alias=AliasChoices("mac", "mac_address"))
+    serial: Text = Field(default="", validation_alias=AliasChoices("serial", "serial_number"))
     battery: Text = ""
     first_session: Number = Field(default=None, validation_alias=AliasChoices("first_session", "first_session_date"))
     last_session: Number = Field(default=None, validation_alias=AliasChoices("last_session", "last_session_date"))

@@ -18,6 +18,7 @@ from installer.answers import Answers, StepKey
 from installer.catalog import Catalogue, Model, SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.events import Event
+from installer.ledger.context import Context
 from installer.questions import FrontEnd, Question, Recovery
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Surroundings:
     open_adapter: Callable[[], Awaitable[Adapter]]
     open_accounts: Callable[[], Awaitable[Accounts]]
     records: Records
+    context: Context = field(default_factory=Context)
     cloud_name: str = "the cloud"
     # The lab's user signs in by itself in a run that asks nobody: (authorize URL) → done.
     sign_in_robot: Callable[[str], Awaitable[None]] | None = None

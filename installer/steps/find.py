@@ -46,6 +46,7 @@ class Find(Step):
             raise missing(self.key)
         wanted = catalogue.get(given.model) if given is not None and given.model else None
         scan = await device.scanning(situation)
+        situation.surroundings.records.store.warm()
         question = ChooseDevice(
             sightings=scan, catalogue=catalogue, wanted=wanted, can_go_back=can_go_back, problem=problem
         )
@@ -76,6 +77,14 @@ class Find(Step):
         if situation.given.sync is not None and self._decided(situation):
             check_sync(model, situation.given.sync.method)
         situation.sighting, situation.model = sighting, model
+        if not situation.options.dry_run:
+            await situation.record.device(
+                sighting.address,
+                name=sighting.name,
+                model=model.id,
+                certainty=sighting.detection.certainty.value,
+                reasons=sighting.detection.reasons,
+            )
         situation.emit(
             DeviceFound(
                 address=sighting.address,
@@ -120,7 +129,7 @@ class Find(Step):
                     can_go_back=True,
                 )
             )
-        self._settle_wifi(situation, confirmed=asked)
+        await self._settle_wifi(situation, confirmed=asked)
         return _result(situation, provisioner.protocol)
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
@@ -149,7 +158,7 @@ class Find(Step):
                     can_go_back=True,
                 )
             )
-        retail.settle(situation, confirmed=asked)
+        await retail.settle(situation, confirmed=asked)
         return _result(situation, guided.PROTOCOL)
 
     def _decided(self, situation: Situation) -> bool:
@@ -158,6 +167,9 @@ class Find(Step):
 
     async def _seen(self, situation: Situation, answer: FindAnswer) -> Sighting:
         scan = await device.scanning(situation)
+        if not situation.options.dry_run:
+            # The ledger is opened while the scan runs.
+            situation.record.open()
         limits = situation.options.deadlines
         wanted = situation.surroundings.catalogue.get(answer.model) if answer.model else None
 
@@ -202,12 +214,13 @@ class Find(Step):
             )
         return wanted
 
-    def _settle_wifi(self, situation: Situation, confirmed: bool) -> None:
+    async def _settle_wifi(self, situation: Situation, confirmed: bool) -> None:
         """A device that is on Wi-Fi already keeps it if that is wanted; else it must be reset first."""
         if situation.provisioner is None or not situation.provisioner.set_up:
             return
         address = situation.the_sighting.address
-        mine = situation.surroundings.records.provisioned(address)
+        records = situation.surroundings.records
+        mine = await records.store.call(records.provisioned, address)
         wanted = situation.given.network.ssid if situation.given.network else None
         # What this computer did itself is gone on with, but not where another network is asked for now.
         goes_on = mine is not None and wanted in (None, mine)
@@ -223,7 +236,8 @@ class Find(Step):
         if mine:
             situation.network = Network(ssid=mine)
             # What it has measured since then is its first data; it may have nothing newer to tell.
-            situation.started = situation.surroundings.records.since(address) or situation.started
+            since: float | None = await records.store.call(records.since, address)
+            situation.started = since or situation.started
         situation.emit(
             Notice(
                 code="keeps_wifi", text="The device is on Wi-Fi already: it keeps its network and is linked as it is."
@@ -240,6 +254,7 @@ def _result(situation: Situation, protocol: str) -> dict[str, Any]:
         "certainty": sighting.detection.certainty.value,
         "reasons": list(sighting.detection.reasons),
         "protocol": protocol,
+        "rssi": sighting.rssi,
         "firmware": info.firmware_version,
     }
 

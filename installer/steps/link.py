@@ -80,7 +80,8 @@ class Link(Step):
             device = await self._watch(situation, account)
         situation.cloud_device = device
         situation.emit(Linked(way=way, account=answer.account, device_id=device.device_id))
-        return {"account": answer.account, "way": way, "device_id": device.device_id}
+        result = {"account": answer.account, "way": way, "device_id": device.device_id}
+        return result | ({"serial": device.serial} if device.serial else {})
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
         """Another try, or another account."""
@@ -116,6 +117,7 @@ class Link(Step):
         devices = await account.devices()
         if situation.known_devices is None:
             situation.known_devices = frozenset(d.device_id for d in devices)
+            await situation.record.known(account.name, sorted(situation.known_devices))
 
     async def _sign_in(self, situation: Situation, accounts: Accounts, name: str) -> Account:
         limit = situation.options.deadlines.sign_in

@@ -90,7 +90,7 @@ class Provision(Step):
         async with aclosing(_progress(provisioner, credentials)) as stages:
             async for progress in stages:
                 if progress.stage is Stage.SENDING and not situation.sent:
-                    situation.record.sending(situation.the_sighting.address, credentials.network.ssid)
+                    await situation.record.sending(situation.the_sighting.address, credentials.network.ssid)
                     situation.sent = True
                 waiting = progress.stage is Stage.AUTHORIZATION_NEEDED
                 situation.emit(

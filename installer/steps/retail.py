@@ -69,10 +69,11 @@ def goes_on_without(situation: Situation, error: InstallerError) -> bool:
     return True
 
 
-def settle(situation: Situation, *, confirmed: bool) -> None:
+async def settle(situation: Situation, *, confirmed: bool) -> None:
     """A device that is on an account already: only if somebody says so, or if this program saw it go there."""
     address = situation.the_sighting.address
-    situation.handed_over = situation.surroundings.records.handed_over(address)
+    records = situation.surroundings.records
+    situation.handed_over = await records.store.call(records.handed_over, address)
     if situation.associated is False:
         # It was reset since.
         situation.handed_over = None

@@ -69,7 +69,7 @@ def test_a_run_writes_no_secret(world: LabWorld, home: Path, lab: Any, passphras
     for path in home.rglob("*"):
         if path.is_file() and path not in token_files and path != state_file:
             written[str(path)] = path.read_bytes()
-    assert any("installations" in name for name in written)
+    assert any(name.endswith("lab-ledger.sqlite") for name in written)
     for name, data in written.items():
         for secret in secrets:
             assert not holds(data, secret), f"{name} holds a secret"
