@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 WORKERS ?= auto
 DECODERS ?= improv espressif shelly nordic withings health advertisement envelope qr
 SECONDS_EACH ?= 600
+# Python keeps what it compiled, whatever the environment says: the tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test lint types imports tests proof bench fuzz picture lock clean
 

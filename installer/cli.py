@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,8 @@ from installer.commands.run import run, tell, tell_defect
 from installer.errors import ErrorCode, InstallerError
 
 if TYPE_CHECKING:
+    from typer.models import CommandInfo
+
     from installer.answers import Answers
     from installer.assembly import Place
 
@@ -277,6 +280,9 @@ def _load(path: Path | None) -> Answers | None:
     return load(path)
 
 
+_COMMANDS = tuple(app.registered_commands)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The program. Ends with the exit status; no traceback ever reaches the person."""
     # Looking for plug-ins of pydantic means reading the metadata of every installed package; there are none.
@@ -284,8 +290,9 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(_main(arguments))
 
 
-def _add_groups(words: list[str]) -> None:
-    """Add the groups of commands; only the one that is called is loaded, the others are a name and a help text."""
+def _add_commands(words: list[str]) -> None:
+    """Add the commands; only the one that is called is loaded, the others are a name and a help text."""
+    app.registered_commands = [c if _name(c) in words else _only_named(c) for c in _COMMANDS]
     app.registered_groups.clear()
     for name, text in GROUPS.items():
         if name in words:
@@ -294,8 +301,24 @@ def _add_groups(words: list[str]) -> None:
             app.add_typer(typer.Typer(help=text, rich_markup_mode=None), name=name)
 
 
+def _name(command: CommandInfo) -> str:
+    return command.name or (command.callback.__name__ if command.callback else "")
+
+
+def _only_named(command: CommandInfo) -> CommandInfo:
+    """The same without its options: to read those takes a good part of the time that `--help` has."""
+
+    def nothing() -> None:
+        """Never called."""
+
+    nothing.__doc__ = command.callback.__doc__ if command.callback else None
+    named = copy(command)
+    named.name, named.callback = _name(command), nothing
+    return named
+
+
 def _main(arguments: list[str] | None) -> int:
-    _add_groups(sys.argv[1:] if arguments is None else arguments)
+    _add_commands(sys.argv[1:] if arguments is None else arguments)
     try:
         status = app(args=arguments, standalone_mode=False)
     except InstallerError as error:

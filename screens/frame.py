@@ -15,10 +15,10 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from installer.answers import StepKey
 from installer.questions import Back, Cancelled, Question
+from screens.footer import KeyLine
 from screens.state import Mark
 from screens.widgets import Callout, Text
 
@@ -117,7 +117,7 @@ class Frame(Screen[None]):
             yield Text(self.heading(), id="heading")
             yield self._hint_line()
             yield from self.body()
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def say(self, heading: str | None = None, hint: str | None = None) -> None:
         """Change the title or the sentence below it."""
@@ -180,7 +180,7 @@ class QuestionScreen(Frame, Generic[Q]):
             problem = self.question.problem
             yield Callout(f"{problem.what} {problem.todo}" if problem else "", "error", id="problem")
             yield from self.body()
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def say_problem(self, text: str) -> None:
         """Show a problem above the body; an empty text takes it away."""

@@ -18,11 +18,10 @@ def _shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess
 
 
 @pytest.fixture
-def lab(_shared_lab: LabProcess) -> Iterator[LabProcess]:
-    """The default world, made fast, as the scenario has it: reset before and after each test."""
+def lab(_shared_lab: LabProcess) -> LabProcess:
+    """The default world, made fast, as the scenario has it: reset before each test."""
     _shared_lab.call_now("POST", "/lab/reset")
-    yield _shared_lab
-    _shared_lab.call_now("POST", "/lab/reset")
+    return _shared_lab
 
 
 @pytest.fixture

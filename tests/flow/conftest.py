@@ -25,6 +25,5 @@ def world(home: Path, lab: Any) -> LabWorld:
     state = labs.read_state(lab.state_file)
     assert state is not None
     world = LabWorld(state)
-    world.call("POST", "/lab/reset")
     use(world, lab.state_file)
     return world

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
-
 from installer import labs
 from installer.answers import Answers, validate
 from installer.assembly import Assembly, Place, lab_state_file
@@ -17,6 +15,7 @@ from installer.events import Event
 from installer.installation import Installation, Outcome
 from installer.questions import Failure, Question, Recovery
 from installer.steps.base import Deadlines, Options
+from tests.installer.lab.support import control
 
 PROOF = "abcd1234"
 PASSPHRASE = "correct horse battery staple"
@@ -83,7 +82,7 @@ class LabWorld:
         self.state = state
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        answer = httpx.request(method, self.state.http + path, json=body, timeout=10.0, trust_env=False)
+        answer = control().request(method, self.state.http + path, json=body)
         answer.raise_for_status()
         return answer.json() if answer.content else {}
 

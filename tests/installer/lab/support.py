@@ -9,6 +9,7 @@ async with LabProcess(tmp_path, scenario_text) as lab:     # no text: the defaul
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import signal
@@ -44,6 +45,13 @@ def fast_scenario() -> str:
         assert slow in text, slow
         text = text.replace(slow, fast)
     return text
+
+
+@functools.cache
+def control() -> httpx.Client:
+    """The client of the control API, one for all tests of a process: making one reads every known certificate."""
+    # No connection is kept: the lab closes idle ones, perhaps while a request is on its way.
+    return httpx.Client(timeout=10, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 class LabProcess:
@@ -152,14 +160,11 @@ class LabProcess:
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """One call; the JSON that it answers. A mistake is an AssertionError with the lab's words."""
-        async with httpx.AsyncClient(base_url=self.http, timeout=10, trust_env=False) as client:
-            answer = await client.request(method, path, json=body)
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json()
+        return await asyncio.to_thread(self.call_now, method, path, body)
 
     def call_now(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """`call` for tests without an event loop."""
-        answer = httpx.request(method, self.http + path, json=body, timeout=10, trust_env=False)
+        answer = control().request(method, self.http + path, json=body)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
