@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
-DECODERS ?= improv espressif shelly nordic withings health advertisement envelope qr
+DECODERS ?= improv espressif espressif-session shelly nordic withings withings-assembler health advertisement envelope qr
 SECONDS_EACH ?= 600
 # Python keeps what it compiled, whatever the environment says: the tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=

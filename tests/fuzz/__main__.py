@@ -10,6 +10,7 @@ import atheris
 
 with atheris.instrument_imports(include=["installer"]):
     from tests.fuzz.decoders import DECODERS
+    from tests.fuzz.seeds import SEEDS
 
 
 def main() -> None:
@@ -18,11 +19,10 @@ def main() -> None:
         sys.exit(f"usage: python -m tests.fuzz DECODER SECONDS; decoders: {', '.join(DECODERS)}")
     name, seconds = sys.argv[1], int(sys.argv[2])
     options = [f"-max_total_time={seconds}", "-max_len=600", "-timeout=10", *sys.argv[3:]]
-    seeds = Path(__file__).with_name("seeds") / name
     with tempfile.TemporaryDirectory() as corpus:
-        # What is found goes into the first folder; the seeds stay as they are.
-        folders = [corpus, *([str(seeds)] if seeds.is_dir() else [])]
-        atheris.Setup([sys.argv[0], *options, *folders], DECODERS[name])
+        for number, seed in enumerate(SEEDS[name]):
+            Path(corpus, f"seed-{number}").write_bytes(seed)
+        atheris.Setup([sys.argv[0], *options, corpus], DECODERS[name])
         atheris.Fuzz()
 
 

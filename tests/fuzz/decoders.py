@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from pydantic import SecretStr
 
 from installer.account import envelope
 from installer.bluetooth.hci import adverts, reports
@@ -14,22 +18,32 @@ from installer.errors import InstallerError
 from installer.health import codec as health
 from installer.provisioning.espressif import codec as espressif
 from installer.provisioning.espressif.faults import ProtocolFault
+from installer.provisioning.espressif.security import Security, Security0, Security1, Security2
 from installer.provisioning.improv import codec as improv
 from installer.provisioning.nordic import codec as nordic
 from installer.provisioning.shelly import codec as shelly
 from installer.provisioning.withings import frames as withings
 from installer.qr_text import classify
+from tests.installer.provisioning.espressif import vectors
 
 
-def _each(functions: list[Callable[[bytes], Any]], *errors: type[Exception]) -> Callable[[bytes], None]:
-    """The first byte chooses the function, the rest is its input."""
+class Target:
+    """A fuzz target: the first byte chooses one of `functions`, the rest is its input. `errors` are its own."""
 
-    def target(data: bytes) -> None:
+    def __init__(self, functions: list[Callable[[bytes], Any]], *errors: type[Exception]) -> None:
+        self.functions, self.errors = functions, errors
+
+    def accepts(self, data: bytes) -> bool:
+        """Whether the input is read without one of the decoder's own errors. Raises what it may not raise."""
+        try:
+            self.functions[data[0] % len(self.functions)](data[1:])
+        except self.errors:
+            return False
+        return True
+
+    def __call__(self, data: bytes) -> None:
         if data:
-            with contextlib.suppress(*errors):
-                functions[data[0] % len(functions)](data[1:])
-
-    return target
+            self.accepts(data)
 
 
 def _shelly(data: bytes) -> None:
@@ -48,13 +62,65 @@ def _withings(data: bytes) -> None:
                 read(item.data)
 
 
-def _qr(data: bytes) -> None:
-    with contextlib.suppress(InstallerError):
-        classify(data.decode("utf-8", "surrogateescape"))
+def _assembler(data: bytes) -> None:
+    """Notifications of a device, cut where the first byte says; what is complete is read."""
+    if not data:
+        return
+    size, rest = data[0] % 40 + 1, data[1:]
+    assembler = withings.Assembler()
+    for at in range(0, len(rest), size):
+        with contextlib.suppress(withings.FrameError):
+            for found in assembler.feed(rest[at : at + size]):
+                withings.refusal(found)
+    assert assembler.waiting <= withings.MAX_OBJECTS + 5
 
 
-DECODERS: dict[str, Callable[[bytes], None]] = {
-    "improv": _each(
+def _security1() -> Security1:
+    private = X25519PrivateKey.from_private_bytes(vectors.CLIENT_PRIVATE)
+    session = Security1(SecretStr(vectors.POP), private=private)
+    session.start()
+    return session
+
+
+@cache
+def _proved(*, standing: bool) -> Security2:
+    """A session of security 2 with the device's first response taken; `standing`: with the second one, too."""
+    session = Security2(vectors.USERNAME, SecretStr(vectors.PASSWORD), private=vectors.A_PRIVATE)
+    session.start()
+    session.answer(vectors.s2_resp0())
+    if standing:
+        session.answer(vectors.S2_RESP1)
+        session.encrypt(vectors.SET_CONFIG)
+    return session
+
+
+def _answers(session: Security, *responses: bytes) -> None:
+    """The responses of a device, one after the other."""
+    for response in responses:
+        session.answer(response)
+
+
+def _security1_standing(data: bytes) -> None:
+    session = _security1()
+    _answers(session, vectors.RESP0, vectors.RESP1)
+    session.encrypt(vectors.SET_CONFIG)
+    espressif.read_set_config(session.decrypt(data))
+
+
+def _security2_first(data: bytes) -> None:
+    session = Security2(vectors.USERNAME, SecretStr(vectors.PASSWORD), private=vectors.A_PRIVATE)
+    # The public key is always the same: made anew, it would cost ten milliseconds each time.
+    session._srp = copy.copy(_proved(standing=False)._srp)
+    session.answer(data)
+
+
+def classify_bytes(data: bytes) -> None:
+    """The text of a QR code."""
+    classify(data.decode("utf-8", "surrogateescape"))
+
+
+DECODERS: dict[str, Target] = {
+    "improv": Target(
         [
             improv.decode_frame,
             improv.decode_state,
@@ -68,7 +134,7 @@ DECODERS: dict[str, Callable[[bytes], None]] = {
         ],
         improv.CodecError,
     ),
-    "espressif": _each(
+    "espressif": Target(
         [
             espressif.read_version,
             espressif.read_scan_start,
@@ -82,8 +148,20 @@ DECODERS: dict[str, Callable[[bytes], None]] = {
         ],
         ProtocolFault,
     ),
-    "shelly": _each([_shelly, shelly.decode_length], shelly.Malformed, shelly.Refused),
-    "nordic": _each(
+    "espressif-session": Target(
+        [
+            lambda data: _answers(Security0(), data),
+            lambda data: _answers(_security1(), data),
+            lambda data: _answers(_security1(), vectors.RESP0, data),
+            _security1_standing,
+            _security2_first,
+            lambda data: _answers(copy.copy(_proved(standing=False)), data),
+            lambda data: copy.copy(_proved(standing=True)).decrypt(data),
+        ],
+        ProtocolFault,
+    ),
+    "shelly": Target([_shelly, shelly.decode_length], shelly.Malformed, shelly.Refused),
+    "nordic": Target(
         [
             nordic.read_version,
             nordic.read_result,
@@ -92,9 +170,10 @@ DECODERS: dict[str, Callable[[bytes], None]] = {
         nordic.Malformed,
         nordic.Refused,
     ),
-    "withings": _each([_withings], withings.FrameError),
-    "health": _each([partial(health.decode, profile) for profile in Profile], health.CodecError),
-    "advertisement": _each([adverts.parse, reports.parse_report]),
-    "envelope": _each([envelope.parse], InstallerError),
-    "qr": _qr,
+    "withings": Target([_withings], withings.FrameError),
+    "withings-assembler": Target([_assembler]),
+    "health": Target([partial(health.decode, profile) for profile in Profile], health.CodecError),
+    "advertisement": Target([adverts.parse, reports.parse_report]),
+    "envelope": Target([envelope.parse], InstallerError),
+    "qr": Target([classify_bytes], InstallerError),
 }

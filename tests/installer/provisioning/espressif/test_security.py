@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from installer.provisioning.espressif import srp
 from installer.provisioning.espressif.faults import Malformed, ProtocolFault, Refused, WrongProof
 from installer.provisioning.espressif.security import Security, Security0, Security1, Security2
 from tests.installer.provisioning.espressif import vectors as v
@@ -25,17 +24,10 @@ def security2(patch: int = 1, password: str = v.PASSWORD) -> Security2:
     return Security2(v.USERNAME, SecretStr(password), patch=patch, private=v.A_PRIVATE)
 
 
-def resp0(public: bytes | None = None, salt: bytes = v.SALT) -> bytes:
-    if public is None:
-        verifier = pow(srp.G, v.X, srp.N)
-        public = srp.pad((srp.K * verifier + pow(srp.G, v.B_PRIVATE, srp.N)) % srp.N)
-    return v.S2_RESP0_START + public + b"\x1a" + bytes([len(salt)]) + salt
-
-
 def standing(patch: int = 1) -> Security2:
     session = security2(patch)
     session.start()
-    session.answer(resp0())
+    session.answer(v.s2_resp0())
     assert session.answer(v.S2_RESP1) is None
     return session
 
@@ -63,8 +55,8 @@ def test_security_2_vectors():
     cmd0 = session.start()
     assert len(cmd0) == 406
     assert cmd0.startswith(v.S2_CMD0_START)
-    assert len(resp0()) == 416
-    assert session.answer(resp0()) == v.S2_CMD1
+    assert len(v.s2_resp0()) == 416
+    assert session.answer(v.s2_resp0()) == v.S2_CMD1
     assert session.answer(v.S2_RESP1) is None
     assert session.encrypt(v.SET_CONFIG) == v.SET_CONFIG_2
     assert session.decrypt(v.SET_CONFIG_ANSWER_2_PATCH_1) == v.SET_CONFIG_ANSWER
@@ -87,7 +79,7 @@ def test_the_two_nonce_rules_do_not_mix():
 def test_security_2_never_counts_over_the_end():
     session = security2()
     session.start()
-    session.answer(resp0())
+    session.answer(v.s2_resp0())
     session.answer(v.S2_RESP1[:-4] + b"\xff\xff\xff\xff")
     session.encrypt(b"the last one")
     with pytest.raises(Malformed, match="counter"):
@@ -97,7 +89,7 @@ def test_security_2_never_counts_over_the_end():
 def test_security_2_refuses_a_counter_of_zero():
     session = security2()
     session.start()
-    session.answer(resp0())
+    session.answer(v.s2_resp0())
     session.answer(v.S2_RESP1[:-4] + bytes(4))
     with pytest.raises(Malformed, match="counter"):
         session.encrypt(b"anything")
@@ -120,7 +112,7 @@ def test_security_1_wrong_proof():
 def test_security_2_wrong_password():
     session = security2(password="abcd1235")
     session.start()
-    assert session.answer(resp0()) != v.S2_CMD1
+    assert session.answer(v.s2_resp0()) != v.S2_CMD1
     with pytest.raises(WrongProof):
         session.answer(v.S2_RESP1)
 
@@ -175,7 +167,7 @@ def test_refusal_tells_the_status():
 
 @pytest.mark.parametrize(
     "answer",
-    [resp0(public=bytes(384)), resp0(salt=b""), resp0()[:200], v.RESP0, v.S2_RESP1],
+    [v.s2_resp0(public=bytes(384)), v.s2_resp0(salt=b""), v.s2_resp0()[:200], v.RESP0, v.S2_RESP1],
 )
 def test_security_2_hostile_first_answers(answer: bytes):
     session = security2()
@@ -189,13 +181,13 @@ def test_security_2_hostile_first_answers(answer: bytes):
     [
         bytes.fromhex("100262540803ba014f1240") + v.M2 + b"\x1a\x0b" + v.NONCE[:11],
         bytes.fromhex("100262540803ba014f123f") + v.M2[:63] + b"\x1a\x0c" + v.NONCE,
-        resp0(),
+        v.s2_resp0(),
     ],
 )
 def test_security_2_hostile_second_answers(answer: bytes):
     session = security2()
     session.start()
-    session.answer(resp0())
+    session.answer(v.s2_resp0())
     with pytest.raises(Malformed):
         session.answer(answer)
 

@@ -62,6 +62,7 @@ NONCE = bytes.fromhex("000102030405060700000001")
 S2_CMD0_START = bytes.fromhex("1002629103a2018d030a087769666970726f76128003")
 S2_RESP0_START = bytes.fromhex("1002629b030801aa019503128003")
 S2_CMD1 = bytes.fromhex("100262470802b201420a40") + M1
+S2_B_SHA256 = "99d2b071947aa7dea40153cb488e18b21ef6b13550ea6ca322b4e32b9490d5aa"
 S2_RESP1 = bytes.fromhex("100262550803ba01501240") + M2 + b"\x1a\x0c" + NONCE
 SET_CONFIG_2 = bytes.fromhex("68329fec0b603b7a6f730b4d3b424004d62e4f642a2819cb22357231f7eeac89340ad149dc9bee9f")
 SET_CONFIG_ANSWER_2_PATCH_1 = bytes.fromhex("31e709510abab9efe1a9e264ab03b5c4a727039b")
@@ -69,3 +70,13 @@ SET_CONFIG_ANSWER_2_PATCH_0 = bytes.fromhex("683397f88d35660800fa82a8dad441f5279
 
 ENTRY = bytes.fromhex("08057a220a200a07486f6d654e6574100618c9ffffffffffffffff0122060011223344552803")
 CONNECTED = bytes.fromhex("08015a255a230a0c3139322e3136382e312e353010031a07486f6d654e657422060011223344552806")
+
+
+def s2_resp0(public: bytes | None = None, salt: bytes = SALT) -> bytes:
+    """The first response of security 2, with the B of the sheet."""
+    from installer.provisioning.espressif import srp
+
+    if public is None:
+        verifier = pow(srp.G, X, srp.N)
+        public = srp.pad((srp.K * verifier + pow(srp.G, B_PRIVATE, srp.N)) % srp.N)
+    return S2_RESP0_START + public + b"\x1a" + bytes([len(salt)]) + salt
