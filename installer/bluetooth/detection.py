@@ -65,7 +65,9 @@ class Detector:
             return Detection(protocol=found.protocol, reasons=tuple(reasons), note=note)
         protocol = found.protocol
         if protocol in (None, "guided"):
-            protocol = "guided" if "guided" in best.model.protocols else None
+            # What the catalogue says of the model is a hint like any other; the GATT table decides.
+            spoken = () if best.model.generic else best.model.protocols
+            protocol = "guided" if "guided" in spoken else spoken[0] if len(spoken) == 1 else None
         reasons = [hit.words for hit in best.hits] + [words for words in reasons if words not in best.words]
         return Detection(
             model_id=best.model.id,

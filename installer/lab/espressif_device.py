@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Any
 
 from bumble import att, hci
@@ -30,6 +31,11 @@ def endpoint_uuid(service: str, number: int) -> str:
     return service[:4] + format(number, "04x") + service[8:]
 
 
+def own_uuid(service: str, name: str) -> str:
+    """A UUID in which nothing of the service's or of the endpoint's number is left, the same in every run."""
+    return str(uuid.uuid5(uuid.UUID(service), name))
+
+
 class EspressifDevice(LabDevice):
     """One device with the service of `facts/esp-provisioning.md` §2."""
 
@@ -48,12 +54,14 @@ class EspressifDevice(LabDevice):
 
     def _service(self) -> Service:
         service = self.espressif.scenario.service
+        own = self.espressif.scenario.own_uuids
         characteristics = [
-            self._endpoint(name, endpoint_uuid(service, number)) for name, number in self.espressif.endpoints.items()
+            self._endpoint(name, own_uuid(service, name) if own else endpoint_uuid(service, number))
+            for name, number in self.espressif.endpoints.items()
         ]
         return Service(service, characteristics)
 
-    def _endpoint(self, name: str, uuid: str) -> Characteristic[bytes]:
+    def _endpoint(self, name: str, number: str) -> Characteristic[bytes]:
         async def write(_connection: object, value: bytes) -> None:
             await self._written(name, value)
 
@@ -63,7 +71,7 @@ class EspressifDevice(LabDevice):
 
         described = self.espressif.scenario.descriptors
         return Characteristic(
-            uuid,
+            number,
             Properties.READ | Properties.WRITE,
             att.Attribute.READABLE | att.Attribute.WRITEABLE,
             att.AttributeValue(read=read, write=write),
@@ -84,8 +92,8 @@ class EspressifDevice(LabDevice):
 
     def _payloads(self) -> tuple[bytes, ...]:
         """Flags and the service's UUID (§1); the name is in the scan response."""
-        uuid = bytes.fromhex(self.espressif.scenario.service.replace("-", ""))[::-1]
-        return (b"\x02\x01\x06\x11\x07" + uuid,)
+        service = bytes.fromhex(self.espressif.scenario.service.replace("-", ""))[::-1]
+        return (b"\x02\x01\x06\x11\x07" + service,)
 
     def _connected(self, connection: Connection) -> None:
         self._responses.clear()

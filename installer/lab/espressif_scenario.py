@@ -64,6 +64,8 @@ class EspressifScenario(_Part):
     `firmware` old: a bare version text, no capabilities. `stack`: how a failing handler shows, as an ATT error
     (NimBLE) or an ATT error and the end of the link (Bluedroid). `attempts`: tries of one join, told to the client.
     `refuses`: whether credentials that come at a wrong time are refused when they are set or when they are applied.
+    `descriptors`: whether the characteristics say their endpoints' names. `own_uuids`: they have UUIDs of the product's
+    own, so that these names alone tell which is which.
     `stops`: seconds from a successful join to the end of the service; `stops_told`: the same from when a client heard
     of the success.
     """
@@ -78,6 +80,7 @@ class EspressifScenario(_Part):
         "1775244d-6b43-439b-877c-060f2d9bed07"
     )
     descriptors: bool = True
+    own_uuids: bool = False
     scan: bool = True
     blocking: bool = True
     ctrl: bool = True
@@ -92,6 +95,8 @@ class EspressifScenario(_Part):
     def _possible(self) -> EspressifScenario:
         if self.security == 2 and not self.proof.get_secret_value():
             raise ValueError("security 2 needs a password in `proof`")
+        if self.own_uuids and not self.descriptors:
+            raise ValueError("with own_uuids and without descriptors nobody could find the endpoints")
         if self.firmware == "old" and self.security != 1:
             raise ValueError("old firmware has security 1: its version text cannot say otherwise")
         return self

@@ -33,9 +33,9 @@ def _make_improv(connection: Connection, options: DriverOptions) -> Provisioner:
 
 
 async def _proves_espressif(connection: Connection) -> bool:
-    from installer.provisioning.espressif.endpoints import provisioning_service
+    from installer.provisioning.espressif.endpoints import has_provisioning
 
-    return provisioning_service(connection) is not None
+    return await has_provisioning(connection)
 
 
 def _make_espressif(connection: Connection, options: DriverOptions) -> Provisioner:

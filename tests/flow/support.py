@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -121,11 +121,13 @@ def answers_for(world: LabWorld, model: str, method: str | None, **more: Any) ->
     return validate({**data, **more}, "test")
 
 
-async def install(answers: Answers, front: Front | None = None, **options: Any) -> tuple[Outcome, Front]:
+async def install(
+    answers: Answers, front: Front | None = None, catalogues: Sequence[Path] = (), **options: Any
+) -> tuple[Outcome, Front]:
     """One installation in the lab; asks nobody unless `non_interactive=False`."""
     front = front or Front()
     settings = {"non_interactive": True, "deadlines": FAST, **options}
-    assembly = Assembly(Place(lab=True, options=Options(**settings)))
+    assembly = Assembly(Place(lab=True, catalogues=catalogues, options=Options(**settings)))
     try:
         await assembly.lab()
         return await Installation(assembly.surroundings(), front, answers).run(), front

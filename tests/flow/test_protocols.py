@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from installer import labs
+from installer.answers import validate
 from installer.errors import ErrorCode
 from installer.events import DeviceConnected, Notice
 from tests.flow.support import LabWorld, answers_for, install, use
@@ -54,6 +55,47 @@ async def test_a_whole_installation_and_one_after_the_link_dropped(many: LabWorl
     ended, front = await install(answers)
     assert ended.outcome == "installed", front.text()
     assert many.device(model)["joined"] == "Home"
+
+
+OWN = """
+[[device]]
+model = "generic"
+address = "7C:DF:A1:AB:00:{number:02X}"
+name = "{name}"
+espressif = {{ service = "5ca1ab1e-0000-4000-8000-00000000c0de", own_uuids = true, proof = "abcd1234" }}
+"""
+ENTRY = """
+[[model]]
+id = "kitchen-scale"
+name = "Kitchen Scale"
+type = "scale"
+sync = ["wifi"]
+missing = { bluetooth = "It has none." }
+protocols = ["espressif"]
+rules = [{ evidence = "name", value = "^Kitchen Scale", score = 40 }]
+"""
+
+
+async def test_espressif_devices_whose_uuids_nobody_knows(
+    lab_factory: Callable[[str], LabProcess], home: Path, tmp_path: Path
+) -> None:
+    """Recognised by a name with Espressif's prefix, or by a catalogue entry; driven by the texts of the GATT table."""
+    scenario = fast_scenario()
+    at = scenario.index("# Networks.")
+    units = OWN.format(number=1, name="PROV_0BEEF0") + OWN.format(number=2, name="Kitchen Scale")
+    process = lab_factory(scenario[:at] + units + scenario[at:])
+    state = labs.read_state(process.state_file)
+    assert state is not None
+    use(LabWorld(state), process.state_file)
+    (tmp_path / "kitchen.toml").write_text(ENTRY)
+    for number, model in ((1, "espressif-device"), (2, "kitchen-scale")):
+        find = {"device": f"7C:DF:A1:AB:00:{number:02X}", "proof": {"env": "TEST_PROOF"}}
+        network = {"ssid": "Home", "passphrase": {"env": "TEST_PASSPHRASE"}}
+        answers = validate({"find": find, "sync": {"method": "wifi"}, "network": network}, "test")
+        ended, front = await install(answers, catalogues=(tmp_path / "kitchen.toml",))
+        assert ended.outcome == "installed", front.text()
+        (connected,) = front.of(DeviceConnected)
+        assert (connected.protocol, ended.summary["model"]) == ("espressif", model)
 
 
 async def test_espressif_with_a_user_name_and_a_password(world: LabWorld, monkeypatch: pytest.MonkeyPatch) -> None:

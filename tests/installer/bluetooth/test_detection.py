@@ -10,7 +10,7 @@ from installer import catalog
 from installer.bluetooth import marks
 from installer.bluetooth.detection import Detector, detect, setup_state
 from installer.bluetooth.sighting import Advert, Certainty, Detection, SetupState
-from installer.catalog import Catalogue
+from installer.catalog import Catalogue, load, parse
 
 CATALOGUE = catalog.load()
 DETECTOR = Detector(CATALOGUE)
@@ -231,6 +231,25 @@ uuids = st.one_of(
 names = st.one_of(
     st.none(), st.text(max_size=40), st.sampled_from(["Body+ 3C", "Thermo", "PROV_", "ScanWatch", "shelly"])
 )
+
+
+def test_a_catalogue_entry_is_a_hint_of_the_protocol() -> None:
+    (model,) = parse(
+        """
+        [[model]]
+        id = "kitchen-scale"
+        name = "Kitchen Scale"
+        type = "scale"
+        sync = ["wifi"]
+        missing = { bluetooth = "It has none." }
+        protocols = ["espressif"]
+        rules = [{ evidence = "service", value = "5ca1ab1e-0000-4000-8000-00000000c0de", score = 40 }]
+        """,
+        "test",
+    )
+    advert = Advert(name="Kitchen Scale", services=("5ca1ab1e-0000-4000-8000-00000000c0de",))
+    found = detect(OTHER, advert, load().joined([model]))
+    assert (found.model_id, found.protocol) == ("kitchen-scale", "espressif")
 
 
 @given(

@@ -10,9 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.base import Capability, Provisioner, Stage
+from installer.provisioning.base import Capability, DriverOptions, Provisioner, Stage
 from installer.provisioning.espressif.driver import WARN_NO_PROOF, WARN_NONCE, WARN_PROOF_UNUSED, EspressifProvisioner
-from installer.provisioning.espressif.endpoints import characteristic_uuid, provisioning_service
+from installer.provisioning.espressif.endpoints import characteristic_uuid, has_provisioning, service_by_numbers
+from installer.provisioning.registry import provisioner_for
 from installer.wifi import Band, Credentials, Network, Security
 from tests.installer.provisioning.espressif.bench import FAST, HOME, PROOF, RIGHT, WRONG, bench, stages
 
@@ -395,18 +396,33 @@ def test_uuids_of_endpoints():
 async def test_any_service_is_found(service: str, descriptors: bool):
     async with bench({"service": service, "descriptors": descriptors}) as lab:
         driver = await lab.driver()
-        assert provisioning_service(lab.opened[0]) == service
+        assert service_by_numbers(lab.opened[0]) == service
+        assert await has_provisioning(lab.opened[0])
         assert len(await driver.networks()) == 6
 
 
+@pytest.mark.parametrize("security", [0, 1, 2])
+async def test_a_product_with_uuids_of_its_own_is_known_by_its_descriptors(security: int):
+    service = "5ca1ab1e-0000-4000-8000-00000000c0de"
+    async with bench({"service": service, "own_uuids": True, "security": security}) as lab:
+        connection = await lab.connect()
+        assert service_by_numbers(connection) is None
+        driver = await provisioner_for(connection, None, DriverOptions(proof=SecretStr(PROOF)))
+        assert isinstance(driver, EspressifProvisioner)
+        await driver.open()
+        assert len(await driver.networks()) == 6
+        assert (await stages(driver))[-1].stage is Stage.JOINED
+        assert lab.device.joined == "Home"
+
+
 async def test_a_device_of_another_protocol():
-    async with bench() as lab:
+    async with bench({"descriptors": False}) as lab:
         service = lab.device.espressif.scenario.service
         driver = await lab.driver(opened=False)
         table = lab.opened[0]._table
         for characteristic in table.get_service(service).characteristics:
             characteristic._uuid = "00002a00-0000-1000-8000-00805f9b34fb"
-        assert provisioning_service(lab.opened[0]) is None
+        assert not await has_provisioning(lab.opened[0])
         assert (await failure(driver.open())).code is ErrorCode.DEVICE_UNSUPPORTED
 
 
