@@ -72,6 +72,8 @@ class ErrorCode(enum.Enum):
     PROOF_MISSING = "proof_missing", 54, "the device wants a proof of possession, and none was given"
     GUIDE_TIMEOUT = "guide_timeout", 55, "the device did not come to the account with the vendor's app in time"
 
+    SESSION_TAKEN = "session_taken", 56, "another app talks to the device at the same time"
+
     CLOUD_UNREACHABLE = "cloud_unreachable", 60, "the cloud does not answer"
     CLOUD_BUSY = "cloud_busy", 61, "too many requests to the cloud (status 601)"
     CLOUD_FAILED = "cloud_failed", 62, "the cloud answered with an error"

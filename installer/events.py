@@ -103,12 +103,24 @@ class NetworkChosen(_Event):
 
 
 class Provisioning(_Event):
-    """A stage of the hand-over of credentials; `todo`: what the person must do now, if anything."""
+    """A stage of the hand-over of credentials; `todo`: what the person must do now, if anything.
+
+    `attempts_left`: how often the device tries once more by itself, where it tells.
+    """
 
     event: Literal["provisioning"] = "provisioning"
     stage: Stage
     seconds: float | None = None
     todo: str = ""
+    attempts_left: int | None = None
+
+    @property
+    def tries(self) -> str:
+        """`attempts_left` in words; empty where the device does not tell."""
+        left = self.attempts_left
+        if left is None:
+            return ""
+        return f"That did not work; it tries again by itself: {left} attempt{'' if left == 1 else 's'} left."
 
 
 class GuideShown(_Event):

@@ -110,7 +110,7 @@ def in_words(event: Event) -> str | None:
         case NetworkChosen():
             return f"Network: {event.ssid} ({event.security})."
         case Provisioning():
-            return f"{_STAGES[event.stage]} {event.todo}".strip()
+            return f"{_STAGES[event.stage]} {event.todo or event.tries}".strip()
         case GuideShown():
             steps = "".join(f"\n  {number}. {text}" for number, text in enumerate(event.steps, 1))
             return f"Only {event.app} sets this device up. Do this; it goes on by itself:{steps}"

@@ -95,5 +95,5 @@ def view(state: RunState) -> View:
     }
     hint = "The device asks for a press, so that nobody else can set it up." if stage is order[0] else ""
     if stage is Stage.JOINING:
-        hint = "The credentials are there. The device tries them now."
+        hint = state.tries or "The credentials are there. The device tries them now."
     return View(titles[stage], hint, stages, state.todo)

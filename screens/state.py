@@ -60,6 +60,7 @@ class RunState:
     stage: Stage | None = None
     asked_for_button: bool = False
     todo: str = ""
+    tries: str = ""
     credentials_sent: bool = False
     signing_in: SignInNeeded | None = None
     signed_in: SignedIn | None = None
@@ -152,7 +153,7 @@ class RunState:
                 pass
 
     def _provisioning(self, event: Provisioning, now: float) -> None:
-        self.stage, self.todo = event.stage, event.todo
+        self.stage, self.todo, self.tries = event.stage, event.todo, event.tries
         self.asked_for_button |= event.stage is Stage.AUTHORIZATION_NEEDED
         self.credentials_sent |= event.stage in (Stage.SENDING, Stage.JOINING, Stage.JOINED)
         self.restart_clock(now, event.seconds)

@@ -22,6 +22,7 @@ from installer.lab.controller import LabController
 from installer.lab.faults import FaultBox
 from installer.lab.kinds import KINDS, vendor_uuid
 from installer.lab.measuring import Measuring
+from installer.lab.messages import Messages
 from installer.lab.networks import Airspace, Heard, Join
 from installer.lab.radio import Radio
 from installer.lab.scenario import DeviceScenario, Faults, Scenario
@@ -81,6 +82,7 @@ class LabDevice:
         self._timers = Timers()
         self._hung = False
         self.connection: Connection | None = None
+        self.messages = Messages(self.faults, self.log, self.drop, self.taken_over)
         self.measuring = Measuring(self, around)
         self.joined: str | None = None
         self.att_requests = 0
@@ -112,6 +114,8 @@ class LabDevice:
         server.on(server.EVENT_CHARACTERISTIC_SUBSCRIPTION, self._subscribed)
         self._answer_pdu = server.on_gatt_pdu
         server.on_gatt_pdu = self._on_pdu  # type: ignore[method-assign, assignment]
+        self._send_pdu = server.send_gatt_pdu
+        server.send_gatt_pdu = self._sending  # type: ignore[method-assign]
         self._stack.on(Device.EVENT_CONNECTION, self._connected)
         await self._stack.power_on()
         self.controller.le_legacy_advertiser.cycle = self._payloads
@@ -146,11 +150,26 @@ class LabDevice:
 
     def _connected(self, connection: Connection) -> None:
         self.connection = connection
-        connection.on(Connection.EVENT_DISCONNECTION, self._disconnected)
+        connection.on(Connection.EVENT_DISCONNECTION, lambda reason: self._gone(connection, reason))
+        others = len(self.controller.le_connections) - 1
+        if not others:
+            self.messages.start()
+        if others + 1 < self.scenario.connections:
+            self._more = asyncio.create_task(self._advertise())
         self._hung = self.faults.take("silent", "att") is not None
         self.log("connected" + (" (fault: it answers nothing)" if self._hung else ""))
         self.improv.connected()
         self.drop_at("connect")
+
+    def _gone(self, connection: Connection, reason: int) -> None:
+        if not self.controller.le_connections:
+            self._disconnected(reason)
+            return
+        self.log(f"one of its clients disconnected (reason 0x{reason:02x})")
+        self.one_left(connection)
+
+    def one_left(self, connection: Connection) -> None:
+        """One of several clients is gone."""
 
     def _disconnected(self, reason: int) -> None:
         self.connection = None
@@ -165,8 +184,13 @@ class LabDevice:
 
     def _on_pdu(self, bearer: Any, pdu: att.ATT_PDU) -> None:
         self.att_requests += 1
-        if not self._hung:
+        if not self._hung and self.messages.heard(pdu):
             self._answer_pdu(bearer, pdu)
+
+    def _sending(self, bearer: Any, pdu: bytes) -> None:
+        data = self.messages.sent(pdu, bearer.att_mtu)
+        if data is not None:
+            self._send_pdu(bearer, data)
 
     def _subscribed(self, bearer: Any, characteristic: Characteristic[bytes], notify: bool, indicate: bool) -> None:
         if not (notify or indicate) or self.drop_at("subscribe"):
@@ -208,6 +232,11 @@ class LabDevice:
             self.log("fault: the link drops at joining")
             self.drop()
         await asyncio.sleep(self.timing.join / 2)
+        if self.faults.take("reboot") is not None:
+            self.log("fault: the device starts anew")
+            asyncio.get_running_loop().call_soon(self.reboot)
+            # What waits for this was in the memory that it loses.
+            await asyncio.get_running_loop().create_future()
         if self.faults.take("network_vanishes") is not None:
             self.log("fault: the network vanishes while joining")
             return False
@@ -218,6 +247,16 @@ class LabDevice:
         self.joined = ssid
         self.online_again()
         return True
+
+    def reboot(self) -> None:
+        """Start anew with nothing in memory."""
+        self.improv.reset()
+        self.joined = None
+        self.drop()
+
+    def taken_over(self) -> None:
+        """Another app gives the device credentials, and they are wrong ones."""
+        self.improv.taken_over()
 
     def provisioned(self) -> None:
         """Success was told to the client; some firmware ends its service now."""

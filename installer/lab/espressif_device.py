@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 
 from installer.catalog import problems
 from installer.lab.device import LabDevice, Surroundings
-from installer.lab.espressif import EspressifFirmware, Lost
+from installer.lab.espressif import SESSION, EspressifFirmware, Lost
 from installer.lab.espressif_crypto import HandlerFailed
 from installer.lab.espressif_scenario import EspressifFaults, EspressifScenario
 from installer.lab.networks import Join
@@ -46,6 +46,7 @@ class EspressifDevice(LabDevice):
         )
         self.espressif = EspressifFirmware(self, espressif)
         self._responses: dict[str, bytes] = {}
+        self._holder: Connection | None = None  # whose session it is
 
     async def power_on(self) -> None:
         """Fill the GATT table and start to advertise."""
@@ -62,7 +63,9 @@ class EspressifDevice(LabDevice):
         return Service(service, characteristics)
 
     def _endpoint(self, name: str, number: str) -> Characteristic[bytes]:
-        async def write(_connection: object, value: bytes) -> None:
+        async def write(connection: Connection, value: bytes) -> None:
+            if name == SESSION:
+                self._holder = connection
             await self._written(name, value)
 
         def read(_connection: object) -> bytes:
@@ -99,6 +102,11 @@ class EspressifDevice(LabDevice):
         self._responses.clear()
         super()._connected(connection)
 
+    def one_left(self, connection: Connection) -> None:
+        """The session ends with the client that began it."""
+        if connection is self._holder:
+            self.espressif.disconnected()
+
     def _disconnected(self, reason: int) -> None:
         self.espressif.disconnected()
         super()._disconnected(reason)
@@ -112,6 +120,10 @@ class EspressifDevice(LabDevice):
         outcome = self._around.airspace.join(ssid, passphrase, self.scenario.bands)
         # It would work now, so the network vanished for a moment.
         return Join.DOWN if outcome is Join.JOINED else outcome
+
+    def taken_over(self) -> None:
+        """Another app begins a session: there is one at a time, and the new one replaces the old one (§1)."""
+        self.espressif.session.forget()
 
     def reboot(self) -> None:
         """Start anew with nothing in memory."""

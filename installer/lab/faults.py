@@ -36,6 +36,13 @@ class FaultBox:
             self._left[name] -= 1
         return found
 
+    def take_message(self, name: str, number: int) -> object | None:
+        """The fault `name`, if it happens at the message with this number, and one time less from now on."""
+        fault: Any = getattr(self._faults, name)
+        if fault is None or fault.number != number:
+            return None
+        return self.take(name)
+
     def describe(self) -> dict[str, Any]:
         """The faults that are still to come, with the times left (0: always)."""
         return {

@@ -166,6 +166,10 @@ class Improv:
         if waits and isinstance(self._authorization, PressAfter):
             self._timers.later("press", self._authorization.press_after, self.press)
 
+    def taken_over(self) -> None:
+        """Another app sends credentials, wrong ones."""
+        self._provision(text("Another network") + text("another passphrase"))
+
     # Commands.
 
     def write(self, data: bytes) -> None:

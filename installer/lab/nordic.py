@@ -157,6 +157,12 @@ class NordicFirmware:
             response = field(1, operation) + field(2, status) + content
             self._board.respond(self._spoiled(response, point, operation))
 
+    def taken_over(self) -> None:
+        """Another app gives it wrong credentials: its responses and results go to everybody who listens."""
+        self._board.respond(field(1, SET_CONFIG) + field(2, SUCCESS))
+        self._wifi = b""
+        self._tell("state", field(2, FAILED) + field(3, 1))
+
     def _spoiled(self, response: bytes, point: str, operation: int) -> bytes:
         kind = self._take("garbage", point)
         if kind is None:
@@ -164,6 +170,7 @@ class NordicFirmware:
         self._board.log(f"fault: the answer to {point} is garbage ({kind})")
         return {
             "truncated": response[:-1],
+            "oversized": _oversized(response),
             "empty": b"",
             "order": field(1, operation % 5 + 1) + field(2, SUCCESS),
             "nameless": field(1, operation),
@@ -224,6 +231,7 @@ class NordicFirmware:
         if kind is not None:
             result = {
                 "truncated": result[:-1],
+                "oversized": _oversized(result),
                 "empty": b"",
                 "lacking": field(1, field(1, field(1, b"Home") + field(2, b"\x02\x00"))),
                 "unknown": field(2, 77) + field(9, b"of the future"),
@@ -254,6 +262,10 @@ class NordicFirmware:
         self.state = state
         self._board.log(f"Wi-Fi: state {state}")
         self._tell("state", field(2, state))
+
+
+def _oversized(message: bytes) -> bytes:
+    return (message + NOISE * 30)[:512]
 
 
 def _wifi_info(heard: Heard) -> bytes:

@@ -100,6 +100,15 @@ class NordicDevice(LabDevice):
         except ValidationError as error:
             raise ValueError("; ".join(problems(error, data))) from None
 
+    def reboot(self) -> None:
+        """Start anew with nothing in memory."""
+        self.nordic.reset()
+        super().reboot()
+
+    def taken_over(self) -> None:
+        """Another app talks to the device as well."""
+        self.nordic.taken_over()
+
     def restore(self) -> None:
         """Back to the scenario, faults too."""
         self.nordic.set_faults(self.nordic.scenario.faults)

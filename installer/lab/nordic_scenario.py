@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Request = Literal["status", "scan", "stop", "credentials", "forget"]
 Message = Request | Literal["version", "record", "state"]
-Garbage = Literal["noise", "truncated", "empty", "order", "nameless", "unknown", "lacking"]
+Garbage = Literal["noise", "truncated", "oversized", "empty", "order", "nameless", "unknown", "lacking"]
 Times = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
@@ -26,8 +26,9 @@ class NordicDrop(_Part):
 
 
 class NordicGarbage(_Part):
-    """The message `on` is wrong. `order`: the response to another request; `nameless`: a response without its status;
-    `unknown`: numbers that have no meaning yet; `lacking`: a required part is not there, or too short."""
+    """The message `on` is wrong. `oversized`: as many bytes as fit; `order`: the response to another request;
+    `nameless`: a response without its status; `unknown`: numbers that have no meaning yet; `lacking`: a required part
+    is not there, or too short."""
 
     on: Message
     kind: Garbage = "noise"

@@ -6,7 +6,7 @@ import re
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
@@ -25,11 +25,12 @@ BODY_PLUS_DEFAULT_MTU = 247
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Times = Annotated[int, Field(ge=0, le=1_000_000)]
 Rssi = Annotated[int, Field(ge=-127, le=20)]
+Number = Annotated[int, Field(ge=1, le=100_000)]
 Point = Literal[
     "connect", "subscribe", "half", "identify", "info", "scan", "hostname", "credentials", "joining", "provisioned",
-    "measurement",
+    "measurement", "message",
 ]  # fmt: skip
-Answered = Literal["info", "scan", "hostname", "credentials", "measurement"]
+Answered = Literal["info", "scan", "hostname", "credentials", "measurement", "message"]
 Unanswered = Literal["identify", "info", "scan", "hostname", "credentials", "measurement", "att"]
 Garbage = Literal["checksum", "truncated", "order", "oversized", "utf8", "strings"]
 
@@ -38,20 +39,46 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+P = TypeVar("P", bound="_Part")
+
+
+def _check_number(part: P, on: str, number: int | None) -> P:
+    if (number is not None) is not (on == "message"):
+        raise ValueError('`number` belongs to on = "message", and only there')
+    return part
+
+
 class Drop(_Part):
     """The link ends at `on`. `half`: after the first slice of a command; `joining`: while it joins the network;
-    `provisioned`: it has joined, and could not say so."""
+    `provisioned`: it has joined, and could not say so; `message`: at the message `number` of a connection, counted in
+    both directions (installer/lab/messages.py)."""
 
     on: Point
+    number: Number | None = None
     times: Times = 1
+
+    @model_validator(mode="after")
+    def _numbered(self) -> Drop:
+        return _check_number(self, self.on, self.number)
 
 
 class GarbageAnswer(_Part):
-    """The answer to `on` is wrong. `order`: states and results in an order that the protocol does not have."""
+    """The answer to `on` is wrong. `order`: states and results in an order that the protocol does not have.
+
+    `message`: the value in the message `number` of a connection; then `truncated` is half of it, `oversized` fills the
+    packet, and `order` is what the device said before.
+    """
 
     kind: Garbage
     on: Answered = "credentials"
+    number: Number | None = None
     times: Times = 1
+
+    @model_validator(mode="after")
+    def _numbered(self) -> GarbageAnswer:
+        if self.on == "message" and self.kind not in ("truncated", "oversized", "order"):
+            raise ValueError("of a message by number, kind is truncated, oversized or order")
+        return _check_number(self, self.on, self.number)
 
 
 class Silence(_Part):
@@ -67,9 +94,18 @@ class Count(_Part):
     times: Times = 1
 
 
+class Takeover(_Part):
+    """Another app begins to talk to the device at the message `number` of a connection."""
+
+    number: Number
+    times: Times = 1
+
+
 class Faults(_Part):
     """What goes wrong with a device, each `times` times (0: always), so that the next try succeeds.
 
+    `reboot`: the device starts anew while it joins, and has forgotten what it was given. `takeover`: another app talks
+    to the device as well, and what was agreed with this one no longer holds.
     `network_vanishes`: the network goes away while the device joins it. `never_authorized`: in that many
     connections no press of the button authorises. `refuse_connections`: that many connections do not come about.
     """
@@ -77,6 +113,8 @@ class Faults(_Part):
     drop: Drop | None = None
     garbage: GarbageAnswer | None = None
     silent: Silence | None = None
+    reboot: Count | None = None
+    takeover: Takeover | None = None
     network_vanishes: Count | None = None
     never_authorized: Count | None = None
     refuse_connections: Count | None = None
@@ -113,6 +151,7 @@ class Timing(_Part):
 class DeviceScenario(_Part):
     """One device. `rssi` in dBm, `mtu` in bytes, `bands` that its Wi-Fi has.
 
+    `connections`: how many clients may be connected at the same time; most devices take one.
     `drop_after_provisioned`: the device ends the link one second after success, as ESPHome does.
     `information`, `battery`: whether it has those services (the lab's choice, not a fact about real units).
     `vendor_service`: the vendor's own service, which says who it is. With `improv = false` it is like a retail unit:
@@ -129,6 +168,7 @@ class DeviceScenario(_Part):
     authorization: Authorization = "none"
     mtu: Annotated[int, Field(ge=23, le=517)] = BODY_PLUS_DEFAULT_MTU
     bands: tuple[Band, ...] = (Band.GHZ_2_4,)
+    connections: Annotated[int, Field(ge=1, le=7)] = 1
     url: Annotated[str, Field(max_length=200)] = "http://192.168.1.50"
     improv: bool = True
     espressif: EspressifScenario | None = None

@@ -169,6 +169,11 @@ class ShellyFirmware:
             self._read = 0
         return piece
 
+    def taken_over(self) -> None:
+        """Another app makes a call: there is one buffer for requests, and one row of answers."""
+        self._expected, self._request = 0, b""
+        self._answers.append(self._frame({"id": 7_000_000, "src": "another app", "result": {}}, None))
+
     def _half(self) -> None:
         start = self._request.partition(b'"method":"')[2].partition(b'"')[0].decode("utf-8", "replace")
         for method, point in POINTS.items():

@@ -94,6 +94,15 @@ class ShellyDevice(LabDevice):
         except ValidationError as error:
             raise ValueError("; ".join(problems(error, data))) from None
 
+    def reboot(self) -> None:
+        """Start anew with nothing in memory."""
+        self.shelly.reset()
+        super().reboot()
+
+    def taken_over(self) -> None:
+        """Another app talks to the device as well."""
+        self.shelly.taken_over()
+
     def restore(self) -> None:
         """Back to the scenario, faults too."""
         self.shelly.set_faults(self.shelly.scenario.faults)

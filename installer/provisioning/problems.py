@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 AGAIN = "Switch the device off and on, and try again."
+ALONE = "If another app talks to the device (a phone near by?), close it. "
 
 
 def misbehaved(connection: Connection, what: str, found: Exception) -> InstallerError:
@@ -18,7 +19,7 @@ def misbehaved(connection: Connection, what: str, found: Exception) -> Installer
     return InstallerError(
         ErrorCode.DEVICE_MISBEHAVED,
         f"The device {connection.address} answered wrongly while {what}: {found}.",
-        AGAIN,
+        ALONE + AGAIN,
         address=connection.address,
     )
 
@@ -28,8 +29,21 @@ def silent(connection: Connection, what: str, seconds: float) -> InstallerError:
     return InstallerError(
         ErrorCode.DEVICE_MISBEHAVED,
         f"The device {connection.address} gave no answer within {seconds:g} s while {what}.",
-        AGAIN,
+        ALONE + AGAIN,
         address=connection.address,
+    )
+
+
+def taken_over(connection: Connection, label: str | None = None) -> InstallerError:
+    """SESSION_TAKEN: another client talks to the device. `label`: the network that it was joining by then."""
+    outcome = f" Whether the device has joined {label} is not known." if label is not None else ""
+    return InstallerError(
+        ErrorCode.SESSION_TAKEN,
+        f"Another app talks to the device {connection.address} at the same time and has taken over its set-up."
+        + outcome,
+        "Close that app (the vendor's app on a phone near by, or a second run of this program), then try again.",
+        address=connection.address,
+        **({"sent": True} if label is not None else {}),
     )
 
 

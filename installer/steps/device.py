@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from installer.bluetooth.adapter import Adapter
     from installer.bluetooth.connection import Connection
     from installer.bluetooth.scan import Scan
+    from installer.bluetooth.sighting import Sighting
     from installer.provisioning.base import Provisioner
 
 
@@ -53,7 +54,6 @@ async def stop_scanning(situation: Situation) -> None:
 async def connect(situation: Situation) -> None:
     """Open the connection to the chosen device, and its provisioner. Does nothing if both are open."""
     from installer.bluetooth.connection import Connection
-    from installer.provisioning.registry import provisioner_for
 
     if situation.connection is not None and situation.connection.is_open:
         return
@@ -77,6 +77,18 @@ async def connect(situation: Situation) -> None:
         await adapter(situation), ble_device, timeout=situation.options.deadlines.connect
     )
     situation.connection = connection
+    try:
+        await _meet(situation, connection, sighting)
+    except BaseException:
+        # Half a connection would pass for a whole one at the next try.
+        await disconnect(situation)
+        raise
+
+
+async def _meet(situation: Situation, connection: Connection, sighting: Sighting) -> None:
+    """Find the driver of the open connection and let it ask what the device is."""
+    from installer.provisioning.registry import provisioner_for
+
     options = DriverOptions(
         authorization=situation.options.deadlines.authorization,
         proof=_proof(situation),
@@ -91,7 +103,6 @@ async def connect(situation: Situation) -> None:
         await disconnect(situation)
         return
     if provisioner is None:
-        await disconnect(situation)
         raise InstallerError(
             ErrorCode.DEVICE_UNSUPPORTED,
             f"{situation.the_model.name} {sighting.address} speaks no set-up protocol that this program knows.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from installer.answers import ProvisionAnswer, StepKey
 from installer.catalog import SyncMethod, check_sync
@@ -13,6 +13,10 @@ from installer.provisioning.base import Stage
 from installer.questions import ConfirmSending, Recovery
 from installer.steps import device
 from installer.steps.base import PROOF, Situation, Step
+
+if TYPE_CHECKING:
+    from installer.provisioning.base import Provisioner
+    from installer.wifi import Credentials
 
 ENCRYPTION = "The passphrase travels unencrypted over Bluetooth: somebody close by with a radio could read it."
 
@@ -87,6 +91,17 @@ class Provision(Step):
             return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.url}
         if not provisioner.encrypts_credentials:
             situation.emit(Notice(code="unencrypted", text=ENCRYPTION))
+        before = situation.sent
+        try:
+            await self._send(situation, provisioner, credentials)
+        except InstallerError as error:
+            if error.code is not ErrorCode.DEVICE_ALREADY_SET_UP or not before:
+                raise
+            # It was still joining with what an earlier try had sent.
+            situation.emit(Provisioning(stage=Stage.JOINED))
+        return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.url}
+
+    async def _send(self, situation: Situation, provisioner: Provisioner, credentials: Credentials) -> None:
         async with aclosing(_progress(provisioner, credentials)) as stages:
             async for progress in stages:
                 if progress.stage is Stage.SENDING and not situation.sent:
@@ -98,10 +113,10 @@ class Provision(Step):
                         stage=progress.stage,
                         seconds=None if progress.seconds is None else round(progress.seconds, 1),
                         todo=situation.the_model.button if waiting else "",
+                        attempts_left=progress.attempts_left,
                     )
                 )
                 situation.url = progress.url or situation.url
-        return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.url}
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
         """A device that could not join wants another passphrase first; the rest is tried again."""

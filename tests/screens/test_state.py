@@ -104,3 +104,14 @@ def test_the_first_frame_loads_no_later_step() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_attempts_that_are_left_are_told_while_the_device_joins() -> None:
+    state = RunState()
+    state.apply(StepStarted(step=StepKey.PROVISION, seconds=60), 0.0)
+    state.apply(Provisioning(stage=Stage.JOINING, seconds=90), 0.0)
+    assert "tries them now" in view_of(state).hint
+    state.apply(Provisioning(stage=Stage.JOINING, seconds=90, attempts_left=2), 1.0)
+    assert "2 attempts left" in view_of(state).hint
+    state.apply(Provisioning(stage=Stage.JOINED), 2.0)
+    assert "left" not in view_of(state).hint

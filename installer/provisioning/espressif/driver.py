@@ -238,6 +238,8 @@ class EspressifProvisioner:
             except InstallerError as error:
                 if error.code is ErrorCode.CONNECTION_LOST:
                     raise common.lost_while_joining(self._connection, label) from None
+                if error.code is ErrorCode.SESSION_TAKEN:
+                    raise common.taken_over(self._connection, label) from None
                 raise
             yield status
             if status.state is StationState.CONNECTED:

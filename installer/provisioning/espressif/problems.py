@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from installer.errors import ErrorCode, InstallerError
+from installer.provisioning import problems as common
 from installer.provisioning.espressif.codec import FailReason
 from installer.provisioning.espressif.faults import ProtocolFault, Refused
 
@@ -32,7 +33,7 @@ def fault(connection: Connection, what: str, found: ProtocolFault) -> InstallerE
     return InstallerError(
         ErrorCode.DEVICE_MISBEHAVED,
         f"The device {connection.address} answered wrongly while {what}: {found}.",
-        AGAIN,
+        common.ALONE + AGAIN,
         address=connection.address,
     )
 
@@ -55,8 +56,8 @@ def proof_wrong(connection: Connection, security: int, *, reconnect: bool) -> In
     return InstallerError(
         ErrorCode.PROOF_WRONG,
         f"The device {connection.address} does not accept the {what}.",
-        "Type it as it is printed on the device; capital letters count."
-        + (" The device ended the connection, so connect again." if reconnect else ""),
+        "Type it as it is printed on the device; capital letters count. If it is right, close any other app that talks "
+        "to the device." + (" The device ended the connection, so connect again." if reconnect else ""),
         address=connection.address,
         security=security,
         reconnect=reconnect,

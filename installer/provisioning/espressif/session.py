@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
+from installer.provisioning import problems as common
 from installer.provisioning.espressif import problems
 from installer.provisioning.espressif.codec import Version
 from installer.provisioning.espressif.endpoints import SESSION, Endpoints
@@ -24,6 +25,7 @@ AskProof = Callable[[InstallerError], Awaitable[SecretStr]]
 
 USERNAME = "wifiprov"  # of Espressif's examples, which most products keep
 MAX_PROOFS = 5
+NEEDS_PAIRING = (0x05, 0x08, 0x0F)  # ATT: insufficient authentication, authorisation, encryption
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,21 @@ class Session:
     async def request(self, name: str, plain: bytes, *, write_timeout: float | None = None) -> bytes:
         """The plain response of the endpoint `name` to `plain`.
 
-        Raises ProtocolFault, DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST, and what `stand` raises.
+        Raises ProtocolFault, SESSION_TAKEN, DEVICE_MISBEHAVED, CONNECTION_LOST, and what `stand` raises.
         """
         async with self._lock:
             security = await self._secured()
             self._security, self._in_step = None, False
-            response = await self._endpoints.exchange(
-                name, security.encrypt(plain), timeout=self._timings.request, write_timeout=write_timeout
-            )
+            try:
+                response = await self._endpoints.exchange(
+                    name, security.encrypt(plain), timeout=self._timings.request, write_timeout=write_timeout
+                )
+            except InstallerError as error:
+                if error.code is ErrorCode.DEVICE_REFUSED and error.data.get("gatt_error") not in NEEDS_PAIRING:
+                    # A device that holds this session answers with a status, be it a refusal. An ATT error says that
+                    # it does not know the session any more: there is one at a time, and a new one replaces it (§1).
+                    raise common.taken_over(self._endpoints.connection) from None
+                raise
             answer = security.decrypt(response)
             self._security, self._in_step = security, True
             return answer

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from installer.errors import ErrorCode, InstallerError
+from installer.provisioning import problems as common
 from installer.provisioning.base import Progress, Stage
 from installer.provisioning.improv import codec
 from installer.provisioning.improv.codec import Command, DeviceError, Frame, State
@@ -39,8 +40,9 @@ class Waits:
 class Attempt:
     """One try to join, from the write to its outcome. `unauthorized`: the device wants the button (again)."""
 
-    def __init__(self, session: Session, waits: Waits) -> None:
+    def __init__(self, session: Session, waits: Waits, label: str) -> None:
         self.unauthorized = False
+        self._label = label
         self._session = session
         self._waits = waits
         self._joining = False
@@ -55,6 +57,10 @@ class Attempt:
             except TimeoutError:
                 raise no_outcome(self._session) from None
             if isinstance(event, Complaint):
+                if event.error is DeviceError.NOT_AUTHORIZED and self._joining:
+                    # A device that joins a network takes no second credentials: two apps have sent some, and it does
+                    # not tell which ones it took.
+                    raise common.taken_over(self._session.connection, self._label)
                 if event.error is DeviceError.NOT_AUTHORIZED:
                     self.unauthorized = True
                     return

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
+from installer.provisioning import problems as common
 from installer.provisioning.base import Capability, DeviceInfo, Progress, Stage
 from installer.provisioning.improv import codec
 from installer.provisioning.improv.attempt import Attempt, Waits, no_outcome, refusal
@@ -43,6 +44,7 @@ class ImprovProvisioner:
         self._session = Session(connection, self._waits.request)
         self._abilities = Ability(0)
         self._busy = asyncio.Lock()
+        self._alone = False  # whether any set-up from here on is somebody else's
 
     @property
     def capabilities(self) -> Capability:
@@ -61,6 +63,8 @@ class ImprovProvisioner:
     async def open(self) -> None:
         """Subscribe, read the state, learn the capabilities. Raises DEVICE_MISBEHAVED, CONNECTION_LOST."""
         await self._session.open()
+        # What it is joining by now may be what an earlier connection of this program has sent.
+        self._alone = self._session.state in (State.AUTHORIZED, State.AUTHORIZATION_REQUIRED)
         self._abilities = await self._session.capabilities()
 
     async def close(self) -> None:
@@ -156,7 +160,8 @@ class ImprovProvisioner:
                     await self._authorized()
                     yield Progress(stage=Stage.AUTHORIZED)
                 yield Progress(stage=Stage.SENDING, seconds=self._waits.join)
-                attempt = Attempt(self._session, self._waits)
+                attempt = Attempt(self._session, self._waits, credentials.network.label)
+                self._alone = False
                 await self._session.send(frame)
                 async with aclosing(attempt.follow()) as stages:
                     async for progress in stages:
@@ -177,6 +182,10 @@ class ImprovProvisioner:
                         await session.event(self._waits.join, "waiting for the device to be free")
             except TimeoutError:
                 raise no_outcome(session) from None
+        if session.state is State.PROVISIONED and self._alone:
+            # It was new when it was opened, and this program has sent nothing.
+            self._alone = False
+            raise common.taken_over(session.connection)
         if session.state is State.PROVISIONED:
             raise InstallerError(
                 ErrorCode.DEVICE_ALREADY_SET_UP,
@@ -223,6 +232,9 @@ class ImprovProvisioner:
             while True:
                 event = await self._session.event(seconds, f"asking the device to {what}")
                 if isinstance(event, Complaint):
+                    # That is how another app's attempt to join ends; it answers nothing that is asked here.
+                    if event.error is DeviceError.UNABLE_TO_CONNECT:
+                        continue
                     raise self._refused(event.error, what)
                 if isinstance(event, Answer):
                     frame = await self._session.frame(event)

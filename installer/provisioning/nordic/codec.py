@@ -44,6 +44,10 @@ class Malformed(Exception):
     """Bytes that break the protocol. The text never holds what the device sent."""
 
 
+class Foreign(Malformed):
+    """The answer to a request that another client made: all who listen get all answers."""
+
+
 class Refused(Exception):
     """The device answered with a status other than success."""
 
@@ -173,14 +177,16 @@ def set_config(point: AccessPoint, passphrase: str, security: Security = Securit
 
 
 def read_response(data: bytes, operation: Operation) -> DeviceStatus:
-    """What the device says to `operation`; empty but for GET_STATUS. Raises Malformed, Refused."""
+    """What the device says to `operation`; empty but for GET_STATUS. Raises Malformed, Foreign, Refused."""
     response = _parse(pb.Response(), data, "an answer")
     if not response.HasField("status"):
         raise Malformed("an answer without a known status")
     # A request that could not be read has no operation to repeat.
     unnamed = not response.HasField("request_op_code") or response.request_op_code == pb.RESERVED
-    if int(response.request_op_code) != operation and not (unnamed and response.status):
-        raise Malformed("the answer to another request")
+    if unnamed and not response.status:
+        raise Malformed("an answer that names no request")
+    if not unnamed and int(response.request_op_code) != operation:
+        raise Foreign("the answer to another request")
     if response.status:
         raise Refused(response.status)
     if operation is not Operation.GET_STATUS:

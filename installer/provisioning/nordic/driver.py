@@ -99,8 +99,8 @@ class NordicProvisioner:
                 if error.code is ErrorCode.CONNECTION_LOST:
                     raise common.lost_while_joining(self._connection, credentials.network.label) from None
                 raise
+            address = await self._address(credentials.network.label, point.ssid)
             self._set_up = True
-            address = await self._address()
             yield Progress(stage=Stage.JOINED, url=f"http://{address}" if address else None)
 
     async def close(self) -> None:
@@ -209,12 +209,19 @@ class NordicProvisioner:
             return False
         return status.joined and status.ssid in (b"", ssid)
 
-    async def _address(self) -> str:
-        """Its IP address. It has joined, whatever it says now."""
+    async def _address(self, label: str, ssid: bytes) -> str:
+        """Its IP address. It has joined, whatever it says now; but it may have joined for somebody else."""
         try:
-            return (await self._status()).address
-        except (Refused, InstallerError):
+            status = await self._status()
+        except Refused:
             return ""
+        except InstallerError as error:
+            if error.code is ErrorCode.SESSION_TAKEN:
+                raise common.taken_over(self._connection, label) from None
+            return ""
+        if status.ssid not in (b"", ssid):
+            raise common.taken_over(self._connection, label)
+        return status.address
 
     async def _status(self) -> DeviceStatus:
         message = codec.request(Operation.GET_STATUS)

@@ -10,7 +10,7 @@ from installer.bluetooth.connection import Connection
 from installer.errors import InstallerError
 from installer.provisioning import problems as common
 from installer.provisioning.nordic import codec, problems, uuids
-from installer.provisioning.nordic.codec import AccessPoint, DeviceStatus, Malformed, Operation, StateChange
+from installer.provisioning.nordic.codec import AccessPoint, DeviceStatus, Foreign, Malformed, Operation, StateChange
 
 MAX_WAITING = 1000  # notifications; a device that floods is not listened to any further
 
@@ -74,7 +74,7 @@ class Session:
     async def request(self, operation: Operation, message: bytes, what: str) -> DeviceStatus:
         """Send `message` and wait for the response to it; results that came before are forgotten.
 
-        Raises codec.Refused, DEVICE_REFUSED where pairing is wanted, DEVICE_MISBEHAVED, CONNECTION_LOST.
+        Raises codec.Refused, DEVICE_REFUSED where pairing is wanted, SESSION_TAKEN, DEVICE_MISBEHAVED, CONNECTION_LOST.
         """
         async with self._lock:
             self.forget_results()
@@ -85,6 +85,8 @@ class Session:
                 return codec.read_response(data, operation)
             except TimeoutError:
                 raise common.silent(self.connection, what, self._timings.answer) from None
+            except Foreign:
+                raise common.taken_over(self.connection) from None
             except Malformed as found:
                 raise common.misbehaved(self.connection, what, found) from None
             except InstallerError as error:

@@ -7,6 +7,7 @@ systems cannot tell a notification from the answer to a read of the same charact
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,8 @@ from installer.provisioning.shelly.codec import Malformed
 class Timings:
     """Deadlines and pauses in seconds.
 
-    `request`: one read or write; `answer`: a whole call; `scan`: the same for a scan; `ready`: between two looks
+    `request`: one read or write; `answer`: a whole call; `foreign`: how long its answer may take after one
+    that another app has asked for; `scan`: the same for a scan; `ready`: between two looks
     whether the answer is ready. `join`: from the order to join to its outcome; `settle`: how long a device may call
     itself disconnected before that counts as failed; `fall`: the same for one that was joining; `confirm`: how long a
     device that was on a network before must say so. The state is asked for every `poll_first` seconds, then ever slower
@@ -30,6 +32,7 @@ class Timings:
 
     request: float = 5.0
     answer: float = 10.0
+    foreign: float = 5.0
     scan: float = 25.0
     ready: float = 0.1
     join: float = 75.0
@@ -40,13 +43,21 @@ class Timings:
     poll_last: float = 2.0
 
 
+INVALID_OFFSET = 0x07  # ATT
+
+
+class _Foreign(Exception):
+    """The answers are those to calls that nobody made here."""
+
+
 class Rpc:
     """The calls of one connection. Calls may be made concurrently; they go one after the other."""
 
     def __init__(self, connection: Connection, timings: Timings) -> None:
         self.connection = connection
         self._timings = timings
-        self._number = 0
+        # Every client may count from one; the answer to another one's call must not pass for ours.
+        self._first = self._number = secrets.randbelow(1 << 20)
         self._in_step = False
         self._lock = asyncio.Lock()
 
@@ -62,7 +73,7 @@ class Rpc:
         """The result of `method`. `what` names the work; `secret`: `params` hold a passphrase.
 
         Raises codec.Refused with the device's error, DEVICE_REFUSED for a password or a wanted pairing,
-        DEVICE_MISBEHAVED, CONNECTION_LOST.
+        SESSION_TAKEN, DEVICE_MISBEHAVED, CONNECTION_LOST.
         """
         deadline = seconds or self._timings.answer
         async with self._lock:
@@ -76,7 +87,12 @@ class Rpc:
                 raise common.silent(self.connection, what, deadline) from None
             except Malformed as found:
                 raise common.misbehaved(self.connection, what, found) from None
+            except _Foreign:
+                raise common.taken_over(self.connection) from None
             except InstallerError as error:
+                if error.data.get("gatt_error") == INVALID_OFFSET:
+                    # More bytes than the device expects: somebody else announced a request in between.
+                    raise common.taken_over(self.connection) from None
                 raise problems.wants_pairing(self.connection, error) from None
             self._in_step = True
         if answer.error is None:
@@ -91,13 +107,20 @@ class Rpc:
         self._number += 1
         frame = codec.encode_call(self._number, method, params)
         await self._send(frame)
-        while True:
-            answer = codec.decode_answer(await self._receive())
-            if answer.id == self._number:
-                return answer
-            # A notification, or the late answer to a call that was given up.
-            if answer.id is not None and not 0 < answer.id < self._number:
-                raise Malformed("the answer to another request")
+        try:
+            # Once somebody else's answer has come, ours comes soon or has gone to the other app.
+            async with asyncio.timeout(None) as patience:
+                while True:
+                    answer = codec.decode_answer(await self._receive())
+                    if answer.id == self._number:
+                        return answer
+                    # Else: a notification, or the late answer to a call that was given up, or one for another app.
+                    if answer.id is not None and not self._first <= answer.id < self._number:
+                        patience.reschedule(asyncio.get_running_loop().time() + self._timings.foreign)
+        except TimeoutError:
+            if patience.expired():
+                raise _Foreign from None
+            raise
 
     async def _send(self, frame: bytes) -> None:
         seconds = self._timings.request

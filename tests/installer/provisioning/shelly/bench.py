@@ -32,8 +32,8 @@ RIGHT = Credentials(network=HOME, passphrase=SecretStr("correct horse"))
 WRONG = Credentials(network=HOME, passphrase=SecretStr("incorrect horse"))
 # Deadlines are long, so that a busy machine fails no test; pauses are short.
 FAST = Timings(
-    request=20, answer=20, scan=20, ready=0.01, join=20, settle=0.3, fall=0.1, confirm=0.2, poll_first=0.02,
-    poll_last=0.1,
+    request=20, answer=20, foreign=0.2, scan=20, ready=0.01, join=20, settle=0.3, fall=0.1, confirm=0.2,
+    poll_first=0.02, poll_last=0.1,
 )  # fmt: skip
 
 WORLD: dict[str, Any] = {

@@ -53,7 +53,8 @@ async def test_an_answer_that_makes_no_sense(point: str, kind: str):
             await reach(driver, point)
             return
         error = await failure(reach(driver, point))
-        assert error.code is ErrorCode.DEVICE_MISBEHAVED
+        # The answer to a call that nobody made here was made by another app.
+        assert error.code is (ErrorCode.SESSION_TAKEN if kind == "order" else ErrorCode.DEVICE_MISBEHAVED)
         # The same connection goes on: what the device still had to say is fetched and forgotten.
         await driver.open()
         await succeed(driver)
