@@ -46,7 +46,7 @@ class FaultBox:
     def describe(self) -> dict[str, Any]:
         """The faults that are still to come, with the times left (0: always)."""
         return {
-            name: {**getattr(self._faults, name).model_dump(mode="json"), "times": max(left, 0)}
+            name: {**getattr(self._faults, name).model_dump(mode="json", exclude_none=True), "times": max(left, 0)}
             for name, left in self._left.items()
             if left
         }
