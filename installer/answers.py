@@ -125,8 +125,9 @@ class ProvisionAnswer(_Answer):
 
 
 class LinkAnswer(_Answer):
-    """Which stored account, and how to link."""
+    """Which stored account, and how to link. `later`: not now; the end user links it (`device-installer link`)."""
 
+    later: bool = False
     account: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")] = "default"
     mode: LinkMode = LinkMode.AUTO
 

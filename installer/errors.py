@@ -42,6 +42,8 @@ class ErrorCode(enum.Enum):
     DATABASE_OUTDATED = "database_outdated", 15, "the tables of a database are older or newer than this program"
     RECORD_UNKNOWN = "record_unknown", 16, "there is no such record, or nothing to resume"
 
+    PLAN_INVALID = "plan_invalid", 17, "the plan of a batch has mistakes"
+
     DEVICE_NOT_FOUND = "device_not_found", 20, "no such device within reach"
     DEVICE_AMBIGUOUS = "device_ambiguous", 21, "several devices fit; name one by its address"
     DEVICE_UNSUPPORTED = "device_unsupported", 22, "this device cannot be set up by this program"
@@ -95,6 +97,8 @@ class ErrorCode(enum.Enum):
     LAB_UNAVAILABLE = "lab_unavailable", 80, "the lab could not be started or reached"
     TIMEOUT = "timeout", 90, "the time given with --timeout is over"
     DOCTOR_FOUND = "doctor_found", 91, "doctor found something that prevents an installation"
+    BATCH_INCOMPLETE = "batch_incomplete", 92, "some rows of the plan are not installed"
+    LABEL_UNKNOWN = "label_unknown", 93, "what was given to `link` is neither a known id nor the text of a label"
     INTERRUPTED = "interrupted", 130, "stopped by the person (Ctrl-C)"
 
 

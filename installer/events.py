@@ -22,12 +22,18 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class _Event(BaseModel):
     # Built when first used: a run uses few of them, and none before its first Bluetooth call.
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     time: datetime = Field(default_factory=_now)
     installation: str = ""
+    # In a batch: the row of the plan that the installation is for, "3", or "3.2" for the second of a row's devices.
+    row: str | None = Field(default=None, exclude_if=_is_none)
 
 
 class InstallationStarted(_Event):
@@ -228,10 +234,10 @@ class Failed(_Event):
 
 
 class InstallationDone(_Event):
-    """The last event. `outcome`: installed, failed, cancelled or planned."""
+    """The last event. `outcome`: installed, to_be_linked (by the end user), failed, cancelled or planned."""
 
     event: Literal["installation_done"] = "installation_done"
-    outcome: Literal["installed", "failed", "cancelled", "planned"]
+    outcome: Literal["installed", "to_be_linked", "failed", "cancelled", "planned"]
     took: float
     summary: dict[str, Any] = {}
 
@@ -241,6 +247,81 @@ class DeviceSighted(_Event):
 
     event: Literal["device_sighted"] = "device_sighted"
     sighting: dict[str, Any]
+
+
+class PlannedRow(BaseModel):
+    """One row of a batch at its start: what it is for. `state`: where it is already."""
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    row: str
+    device: str = ""
+    model: str = ""
+    sync: str = ""
+    site: str = ""
+    label: str = ""
+    state: str = "waiting"
+
+
+class BatchStarted(_Event):
+    """A batch begins. `batch`: what its runs are kept under; `left`: how many rows are still to do.
+
+    `parallel`: installations at once on each of the `adapters`.
+    """
+
+    event: Literal["batch_started"] = "batch_started"
+    batch: str
+    plan: str
+    version: str
+    dry_run: bool = False
+    rows: tuple[PlannedRow, ...]
+    left: int
+    adapters: tuple[str, ...]
+    parallel: int
+
+
+class BatchRow(_Event):
+    """A row is somewhere else now. `attempt` from 1; `code`, `what`, `todo`: why it failed or is tried again.
+
+    `state`: waiting (for its device), started, retrying, elsewhere (another station has it), installed, to_be_linked,
+    failed, cancelled, done_before (in an earlier run) or planned.
+    """
+
+    event: Literal["batch_row"] = "batch_row"
+    row: str
+    state: Literal[
+        "waiting", "started", "retrying", "elsewhere", "installed", "to_be_linked", "failed", "cancelled", "done_before",
+        "planned",
+    ]  # fmt: skip
+    device: str = ""
+    model: str = ""
+    attempt: int = 0
+    took: float | None = None
+    code: str = ""
+    what: str = ""
+    todo: str = ""
+
+
+class BatchDone(_Event):
+    """The last event of a batch. `counts`: rows by state; `failures`: rows by error code."""
+
+    event: Literal["batch_done"] = "batch_done"
+    batch: str
+    counts: dict[str, int]
+    failures: dict[str, tuple[str, ...]]
+    took: float
+    exit_status: int
+
+
+class PlanMistake(_Event):
+    """A mistake of a plan: `line` and `column` from 1 (0: not known), `name` of the column or key."""
+
+    event: Literal["plan_mistake"] = "plan_mistake"
+    line: int
+    column: int
+    name: str
+    what: str
+    todo: str
 
 
 Event = Annotated[
@@ -265,7 +346,11 @@ Event = Annotated[
     | Planned
     | Failed
     | InstallationDone
-    | DeviceSighted,
+    | DeviceSighted
+    | BatchStarted
+    | BatchRow
+    | BatchDone
+    | PlanMistake,
     Field(discriminator="event"),
 ]
 

@@ -51,7 +51,7 @@ RENEWALS = 4  # how often within the time that a silent process is given
 class Outcome:
     """How an installation ended. `answers`: all choices made, to be saved and replayed."""
 
-    outcome: Literal["installed", "failed", "cancelled", "planned"]
+    outcome: Literal["installed", "to_be_linked", "failed", "cancelled", "planned"]
     answers: Answers
     summary: dict[str, Any] = field(default_factory=dict)
     error: InstallerError | None = None
@@ -85,7 +85,7 @@ class Installation:
         )
         try:
             await self._walk_in_time()
-            ended: Outcome = self._outcome("planned" if self._options.dry_run else "installed")
+            ended: Outcome = self._outcome("planned" if self._options.dry_run else self._reached())
         except InstallerError as error:
             ended = self._outcome("failed", error)
         except (Cancelled, Back):
@@ -274,8 +274,16 @@ class Installation:
         if not self._options.dry_run:
             self._record.failed(step.value if step else None, error.code.value, error.what)
 
+    def _reached(self) -> Literal["installed", "to_be_linked"]:
+        """How far it came: what is left to its user is not called installed."""
+        s = self.situation
+        waits = s.stored or (s.later and s.the_model.cloud.data is not None)
+        return "to_be_linked" if waits else "installed"
+
     def _outcome(
-        self, outcome: Literal["installed", "failed", "cancelled", "planned"], error: InstallerError | None = None
+        self,
+        outcome: Literal["installed", "to_be_linked", "failed", "cancelled", "planned"],
+        error: InstallerError | None = None,
     ) -> Outcome:
         return Outcome(outcome, self.situation.made, self._summary(), error, self.situation.measurement)
 

@@ -44,6 +44,7 @@ _STAGES = {
     Stage.SENDING: "Sending the credentials.",
     Stage.JOINING: "The device is joining the network.",
     Stage.JOINED: "The device has joined the network.",
+    Stage.STORED: "The device keeps the credentials, and joins the network when it is in reach.",
 }
 
 

@@ -92,6 +92,7 @@ def view(state: RunState) -> View:
         Stage.SENDING: f"Sending the credentials to {name}",
         Stage.JOINING: f"{name} joins {network}",
         Stage.JOINED: f"{name} is on {network}",
+        Stage.STORED: f"{name} keeps the credentials of {network}",
     }
     hint = "The device asks for a press, so that nobody else can set it up." if stage is order[0] else ""
     if stage is Stage.JOINING:

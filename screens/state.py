@@ -155,5 +155,5 @@ class RunState:
     def _provisioning(self, event: Provisioning, now: float) -> None:
         self.stage, self.todo, self.tries = event.stage, event.todo, event.tries
         self.asked_for_button |= event.stage is Stage.AUTHORIZATION_NEEDED
-        self.credentials_sent |= event.stage in (Stage.SENDING, Stage.JOINING, Stage.JOINED)
+        self.credentials_sent |= event.stage in (Stage.SENDING, Stage.JOINING, Stage.JOINED, Stage.STORED)
         self.restart_clock(now, event.seconds)

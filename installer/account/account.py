@@ -156,13 +156,16 @@ class Account:
         deadline: float,
         *,
         only_new: bool = False,
+        mac: str = "",
+        taken: Callable[[], Collection[str]] | None = None,
         looked: Callable[[InstallerError | None], None] | None = None,
     ) -> CloudDevice:
         """Wait until a device of this model is new on the account, or has reached the cloud since `since`.
 
         `before`: the ids of the devices that were there at the start; `since`: unix seconds of this computer;
         `deadline`: seconds from now. `only_new`: one that was there before counts only if it has reached the cloud
-        for the first time since. `looked` is told of every look that found nothing, and of the trouble if the cloud
+        for the first time since. `mac`: the address of the device, so that another one whose address the cloud tells is
+        not taken for it; `taken`: the ids that belong to others, who watch at the same time. `looked` is told of every look that found nothing, and of the trouble if the cloud
         did not answer. Raises LINK_TIMEOUT.
         """
         late = InstallerError(
@@ -174,7 +177,12 @@ class Account:
         )
 
         async def look(left: float) -> CloudDevice | None:
-            fitting = [d for d in await self.devices(seconds=left) if is_of(model, d)]
+            others = taken() if taken is not None else ()
+            fitting = [
+                d
+                for d in await self.devices(seconds=left)
+                if is_of(model, d) and d.device_id not in others and not _is_another(d.mac, mac)
+            ]
             new = next((d for d in fitting if d.device_id not in before), None)
             # A device that was there before is set up again: then it has spoken to the cloud meanwhile.
             dates = ((d, d.first_session if only_new else d.last_session) for d in fitting)
@@ -337,6 +345,11 @@ def unknown(name: str, others: Collection[str]) -> InstallerError:
 
 def _differ(one: Tokens, other: Tokens) -> bool:
     return one.access_token.get_secret_value() != other.access_token.get_secret_value()
+
+
+def _is_another(told: str, mac: str) -> bool:
+    """Whether both addresses are known and differ."""
+    return bool(_MAC.fullmatch(told) and _MAC.fullmatch(mac)) and told.upper() != mac.upper()
 
 
 def _refused(error: InstallerError, mac: str) -> InstallerError:

@@ -76,6 +76,7 @@ class Scan:
         self._scanner: BleakScanner | None = None
         self._failure: InstallerError | None = None
         self._changed = asyncio.Event()
+        self._paused: float | None = None
 
     async def __aenter__(self) -> Self:
         scanner = self._adapter.scanner(self._on_advert)
@@ -96,6 +97,34 @@ class Scan:
         with contextlib.suppress(*SYSTEM_ERRORS):
             async with asyncio.timeout(STOP_SECONDS):
                 await scanner.stop()
+
+    async def pause(self) -> None:
+        """Stop listening for a while; what was seen stays, and does not grow older. Does nothing if it is stopped."""
+        if self._scanner is None or self._paused is not None:
+            return
+        self._paused = time.monotonic()
+        with contextlib.suppress(*SYSTEM_ERRORS):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._scanner.stop()
+
+    async def resume(self) -> None:
+        """Go on listening after `pause`. Raises the BLUETOOTH_* errors, which are the scan's failure then."""
+        if self._scanner is None or self._paused is None:
+            return
+        try:
+            await adapters.start(self._adapter, self._scanner)
+        except InstallerError as error:
+            self._failure = error
+            self._touch()
+            raise
+        away, self._paused = time.monotonic() - self._paused, None
+        for seen in self._seen.values():
+            seen.seen += away
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is paused: nothing new is heard."""
+        return self._paused is not None
 
     @property
     def failure(self) -> InstallerError | None:
@@ -181,7 +210,7 @@ class Scan:
         return model is not None and model not in self._generic
 
     def _forget(self) -> None:
-        limit = time.monotonic() - self._forget_after
+        limit = (self._paused or time.monotonic()) - self._forget_after
         gone = [address for address, seen in self._seen.items() if seen.seen < limit]
         for address in gone:
             del self._seen[address]

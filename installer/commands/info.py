@@ -22,7 +22,7 @@ AdapterSpec = Annotated[str | None, typer.Option("--adapter", metavar="A", help=
 CloudUrl = Annotated[str | None, typer.Option("--cloud", metavar="URL", help="Base URL of the cloud.")]
 Catalogues = Annotated[list[Path] | None, typer.Option("--catalogue", metavar="FILE", help="Add models from FILE.")]
 
-SCHEMAS = ("events", "answers", "catalogue", "scenario")
+SCHEMAS = ("events", "answers", "catalogue", "scenario", "plan")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -123,7 +123,7 @@ def doctor(json: Json = False, adapter: AdapterSpec = None, cloud: CloudUrl = No
 
 
 def schema(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="events, answers, catalogue or scenario.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="events, answers, catalogue, scenario or plan.")],
 ) -> None:
     """Print the JSON Schema of events, answers, catalogue files or scenario files."""
     output.result(jsonlib.dumps(_schema(name), ensure_ascii=False, indent=2))
@@ -138,6 +138,10 @@ def _schema(name: str) -> dict[str, Any]:
         from installer.answers import Answers
 
         return Answers.model_json_schema()
+    if name == "plan":
+        from installer.batch.rows import PlanFile
+
+        return PlanFile.model_json_schema()
     if name == "catalogue":
         from installer.catalog import CatalogueFile
 

@@ -27,6 +27,7 @@ class Capability(enum.Flag):
     DEVICE_INFO = enum.auto()
     SCAN_NETWORKS = enum.auto()
     HOSTNAME = enum.auto()
+    STORE = enum.auto()  # keeps credentials of a network that is not in reach: `store(credentials)`
 
 
 class DeviceInfo(BaseModel):
@@ -48,6 +49,7 @@ class Stage(enum.StrEnum):
     SENDING = "sending"  # from here on it cannot be taken back
     JOINING = "joining"
     JOINED = "joined"
+    STORED = "stored"  # the device has the credentials, and joins when the network is in reach; not confirmed
 
 
 class Progress(BaseModel):
@@ -116,6 +118,9 @@ class Provisioner(Protocol):
 
     def provision(self, credentials: Credentials) -> AsyncIterator[Progress]:
         """Send `credentials` and follow the device until it has joined; the last item is JOINED.
+
+        One with `Capability.STORE` also has `store(credentials)`, for a network that is out of reach: the device
+        confirms that it keeps them, nothing more, and the last item is STORED.
 
         Raises JOIN_FAILED (the same connection can try again), AUTHORIZATION_TIMEOUT,
         PROVISIONING_TIMEOUT, DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST. Breaking off

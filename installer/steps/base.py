@@ -7,6 +7,7 @@ carries it out. It is idempotent: carried out again after a failure, it goes on 
 from __future__ import annotations
 
 import abc
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from installer.bluetooth.adapter import Adapter
     from installer.bluetooth.connection import Connection
     from installer.bluetooth.scan import Scan
+    from installer.bluetooth.shared import SharedRadio
     from installer.bluetooth.sighting import Sighting
     from installer.ledger.records import Record, Records
     from installer.measurement import Measurement
@@ -62,10 +64,30 @@ class Options:
     dry_run: bool = False
     require_encryption: bool = False
     keep_wifi: bool = False
+    only_new: bool = False  # not a device that is set up, also if this program did that
+    identify: bool = False  # let the device blink or beep when somebody must touch it
     guided: bool = False  # set up with the vendor's app, whatever the device speaks
     ask: frozenset[StepKey] = frozenset()
     deadlines: Deadlines = field(default_factory=Deadlines)
     timeout: float | None = None  # seconds for the whole installation
+
+
+class Claims:
+    """Which device of an account belongs to which installation, where several of a model are set up at once.
+
+    Without it, two that watch an account would take the same new device for theirs.
+    """
+
+    def __init__(self) -> None:
+        self._taken: dict[str, str] = {}
+
+    def others(self, installation: str) -> frozenset[str]:
+        """The cloud's ids that other installations have taken."""
+        return frozenset(device for device, owner in self._taken.items() if owner != installation)
+
+    def take(self, device_id: str, installation: str) -> None:
+        """This one belongs to `installation`."""
+        self._taken.setdefault(device_id, installation)
 
 
 @dataclass
@@ -80,6 +102,12 @@ class Surroundings:
     cloud_name: str = "the cloud"
     # The lab's user signs in by itself in a run that asks nobody: (authorize URL) → done.
     sign_in_robot: Callable[[str], Awaitable[None]] | None = None
+    # Several installations on one adapter share its scan; without it, each opens an adapter of its own.
+    radio: SharedRadio | None = None
+    # Of the cloud, by account and model: what an installation of this run has taken for its device.
+    claims: Claims = field(default_factory=lambda: Claims())
+    # Held while somebody signs in, so that one sign-in does for all that run at once.
+    sign_in: asyncio.Lock | None = None
     options: Options = field(default_factory=Options)
 
 
@@ -114,6 +142,7 @@ class Situation:
     network: Network | None = None
     credentials: Credentials | None = None
     sent: bool = False
+    stored: bool = False  # the device has its network, and is to join when it is in reach
     url: str | None = None
     account: Account | None = None
     known_devices: frozenset[str] | None = None
@@ -145,6 +174,12 @@ class Situation:
         if self.method is None:
             raise InstallerError(ErrorCode.INTERNAL, "No sync method was chosen.", "This is a defect; report it.")
         return self.method
+
+    @property
+    def later(self) -> bool:
+        """Whether the device is linked later, by its user."""
+        link = self.made.link or self.given.link
+        return link is not None and link.later
 
     def may_ask(self, key: StepKey) -> bool:
         """Whether a person can be asked for this step."""

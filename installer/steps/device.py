@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 async def adapter(situation: Situation) -> Adapter:
     """The adapter, opened once for an installation."""
+    if situation.surroundings.radio is not None:
+        return await situation.surroundings.radio.adapter()
     if situation.adapter is None:
         situation.adapter = await situation.surroundings.open_adapter()
     return situation.adapter
@@ -34,6 +36,8 @@ async def scanning(situation: Situation) -> Scan:
     """The running scan; started when it is first needed, or anew after it was stopped."""
     from installer.bluetooth.scan import Scan
 
+    if situation.surroundings.radio is not None:
+        return await situation.surroundings.radio.scan()
     if situation.scan is not None and situation.scan.failure is not None:
         # The adapter went away or was switched off; another try opens it anew.
         await leave(situation)
@@ -70,12 +74,17 @@ async def connect(situation: Situation) -> None:
             f"{situation.the_model.name} {sighting.address} is no longer within reach.",
             "Bring it close to this computer and wake it, then try again.",
         )
-    ble_device = scan.ble_device(sighting.address)
+    limit = situation.options.deadlines.connect
+    radio = situation.surroundings.radio
     # Many adapters cannot scan and connect at once.
-    await stop_scanning(situation)
-    connection = await Connection.open(
-        await adapter(situation), ble_device, timeout=situation.options.deadlines.connect
-    )
+    if radio is None:
+        ble_device = scan.ble_device(sighting.address)
+        await stop_scanning(situation)
+        connection = await Connection.open(await adapter(situation), ble_device, timeout=limit)
+    else:
+        async with radio.connecting() as scan:
+            ble_device = scan.ble_device(sighting.address)
+            connection = await Connection.open(await radio.adapter(), ble_device, timeout=limit)
     situation.connection = connection
     try:
         await _meet(situation, connection, sighting)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from installer.account.oauth import SignInSession
 
 
+LATER = "The device is not linked yet: its user does that with `device-installer link` and the code on its label."
+
+
 class Link(Step):
     """Which account, and is the device in it?"""
 
@@ -52,10 +55,24 @@ class Link(Step):
 
     def plan(self, situation: Situation, answer: LinkAnswer) -> str | None:
         """Linking changes the account."""
+        if answer.later:
+            return f"leave {situation.the_sighting.address} to be linked by its user"
         return f"link {situation.the_sighting.address} to account “{answer.account}”"
+
+    def check(self, situation: Situation, answer: LinkAnswer) -> None:
+        """Only what is linked now can be what the vendor's app does."""
+        if answer.later and situation.guided:
+            raise InstallerError(
+                ErrorCode.ANSWERS_INVALID,
+                f"{situation.the_model.name} comes to an account with the vendor's app: it cannot be linked later here.",
+                "Choose an account, or leave the device to its user and the vendor's app.",
+            )
 
     async def carry_out(self, situation: Situation, answer: LinkAnswer) -> dict[str, Any]:
         """Sign in if needed, then link by address, or watch the account until the device is there."""
+        if answer.later:
+            situation.emit(Notice(code="link_later", text=LATER))
+            return {"later": True}
         accounts = await situation.surroundings.open_accounts()
         account = await self._account(situation, accounts, answer)
         situation.account = account
@@ -79,6 +96,7 @@ class Link(Step):
         if device is None:
             device = await self._watch(situation, account)
         situation.cloud_device = device
+        situation.surroundings.claims.take(device.device_id, situation.id)
         situation.emit(Linked(way=way, account=answer.account, device_id=device.device_id))
         result = {"account": answer.account, "way": way, "device_id": device.device_id}
         return result | ({"serial": device.serial} if device.serial else {})
@@ -94,10 +112,22 @@ class Link(Step):
             # The cloud learns of a Bluetooth-only device when somebody has collected its data.
             await bluetooth_data.collect(situation)
         return await account.watch_for(
-            situation.the_model, before=situation.known_devices or frozenset(), since=situation.started, deadline=limit
+            situation.the_model,
+            before=situation.known_devices or frozenset(),
+            since=situation.started,
+            deadline=limit,
+            mac=situation.the_sighting.address,
+            taken=lambda: situation.surroundings.claims.others(situation.id),
         )
 
     async def _account(self, situation: Situation, accounts: Accounts, answer: LinkAnswer) -> Account:
+        lock = situation.surroundings.sign_in
+        if lock is None:
+            return await self._signed_in(situation, accounts, answer)
+        async with lock:
+            return await self._signed_in(situation, accounts, answer)
+
+    async def _signed_in(self, situation: Situation, accounts: Accounts, answer: LinkAnswer) -> Account:
         try:
             account = await accounts.open(answer.account)
             await self._look(situation, account)

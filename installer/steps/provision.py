@@ -9,7 +9,7 @@ from installer.answers import ProvisionAnswer, StepKey
 from installer.catalog import SyncMethod, check_sync
 from installer.errors import ErrorCode, InstallerError
 from installer.events import Notice, Provisioning
-from installer.provisioning.base import Stage
+from installer.provisioning.base import Capability, Stage
 from installer.questions import ConfirmSending, Recovery
 from installer.steps import device
 from installer.steps.base import PROOF, Situation, Step
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from installer.provisioning.base import Provisioner
     from installer.wifi import Credentials
 
+STORED = "The device keeps the credentials; whether it can join shows when it is within reach of the network."
 ENCRYPTION = "The passphrase travels unencrypted over Bluetooth: somebody close by with a radio could read it."
 
 
@@ -91,22 +92,30 @@ class Provision(Step):
             return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.url}
         if not provisioner.encrypts_credentials:
             situation.emit(Notice(code="unencrypted", text=ENCRYPTION))
+        absent = _is_absent(situation)
+        if absent:
+            _check_store(situation, provisioner)
         before = situation.sent
         try:
-            await self._send(situation, provisioner, credentials)
+            await self._send(situation, provisioner, credentials, absent=absent)
         except InstallerError as error:
             if error.code is not ErrorCode.DEVICE_ALREADY_SET_UP or not before:
                 raise
             # It was still joining with what an earlier try had sent.
             situation.emit(Provisioning(stage=Stage.JOINED))
+        if situation.stored:
+            situation.emit(Notice(code="stored", text=STORED))
         return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.url}
 
-    async def _send(self, situation: Situation, provisioner: Provisioner, credentials: Credentials) -> None:
-        async with aclosing(_progress(provisioner, credentials)) as stages:
+    async def _send(
+        self, situation: Situation, provisioner: Provisioner, credentials: Credentials, *, absent: bool
+    ) -> None:
+        async with aclosing(_progress(provisioner, credentials, absent=absent)) as stages:
             async for progress in stages:
                 if progress.stage is Stage.SENDING and not situation.sent:
                     await situation.record.sending(situation.the_sighting.address, credentials.network.ssid)
                     situation.sent = True
+                situation.stored = progress.stage is Stage.STORED
                 waiting = progress.stage is Stage.AUTHORIZATION_NEEDED
                 situation.emit(
                     Provisioning(
@@ -133,7 +142,40 @@ class Provision(Step):
         return StepKey.NETWORK
 
 
-async def _progress(provisioner: Any, credentials: Any) -> Any:
-    async with aclosing(provisioner.provision(credentials)) as stages:
+def _is_absent(situation: Situation) -> bool:
+    """Whether the device is prepared for a network that it does not see here."""
+    network = situation.network
+    if not situation.later or network is None or network.hidden or not situation.networks:
+        return False
+    return all(seen.ssid != network.ssid for seen in situation.networks)
+
+
+def _check_store(situation: Situation, provisioner: Provisioner) -> None:
+    """Most protocols take only what the device can join at once; that is said before anything is sent."""
+    if Capability.STORE in provisioner.capabilities:
+        return
+    label = situation.network.label if situation.network is not None else "the network"
+    raise InstallerError(
+        ErrorCode.NETWORK_NOT_FOUND,
+        f"{situation.the_model.name} {situation.the_sighting.address} does not see {label}, and it takes only a "
+        f"network that it can join at once (protocol: {provisioner.protocol}). Nothing was sent.",
+        "Provision it where the network is in reach, or bring an access point of the same name and passphrase here.",
+        protocol=provisioner.protocol,
+        absent=True,
+    )
+
+
+async def _show_yourself(situation: Situation, provisioner: Provisioner) -> None:
+    """Let the device blink, so that whoever is to touch it sees which one it is; it matters to nothing else."""
+    if situation.options.identify and Capability.IDENTIFY in provisioner.capabilities:
+        try:
+            await provisioner.identify()
+        except InstallerError as error:
+            if error.code is ErrorCode.CONNECTION_LOST:
+                raise
+
+
+async def _progress(provisioner: Any, credentials: Any, *, absent: bool = False) -> Any:
+    async with aclosing((provisioner.store if absent else provisioner.provision)(credentials)) as stages:
         async for progress in stages:
             yield progress

@@ -34,6 +34,8 @@ class Verify(Step):
         given = situation.given.verify
         if given is not None and given.skip:
             return "not wanted"
+        if situation.later:
+            return "the device is linked later"
         if situation.method is SyncMethod.WIFI and not situation.the_model.cloud.data:
             return f"no cloud is known for {situation.the_model.name}; the device reports that it has joined"
         if situation.guided:

@@ -34,7 +34,7 @@ class ShellyProvisioner:
 
     protocol: ClassVar[str] = "shelly"
     encrypts_credentials: ClassVar[bool] = False
-    capabilities: ClassVar[Capability] = Capability.DEVICE_INFO | Capability.SCAN_NETWORKS
+    capabilities: ClassVar[Capability] = Capability.DEVICE_INFO | Capability.SCAN_NETWORKS | Capability.STORE
 
     def __init__(self, connection: Connection, timings: Timings | None = None) -> None:
         self._connection = connection
@@ -104,6 +104,21 @@ class ShellyProvisioner:
             raise
         self._set_up = True
         yield Progress(stage=Stage.JOINED, url=f"http://{status.address}" if status.address else None)
+
+    async def store(self, credentials: Credentials) -> AsyncGenerator[Progress]:
+        """Send `credentials` of a network that is not in reach: Wifi.SetConfig keeps them whether it joins or not.
+
+        Raises DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST.
+        """
+        check_credentials(credentials)
+        yield Progress(stage=Stage.SENDING)
+        try:
+            await self._send(credentials)
+        except InstallerError as error:
+            # Where they come into force with a restart, the device was told to restart, and answers no more.
+            if not error.data.get("restarting"):
+                raise
+        yield Progress(stage=Stage.STORED)
 
     async def close(self) -> None:
         """There is nothing to unsubscribe."""

@@ -87,4 +87,5 @@ def restarting(connection: Connection, label: str) -> InstallerError:
         "Wait until it has started, and try again: it then tells whether it has joined.",
         address=connection.address,
         sent=True,
+        restarting=True,
     )

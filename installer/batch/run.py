@@ -1,0 +1,477 @@
+"""Runs a plan: several installations at once on each adapter; a failing row stops no other one.
+
+It decides only which device is next and what is tried again. What may be done with a device, and how, is the
+engine's: each row is an ordinary installation, whose front end this is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+import installer
+from installer.answers import StepKey
+from installer.batch.lanes import Lane, may_be_installed, pick
+from installer.batch.plan import Plan, Unit
+from installer.errors import ErrorCode, InstallerError
+from installer.events import BatchDone, BatchRow, BatchStarted, Event, Notice, PlannedRow, Provisioning
+from installer.installation import Installation, Outcome
+from installer.provisioning.base import Stage
+from installer.questions import Failure, Question, Recovery
+from installer.steps.base import Claims, Options, missing
+
+if TYPE_CHECKING:
+    from installer.bluetooth.sighting import Sighting
+    from installer.batch.history import History, Past
+    from installer.steps.base import Surroundings
+
+TICK = 0.25  # seconds between two looks at what is in reach
+LOOK_ELSEWHERE = 2.0  # seconds between two looks at what another station does
+TRANSIENT = (
+    ErrorCode.CONNECTION_FAILED,
+    ErrorCode.CONNECTION_LOST,
+    ErrorCode.DEVICE_MISBEHAVED,
+    ErrorCode.DEVICE_NOT_FOUND,
+    ErrorCode.PROVISIONING_TIMEOUT,
+    ErrorCode.AUTHORIZATION_TIMEOUT,
+    ErrorCode.ADAPTER_FAILED,
+    ErrorCode.CLOUD_UNREACHABLE,
+    ErrorCode.CLOUD_BUSY,
+    ErrorCode.CLOUD_FAILED,
+    ErrorCode.LINK_TIMEOUT,
+)
+Show = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How a batch behaves. `patience`: how long a device is waited for while nothing else can be done, s.
+
+    `tries`: of one row, where what went wrong may pass by itself; `pause`: before the second one, s; then twice as
+    long. `verify`: how long to wait for the first data of each device, s; None: not at all.
+    """
+
+    parallel: int = 3
+    tries: int = 3
+    pause: float = 1.0
+    patience: float = 30.0
+    verify: float | None = None
+    dry_run: bool = False
+
+
+class Make(Protocol):
+    """Makes the surroundings of one installation on this lane."""
+
+    def __call__(self, lane: Lane, unit: Unit, options: Options) -> Surroundings:
+        """They share the account, the claims and the radio."""
+        ...
+
+
+@dataclass
+class Work:
+    """One unit and how far it is. `bound`: the device that an earlier run gave its network to."""
+
+    unit: Unit
+    bound: str | None = None
+    past: Past | None = None
+    waited: float = 0.0
+    began: float | None = None
+    attempt: int = 0
+    sent: bool = False
+    elsewhere: bool = False
+    looked: float = 0.0
+
+
+class RowFront:
+    """The front end of one row's installation: passes events on with the row, and asks nobody."""
+
+    def __init__(self, work: Work, show: Show) -> None:
+        self._work = work
+        self._show = show
+
+    def show(self, event: Event) -> None:
+        """Pass it on."""
+        if isinstance(event, Provisioning) and event.stage is Stage.SENDING:
+            self._work.sent = True
+        self._show(event.model_copy(update={"row": self._work.unit.name}))
+
+    async def ask(self, question: Question) -> object:
+        """A batch asks nobody. Raises ANSWER_MISSING."""
+        raise missing(question.step)
+
+    async def recover(self, failure: Failure) -> Recovery:
+        """What is tried again is decided for the row as a whole."""
+        return Recovery.STOP
+
+
+@dataclass
+class Result:
+    """How a batch ended: the rows by state, and what failed."""
+
+    states: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, InstallerError] = field(default_factory=dict)
+    stopped: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row is done."""
+        return all(s in ("installed", "to_be_linked", "done_before", "planned") for s in self.states.values())
+
+
+class Batch:
+    """One run of a plan. `run` once; `stop` and `stop_now` from a signal handler."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        lanes: Sequence[Lane],
+        make: Make,
+        history: History,
+        show: Show,
+        options: BatchOptions | None = None,
+        base: Options | None = None,
+    ) -> None:
+        self.plan = plan
+        self.options = options or BatchOptions()
+        self.result = Result()
+        self._lanes = list(lanes)
+        self._make = make
+        self._history = history
+        self._show = show
+        self._base = base or Options()
+        self._claims = Claims()
+        self._waiting: list[Work] = []
+        self._running: dict[asyncio.Task[None], Work] = {}
+        self._used: set[str] = set()
+        self._later: dict[str, float] = {}
+        self._wake = asyncio.Event()
+        self._defect: BaseException | None = None
+        self._ticked = 0.0
+
+    # From outside.
+
+    def stop(self) -> None:
+        """Begin nothing more; what has sent credentials is finished, the rest is broken off cleanly."""
+        self.result.stopped = True
+        for task, work in self._running.items():
+            if not work.sent:
+                task.cancel()
+        self._wake.set()
+
+    def stop_now(self) -> None:
+        """Break everything off."""
+        self.result.stopped = True
+        for task in self._running:
+            task.cancel()
+        self._wake.set()
+
+    async def rehearse(self) -> None:
+        """Only tell what would be done."""
+        await self._begin()
+        await self._history.release()
+        for work in self._waiting:
+            self._over(work, "planned")
+        self._end(0.0)
+
+    async def run(self) -> Result:
+        """Every row to its end. Raises only what concerns all: no adapter, no ledger."""
+        began = time.monotonic()
+        await self._begin()
+        try:
+            await asyncio.gather(*(lane.open() for lane in self._lanes))
+            self._check_lanes()
+            self._ticked = time.monotonic()
+            while self._waiting or self._running:
+                if self.result.stopped:
+                    self._give_up_waiting()
+                else:
+                    await self._mend_lanes()
+                    await self._look_elsewhere()
+                    self._start()
+                if self._defect is not None:
+                    raise self._defect
+                if self._waiting or self._running:
+                    await self._pause()
+        finally:
+            tasks = list(self._running)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(lane.radio.close() for lane in self._lanes), return_exceptions=True)
+            await self._history.release()
+        self._end(time.monotonic() - began)
+        return self.result
+
+    # Beginning and end.
+
+    async def _begin(self) -> None:
+        past = await self._history.load()
+        planned = []
+        for unit in self.plan.units:
+            before = past.get(unit.key)
+            done = before is not None and before.done
+            if done and before is not None:
+                self.result.states[unit.name] = "done_before"
+                self._used.add(before.address)
+            else:
+                bound = before.address if before is not None and before.sent and unit.device is None else None
+                self._waiting.append(Work(unit, bound, before))
+            planned.append(
+                PlannedRow(
+                    row=unit.name,
+                    device=unit.device or (before.address if before is not None else ""),
+                    model=unit.model or "",
+                    sync=unit.sync.value if unit.sync is not None else "",
+                    site=unit.site,
+                    label=unit.label,
+                    state="done_before" if done else "waiting",
+                )
+            )
+        self._used |= {w.bound for w in self._waiting if w.bound}
+        self._used |= {u.device for u in self.plan.units if u.device}
+        self._show(
+            BatchStarted(
+                batch=self.plan.name,
+                plan=self.plan.source,
+                version=installer.__version__,
+                dry_run=self.options.dry_run,
+                rows=tuple(planned),
+                left=len(self._waiting),
+                adapters=tuple(lane.radio.name or "system" for lane in self._lanes),
+                parallel=self.options.parallel,
+            )
+        )
+        for text in (*self.plan.remarks, *self._history.differences(self.plan, past)):
+            self._show(Notice(code="plan", text=text))
+
+    def _end(self, took: float) -> None:
+        counts: dict[str, int] = {}
+        for state in self.result.states.values():
+            counts[state] = counts.get(state, 0) + 1
+        failures: dict[str, tuple[str, ...]] = {}
+        for name, error in self.result.failures.items():
+            failures[error.code.value] = (*failures.get(error.code.value, ()), name)
+        status = 0 if self.result.complete else ErrorCode.BATCH_INCOMPLETE.exit_status
+        if self.result.stopped and not self.result.complete:
+            status = ErrorCode.INTERRUPTED.exit_status
+        self._show(
+            BatchDone(batch=self.plan.name, counts=counts, failures=failures, took=round(took, 3), exit_status=status)
+        )
+
+    def _over(self, work: Work, state: str, error: InstallerError | None = None, **more: object) -> None:
+        self.result.states[work.unit.name] = state
+        self.result.failures.pop(work.unit.name, None)
+        if error is not None and state == "failed":
+            self.result.failures[work.unit.name] = error
+        self._say(work, state, error, **more)
+
+    def _say(self, work: Work, state: str, error: InstallerError | None = None, **more: object) -> None:
+        took = None
+        if work.began is not None and state not in ("started", "retrying", "waiting", "elsewhere"):
+            took = round(time.monotonic() - work.began, 3)
+        self._show(
+            BatchRow.model_validate(
+                {
+                    "row": work.unit.name,
+                    "state": state,
+                    "device": work.unit.device or work.bound or "",
+                    "model": work.unit.model or "",
+                    "attempt": work.attempt,
+                    "took": took,
+                    "code": error.code.value if error else "",
+                    "what": error.what if error else "",
+                    "todo": error.todo if error else "",
+                    **more,
+                }
+            )
+        )
+
+    # What is next.
+
+    def _check_lanes(self) -> None:
+        """Raise the first lane's error if none is left."""
+        broken = [lane for lane in self._lanes if lane.error is not None]
+        if len(broken) == len(self._lanes) and broken[0].error is not None and not self._running:
+            raise broken[0].error
+
+    async def _mend_lanes(self) -> None:
+        for lane in self._lanes:
+            if lane.error is None and not lane.radio.listening and not lane.busy:
+                await lane.open()
+        alive = [lane for lane in self._lanes if lane.error is None]
+        if not alive and not self._running:
+            for work in self._waiting:
+                self._over(work, "failed", self._lanes[0].error)
+            self._waiting = []
+
+    def _start(self) -> None:
+        now = time.monotonic()
+        passed, self._ticked = now - self._ticked, now
+        listens = any(lane.listens for lane in self._lanes)
+        self._later = {address: until for address, until in self._later.items() if until > now}
+        for work in tuple(self._waiting):
+            if work.elsewhere:
+                continue
+            lane, sighting = self._fitting(work)
+            if lane is None or sighting is None:
+                work.waited += passed if listens else 0.0
+                if work.waited >= self.options.patience:
+                    self._waiting.remove(work)
+                    self._over(work, "failed", _not_found(work.unit, self.options.patience))
+                continue
+            self._waiting.remove(work)
+            self._used.add(sighting.address)
+            lane.busy.add(work.unit.name)
+            task = asyncio.create_task(self._one(work, lane, sighting))
+            self._running[task] = work
+            task.add_done_callback(self._finished)
+
+    def _fitting(self, work: Work) -> tuple[Lane | None, Sighting | None]:
+        named = work.unit.device or work.bound
+        taken = frozenset(self._later) | (frozenset() if named else frozenset(self._used))
+        for lane in sorted(self._lanes, key=lambda one: len(one.busy)):
+            if lane.free:
+                sighting = pick(work.unit, work.bound, lane.radio.current(), taken)
+                if sighting is not None:
+                    return lane, sighting
+        return None, None
+
+    async def _pause(self) -> None:
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(TICK):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        if not task.cancelled() and task.exception() is not None:
+            self._defect = task.exception()
+        self._wake.set()
+
+    def _give_up_waiting(self) -> None:
+        for work in self._waiting:
+            self._over(work, "cancelled")
+        self._waiting = []
+
+    async def _look_elsewhere(self) -> None:
+        """What another station has: done there, failed there, or free again."""
+        now = time.monotonic()
+        for work in tuple(self._waiting):
+            if not work.elsewhere or now - work.looked < LOOK_ELSEWHERE:
+                continue
+            work.looked = now
+            if not await self._history.is_free(work.unit.key):
+                continue
+            work.elsewhere = False
+            past = await self._history.look(work.unit.key)
+            if past is not None and past.done:
+                self._waiting.remove(work)
+                self._over(work, "done_before", device=past.address)
+            elif past is not None and past.id != (work.past.id if work.past else "") and past.outcome == "failed":
+                self._waiting.remove(work)
+                self._over(work, "failed", past.error)
+            else:
+                self._say(work, "waiting")
+
+    # One row.
+
+    async def _one(self, work: Work, lane: Lane, sighting: Sighting) -> None:
+        unit, address = work.unit, sighting.address
+        picked = unit.device is None and work.bound is None
+        try:
+            if not await self._may(work, sighting, picked):
+                return
+            work.began = work.began or time.monotonic()
+            error: InstallerError | None = None
+            while not self.result.stopped or error is None:
+                work.attempt += 1
+                again = "retrying" if work.attempt > 1 else "started"
+                self._say(work, again, error, device=address)
+                outcome = await self._install(work, lane, sighting, only_new=picked and not work.sent)
+                if outcome.error is None or outcome.outcome == "cancelled":
+                    self._over(work, outcome.outcome, device=address, installation=outcome.summary["installation"])
+                    return
+                error = outcome.error
+                if self._set_aside(work, lane, address, picked, error):
+                    return
+                if error.code not in TRANSIENT or work.attempt >= self.options.tries:
+                    break
+                await asyncio.sleep(self.options.pause * 2 ** (work.attempt - 1))
+            self._over(work, "failed", error, device=address)
+        except asyncio.CancelledError:
+            self._over(work, "cancelled", device=address)
+            raise
+        except InstallerError as error:  # the ledger, or what no row can mend
+            self._over(work, "failed", error, device=address)
+        finally:
+            lane.busy.discard(unit.name)
+            if work in self._waiting and picked:
+                self._used.discard(address)
+            await asyncio.shield(self._history.give_back(unit.key, address if picked else None))
+
+    async def _may(self, work: Work, sighting: Sighting, picked: bool) -> bool:
+        """Whether this row and this device are ours now; else the row waits, or is done elsewhere."""
+        unit, address = work.unit, sighting.address
+        if not await self._history.take_row(unit.key):
+            work.elsewhere, work.looked = True, time.monotonic()
+            self._waiting.append(work)
+            self._say(work, "elsewhere")
+            return False
+        past = await self._history.look(unit.key)
+        if past is not None and past.done:
+            self._over(work, "done_before", device=past.address)
+            return False
+        if not picked:
+            return True
+        if not await self._history.take_device(address):
+            self._later[address] = time.monotonic() + LOOK_ELSEWHERE
+            self._waiting.append(work)
+            return False
+        if may_be_installed(unit, sighting) and await self._history.was_installed(address):
+            self._later[address] = float("inf")
+            self._waiting.append(work)
+            return False
+        return True
+
+    def _set_aside(self, work: Work, lane: Lane, address: str, picked: bool, error: InstallerError) -> bool:
+        """Whether this failure is not the row's own: it waits for another device, or for its turn."""
+        if error.data.get("slots"):
+            if lane.full():
+                text = f"The adapter {lane.radio.name} holds {lane.capacity} connections at once; no more are tried."
+                self._show(Notice(code="adapter_full", text=text))
+            work.attempt -= 1
+        elif error.code is ErrorCode.DEVICE_TAKEN:
+            self._later[address] = time.monotonic() + LOOK_ELSEWHERE
+            work.attempt -= 1
+        elif picked and error.code is ErrorCode.DEVICE_ALREADY_SET_UP:
+            self._later[address] = float("inf")
+            work.attempt -= 1
+        else:
+            return False
+        self._waiting.append(work)
+        self._say(work, "waiting")
+        return True
+
+    async def _install(self, work: Work, lane: Lane, sighting: Sighting, *, only_new: bool) -> Outcome:
+        options = replace(self._base, non_interactive=True, identify=True, only_new=only_new)
+        surroundings = self._make(lane, work.unit, options)
+        surroundings.claims = self._claims
+        name = work.unit.model or sighting.detection.model_id
+        model = surroundings.catalogue.get(name) if name else None
+        answers = work.unit.answers(sighting.address, model, verify=self.options.verify)
+        return await Installation(surroundings, RowFront(work, self._show), answers).run()
+
+
+def _not_found(unit: Unit, seconds: float) -> InstallerError:
+    what = unit.device or f"A device of the model {unit.model} that is not set up"
+    return InstallerError(
+        ErrorCode.DEVICE_NOT_FOUND,
+        f"{what} did not come into reach within {seconds:g} s in which nothing else was to be done.",
+        "Check that it is switched on, close by, in set-up mode, and not connected to a phone; then start the plan again.",
+        step=StepKey.FIND.value,
+    )

@@ -1,0 +1,156 @@
+"""A station: this computer with its adapters, its ledger and its accounts, made ready to run a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from installer import saved_networks
+from installer.assembly import Assembly, Place
+from installer.batch import plan as plans
+from installer.batch import source
+from installer.batch.history import History
+from installer.batch.labels import Label
+from installer.batch.lanes import Lane
+from installer.batch.plan import Known, Plan, Unit
+from installer.batch.run import Batch, BatchOptions
+from installer.bluetooth.shared import SharedRadio
+from installer.catalog import SyncMethod
+from installer.errors import ErrorCode, InstallerError
+from installer.events import Event
+from installer.ledger.context import Context
+from installer.steps.base import Options, Surroundings
+
+if TYPE_CHECKING:
+    from installer.bluetooth.adapter import Adapter
+    from installer.secrets import SecretRef
+
+
+class Station:
+    """Use `prepare` first and `close` last."""
+
+    def __init__(
+        self,
+        place: Place,
+        adapters: Sequence[str] = (),
+        options: BatchOptions | None = None,
+        assembly: Assembly | None = None,
+    ) -> None:
+        """`adapters`: as `--adapter` names them; none: the one of the place. `assembly`: one that is there already."""
+        if len(set(adapters)) != len(adapters):
+            raise InstallerError(ErrorCode.USAGE, "An adapter is named twice.", "Name each once.")
+        self.options = options or BatchOptions()
+        self._adapters = tuple(adapters)
+        self._mine = assembly is None
+        self.assembly = assembly or Assembly(place)
+
+    async def prepare(self) -> None:
+        """Start the lab, if it is practised in."""
+        if self.assembly.place.lab:
+            await self.assembly.lab()
+
+    async def check(
+        self, file: Path, over: Mapping[str, Any], loose: SecretRef | None = None, name: str | None = None
+    ) -> Plan:
+        """The plan of this file. Raises PLAN_INVALID with every mistake; the lab signs in to any account by itself."""
+        raw = source.read(file)
+        known = Known(
+            catalogue=self.assembly.catalogue,
+            networks=saved_networks.load(),
+            accounts=None if self.assembly.place.lab else [a.name for a in await self._stored()],
+            loose=loose,
+        )
+        plan = plans.check(raw, known, over)
+        return replace(plan, name=name or plan.name)
+
+    async def rehearse(self, plan: Plan, show: Callable[[Event], None]) -> None:
+        """What a dry run tells a machine: the rows, and which are done already."""
+        await self.batch(plan, show).rehearse()
+
+    def batch(self, plan: Plan, show: Callable[[Event], None], base: Options | None = None) -> Batch:
+        """A run of this plan."""
+        lanes = [
+            Lane(SharedRadio(self._opener(spec), self.assembly.catalogue, spec or ""), self.options.parallel)
+            for spec in self._adapters or (None,)
+        ]
+        sign_in = self._one_sign_in()
+
+        def make(lane: Lane, unit: Unit, options: Options) -> Surroundings:
+            context = replace(
+                self.assembly.place.context,
+                batch=plan.name,
+                row=unit.key,
+                site=unit.site or self.assembly.place.context.site,
+                label=unit.label or None,
+            )
+            around = self.assembly.surroundings(context)
+            return replace(around, radio=lane.radio, options=options, sign_in=sign_in)
+
+        context = self.assembly.surroundings().context
+        history = History(self.assembly.records(), plan.name, context.station or "station")
+        return Batch(plan, lanes, make, history, show, self.options, base or self.assembly.place.options)
+
+    async def labels(self, plan: Plan) -> list[Label]:
+        """The labels of all devices of the plan that are installed, or are to be linked; in the plan's order."""
+        history = History(self.assembly.records(), plan.name, "")
+        try:
+            past = await history.load()
+        finally:
+            await history.release()
+        found = []
+        for unit in plan.units:
+            before = past.get(unit.key)
+            if before is not None and before.done:
+                found.append(
+                    Label(
+                        id=before.id,
+                        address=before.address,
+                        model=before.model,
+                        method=SyncMethod(before.method) if before.method in tuple(SyncMethod) else None,
+                        since=_seconds(before.began),
+                        site=unit.site,
+                        label=unit.label,
+                        open=before.outcome == "to_be_linked",
+                    )
+                )
+        return found
+
+    async def write_labels(self, plan: Plan, path: Path) -> None:
+        """Write them as one sheet. Raises FILE_UNWRITABLE."""
+        from installer.batch.labels import write
+
+        write(await self.labels(plan), path, f"Labels of {plan.name}")
+
+    async def close(self) -> None:
+        """Close what was opened here."""
+        if self._mine:
+            await self.assembly.close()
+
+    async def _stored(self) -> Sequence[Any]:
+        return await (await self.assembly.accounts()).stored()
+
+    def _opener(self, spec: str | None) -> Any:
+        async def opened() -> Adapter:
+            from installer.bluetooth.adapter import open_adapter
+
+            return await (self.assembly.adapter() if spec is None else open_adapter(spec))
+
+        return opened
+
+    def _one_sign_in(self) -> Any:
+        import asyncio
+
+        return asyncio.Lock()
+
+
+def _seconds(stamp: str) -> int:
+    try:
+        return int(datetime.fromisoformat(stamp).timestamp())
+    except ValueError:
+        return 0
+
+
+__all__ = ["Context", "Station"]
