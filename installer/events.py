@@ -290,8 +290,8 @@ class BatchRow(_Event):
     event: Literal["batch_row"] = "batch_row"
     row: str
     state: Literal[
-        "waiting", "started", "retrying", "elsewhere", "installed", "to_be_linked", "failed", "cancelled", "done_before",
-        "planned",
+        "waiting", "started", "retrying", "elsewhere", "installed", "to_be_linked", "failed", "cancelled",
+        "done_before", "planned",
     ]  # fmt: skip
     device: str = ""
     model: str = ""

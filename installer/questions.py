@@ -107,7 +107,8 @@ class ChooseNetwork(Question):
     """Which network? → `NetworkAnswer` (without passphrase, or with one that a WIFI: text carried).
 
     `scan` asks the device again; None where the device cannot scan, then the SSID is typed. `host`: the SSID that this
-    computer is on, to be preselected; None where nobody tells.
+    computer is on, to be preselected; None where nobody tells. `saved`: the networks are those that this computer
+    keeps, for several devices at once, which are not asked.
     """
 
     step: StepKey = StepKey.NETWORK
@@ -115,6 +116,7 @@ class ChooseNetwork(Question):
     networks: Sequence[Network]
     scan: Callable[[], Awaitable[Sequence[Network]]] | None = None
     host: str | None = None
+    saved: bool = False
 
 
 @dataclass(kw_only=True)
@@ -147,11 +149,12 @@ class StoredAccount:
 
 @dataclass(kw_only=True)
 class ChooseAccount(Question):
-    """Which account? → `LinkAnswer`. A name that is not stored means: sign in."""
+    """Which account? → `LinkAnswer`. A name that is not stored means: sign in. `later`: that may be an answer."""
 
     step: StepKey = StepKey.LINK
     accounts: Sequence[StoredAccount]
     cloud: str
+    later: bool = False
 
 
 @dataclass(kw_only=True)

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -24,9 +24,13 @@ from installer.questions import Cancelled, Failure, Question, Recovery
 from screens.frame import Frame, QuestionScreen
 from screens.home import HomeScreen
 from screens.questions import screen_for
-from screens.runner import Ended, Outcome, Start
+from screens.runner import Ended, Outcome, Start, StartBatch
 from screens.state import RunState
 from screens.theme import DARK, DEFAULTS, LIGHT
+
+if TYPE_CHECKING:
+    from installer.bluetooth.sighting import Sighting
+    from screens.batch import BatchScreen
 
 # An answered question stays on screen this long if the next one does not come sooner: no flicker between the two.
 LINGER = 0.15
@@ -58,6 +62,7 @@ class WizardApp(App[Outcome | None]):
         lab: bool = False,
         catalogue: Catalogue,
         begin: bool = False,
+        start_batch: StartBatch | None = None,
         light: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -71,6 +76,9 @@ class WizardApp(App[Outcome | None]):
         self.answers = self._given
         self.outcome: Outcome | None = None
         self._begin = begin
+        self._start_batch = start_batch
+        self._ticked: tuple[Sighting, ...] = ()
+        self.batch: BatchScreen | None = None
         self._engine: asyncio.Task[Outcome] | None = None
         self._pending: asyncio.Future[Any] | None = None
         self._lingering: QuestionScreen[Any] | None = None
@@ -124,6 +132,56 @@ class WizardApp(App[Outcome | None]):
         """Close all screens but the home screen."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
+        self.batch = None
+
+    @property
+    def can_batch(self) -> bool:
+        """Whether several devices can be installed at once here."""
+        return self._start_batch is not None
+
+    def begin_batch(self, sightings: Sequence[Sighting]) -> None:
+        """From the list: leave the installation that asks for one device, and install these."""
+        self._ticked = tuple(sightings)
+        self._stop(leave=False)
+
+    def again_batch(self) -> None:
+        """What is left of the batch."""
+        if self.batch is not None and not self.installing:
+            self._stopping = self._leaving = False
+            self.run_worker(self._run_batch(self.batch), name="batch", group="installation", exclusive=True)
+
+    async def _open_batch(self, sightings: Sequence[Sighting]) -> None:
+        from screens.batch import BatchScreen
+
+        assert self._start_batch is not None
+        self.state, self.outcome = RunState(), None
+        self._stopping = self._leaving = False
+        self.batch = BatchScreen(self._start_batch(self, sightings))
+        await self.push_screen(self.batch)
+        await self._run_batch(self.batch)
+
+    async def _run_batch(self, screen: BatchScreen) -> None:
+        engine = self._engine = asyncio.create_task(screen.run.run(), name="batch")  # type: ignore[assignment]
+        assert engine is not None
+        try:
+            await asyncio.wait([engine])
+            engine.result()
+        except InstallerError as error:
+            screen.problem = error
+        except (Cancelled, asyncio.CancelledError):
+            if not engine.done():
+                engine.cancel()
+                await asyncio.wait([engine], timeout=STOP_WITHIN)
+                raise
+        finally:
+            self._engine = None
+        if self._leaving:
+            self.exit(self.outcome)
+        elif not screen.board.rows and screen.problem is None:
+            self.go_home()
+        else:
+            self._close_lingering()
+            screen.ended()
 
     async def _install(self) -> None:
         from screens.progress import ProgressScreen
@@ -146,8 +204,12 @@ class WizardApp(App[Outcome | None]):
             self.outcome = Ended("cancelled", self.answers)
         finally:
             self._engine = None
+        ticked, self._ticked = self._ticked, ()
         if self._leaving:
             self.exit(self.outcome)
+        elif ticked:
+            self.go_home()
+            await self._open_batch(ticked)
         elif self.outcome.outcome == "cancelled" and not self.state.credentials_sent:
             self.go_home()
         else:
@@ -160,6 +222,9 @@ class WizardApp(App[Outcome | None]):
 
     def show(self, event: Event) -> None:
         """Take in an event; whatever screen is there draws it."""
+        if self.batch is not None:
+            self.batch.take(event)
+            return
         self.state.apply(event, self.clock())
         for screen in self.screen_stack:
             if isinstance(screen, Frame) and screen.is_mounted:
@@ -253,6 +318,9 @@ class WizardApp(App[Outcome | None]):
 
     def stop_installation(self, *, leave: bool = False) -> None:
         """Stop the installation; ask first when the device may have the credentials already. `leave`: then quit."""
+        if self.batch is not None and self.batch.board.rows:
+            self.batch.ask_to_stop(leave=leave)
+            return
         if not self.state.credentials_sent:
             self._stop(leave)
             return
@@ -280,6 +348,10 @@ class WizardApp(App[Outcome | None]):
             self._engine.cancel()
         elif leave:
             self.exit(self.outcome)
+
+    def leave_after_batch(self) -> None:
+        """Quit as soon as the batch has ended."""
+        self._leaving = True
 
     async def action_quit(self) -> None:
         """Leave the program; a running installation is stopped first."""

@@ -67,6 +67,8 @@ class FindScreen(QuestionScreen[ChooseDevice]):
             "slash", "filter", "Filter", key_display="/", id="find.filter", tooltip="Show only what has these words"
         ),
         Binding("a", "toggle_all", "All devices", id="find.all", tooltip="All devices, or only those to set up"),
+        Binding("space", "tick", "Tick", id="find.tick", tooltip="Tick devices, to install several at once"),
+        Binding("b", "batch", "Install ticked", id="find.batch", tooltip="Install all that are ticked"),
         Binding("o", "sort", "Sort", id="find.sort", tooltip="Sort: new devices first, then by signal"),
     ]
 
@@ -75,6 +77,7 @@ class FindScreen(QuestionScreen[ChooseDevice]):
         self._order = DeviceOrder()
         self._names = {m.id: m.name for m in question.catalogue.models}
         self._sightings: dict[str, Sighting] = {}
+        self._ticked: dict[str, Sighting] = {}
         self._everything = False
         self._words = ""
         self._began = 0.0
@@ -129,6 +132,8 @@ class FindScreen(QuestionScreen[ChooseDevice]):
             status = f"Looking for devices…  {spoken(waited)}"
         if self._everything:
             status += "  Showing all."
+        if self._ticked:
+            status += f"  {len(self._ticked)} ticked: B installs them."
         if self._words:
             status += f"  Filter: {visible} of {offered}."
         if status != self._status:
@@ -162,7 +167,8 @@ class FindScreen(QuestionScreen[ChooseDevice]):
         return Row(
             sighting.address,
             (
-                sighting.name or "(no name)",
+                ("[x] " if sighting.address in self._ticked else "[ ] " if self._ticked else "")
+                + (sighting.name or "(no name)"),
                 self._model(sighting) or (protocol_label(detection.protocol) if detection.protocol else "not known"),
                 sure,
                 STATES[sighting.state] if known else "",
@@ -194,12 +200,47 @@ class FindScreen(QuestionScreen[ChooseDevice]):
 
     @on(ChoiceList.Chosen)
     def _chosen(self, event: ChoiceList.Chosen) -> None:
+        if self._ticked:
+            # Enter with a choice of several would install one of them, and drop the rest.
+            self.action_tick()
+            return
         self.answer(FindAnswer(device=event.row.key))
 
     @on(Input.Changed, "#filter")
     def _filtered(self, event: Input.Changed) -> None:
         self._words = event.value.strip()
         self.poll()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Several devices at once: where that is possible, and something is ticked."""
+        if action == "tick":
+            return self.wizard.can_batch
+        if action == "batch":
+            return bool(self._ticked)
+        return super().check_action(action, parameters)
+
+    def action_tick(self) -> None:
+        """Tick the row under the cursor, or take the tick away."""
+        devices = self.query_one(ChoiceList)
+        row = devices.row
+        sighting = self._sightings.get(row.key) if row is not None else None
+        if sighting is None or row is None:
+            return
+        devices.touched = True
+        reason = row.reason or _alone(sighting)
+        if self._ticked.pop(row.key, None) is None:
+            if reason:
+                self.app.bell()
+                self.query_one("#detail", Text).update(Content(shown(reason, 140)))
+                return
+            self._ticked[row.key] = sighting
+        self.refresh_bindings()
+        self.poll()
+
+    def action_batch(self) -> None:
+        """Install all that are ticked."""
+        if self._ticked:
+            self.wizard.begin_batch(tuple(self._ticked.values()))
 
     def action_filter(self) -> None:
         """Open the filter."""
@@ -219,6 +260,15 @@ class FindScreen(QuestionScreen[ChooseDevice]):
 
     def forget(self) -> None:
         """Nothing here is secret."""
+
+
+def _alone(sighting: Sighting) -> str:
+    """Why this device cannot be one of several, if so."""
+    if sighting.detection.protocol == "guided":
+        return "Only the vendor's app sets this device up: install it alone."
+    if sighting.detection.model_id is None:
+        return "Its model is not known yet: install it alone."
+    return ""
 
 
 def view(state: RunState) -> View:

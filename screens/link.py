@@ -21,6 +21,7 @@ from screens.state import Mark, RunState
 from screens.widgets import Callout, Text, shown
 
 NEW = "\n"  # no account has this name
+LATER = "\n\n"
 
 
 class AccountScreen(QuestionScreen[ChooseAccount]):
@@ -37,6 +38,9 @@ class AccountScreen(QuestionScreen[ChooseAccount]):
         choices = [Choice(a.name, shown(a.name), self._where(a.stored_in, a.userid)) for a in self.question.accounts]
         title = "Sign in with another account" if choices else "Sign in"
         choices.append(Choice(NEW, title, "In a browser on this computer or on your phone."))
+        if self.question.later:
+            words = "The user of each device links it, by the code on its label."
+            choices.append(Choice(LATER, "Link them later", words))
         yield Cards(choices)
         with Vertical(id="new-account"):
             yield Text("A name for it on this computer, so that it can be chosen the next time:")
@@ -58,7 +62,9 @@ class AccountScreen(QuestionScreen[ChooseAccount]):
 
     @on(Card.Chosen)
     def _chosen(self, event: Card.Chosen) -> None:
-        if event.choice.key != NEW:
+        if event.choice.key == LATER:
+            self.answer(LinkAnswer(later=True))
+        elif event.choice.key != NEW:
             self.answer(LinkAnswer(account=event.choice.key))
         elif not self.question.accounts:
             self.answer(LinkAnswer())

@@ -46,6 +46,9 @@ class NetworkScreen(QuestionScreen[ChooseNetwork]):
         return f"Which Wi-Fi network shall {self.question.model.name} join?"
 
     def hint(self) -> str:
+        if self.question.saved:
+            known = "Networks that this computer keeps. " if self.question.networks else ""
+            return f"{known}All of them get the same one; they must be in its reach."
         if not self.question.networks and self.question.scan is None:
             return "This device cannot list networks: name yours."
         return self._found(len(by_ssid(self.question.networks)))

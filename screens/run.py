@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from installer.answers import Answers
 from installer.assembly import Assembly
+from installer.bluetooth.sighting import Sighting
 from installer.questions import FrontEnd
 from screens.app import WizardApp
-from screens.runner import Installation, Outcome
+from screens.runner import BatchRun, Installation, Outcome
 
 
 def make_app(assembly: Assembly, answers: Answers) -> WizardApp:
@@ -20,7 +22,14 @@ def make_app(assembly: Assembly, answers: Answers) -> WizardApp:
 
         return installation.Installation(assembly.surroundings(), front, given)
 
-    return WizardApp(start, answers=answers, lab=assembly.place.lab, catalogue=assembly.catalogue)
+    def start_batch(front: FrontEnd, sightings: Sequence[Sighting]) -> BatchRun:
+        from installer.batch.picked import PickedBatch
+
+        return PickedBatch(assembly, front, sightings)
+
+    return WizardApp(
+        start, answers=answers, lab=assembly.place.lab, catalogue=assembly.catalogue, start_batch=start_batch
+    )
 
 
 def run_wizard(assembly: Assembly, answers: Answers) -> Outcome | None:

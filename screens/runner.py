@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from installer.answers import Answers
+from installer.bluetooth.sighting import Sighting
 from installer.questions import FrontEnd
+
+if TYPE_CHECKING:
+    from installer.batch.labels import Label
 
 
 class Outcome(Protocol):
@@ -38,6 +42,30 @@ class Installation(Protocol):
 
 Start = Callable[[FrontEnd, Answers], Installation]
 """Makes the installation: with this front end, and these answers given beforehand."""
+
+
+class BatchRun(Protocol):
+    """Several devices at once, ready to run; told by events."""
+
+    async def run(self) -> object:
+        """Ask what is open, then run to the end; again: what is left. May raise `Cancelled` and `InstallerError`."""
+        ...
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        ...
+
+    def stop_now(self) -> None:
+        """Break everything off."""
+        ...
+
+    async def labels(self) -> Sequence[Label]:
+        """The labels of what is done."""
+        ...
+
+
+StartBatch = Callable[[FrontEnd, Sequence[Sighting]], BatchRun]
+"""Makes a batch of these devices."""
 
 
 class Ended:

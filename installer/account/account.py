@@ -164,9 +164,9 @@ class Account:
 
         `before`: the ids of the devices that were there at the start; `since`: unix seconds of this computer;
         `deadline`: seconds from now. `only_new`: one that was there before counts only if it has reached the cloud
-        for the first time since. `mac`: the address of the device, so that another one whose address the cloud tells is
-        not taken for it; `taken`: the ids that belong to others, who watch at the same time. `looked` is told of every look that found nothing, and of the trouble if the cloud
-        did not answer. Raises LINK_TIMEOUT.
+        for the first time since. `mac`: the address of the device: another one, whose address the cloud tells, is
+        not taken for it. `taken`: the ids that belong to others, who watch at the same time. `looked` is told of every
+        look that found nothing, and of the trouble if the cloud did not answer. Raises LINK_TIMEOUT.
         """
         late = InstallerError(
             ErrorCode.LINK_TIMEOUT,

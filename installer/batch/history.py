@@ -26,7 +26,7 @@ RENEWALS = 4  # within the time after which a silent station is taken for dead
 
 @dataclass(frozen=True)
 class Past:
-    """What the ledger says of one row. `sent`: credentials went to `address`; `began`: when, as the ledger writes it."""
+    """What the ledger says of one row. `sent`: credentials went to `address`; `began`: when, in ISO 8601."""
 
     id: str
     outcome: str

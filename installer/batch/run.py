@@ -24,8 +24,8 @@ from installer.questions import Failure, Question, Recovery
 from installer.steps.base import Claims, Options, missing
 
 if TYPE_CHECKING:
-    from installer.bluetooth.sighting import Sighting
     from installer.batch.history import History, Past
+    from installer.bluetooth.sighting import Sighting
     from installer.steps.base import Surroundings
 
 TICK = 0.25  # seconds between two looks at what is in reach
@@ -472,6 +472,6 @@ def _not_found(unit: Unit, seconds: float) -> InstallerError:
     return InstallerError(
         ErrorCode.DEVICE_NOT_FOUND,
         f"{what} did not come into reach within {seconds:g} s in which nothing else was to be done.",
-        "Check that it is switched on, close by, in set-up mode, and not connected to a phone; then start the plan again.",
+        "Check that it is switched on, close by, in set-up mode, and not connected to a phone; then start again.",
         step=StepKey.FIND.value,
     )

@@ -130,7 +130,7 @@ def _header(header: list[Cell], plan: RawPlan) -> list[str | None]:
                 near = difflib.get_close_matches(_plain(cell.text), COLUMNS, 1, 0.75)
                 hint = f" Did you mean “{near[0]}”?" if near else ""
                 plan.remarks.append(f"Line {cell.place.line}: the column “{shown}” is passed over.{hint}")
-        elif name in names:
+        elif name is not None and name in names:
             plan.mistakes.append(Mistake(place, f"The column “{name}” is there twice.", "Leave one of them out."))
             name = None
         names.append(name)

@@ -1,4 +1,4 @@
-"""The live table of a batch: one line per device, in 80 columns; and the same as plain lines where there is no terminal."""
+"""The live table of a batch, one line per device in 80 columns; plain lines where there is no terminal; or JSON."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ and one connection comes about after the other. Links that are open stay open me
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -78,11 +79,9 @@ class SharedRadio:
             try:
                 yield scan
             finally:
-                try:
+                # The scan keeps its failure, and the next who needs it opens the adapter anew.
+                with contextlib.suppress(InstallerError):
                     await asyncio.shield(scan.resume())
-                except InstallerError:
-                    # The scan keeps its failure, and the next who needs it opens the adapter anew.
-                    pass
 
     async def close(self) -> None:
         """Stop the scan, and give the adapter back."""

@@ -64,7 +64,7 @@ class Link(Step):
         if answer.later and situation.guided:
             raise InstallerError(
                 ErrorCode.ANSWERS_INVALID,
-                f"{situation.the_model.name} comes to an account with the vendor's app: it cannot be linked later here.",
+                f"{situation.the_model.name} comes to an account with the vendor's app, and not later from here.",
                 "Choose an account, or leave the device to its user and the vendor's app.",
             )
 
@@ -119,6 +119,16 @@ class Link(Step):
             mac=situation.the_sighting.address,
             taken=lambda: situation.surroundings.claims.others(situation.id),
         )
+
+    async def ready(self, situation: Situation, answer: LinkAnswer) -> None:
+        """Only make sure that the account can be used, signing in if needed."""
+        accounts = await situation.surroundings.open_accounts()
+        try:
+            await (await accounts.open(answer.account)).devices()
+        except InstallerError as error:
+            if error.code not in (ErrorCode.ACCOUNT_UNKNOWN, ErrorCode.TOKEN_REJECTED):
+                raise
+            await self._sign_in(situation, accounts, answer.account)
 
     async def _account(self, situation: Situation, accounts: Accounts, answer: LinkAnswer) -> Account:
         lock = situation.surroundings.sign_in
