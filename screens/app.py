@@ -79,7 +79,7 @@ class WizardApp(App[Outcome | None]):
         self._start_batch = start_batch
         self._ticked: tuple[Sighting, ...] = ()
         self.batch: BatchScreen | None = None
-        self._engine: asyncio.Task[Outcome] | None = None
+        self._engine: asyncio.Task[Any] | None = None
         self._pending: asyncio.Future[Any] | None = None
         self._lingering: QuestionScreen[Any] | None = None
         self._linger_timer: Timer | None = None
@@ -161,8 +161,7 @@ class WizardApp(App[Outcome | None]):
         await self._run_batch(self.batch)
 
     async def _run_batch(self, screen: BatchScreen) -> None:
-        engine = self._engine = asyncio.create_task(screen.run.run(), name="batch")  # type: ignore[assignment]
-        assert engine is not None
+        engine = self._engine = asyncio.create_task(screen.run.run(), name="batch")
         try:
             await asyncio.wait([engine])
             engine.result()

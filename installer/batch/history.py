@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger.view import Filter
@@ -18,6 +18,8 @@ from installer.ledger.view import Filter
 if TYPE_CHECKING:
     from installer.batch.plan import Plan
     from installer.ledger.records import Lease, Records
+
+T = TypeVar("T")
 
 DONE = ("installed", "to_be_linked")
 OPEN = ("running", "interrupted", "failed", "cancelled")
@@ -170,7 +172,7 @@ class History:
                 return past
             after = page.next
 
-    async def _call(self, function: Any) -> Any:
+    async def _call(self, function: Callable[[], T]) -> T:
         return await self._records.store.call(function)
 
     async def _take(self, name: str) -> bool:

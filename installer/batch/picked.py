@@ -134,7 +134,7 @@ class PickedBatch:
                 known = saved.get(answer.ssid)
                 if answer.secret is None and known is not None and known.passphrase is not None:
                     answer = known.answer
-                    answer = answer.model_copy(update={"secret": known.passphrase.fetch()})  # type: ignore[union-attr]
+                    answer = answer.model_copy(update={"secret": known.passphrase.fetch()})
                 elif answer.secret is None:
                     answer = await self._passphrase(answer)
                 _check(answer)

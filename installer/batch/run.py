@@ -147,6 +147,7 @@ class Batch:
         self._running: dict[asyncio.Task[None], Work] = {}
         self._used: set[str] = set()
         self._later: dict[str, float] = {}
+        self._before: dict[str, list[str]] = {}
         self._wake = asyncio.Event()
         self._defect: BaseException | None = None
         self._ticked = 0.0
@@ -320,7 +321,7 @@ class Batch:
                 work.waited += passed if listens else 0.0
                 if work.waited >= self.options.patience:
                     self._waiting.remove(work)
-                    self._over(work, "failed", _not_found(work.unit, self.options.patience))
+                    self._over(work, "failed", self._not_found(work.unit))
                 continue
             self._waiting.remove(work)
             self._used.add(sighting.address)
@@ -338,6 +339,23 @@ class Batch:
                 if sighting is not None:
                     return lane, sighting
         return None, None
+
+    def _not_found(self, unit: Unit) -> InstallerError:
+        seconds = self.options.patience
+        if unit.device is not None:
+            what = f"{unit.device} did not come into reach within {seconds:g} s."
+        else:
+            what = f"No (further) {unit.model} that is not set up came into reach within {seconds:g} s."
+            before = self._before.get(unit.model or "", [])
+            if before:
+                what += f" In reach, but installed before according to the ledger: {', '.join(before)}."
+        return InstallerError(
+            ErrorCode.DEVICE_NOT_FOUND,
+            what,
+            "Check that it is switched on, close by, in set-up mode, and not connected to a phone; then start again. "
+            "A device that was installed before is installed anew by a row with its address.",
+            step=StepKey.FIND.value,
+        )
 
     async def _pause(self) -> None:
         self._wake.clear()
@@ -434,6 +452,7 @@ class Batch:
             return False
         if may_be_installed(unit, sighting) and await self._history.was_installed(address):
             self._later[address] = float("inf")
+            self._before.setdefault(unit.model or "", []).append(address)
             self._waiting.append(work)
             return False
         return True
@@ -467,11 +486,3 @@ class Batch:
         return await Installation(surroundings, RowFront(work, self._show), answers).run()
 
 
-def _not_found(unit: Unit, seconds: float) -> InstallerError:
-    what = unit.device or f"A device of the model {unit.model} that is not set up"
-    return InstallerError(
-        ErrorCode.DEVICE_NOT_FOUND,
-        f"{what} did not come into reach within {seconds:g} s in which nothing else was to be done.",
-        "Check that it is switched on, close by, in set-up mode, and not connected to a phone; then start again.",
-        step=StepKey.FIND.value,
-    )

@@ -61,8 +61,8 @@ def batch(
         bool, typer.Option("--verify", help="Wait for the first data of each device, as `install` does.")
     ] = False,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="S", min=1, help="Give up one try of a row after S seconds.")
-    ] = None,
+        float, typer.Option("--timeout", metavar="S", min=1, help="Give up one try of a row after S seconds.")
+    ] = 300.0,
     labels: Annotated[
         Path | None, typer.Option("--labels", metavar="FILE", help="Write labels of all devices: .html or .txt.")
     ] = None,

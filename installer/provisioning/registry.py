@@ -29,7 +29,7 @@ async def _proves_improv(connection: Connection) -> bool:
 def _make_improv(connection: Connection, options: DriverOptions) -> Provisioner:
     from installer.provisioning.improv.driver import ImprovProvisioner, Waits
 
-    return ImprovProvisioner(connection, Waits(authorization=options.authorization))
+    return ImprovProvisioner(connection, Waits(authorization=options.authorization), identify=options.identify)
 
 
 async def _proves_espressif(connection: Connection) -> bool:

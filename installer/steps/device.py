@@ -101,6 +101,7 @@ async def _meet(situation: Situation, connection: Connection, sighting: Sighting
     options = DriverOptions(
         authorization=situation.options.deadlines.authorization,
         proof=_proof(situation),
+        identify=situation.options.identify,
         username=situation.given.find.username if situation.given.find else None,
         ask_proof=functools.partial(_ask_proof, situation),
     )

@@ -223,7 +223,7 @@ class Find(Step):
         mine = await records.store.call(records.provisioned, address)
         wanted = situation.given.network.ssid if situation.given.network else None
         # What this computer did itself is gone on with, but not where another network is asked for now.
-        goes_on = mine is not None and wanted in (None, mine)
+        goes_on = mine is not None and wanted in (None, mine) and not situation.options.only_new
         if not (confirmed or situation.options.keep_wifi or goes_on):
             other = f" for the network {printable(mine)}, not {printable(wanted)}" if mine and wanted else ""
             raise InstallerError(

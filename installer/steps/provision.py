@@ -165,16 +165,6 @@ def _check_store(situation: Situation, provisioner: Provisioner) -> None:
     )
 
 
-async def _show_yourself(situation: Situation, provisioner: Provisioner) -> None:
-    """Let the device blink, so that whoever is to touch it sees which one it is; it matters to nothing else."""
-    if situation.options.identify and Capability.IDENTIFY in provisioner.capabilities:
-        try:
-            await provisioner.identify()
-        except InstallerError as error:
-            if error.code is ErrorCode.CONNECTION_LOST:
-                raise
-
-
 async def _progress(provisioner: Any, credentials: Any, *, absent: bool = False) -> Any:
     async with aclosing((provisioner.store if absent else provisioner.provision)(credentials)) as stages:
         async for progress in stages:

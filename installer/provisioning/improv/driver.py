@@ -39,8 +39,10 @@ class ImprovProvisioner:
     protocol: ClassVar[str] = "improv"
     encrypts_credentials: ClassVar[bool] = False
 
-    def __init__(self, connection: Connection, waits: Waits | None = None) -> None:
+    def __init__(self, connection: Connection, waits: Waits | None = None, *, identify: bool = False) -> None:
+        """`identify`: let the device make itself known while it waits for its button."""
         self._waits = waits or Waits()
+        self._identify = identify
         self._session = Session(connection, self._waits.request)
         self._abilities = Ability(0)
         self._busy = asyncio.Lock()
@@ -156,6 +158,9 @@ class ImprovProvisioner:
             for _ in range(MAX_AUTHORIZATIONS):
                 await self._ready()
                 if self._session.state is State.AUTHORIZATION_REQUIRED:
+                    if self._identify and Ability.IDENTIFY in self._abilities:
+                        # Allowed in this state (§9); its only answer would be a complaint, which changes nothing.
+                        await self._session.send(Frame(Command.IDENTIFY))
                     yield Progress(stage=Stage.AUTHORIZATION_NEEDED, seconds=self._waits.authorization)
                     await self._authorized()
                     yield Progress(stage=Stage.AUTHORIZED)
