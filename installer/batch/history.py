@@ -49,6 +49,11 @@ class Past:
         return self.outcome in DONE
 
     @property
+    def state(self) -> str:
+        """What a row that is done is called in a later run: what is still to be linked stays so."""
+        return "to_be_linked" if self.outcome == "to_be_linked" else "done_before"
+
+    @property
     def open(self) -> bool:
         """Whether the record can be gone on with."""
         return self.outcome in OPEN

@@ -215,7 +215,7 @@ class Batch:
             before = past.get(unit.key)
             done = before is not None and before.done
             if done and before is not None:
-                self.result.states[unit.name] = "done_before"
+                self.result.states[unit.name] = before.state
                 self._used.add(before.address)
             else:
                 bound = before.address if before is not None and before.sent and unit.device is None else None
@@ -228,7 +228,7 @@ class Batch:
                     sync=unit.sync.value if unit.sync is not None else "",
                     site=unit.site,
                     label=unit.label,
-                    state="done_before" if done else "waiting",
+                    state=before.state if done and before is not None else "waiting",
                 )
             )
         self._used |= {w.bound for w in self._waiting if w.bound}
@@ -389,7 +389,7 @@ class Batch:
             past = await self._history.look(work.unit.key)
             if past is not None and past.done:
                 self._waiting.remove(work)
-                self._over(work, "done_before", device=past.address)
+                self._over(work, past.state, device=past.address)
             elif past is not None and past.id != (work.past.id if work.past else "") and past.outcome == "failed":
                 self._waiting.remove(work)
                 self._over(work, "failed", past.error)
@@ -442,7 +442,7 @@ class Batch:
             return False
         past = await self._history.look(unit.key)
         if past is not None and past.done:
-            self._over(work, "done_before", device=past.address)
+            self._over(work, past.state, device=past.address)
             return False
         if not picked:
             return True
@@ -484,5 +484,3 @@ class Batch:
         model = surroundings.catalogue.get(name) if name else None
         answers = work.unit.answers(sighting.address, model, verify=self.options.verify)
         return await Installation(surroundings, RowFront(work, self._show), answers).run()
-
-

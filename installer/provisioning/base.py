@@ -71,8 +71,8 @@ class DriverOptions:
     """What a run decides for whatever driver a device needs.
 
     `authorization`: seconds for the button. `proof`, `username`: the proof of possession (or password) that some
-    protocols want; `ask_proof` is called with PROOF_MISSING or PROOF_WRONG when it is needed. `identify`: let the device
-    blink or beep while somebody must press its button, so that among several it is the right one.
+    protocols want; `ask_proof` is called with PROOF_MISSING or PROOF_WRONG when it is needed. `identify`: let
+    the device blink or beep while somebody must press its button, so that among several it is the right one.
     """
 
     authorization: float = 60.0

@@ -207,7 +207,10 @@ def test_the_sync_rule_holds_for_a_device_whose_model_shows_later(known: Known, 
 
 
 def test_toml_mistakes_have_lines_too(tmp_path: Path, known: Known) -> None:
-    text = 'name = "x"\nfoo = 1\n[defaults]\nsync = "wifi"\nnetwork = "clinic"\naccount = "ward-3"\n\n[[row]]\nmodel = "body"\ncuont = 2\n[[row]]\n  device = "zz"\n'
+    text = (
+        'name = "x"\nfoo = 1\n[defaults]\nsync = "wifi"\nnetwork = "clinic"\naccount = "ward-3"\n\n'
+        '[[row]]\nmodel = "body"\ncuont = 2\n[[row]]\n  device = "zz"\n'
+    )
     assert places(mistakes(written(tmp_path, text, "p.toml"), known)) == [
         (2, 1, "foo"),
         (10, 1, "cuont"),

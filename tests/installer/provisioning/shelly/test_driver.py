@@ -35,7 +35,7 @@ async def test_a_whole_installation(mtu: int):
         driver = await shelly_driver(lab)
         as_contract: Provisioner = driver
         assert (as_contract.protocol, as_contract.encrypts_credentials, as_contract.set_up) == ("shelly", False, False)
-        assert as_contract.capabilities == Capability.DEVICE_INFO | Capability.SCAN_NETWORKS
+        assert as_contract.capabilities == Capability.DEVICE_INFO | Capability.SCAN_NETWORKS | Capability.STORE
         networks = await driver.networks()
         assert {n.ssid for n in networks} == {"Home", "Cafe", "Office", 'Gäste ☕ "1"'}
         home = max((n for n in networks if n.ssid == "Home"), key=lambda n: n.rssi or -999)

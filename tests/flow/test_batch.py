@@ -1,0 +1,135 @@
+"""A batch in the lab: a plan in, linked devices out; what fails, what is left, and what a plan gets wrong."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer import saved_networks
+from installer.cli import _main
+from installer.errors import ErrorCode
+from installer.saved_networks import SavedNetwork
+from installer.secrets import SecretRef
+from tests.flow.support import PASSPHRASE, LabWorld, lines
+
+
+@pytest.fixture
+def networks(home: Path) -> None:
+    secret = SecretRef(env="TEST_PASSPHRASE")
+    saved_networks.save(
+        {"home": SavedNetwork(ssid="Home", passphrase=secret), "away": SavedNetwork(ssid="Away", passphrase=secret)}
+    )
+
+
+def planned(folder: Path, *rows: str, head: str = "device,model,sync,network,account,site,label,proof") -> str:
+    file = folder / "ward.csv"
+    file.write_text("\n".join((head, *rows)) + "\n", "utf-8")
+    return str(file)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[dict[str, Any]]]:
+    status = _main(["batch", "--lab", "--json", "--wait", "2", *arguments])
+    return status, lines(capsys.readouterr().out)
+
+
+def of(events: list[dict[str, Any]], kind: str, **wanted: Any) -> list[dict[str, Any]]:
+    return [e for e in events if e["event"] == kind and all(e.get(k) == v for k, v in wanted.items())]
+
+
+FOUR = (
+    ",body-plus,wifi,home,,Berlin,Room 1,",
+    ",bpm-connect,wifi,home,,Berlin,Room 2,env:TEST_PROOF",
+    ",move,bluetooth,,,Berlin,Room 3,",
+    ",body,wifi,home,,Berlin,Room 4,",
+)
+
+
+def test_four_devices_one_of_which_fails_at_first(
+    world: LabWorld, networks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.faults("body-plus", {"drop": {"on": "credentials", "times": 1}})
+    world.faults("body", {"network_vanishes": {"times": 0}})
+    status, events = run(capsys, planned(tmp_path, *FOUR))
+    assert status == ErrorCode.BATCH_INCOMPLETE.exit_status
+    done = events[-1]
+    assert (done["event"], done["counts"], done["exit_status"]) == ("batch_done", {"installed": 3, "failed": 1}, 92)
+    assert done["failures"] == {"join_failed": ["4"]}
+    assert of(events, "batch_row", row="1", state="retrying")[0]["code"] == "connection_lost"
+    # Every event of an installation says which one, and for which row.
+    assert {e["row"] for e in of(events, "step_started")} == {"1", "2", "3", "4"}
+    assert all(e["installation"] for e in events if e.get("row") and e["event"] != "batch_row")
+    assert Counter(e["event"] for e in events)["signed_in"] == 1
+    linked = {d["model"] for d in world.call("GET", "/lab/state")["devices"] if d["linked"]}
+    assert linked == {"body-plus", "bpm-connect", "move"}
+    assert PASSPHRASE not in json.dumps(events)
+
+    # Once more: only what is left, now that its fault is gone.
+    world.faults("body", {})
+    received = world.device("body-plus")["credentials_received"]
+    status, events = run(capsys, planned(tmp_path, *FOUR))
+    assert status == 0
+    assert events[0]["left"] == 1
+    assert {e["row"] for e in of(events, "step_started")} == {"4"}
+    assert world.device("body-plus")["credentials_received"] == received
+    status, events = run(capsys, planned(tmp_path, *FOUR))
+    assert (status, events[0]["left"]) == (0, 0)
+
+
+def test_a_changed_plan_does_what_is_new_and_says_what_differs(
+    world: LabWorld, networks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _ = run(capsys, planned(tmp_path, ",move,,,,Berlin,,", f"{world.address('body')},,wifi,home,,,,"))
+    assert status == 0
+    status, events = run(capsys, planned(tmp_path, f"{world.address('body')},,bluetooth,,,,,", ",pulse-hr,,,,,,"))
+    assert status == 0
+    assert events[0]["left"] == 1
+    told = " ".join(n["text"] for n in of(events, "notice", code="plan"))
+    assert "1 device installed in earlier runs" in told
+    assert "Row 1 was installed before with sync method “wifi”, the plan says “bluetooth”" in told
+
+
+def test_mistakes_are_lines_for_machines_and_people(
+    world: LabWorld, networks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = planned(tmp_path, ",sleep,bluetooth,,,,,", ",bodi,wifi,hom,,,,")
+    status, events = run(capsys, plan, "--dry-run")
+    assert status == ErrorCode.PLAN_INVALID.exit_status
+    assert [(e["line"], e["column"], e["name"]) for e in of(events, "plan_mistake")] == [
+        (2, 3, "sync"),
+        (3, 2, "model"),
+        (3, 4, "network"),
+    ]
+    assert _main(["batch", "--lab", plan]) == ErrorCode.PLAN_INVALID.exit_status
+    said = capsys.readouterr()
+    assert f"{plan}:3:2: model: There is no model “bodi”. Did you mean “body”?" in said.out.splitlines()
+    assert "3 mistakes" in said.err
+    assert all(d["att_requests"] == 0 for d in world.call("GET", "/lab/state")["devices"])
+
+
+def test_a_dry_run_touches_no_device_and_a_template_is_a_plan(
+    world: LabWorld, networks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _main(["batch", "--template", "toml"]) == 0
+    file = tmp_path / "plan.toml"
+    file.write_text(capsys.readouterr().out.replace('"clinic"', '"home"'), "utf-8")
+    status, events = run(capsys, str(file), "--dry-run")
+    assert (status, events[-1]["counts"]) == (0, {"planned": 6})
+    assert all(d["att_requests"] == 0 for d in world.call("GET", "/lab/state")["devices"])
+
+
+def test_labels_carry_what_links_the_device_later(
+    world: LabWorld, networks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = tmp_path / "labels.html"
+    status, events = run(capsys, planned(tmp_path, ",thermo,wifi,home,later,Berlin,Room 7,"), "--labels", str(sheet))
+    assert (status, events[-1]["counts"]) == (0, {"to_be_linked": 1})
+    device = world.device("thermo")
+    assert (device["joined"], device["linked"]) == ("Home", False)
+    text = sheet.read_text("utf-8")
+    assert "Room 7" in text
+    assert "to be linked" in text
+    assert PASSPHRASE not in text
