@@ -142,7 +142,7 @@ class Batch:
         self._history = history
         self._show = show
         self._base = base or Options()
-        self._claims = Claims()
+        self._claims = Claims(shared=True)
         self._waiting: list[Work] = []
         self._running: dict[asyncio.Task[None], Work] = {}
         self._used: set[str] = set()

@@ -78,7 +78,10 @@ class Claims:
     Without it, two that watch an account would take the same new device for theirs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
+        """`shared`: by several installations; `before`: what was in each account when the first of them looked."""
+        self.shared = shared
+        self.before: dict[str, frozenset[str]] = {}
         self._taken: dict[str, str] = {}
 
     def others(self, installation: str) -> frozenset[str]:
