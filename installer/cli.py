@@ -65,6 +65,9 @@ PassphraseEnv = Annotated[
 PassphraseKeyring = Annotated[
     str | None, typer.Option("--passphrase-keyring", metavar="NAME", help="Take it from the keyring's entry NAME.")
 ]
+PassphraseHost = Annotated[
+    bool, typer.Option("--passphrase-host", help="Take the one that this computer uses for that network itself.")
+]
 ProofFile = Annotated[
     str | None, typer.Option("--proof-file", metavar="F", help="Read the device's proof of possession from file F.")
 ]
@@ -91,6 +94,10 @@ Encryption = Annotated[
 KeepWifi = Annotated[bool, typer.Option("--keep-wifi", help="Link a device that is on Wi-Fi already as it is.")]
 Guided = Annotated[
     bool, typer.Option("--guided", help="Somebody sets the device up with the vendor's app; wait and go on from there.")
+]
+GuideTimeout = Annotated[
+    float | None,
+    typer.Option("--guide-timeout", metavar="S", min=1, help="Wait S seconds for the vendor's app (900)."),
 ]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the first measurement.")]
 
@@ -125,14 +132,17 @@ def wizard(
     catalogue: Catalogues = None,
     require_encryption: Encryption = False,
     guided: Guided = False,
+    guide_timeout: GuideTimeout = None,
 ) -> None:
     """Open the wizard. With --answers or a code, only what they leave open is asked."""
     from installer import merge
-    from installer.steps.base import Options
+    from installer.steps.base import Deadlines, Options
 
     choices = merge.Flags(network=network, wifi_qr=wifi_qr, wifi_qr_image=wifi_qr_image, qr=qr, qr_image=qr_image)
     merge.check_terminal(choices)
-    options = Options(require_encryption=require_encryption, guided=guided)
+    options = Options(
+        require_encryption=require_encryption, guided=guided, deadlines=Deadlines().with_guide(guide_timeout)
+    )
     merged = merge.merge(_load(answers), choices)
     _wizard(_place(adapter, cloud, use_lab, catalogue, options), merged, ask)
 
@@ -147,6 +157,7 @@ def install(
     passphrase_file: PassphraseFile = None,
     passphrase_env: PassphraseEnv = None,
     passphrase_keyring: PassphraseKeyring = None,
+    passphrase_host: PassphraseHost = False,
     network: SavedNetwork = None,
     wifi_qr: WifiQr = None,
     wifi_qr_image: WifiQrImage = None,
@@ -169,12 +180,13 @@ def install(
     require_encryption: Encryption = False,
     keep_wifi: KeepWifi = False,
     guided: Guided = False,
+    guide_timeout: GuideTimeout = None,
     no_wait: NoWait = False,
 ) -> None:
     """Install one device from the command line; for scripts with --non-interactive."""
     from installer import merge
     from installer.scripted import fail_early
-    from installer.steps.base import Options
+    from installer.steps.base import Deadlines, Options
 
     choices = merge.Flags(
         device=device,
@@ -188,6 +200,7 @@ def install(
         passphrase_file=passphrase_file,
         passphrase_env=passphrase_env,
         passphrase_keyring=passphrase_keyring,
+        passphrase_host=passphrase_host,
         network=network,
         wifi_qr=wifi_qr,
         wifi_qr_image=wifi_qr_image,
@@ -210,6 +223,7 @@ def install(
         require_encryption=require_encryption,
         keep_wifi=keep_wifi,
         guided=guided,
+        deadlines=Deadlines().with_guide(guide_timeout),
         ask=steps,
         timeout=timeout,
     )

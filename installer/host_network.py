@@ -1,7 +1,8 @@
 """The Wi-Fi network that this computer is on, as NetworkManager tells it over D-Bus (Linux).
 
-A convenience: it only preselects a row of a list. Elsewhere, without NetworkManager, and when it does not answer in
-time, there is simply none; nothing here raises. What NetworkManager says is checked like everything from outside.
+A convenience: it preselects a row of a list, and says which bands this computer hears. Elsewhere, without
+NetworkManager, and when it does not answer in time, there is simply none; only `passphrase_of`, for which somebody
+asked, says why it has none. What NetworkManager says is checked like everything from outside.
 
 Source: the D-Bus API reference of NetworkManager (`org.freedesktop.NetworkManager`, `.Connection.Active`,
 `.AccessPoint`, `.Settings.Connection`; the flags are `NM80211ApFlags` and `NM80211ApSecurityFlags`).
@@ -11,13 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from installer.errors import InstallerError
-from installer.wifi import Band, Credentials, Network, Security, check_ssid
+from installer.errors import ErrorCode, InstallerError
+from installer.text import printable
+from installer.wifi import Band, Credentials, Network, Security, by_ssid, check_ssid
 
 if TYPE_CHECKING:
     from dbus_fast.aio import MessageBus
@@ -31,6 +34,9 @@ WIFI_TYPE = "802-11-wireless"
 WIFI_SECURITY = "802-11-wireless-security"
 ACTIVATED = 2
 SECONDS = 2.0
+ASKING_SECONDS = 60.0  # for a person whom the system asks whether this program may have the passphrase
+WIRELESS = f"{SERVICE}.Device.Wireless"
+MOST_POINTS = 256
 MOST_CONNECTIONS = 32  # that are looked at; a computer has a handful
 
 
@@ -51,6 +57,13 @@ class KeyManagement(enum.IntFlag):
     ENTERPRISE_SUITE_B = 0x2000
 
 
+class _Refused(Exception):
+    """NetworkManager answered with an error, or with something else than its API says."""
+
+
+_FAILURES = (TimeoutError, OSError, EOFError, ValueError, TypeError, LookupError, _Refused)
+
+
 async def current(*, seconds: float = SECONDS, address: str | None = None) -> Network | None:
     """The network that this computer is on; None if there is none or nobody tells within `seconds`. Never raises.
 
@@ -61,39 +74,90 @@ async def current(*, seconds: float = SECONDS, address: str | None = None) -> Ne
 
 
 async def current_credentials(
-    *, allow_passphrase: bool, seconds: float = SECONDS, address: str | None = None
+    *, allow_passphrase: bool, only: str | None = None, seconds: float = SECONDS, address: str | None = None
 ) -> Credentials | None:
     """The same with its passphrase, if `allow_passphrase` says that the person wants it and the system gives it.
 
-    The passphrase is empty where the system refuses it, or asks its user for longer than `seconds`. Never raises.
+    `only`: the passphrase of no other network than this one is asked for. It is empty where the system refuses it, or
+    asks its user for longer than `seconds`. Never raises.
     """
+    until = asyncio.get_running_loop().time() + seconds
+    try:
+        short = min(seconds, SECONDS)
+        async with _bus(short, address) as bus:
+            async with asyncio.timeout(short):
+                found = await _look(bus)
+            if found is None:
+                return None
+            network, settings = found
+            passphrase = SecretStr("")
+            if allow_passphrase and network.security.needs_passphrase and only in (None, network.ssid):
+                # The system may ask its user, who takes as long as a person does.
+                passphrase = await _passphrase(bus, settings, until)
+            return Credentials(network=network, passphrase=passphrase)
+    except _FAILURES:
+        return None
+
+
+@asynccontextmanager
+async def _bus(seconds: float, address: str | None) -> AsyncIterator[MessageBus]:
+    """The system's bus; getting onto it takes `seconds` at most. Raises one of `_FAILURES`."""
     try:
         from dbus_fast import BusType
         from dbus_fast.aio import MessageBus
     except ImportError:
-        return None  # not on this system
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    try:
-        bus = MessageBus(bus_address=address, bus_type=BusType.SYSTEM)
+        raise _Refused from None  # not on this system
     # A malformed address in the environment is found out in many ways.
-    except (OSError, ValueError, TypeError, LookupError):
-        return None
+    bus = MessageBus(bus_address=address, bus_type=BusType.SYSTEM)
     try:
-        async with asyncio.timeout_at(until):
+        async with asyncio.timeout(seconds):
             await bus.connect()
-            found = await _look(bus)
-        if found is None:
-            return None
-        network, settings = found
-        passphrase = SecretStr("")
-        if allow_passphrase and network.security.needs_passphrase:
-            passphrase = await _passphrase(bus, settings, until)
-        return Credentials(network=network, passphrase=passphrase)
-    except (TimeoutError, OSError, EOFError, ValueError, TypeError, _Refused):
-        return None
+        yield bus
     finally:
         bus.disconnect()
+
+
+async def passphrase_of(ssid: str, *, seconds: float = ASKING_SECONDS, address: str | None = None) -> SecretStr:
+    """The passphrase that this computer uses for the network `ssid` itself, which it must be on now.
+
+    Call it only where a person or a script asked for it. The system may ask its user first, for `seconds` at most.
+    Raises SECRET_UNAVAILABLE, in words.
+    """
+    found = await current_credentials(allow_passphrase=True, only=ssid, seconds=seconds, address=address)
+    if found is None:
+        raise _no_passphrase("this system does not say on which Wi-Fi network it is (NetworkManager does)")
+    if found.network.ssid != ssid:
+        raise _no_passphrase(f"this computer is on {found.network.label}, not on {printable(ssid)}")
+    if not found.network.security.needs_passphrase:
+        raise _no_passphrase(f"{found.network.label} has none")
+    if not found.passphrase.get_secret_value():
+        raise _no_passphrase("the system did not give it: it wants a permission for that, or keeps none")
+    return found.passphrase
+
+
+async def bands_of(ssid: str, *, seconds: float = SECONDS, address: str | None = None) -> tuple[Band, ...]:
+    """The bands on which this computer hears access points of `ssid`; empty where nobody tells. Never raises."""
+    try:
+        async with _bus(seconds, address) as bus, asyncio.timeout(seconds):
+            return await _bands(bus, ssid)
+    except _FAILURES:
+        return ()
+
+
+async def _bands(bus: MessageBus, ssid: str) -> tuple[Band, ...]:
+    manager = await _properties(bus, ROOT, SERVICE)
+    heard: list[Network] = []
+    for path in _paths(manager.get("Devices"))[:MOST_CONNECTIONS]:
+        try:
+            points = _paths((await _properties(bus, path, WIRELESS)).get("AccessPoints"))
+        except _Refused:
+            continue  # no Wi-Fi device
+        answers = await asyncio.gather(
+            *(_properties(bus, point, ACCESS_POINT) for point in points[:MOST_POINTS]), return_exceptions=True
+        )
+        heard += [n for a in answers if isinstance(a, Mapping) and (n := parse_access_point(a)) and n.ssid == ssid]
+    merged = by_ssid(heard)
+    return merged[0].all_bands if merged else ()
 
 
 async def _look(bus: MessageBus) -> tuple[Network, str] | None:
@@ -189,10 +253,6 @@ def parse_secrets(answer: Mapping[str, Any]) -> SecretStr:
     return SecretStr(value if isinstance(value, str) and len(value) <= 64 else "")
 
 
-class _Refused(Exception):
-    """NetworkManager answered with an error, or with something else than its API says."""
-
-
 async def _properties(bus: MessageBus, path: str, interface: str) -> Mapping[str, Any]:
     return await _call(bus, path, "org.freedesktop.DBus.Properties", "GetAll", interface)
 
@@ -222,6 +282,14 @@ async def _call(bus: MessageBus, path: str, interface: str, member: str, *argume
     if not isinstance(body, list) or len(body) != 1 or not isinstance(body[0], dict):
         raise _Refused
     return body[0]
+
+
+def _no_passphrase(why: str) -> InstallerError:
+    return InstallerError(
+        ErrorCode.SECRET_UNAVAILABLE,
+        f"The passphrase that this computer uses cannot be had: {why}.",
+        "Type it, or name another place for it: a file, an environment variable, or the keyring.",
+    )
 
 
 def _paths(value: Any) -> list[str]:

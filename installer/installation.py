@@ -193,7 +193,7 @@ class Installation:
                 break
             except InstallerError as error:
                 if error.code is ErrorCode.PROOF_WRONG:
-                    self.situation.proof, self.situation.proof_problem = None, error
+                    self._forget_proof(error)
                 if error.data.get("reconnect"):
                     await device.disconnect(self.situation)
                 recovery = await self._recover(step, error, attempt)
@@ -254,7 +254,15 @@ class Installation:
             situation.networks = situation.sighting = situation.model = situation.info = None
             situation.keep_wifi = situation.guided = False
             situation.associated = situation.handed_over = None
-            situation.proof = None
+            situation.proof = situation.username = None
+
+    def _forget_proof(self, problem: InstallerError) -> None:
+        """A wrong proof is asked for anew, and not taken from where it was given once more."""
+        self.situation.proof, self.situation.proof_problem = None, problem
+        given = self.situation.given.find
+        if given is not None:
+            tried = given.model_copy(update={"proof": None, "secret": None})
+            self.situation.given = self.situation.given.with_answer(StepKey.FIND, tried)
 
     def _emit(self, event: Event) -> None:
         self._front.show(event.model_copy(update={"installation": self.id}))

@@ -34,6 +34,7 @@ class Flags:
     passphrase_file: str | None = None
     passphrase_env: str | None = None
     passphrase_keyring: str | None = None
+    passphrase_host: bool = False
     network: str | None = None
     wifi_qr: str | None = None
     wifi_qr_image: Path | None = None
@@ -55,7 +56,7 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
         # A device named by a flag replaces the file's whole choice: the file's address would contradict it.
         named = _said(name=device.name, username=device.username or None) if device else {}
         data["find"] = _said(device=flags.device, model=flags.model) | named
-    wifi_flags = (flags.ssid, flags.network, flags.passphrase_file, flags.passphrase_env, flags.passphrase_keyring)
+    wifi_flags = (flags.ssid, flags.network, _secret(flags))
     if (flags.sync or "").strip().lower() == "bluetooth" and any(f is not None for f in wifi_flags):
         raise InstallerError(
             ErrorCode.USAGE,
@@ -169,7 +170,7 @@ def _check_sources(flags: Flags) -> None:
         raise InstallerError(
             ErrorCode.USAGE,
             "The passphrase is named in two places: the code of the network carries it.",
-            "Leave out --passphrase-file, --passphrase-env and --passphrase-keyring.",
+            "Leave out --passphrase-file, --passphrase-env, --passphrase-keyring and --passphrase-host.",
         )
     codes = [_is_stdin(flags.wifi_qr), _is_stdin(flags.qr)]
     if any(codes) and sum((*codes, flags.passphrase_file == "-", flags.proof_file == "-")) > 1:
@@ -180,13 +181,18 @@ def _check_sources(flags: Flags) -> None:
         )
 
 
-def _secret(flags: Flags) -> dict[str, str] | None:
-    given = _said(file=flags.passphrase_file, env=flags.passphrase_env, keyring=flags.passphrase_keyring)
+def _secret(flags: Flags) -> dict[str, Any] | None:
+    given = _said(
+        file=flags.passphrase_file,
+        env=flags.passphrase_env,
+        keyring=flags.passphrase_keyring,
+        host=flags.passphrase_host or None,
+    )
     if len(given) > 1:
         raise InstallerError(
             ErrorCode.USAGE,
             "The passphrase is named in several places.",
-            "Give only one of --passphrase-file, --passphrase-env, --passphrase-keyring.",
+            "Give only one of --passphrase-file, --passphrase-env, --passphrase-keyring, --passphrase-host.",
         )
     return given or None
 

@@ -50,9 +50,9 @@ async def prompt(question: Question) -> Any:
         case ChooseNetwork():
             return await _thread(_network, question)
         case AskProof():
-            return await _thread(_proof)
+            return await _thread(_proof, question.name)
         case AskPassphrase():
-            return await _thread(_passphrase, question.network)
+            return await _passphrase_or_host(question)
         case ConfirmSending():
             secure = "encrypted" if question.encrypted else "unencrypted over Bluetooth"
             await _thread(_confirm, f"Send the credentials of {question.network.label} ({secure})?")
@@ -146,6 +146,17 @@ def _network_line(network: Network) -> str:
     return f"{network.label}  {network.security}  {network.rssi} dBm"
 
 
+async def _passphrase_or_host(question: AskPassphrase) -> SecretStr:
+    if question.of_host is not None and await _thread(
+        _yes, f"This computer is on {question.network.label} itself. Use its passphrase?"
+    ):
+        try:
+            return await question.of_host()
+        except InstallerError as error:
+            output.words(f"{error.what} Type it instead.")
+    return await _thread(_passphrase, question.network)
+
+
 def _passphrase(network: Network) -> SecretStr:
     while True:
         try:
@@ -158,11 +169,18 @@ def _passphrase(network: Network) -> SecretStr:
         output.words(problem)
 
 
-def _proof() -> SecretStr:
-    try:
-        return SecretStr(getpass.getpass("Proof of possession, as printed on the device (hidden): "))
-    except EOFError:
-        raise Cancelled from None
+def _proof(name: str) -> SecretStr:
+    from installer.qr_text import proof_in
+
+    while True:
+        try:
+            typed = getpass.getpass("Proof of possession as printed on the device, or its QR code's text (hidden): ")
+        except EOFError:
+            raise Cancelled from None
+        try:
+            return proof_in(typed, name)
+        except InstallerError as error:
+            output.words(str(error))
 
 
 def _account(question: ChooseAccount) -> LinkAnswer:
@@ -182,6 +200,10 @@ async def _guide(question: FollowGuide) -> bool:
 
 def _pasted() -> str:
     return _line("Sign in in the browser; or paste here the address that you were sent to: ")
+
+
+def _yes(text: str) -> bool:
+    return _line(f"{text} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _confirm(text: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from installer import output
 from installer.errors import ErrorCode, InstallerError
-from installer.qr_text import DevicePayload, QrKind, VendorLink, classify, kind_of
+from installer.qr_text import DevicePayload, QrKind, VendorLink, classify, kind_of, vendor_app
 from installer.secrets import SecretRef
 from installer.text import printable
 from installer.wifi_text import WifiText
@@ -34,7 +34,7 @@ def wifi_code(argument: str | None, image: Path | None) -> WifiText | None:
     if isinstance(found, DevicePayload):
         raise _other("This is the set-up code of a device, not of a Wi-Fi network.", "--qr")
     if isinstance(found, VendorLink):
-        raise _vendor()
+        raise vendor_app()
     if found.passphrase.get_secret_value() and _in_plain_sight(argument):
         raise _exposed(option, "a passphrase")
     if found.other is not None:
@@ -55,7 +55,7 @@ def device_code(argument: str | None, image: Path | None) -> DevicePayload | Non
     if isinstance(found, WifiText):
         raise _other("This is the code of a Wi-Fi network, not of a device.", "--wifi-qr")
     if isinstance(found, VendorLink):
-        raise _vendor()
+        raise vendor_app()
     if found.has_secret and _in_plain_sight(argument):
         raise _exposed(option, "the device's proof of possession")
     return found
@@ -107,12 +107,3 @@ def _exposed(option: str, what: str) -> InstallerError:
 
 def _other(what: str, option: str) -> InstallerError:
     return InstallerError(ErrorCode.ANSWERS_INVALID, what, f"Give it with {option} or {option}-image.")
-
-
-def _vendor() -> InstallerError:
-    return InstallerError(
-        ErrorCode.DEVICE_UNSUPPORTED,
-        "This code is a link to Withings: such a device gets its network from the vendor's own app.",
-        "Choose the device in the wizard or with --model NAME: where a device needs the app, the installer guides "
-        "through it and checks the account afterwards.",
-    )

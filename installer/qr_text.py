@@ -115,6 +115,75 @@ def classify(text: str) -> WifiText | DevicePayload | VendorLink:
             raise _wrong("This is not the text of a set-up code.")
 
 
+def device_of(text: str) -> DevicePayload:
+    """The device of a code's text; any other code is refused with what to do instead. Raises as `classify` does."""
+    found = classify(text)
+    if isinstance(found, DevicePayload):
+        return found
+    if isinstance(found, VendorLink):
+        raise vendor_app()
+    raise InstallerError(
+        ErrorCode.ANSWERS_INVALID,
+        "This is the code of a Wi-Fi network, not of a device.",
+        "Choose the device first; this code is for the page that asks for the network (--wifi-qr in a script).",
+    )
+
+
+def network_of(text: str) -> WifiText:
+    """The network of a code's text; any other code is refused with what to do instead. Raises as `classify` does."""
+    found = classify(text)
+    if isinstance(found, WifiText):
+        return found
+    if isinstance(found, VendorLink):
+        raise vendor_app()
+    raise InstallerError(
+        ErrorCode.ANSWERS_INVALID,
+        "This is the set-up code of a device, not of a Wi-Fi network.",
+        "It is for the page that asks for the device (--qr in a script); a network's code begins with WIFI:.",
+    )
+
+
+def proof_in(text: str, name: str) -> SecretStr:
+    """The proof of possession in what somebody typed or pasted: the proof itself, or the code of the device `name`.
+
+    Raises ANSWERS_INVALID for the code of another device or one without a proof, and what `device_of` raises for the
+    codes of other systems. A text that only looks like a code is taken as it stands.
+    """
+    kind = kind_of(text)
+    if kind in (QrKind.OTHER, QrKind.URL):
+        return SecretStr(text)
+    if kind is QrKind.DEVICE:
+        try:
+            found = parse_device(text)
+        except InstallerError:
+            return SecretStr(text)
+    else:
+        found = device_of(text)
+    if name and found.name != name:
+        raise InstallerError(
+            ErrorCode.ANSWERS_INVALID,
+            f"This is the code of another device: {printable(found.name, 32)}, not {printable(name, 32)}.",
+            "Take the code that is on this device, or go back and choose the other one.",
+        )
+    if not found.has_secret or found.proof is None:
+        raise InstallerError(
+            ErrorCode.ANSWERS_INVALID,
+            "This code is the device's, but no proof of possession is in it.",
+            "Type the proof as it is printed on the device.",
+        )
+    return found.proof
+
+
+def vendor_app() -> InstallerError:
+    """DEVICE_UNSUPPORTED: what a link to the vendor is good for."""
+    return InstallerError(
+        ErrorCode.DEVICE_UNSUPPORTED,
+        "This code is a link to Withings: such a device gets its network from the vendor's own app.",
+        "Choose the device in the wizard or with --model NAME: where a device needs the app, the installer guides "
+        "through it and checks the account afterwards.",
+    )
+
+
 def parse_device(text: str) -> DevicePayload:
     """The set-up code of an Espressif device, version 1; keys that are not known are ignored.
 

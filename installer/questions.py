@@ -121,10 +121,15 @@ class ChooseNetwork(Question):
 
 @dataclass(kw_only=True)
 class AskPassphrase(Question):
-    """The passphrase of this network? → `SecretStr`."""
+    """The passphrase of this network? → `SecretStr`.
+
+    `of_host`: the one that this computer uses itself, to be called only if the person wants that; it may raise
+    SECRET_UNAVAILABLE. None where this computer is on another network.
+    """
 
     step: StepKey = StepKey.NETWORK
     network: Network
+    of_host: Callable[[], Awaitable[SecretStr]] | None = None
 
 
 @dataclass(kw_only=True)
@@ -136,6 +141,7 @@ class ConfirmSending(Question):
     network: Network
     protocol: str
     encrypted: bool
+    warning: str = ""  # what may go wrong, in a sentence
 
 
 @dataclass(frozen=True)

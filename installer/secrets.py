@@ -2,7 +2,7 @@
 
 A file of answers or settings names a secret, it never holds one:
 `{ keyring = "clinic" }`, `{ env = "WIFI_PASSPHRASE" }`, `{ file = "secret.txt" }`; `file = "-"`
-is standard input.
+is standard input; `{ host = true }` is the passphrase that this computer itself uses for that network.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
@@ -20,22 +21,29 @@ MAX_SECRET_BYTES = 4096
 
 
 class SecretRef(BaseModel):
-    """Where a secret is. Exactly one of the three is given."""
+    """Where a secret is. Exactly one of the four is given.
+
+    `host`: the passphrase of the network that this computer is on, from the system itself; only the network step asks
+    for it (`installer/host_network.py`).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     keyring: str | None = None
     env: str | None = None
     file: str | None = None
+    host: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> SecretRef:
-        if sum(v is not None for v in (self.keyring, self.env, self.file)) != 1:
-            raise ValueError("name exactly one of keyring, env, file")
+        if sum(v is not None for v in (self.keyring, self.env, self.file, self.host)) != 1:
+            raise ValueError("name exactly one of keyring, env, file, host")
         return self
 
     def fetch(self, what: str = "passphrase") -> SecretStr:
         """The secret. One trailing line break is cut. Raises SECRET_UNAVAILABLE, without the secret."""
+        if self.host:
+            raise _unavailable(what, "only the passphrase of a Wi-Fi network can be this computer's own (host)")
         if self.env is not None:
             value = os.environ.get(self.env)
             if value is None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
@@ -17,6 +17,7 @@ from textual.widgets import Input
 from installer.answers import FindAnswer
 from installer.bluetooth.sighting import Certainty, SetupState, Sighting
 from installer.errors import InstallerError
+from installer.qr_text import QrKind, kind_of
 from installer.questions import ChooseDevice
 from screens.choices import ChoiceList, ChoiceTable, Column, Row
 from screens.device_order import DeviceOrder, matches, selectable
@@ -69,7 +70,8 @@ class FindScreen(QuestionScreen[ChooseDevice]):
         Binding("a", "toggle_all", "All devices", id="find.all", tooltip="All devices, or only those to set up"),
         Binding("space", "tick", "Tick", id="find.tick", tooltip="Tick devices, to install several at once"),
         Binding("b", "batch", "Install ticked", id="find.batch", tooltip="Install all that are ticked"),
-        Binding("o", "sort", "Sort", id="find.sort", tooltip="Sort: new devices first, then by signal"),
+        Binding("p", "code", "QR text", id="find.code", tooltip="Take the device from the text of its QR code"),
+        Binding("o", "sort", "Sort", show=False, id="find.sort", tooltip="Sort: new devices first, then by signal"),
     ]
 
     def __init__(self, question: ChooseDevice) -> None:
@@ -241,6 +243,25 @@ class FindScreen(QuestionScreen[ChooseDevice]):
         """Install all that are ticked."""
         if self._ticked:
             self.wizard.begin_batch(tuple(self._ticked.values()))
+
+    def action_code(self, text: str = "") -> None:
+        """Take the device from the text of its QR code."""
+        from screens.find_dialogs import DeviceCodeDialog
+
+        self.app.push_screen(DeviceCodeDialog(text, self._near), self._take)
+
+    def _near(self, name: str) -> bool:
+        return any(s.name.casefold() == name.casefold() for s in self._sightings.values())
+
+    def _take(self, answer: FindAnswer | None) -> None:
+        if answer is not None:
+            self.answer(answer)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """The text of a code pasted anywhere on this screen is read at once; also to say what another one is."""
+        if kind_of(event.text) not in (QrKind.OTHER, QrKind.URL):
+            event.stop()
+            self.action_code(event.text.strip())
 
     def action_filter(self) -> None:
         """Open the filter."""

@@ -56,6 +56,9 @@ class GuideScreen(QuestionScreen[FollowGuide]):
     """Shows the guide. Goes away by itself when the device is in the account."""
 
     AUTO_FOCUS = "Item"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "qr", "QR code", id="guide.qr", tooltip="The address as a QR code, over the whole window"),
+    ]
     CSS = """
     GuideScreen #guide { height: auto; }
     GuideScreen #todo-list { height: auto; width: 1fr; }
@@ -93,6 +96,16 @@ class GuideScreen(QuestionScreen[FollowGuide]):
 
     def on_resize(self) -> None:
         self._draw_qr()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A code, where there is an address."""
+        return bool(self.question.url) if action == "qr" else super().check_action(action, parameters)
+
+    def action_qr(self) -> None:
+        """The address as a QR code, over the whole window."""
+        from screens.qr import QrScreen
+
+        self.app.push_screen(QrScreen(self.question.url, f"it leads to {shown(self.question.app)}"))
 
     def _draw_qr(self) -> None:
         from installer.qr import qr_lines

@@ -15,9 +15,9 @@ from textual.widget import Widget
 
 from installer.answers import NetworkAnswer
 from installer.errors import InstallerError
+from installer.qr_text import QrKind, kind_of
 from installer.questions import ChooseNetwork
 from installer.wifi import Network, by_ssid, check_network
-from installer.wifi_text import PREFIX
 from screens.choices import ChoiceList, ChoiceTable, Column, Row
 from screens.frame import QuestionScreen
 from screens.network_dialogs import OtherNetworkDialog, WifiTextDialog
@@ -166,8 +166,8 @@ class NetworkScreen(QuestionScreen[ChooseNetwork]):
         self.app.push_screen(WifiTextDialog(), self._take)
 
     def on_paste(self, event: events.Paste) -> None:
-        """A WIFI: text pasted anywhere on this screen is read at once."""
-        if event.text.strip()[: len(PREFIX)].upper() == PREFIX:
+        """The text of a code pasted anywhere on this screen is read at once; also to say what another one is."""
+        if kind_of(event.text) not in (QrKind.OTHER, QrKind.URL):
             event.stop()
             self.app.push_screen(WifiTextDialog(event.text.strip()), self._take)
 

@@ -16,8 +16,9 @@ from textual.widgets import Button, Checkbox, Input, RadioSet
 
 from installer.answers import NetworkAnswer
 from installer.errors import InstallerError
+from installer.qr_text import network_of
 from installer.wifi import Security, check_ssid
-from installer.wifi_text import WifiText, parse
+from installer.wifi_text import WifiText
 from screens.dialogs import Dialog
 from screens.widgets import Box, Callout, Radio, SecretInput, Text, button, security_label, shown
 
@@ -105,7 +106,7 @@ class WifiTextDialog(Dialog[NetworkAnswer]):
     def _read(self, *, complain: bool) -> WifiText | None:
         value = self.query_one(SecretInput).value
         try:
-            found = parse(value)
+            found = network_of(value)
         except InstallerError as error:
             self._tell("", f"{error.what} {error.todo}" if complain and value else "")
             self.query_one("#decoded").display = False

@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+from pydantic import SecretStr
+
+from installer.errors import InstallerError
+from installer.qr_text import proof_in
 from installer.questions import AskProof
 from screens.secret import SecretScreen, Verdict
 
@@ -13,7 +17,7 @@ LONGEST = 128
 class ProofScreen(SecretScreen[AskProof]):
     """Asks for the device's proof of possession, or its password."""
 
-    PLACEHOLDER = "proof of possession"
+    PLACEHOLDER = "proof of possession, or the text of the device's QR code"
 
     def heading(self) -> str:
         return f"The proof of possession of {self.question.name or self.question.model.name}"
@@ -25,6 +29,15 @@ class ProofScreen(SecretScreen[AskProof]):
     def judge(self, value: str) -> Verdict:
         if not value:
             return Verdict(False, "Capital and small letters differ.")
+        try:
+            found = proof_in(value, self.question.name).get_secret_value()
+        except InstallerError as error:
+            return Verdict(False, f"{error.what} {error.todo}")
+        if found != value:
+            return Verdict(True, "The code of this device, with its proof. Enter goes on.")
         if len(value) > LONGEST:
             return Verdict(False, f"At most {LONGEST} characters.")
         return Verdict(True, "Enter goes on.")
+
+    def secret(self, value: str) -> SecretStr:
+        return proof_in(value, self.question.name)

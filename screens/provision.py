@@ -46,6 +46,7 @@ class SendScreen(QuestionScreen[ConfirmSending]):
         )
         words = (ENCRYPTED if question.encrypted else UNENCRYPTED).format(protocol=protocol_label(question.protocol))
         yield Callout(words, "note" if question.encrypted else "warning")
+        yield Callout(shown(question.warning, 300), "warning", id="band")
         with Horizontal(classes="buttons"):
             yield button("Send", "send", "primary")
             if question.can_go_back:

@@ -38,6 +38,10 @@ class SecretScreen(QuestionScreen[Q]):
     def judge(self, value: str) -> Verdict:
         """What to make of `value`; the words never hold it."""
 
+    def secret(self, value: str) -> SecretStr:
+        """The secret in what was typed and judged to be possible."""
+        return SecretStr(value)
+
     def body(self) -> Iterable[Widget]:
         yield SecretInput(self.PLACEHOLDER, id="passphrase")
         yield Text("", id="verdict")
@@ -68,7 +72,7 @@ class SecretScreen(QuestionScreen[Q]):
     def _go(self) -> None:
         value = self.query_one(SecretInput).value
         if self.judge(value).possible:
-            self.answer(SecretStr(value))
+            self.answer(self.secret(value))
         else:
             self._say(value)
 

@@ -277,4 +277,6 @@ def _where(saved: SavedNetwork) -> str:
         return "without a passphrase"
     if ref.keyring is not None:
         return "passphrase in the keyring"
+    if ref.host:
+        return "passphrase from this computer"
     return f"passphrase in variable {ref.env}" if ref.env is not None else f"passphrase in file {ref.file}"

@@ -10,7 +10,7 @@ import abc
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import SecretStr
@@ -54,6 +54,10 @@ class Deadlines:
     guide: float = 900.0  # for somebody to set the device up with the vendor's app
     data: float = 120.0
     measurement: float = 60.0
+
+    def with_guide(self, seconds: float | None) -> Deadlines:
+        """The same with another deadline for the guide, if one is given."""
+        return self if seconds is None else replace(self, guide=seconds)
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,7 @@ class Situation:
     model: Model | None = None
     connection: Connection | None = None
     proof: SecretStr | None = None
+    username: str | None = None  # that goes with the proof
     proof_problem: InstallerError | None = None
     provisioner: Provisioner | None = None
     info: DeviceInfo | None = None
@@ -142,7 +147,9 @@ class Situation:
     handed_over: str | None = None  # the cloud's id, if an earlier run saw it come to the account
     method: SyncMethod | None = None
     networks: list[Network] | None = None  # the device's last scan
+    host: Network | None = None  # that this computer is on itself, as far as it tells
     network: Network | None = None
+    band_hint: str = ""  # why the device may not find the network, as far as this computer hears
     credentials: Credentials | None = None
     sent: bool = False
     stored: bool = False  # the device has its network, and is to join when it is in reach

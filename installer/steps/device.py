@@ -102,7 +102,7 @@ async def _meet(situation: Situation, connection: Connection, sighting: Sighting
         authorization=situation.options.deadlines.authorization,
         proof=_proof(situation),
         identify=situation.options.identify,
-        username=situation.given.find.username if situation.given.find else None,
+        username=situation.username,
         ask_proof=functools.partial(_ask_proof, situation),
     )
     provisioner = None

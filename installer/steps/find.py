@@ -71,6 +71,10 @@ class Find(Step):
         """Wait for the device, connect, ask it what it is; a person confirms that it is the right one."""
         await device.disconnect(situation)
         situation.guided = False
+        if answer.secret is not None and situation.given.find is None:
+            # A person pasted the code of the device, with its proof in it.
+            situation.proof = answer.secret
+        situation.username = answer.username
         asked = situation.given.find is None or self.key in situation.options.ask
         sighting = await self._seen(situation, answer)
         model = self._model(situation, answer, sighting)

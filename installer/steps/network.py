@@ -16,6 +16,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.events import NetworkChosen, Notice
 from installer.provisioning.base import Capability
 from installer.questions import AskPassphrase, Back, ChooseNetwork, Recovery
+from installer.secrets import SecretRef
 from installer.steps import device
 from installer.steps.base import PROOF, Situation, Step, missing
 from installer.wifi import Credentials, Network, Security, by_ssid, check_credentials, check_network
@@ -58,7 +59,7 @@ class ChooseTheNetwork(Step):
             # While the device scans, this computer says which network it is on itself.
             async with _of_host() as looking:
                 networks = situation.networks if situation.networks is not None else await self._networks(situation)
-                host = await _in_time(looking)
+                host = situation.host = await _in_time(looking)
             can_scan = situation.provisioner is not None and (
                 Capability.SCAN_NETWORKS in situation.provisioner.capabilities
             )
@@ -100,6 +101,9 @@ class ChooseTheNetwork(Step):
         nothing_named = answer.passphrase is None and not (answer.secret and answer.secret.get_secret_value())
         if network.security.needs_passphrase and nothing_named and not situation.may_ask(self.key):
             raise missing(self.key, f"the passphrase of {network.label}")
+        situation.band_hint = "" if seen is not None else await _band_hint(situation, network)
+        if situation.band_hint:
+            situation.emit(Notice(code="band", text=situation.band_hint))
         credentials = _credentials(answer, network.security)
         if seen is None and answer.security is None:
             credentials = _credentials(answer, Security.UNKNOWN)
@@ -136,6 +140,8 @@ class ChooseTheNetwork(Step):
     ) -> NetworkAnswer:
         if answer.secret is not None:
             return answer
+        if answer.passphrase is not None and answer.passphrase.host:
+            return answer.model_copy(update={"secret": await host_network.passphrase_of(answer.ssid)})
         if answer.passphrase is not None:
             return answer.model_copy(update={"secret": answer.passphrase.fetch()})
         security = _security(situation, answer)
@@ -149,8 +155,21 @@ class ChooseTheNetwork(Step):
         self, situation: Situation, answer: NetworkAnswer, problem: InstallerError | None
     ) -> NetworkAnswer:
         network = Network(ssid=answer.ssid, security=_security(situation, answer), hidden=answer.hidden)
-        secret: SecretStr = await situation.ask(AskPassphrase(network=network, can_go_back=True, problem=problem))
-        return answer.model_copy(update={"secret": secret})
+        given: list[SecretStr] = []
+
+        async def of_host() -> SecretStr:
+            given.append(await host_network.passphrase_of(answer.ssid))
+            return given[-1]
+
+        # Offered where this computer is on that network itself, and asked for only if the person wants it.
+        mine = situation.host is not None and situation.host.ssid == answer.ssid
+        usable = mine and situation.host is not None and situation.host.security.needs_passphrase
+        secret: SecretStr = await situation.ask(
+            AskPassphrase(network=network, can_go_back=True, problem=problem, of_host=of_host if usable else None)
+        )
+        # A saved answers file names the same place, and holds no secret.
+        place = SecretRef(host=True) if secret in given else None
+        return answer.model_copy(update={"secret": secret, "passphrase": place})
 
 
 @asynccontextmanager
@@ -167,6 +186,22 @@ async def _of_host() -> AsyncIterator[asyncio.Task[Network | None]]:
 async def _in_time(looking: asyncio.Task[Network | None]) -> Network | None:
     done, _ = await asyncio.wait((looking,), timeout=HOST_PATIENCE)
     return looking.result() if done else None
+
+
+async def _band_hint(situation: Situation, network: Network) -> str:
+    """What this computer hears of a network that the device did not list: that it is on bands which the device lacks.
+
+    Only a hint: it may be heard differently where the device is.
+    """
+    bands = situation.the_model.bands
+    heard = await host_network.bands_of(network.ssid) if bands else ()
+    if not heard or any(band.value in bands for band in heard):
+        return ""
+    return (
+        f"This computer hears {network.label} on {' and '.join(heard)} only, and the radio of "
+        f"{situation.the_model.name} has {' and '.join(bands)} only. If it cannot join: switch on {bands[0]} in the "
+        "router, or choose another network."
+    )
 
 
 def _as_seen(situation: Situation, ssid: str) -> Network | None:

@@ -53,6 +53,7 @@ class Provision(Step):
                 network=situation.network,
                 protocol=provisioner.protocol,
                 encrypted=provisioner.encrypts_credentials,
+                warning=situation.band_hint,
                 can_go_back=can_go_back,
                 problem=problem,
             )
@@ -99,6 +100,10 @@ class Provision(Step):
         try:
             await self._send(situation, provisioner, credentials, absent=absent)
         except InstallerError as error:
+            if error.code in (ErrorCode.JOIN_FAILED, ErrorCode.NETWORK_NOT_FOUND) and situation.band_hint:
+                raise InstallerError(
+                    error.code, error.what, f"{error.todo} {situation.band_hint}", **error.data
+                ) from None
             if error.code is not ErrorCode.DEVICE_ALREADY_SET_UP or not before:
                 raise
             # It was still joining with what an earlier try had sent.

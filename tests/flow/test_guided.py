@@ -400,6 +400,14 @@ def test_the_command_line(retail: LabWorld, capsys: pytest.CaptureFixture[str]) 
     assert said[-1]["outcome"] == "installed"
 
 
+def test_a_script_sets_the_deadline_and_gets_its_status(retail: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--guided", "--guide-timeout", "1", "--timeout", "60", "--json", "--device", SCALE]
+    assert _main(["install", "--lab", "--non-interactive", "--sync", "wifi", *arguments]) == 55
+    said = lines(capsys.readouterr().out)
+    assert [e["code"] for e in said if e["event"] == "failed"] == ["guide_timeout"]
+    assert next(e["seconds"] for e in said if e["event"] == "guide_waiting") <= 1
+
+
 def test_the_words_of_a_script(retail: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
     assert _main(["install", "--lab", "--non-interactive", "--guided", "--device", PATIENT]) == 0
     said = capsys.readouterr()

@@ -13,10 +13,12 @@ from installer.errors import ErrorCode, InstallerError
 from installer.events import DeviceConnected, GuideShown, StepStarted
 from installer.provisioning.base import DeviceInfo
 from installer.provisioning.guided import checklist
+from installer.qr import qr_lines
 from installer.questions import Cancelled, FollowGuide
 from installer.steps.guide import Looking
 from screens.guide import GuideScreen, Item
 from screens.progress import view_of
+from screens.qr import QrScreen
 from screens.state import RunState
 from tests.screens.driver import flat_text, put, screen_text, until, wait_for_screen, wait_for_text
 from tests.screens.scenes import running
@@ -65,6 +67,33 @@ async def test_the_qr_code_where_there_is_room() -> None:
         assert "https://www.withings.com" in screen_text(pilot)
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: not screen.query_one("#app").display, "the code to go")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (44, 20)])
+async def test_a_key_shows_the_code_whole_in_a_small_terminal(size: tuple[int, int]) -> None:
+    async with running(size=size) as (pilot, _):
+        asked = question("body-plus", "wifi")
+        screen = await shown(pilot, asked)
+        assert not screen.query_one("#app").display
+        await pilot.press("q")
+        await wait_for_screen(pilot, QrScreen)
+        drawn = qr_lines(asked.url, size[0], size[1] - 2)
+        assert drawn is not None
+        await until(pilot, lambda: all(line in screen_text(pilot) for line in map(str.strip, drawn)), "the whole code")
+        assert asked.url in screen_text(pilot)
+        await pilot.press("escape")
+        await wait_for_screen(pilot, GuideScreen)
+
+
+async def test_where_the_code_has_no_room_its_address_stands_instead() -> None:
+    async with running(size=(40, 14)) as (pilot, _):
+        asked = question("body-plus", "wifi")
+        await shown(pilot, asked)
+        await pilot.press("q")
+        await wait_for_screen(pilot, QrScreen)
+        await wait_for_text(pilot, "too small")
+        assert asked.url in screen_text(pilot)
+        assert not set("█▀▄") & set(screen_text(pilot))
 
 
 async def test_things_are_ticked_off_by_key() -> None:

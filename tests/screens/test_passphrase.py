@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 from textual.worker import Worker
@@ -116,3 +117,38 @@ async def test_it_shows_why_the_last_one_was_not_accepted() -> None:
         assert "The device could not join Home. Type it again." in screen_text(pilot)
         await answer_passphrase(pilot, PASSPHRASE)
         assert (await answer.wait()).get_secret_value() == PASSPHRASE
+
+
+async def test_the_passphrase_of_this_computer_is_used_only_when_it_is_asked_for() -> None:
+    calls = []
+
+    async def of_host() -> SecretStr:
+        calls.append(1)
+        return SecretStr(PASSPHRASE)
+
+    async with running() as (pilot, _):
+        answer = await asked(pilot, of_host=of_host)
+        await wait_for_text(pilot, "F4 uses its passphrase")
+        assert not calls
+        await pilot.press("f4")
+        assert (await answer.wait()).get_secret_value() == PASSPHRASE
+        assert PASSPHRASE not in screen_text(pilot)
+
+
+async def test_a_system_that_does_not_give_it_says_so_and_it_is_typed() -> None:
+    async def of_host() -> SecretStr:
+        raise InstallerError(ErrorCode.SECRET_UNAVAILABLE, "The system did not give it.", "Type it.")
+
+    async with running() as (pilot, _):
+        answer = await asked(pilot, of_host=of_host)
+        await pilot.press("f4")
+        await wait_for_text(pilot, "The system did not give it. Type it instead.")
+        await type_text(pilot, PASSPHRASE)
+        await pilot.press("enter")
+        assert (await answer.wait()).get_secret_value() == PASSPHRASE
+
+
+async def test_nothing_of_it_where_this_computer_is_on_another_network() -> None:
+    async with running() as (pilot, _):
+        await asked(pilot)
+        assert "F4" not in screen_text(pilot)

@@ -15,9 +15,21 @@ from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.constants import ErrorType
 
-from installer.answers import NetworkAnswer, StepKey
-from installer.host_network import ACCESS_POINT, ACTIVE, ROOT, SERVICE, current, current_credentials
-from installer.questions import ChooseNetwork
+from installer.answers import NetworkAnswer, StepKey, to_toml
+from installer.errors import ErrorCode, InstallerError
+from installer.events import Notice
+from installer.host_network import (
+    ACCESS_POINT,
+    ACTIVE,
+    ROOT,
+    SERVICE,
+    WIRELESS,
+    bands_of,
+    current,
+    current_credentials,
+    passphrase_of,
+)
+from installer.questions import AskPassphrase, ChooseNetwork
 from installer.wifi import Band, Security
 from tests.flow.support import PASSPHRASE, Front, LabWorld, answers_for, install
 
@@ -29,6 +41,7 @@ CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configurat
   <policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy>
 </busconfig>
 """
+RADIO, OTHER_POINT = f"{ROOT}/Devices/2", f"{ROOT}/AccessPoint/2"
 WIRED, WIFI, POINT, SETTINGS = (f"{ROOT}/{name}/1" for name in ("Wired", "ActiveConnection", "AccessPoint", "Settings"))
 
 
@@ -92,11 +105,14 @@ def objects(**changes: Any) -> dict[tuple[str, str], dict[str, Variant]]:
     return {
         (ROOT, SERVICE): {
             "PrimaryConnection": Variant("o", WIRED),
+            "Devices": Variant("ao", [WIRED, RADIO]),
             "ActiveConnections": Variant("ao", [WIRED, f"{ROOT}/gone/1", WIFI]),
         },
         (WIRED, ACTIVE): {"Type": Variant("s", "802-3-ethernet"), "State": Variant("u", 2)},
         (WIFI, ACTIVE): active | {k: v for k, v in changes.items() if k in active},
         (POINT, ACCESS_POINT): point | {k: v for k, v in changes.items() if k in point},
+        (RADIO, WIRELESS): {"AccessPoints": Variant("ao", [POINT, f"{ROOT}/gone/2", OTHER_POINT])},
+        (OTHER_POINT, ACCESS_POINT): point | {"Ssid": Variant("ay", b"Home"), "Frequency": Variant("u", 5240)},
     }
 
 
@@ -182,3 +198,90 @@ async def test_the_question_names_the_computers_network(
         ended, front = await install(answers, front, ask=frozenset([StepKey.NETWORK]), dry_run=True)
     assert ended.outcome == "planned", front.text()
     assert [q.host for q in front.asked if isinstance(q, ChooseNetwork)] == ["Home"]
+
+
+SECRETS = {"802-11-wireless-security": {"psk": Variant("s", PASSPHRASE)}}
+
+
+@pytest.mark.parametrize(
+    ("ssid", "secrets", "words"),
+    [("Cafe", SECRETS, "not on Cafe"), ("Home", "refused", "did not give it"), ("Home", {}, "did not give it")],
+)
+async def test_why_there_is_no_passphrase(bus: str, serve: Any, ssid: str, secrets: Any, words: str) -> None:
+    manager = await serve(Manager(objects(), secrets=secrets))
+    with pytest.raises(InstallerError, match=words) as caught:
+        await passphrase_of(ssid, address=bus)
+    assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
+    assert PASSPHRASE not in f"{caught.value}"
+    # For another network than the one that was meant, nothing is asked for.
+    assert ("GetSecrets" in manager.calls) is (ssid == "Home")
+
+
+async def test_a_bus_without_networkmanager_has_no_passphrase(bus: str) -> None:
+    with pytest.raises(InstallerError, match="does not say"):
+        await passphrase_of("Home", address=bus)
+
+
+async def test_the_bands_on_which_this_computer_hears_a_network(bus: str, serve: Any) -> None:
+    manager = await serve(Manager(objects()))
+    assert await bands_of("Home", address=bus) == (Band.GHZ_5,)
+    assert await bands_of("Cafe", address=bus) == ()
+    manager.objects[OTHER_POINT, ACCESS_POINT]["Frequency"] = Variant("u", 2437)
+    assert await bands_of("Home", address=bus) == (Band.GHZ_2_4, Band.GHZ_5)
+
+
+async def test_a_script_takes_the_passphrase_of_this_computer(
+    world: LabWorld, bus: str, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await serve(Manager(objects(), secrets=SECRETS))
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
+    network = {"ssid": "Home", "passphrase": {"host": True}}
+    ended, front = await install(answers_for(world, "body-plus", "wifi", network=network))
+    assert ended.outcome == "installed", front.text()
+    assert world.device("body-plus")["joined"] == "Home"
+    assert PASSPHRASE not in front.text()
+    world.act("body-plus", "reset")
+    network["ssid"] = "Office"
+    ended, _ = await install(answers_for(world, "body-plus", "wifi", network=network))
+    assert ended.error is not None
+    assert ended.error.code is ErrorCode.SECRET_UNAVAILABLE
+    assert "not on Office" in ended.error.what
+
+
+async def test_a_person_is_offered_it_and_the_answers_name_it(
+    world: LabWorld, bus: str, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = await serve(Manager(objects(), secrets=SECRETS))
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
+
+    async def wants_it(question: AskPassphrase) -> Any:
+        assert question.of_host is not None
+        assert "GetSecrets" not in manager.calls
+        return await question.of_host()
+
+    front = Front(answers={ChooseNetwork: NetworkAnswer(ssid="Home", security=Security.WPA2), AskPassphrase: wants_it})
+    given = answers_for(world, "body-plus", "wifi").without([StepKey.NETWORK])
+    # With no one to ask for the rest, consent to send stands with the answers.
+    ended, front = await install(given, front, ask=frozenset([StepKey.NETWORK]))
+    assert ended.outcome == "installed", front.text()
+    text = to_toml(ended.answers)
+    assert "host = true" in text
+    assert PASSPHRASE not in text + front.text()
+
+
+async def test_a_network_that_this_computer_hears_on_5_ghz_only_is_told_before_and_after(
+    world: LabWorld, bus: str, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = objects(Ssid=Variant("ay", b"Fast 5G"))
+    found[OTHER_POINT, ACCESS_POINT]["Ssid"] = Variant("ay", b"Fast 5G")
+    await serve(Manager(found))
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
+    monkeypatch.setenv("FAST", "only for the fast ones")
+    network = {"ssid": "Fast 5G", "passphrase": {"env": "FAST"}}
+    ended, front = await install(answers_for(world, "body-plus", "wifi", network=network))
+    (hint,) = [n.text for n in front.of(Notice) if n.code == "band"]
+    assert "hears Fast 5G on 5 GHz only" in hint
+    assert "2.4 GHz only" in hint
+    assert ended.error is not None
+    assert ended.error.code in (ErrorCode.JOIN_FAILED, ErrorCode.NETWORK_NOT_FOUND)
+    assert "switch on 2.4 GHz in the router" in ended.error.todo
