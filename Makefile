@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-WORKERS ?= auto
+# More than there are cores: many tests wait for a deadline.
+WORKERS ?= $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN))
+PROOF_WORKERS ?= auto
 DECODERS ?= improv espressif espressif-session shelly nordic withings withings-assembler health advertisement envelope qr
 SECONDS_EACH ?= 600
 # Python keeps what it compiled, whatever the environment says: the tests start hundreds of processes.
@@ -53,10 +55,10 @@ imports: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
 tests: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) -q --ignore=tests/system --ignore=tests/proof
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q --ignore=tests/system --ignore=tests/proof
 
 proof: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) -q tests/proof
+	$(BIN)/python -m pytest -n $(PROOF_WORKERS) -q tests/proof
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
