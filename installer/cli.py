@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
+from contextlib import suppress
 from copy import copy
 from importlib import import_module
 from pathlib import Path
@@ -12,10 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from installer import output
 from installer.commands import GROUPS, info
 from installer.commands.batch import batch
 from installer.commands.run import run, tell, tell_defect
 from installer.errors import ErrorCode, InstallerError
+from installer.text import sentence
 
 if TYPE_CHECKING:
     from typer.models import CommandInfo
@@ -109,7 +113,7 @@ def start(
 ) -> None:
     """Without a command: the wizard."""
     if version:
-        from installer import __version__, output
+        from installer import __version__
 
         output.result(__version__)
         raise typer.Exit
@@ -232,7 +236,7 @@ def install(
 
 
 async def _install(place: Place, answers: Answers, *, json: bool) -> None:
-    from installer import output
+
     from installer.assembly import Assembly
     from installer.installation import Installation
     from installer.scripted import Scripted, fail_early, summary_lines
@@ -296,6 +300,8 @@ def _load(path: Path | None) -> Answers | None:
     return load(path)
 
 
+# No room on the disk, none left of a quota, or a file too large.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _COMMANDS = tuple(app.registered_commands)
 
 
@@ -348,8 +354,23 @@ def _main(arguments: list[str] | None) -> int:
     except Exception as error:  # noqa: BLE001 - the boundary of the process: never a traceback to a person
         if _is_usage(error):
             return _tell_usage(error)
+        if isinstance(error, OSError) and error.errno in FULL:
+            return _tell_full(error)
         return tell_defect(error)
     return status if isinstance(status, int) else 0
+
+
+def _tell_full(error: OSError) -> int:
+    # What standard output did not take is let go; Python would complain of it once more at its end.
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return tell(
+        InstallerError(
+            ErrorCode.FILE_UNWRITABLE,
+            f"{sentence(str(error.filename or output.STANDARD_OUTPUT))} cannot be written: {error.strerror}.",
+            "Make room there, or write to another place. What was done until then is kept.",
+        )
+    )
 
 
 def _is_usage(error: Exception) -> bool:

@@ -66,6 +66,7 @@ class Installation:
         self._front = front
         self._options = surroundings.options
         self._started = time.monotonic()
+        self._foreseen: StepKey | None = None
         self._record: Record = surroundings.records.begin(
             self.id, installer.__version__, surroundings.context, _kept(answers)
         )
@@ -142,7 +143,19 @@ class Installation:
                 if error.code is not ErrorCode.DATABASE_FAILED or time.monotonic() - last > limit * (1 - 1 / RENEWALS):
                     raise
 
+    def _foresee(self) -> None:
+        """What needs no radio is refused before any scan; where a person can be asked, at the step itself."""
+        for step in STEPS:
+            if self.situation.may_ask(step.key):
+                continue
+            try:
+                step.foresee(self.situation)
+            except InstallerError:
+                self._foreseen = step.key
+                raise
+
     async def _walk(self) -> None:
+        self._foresee()
         index = 0
         problems: dict[StepKey, InstallerError] = {}
         while index < len(self._steps):
@@ -316,6 +329,8 @@ class Installation:
         return _kept(Answers(**made))
 
     def _current_step(self) -> StepKey | None:
+        if self._foreseen is not None:
+            return self._foreseen
         done = {key for key in StepKey if self.situation.made.get(key) is not None}
         return next((s.key for s in self._steps if s.key not in done and s.skip_reason(self.situation) is None), None)
 

@@ -16,6 +16,11 @@ def printable(text: str, limit: int = 80) -> str:
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
+def sentence(text: str) -> str:
+    """`text` with a capital first letter: for the beginning of a line."""
+    return text[:1].upper() + text[1:]
+
+
 def decode(data: bytes) -> str:
     """UTF-8 of an untrusted sender; what is not UTF-8 becomes a replacement sign."""
     return data.decode("utf-8", "replace")

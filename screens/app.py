@@ -20,7 +20,7 @@ from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, Pr
 from installer.catalog import Catalogue
 from installer.errors import InstallerError
 from installer.events import Event
-from installer.questions import Cancelled, Failure, Question, Recovery
+from installer.questions import AskProof, Cancelled, Failure, Question, Recovery
 from screens.frame import Frame, QuestionScreen
 from screens.home import HomeScreen
 from screens.questions import screen_for
@@ -236,7 +236,9 @@ class WizardApp(App[Outcome | None]):
         """Show the question's screen until it is answered, or withdrawn by cancelling this task."""
         if self._stopping:
             raise Cancelled
-        self.state.enter(question.step)
+        if self.state.step is None or not isinstance(question, AskProof):
+            # The proof is asked for when a device wants it, whatever step is at hand.
+            self.state.enter(question.step)
         screen = screen_for(question)
         await self._replace_lingering(screen)
         self._pending = screen.result

@@ -20,7 +20,7 @@ from screens.frame import QuestionScreen
 from screens.widgets import SecretInput, Text, button, shown, spoken
 
 TICK = 0.5
-ELSEWHERE = "Signed in on another device, and the browser shows an error? Paste the address of that page here:"
+ELSEWHERE = "Signed in on the phone, and its browser ends on an error page? Paste the address of that page here:"
 ROOM_BESIDE = 40  # cells that the words beside the QR code need
 ROWS_AROUND = 8  # lines of the bar, title, hint, spaces and footer
 
@@ -51,12 +51,17 @@ class SignInScreen(QuestionScreen[SignIn]):
                         yield button("Open the browser (O)", "open", "primary")
                         if self.question.by_itself is not None:
                             yield button("Sign in for me (L)", "by-itself")
+                yield Text("", id="phone")
                 yield Text(ELSEWHERE, id="elsewhere")
                 yield SecretInput("address that the browser was sent to", id="pasted")
                 yield Text("", id="remaining")
 
     def _ways(self) -> Content:
-        return Content.assemble("Open this address in a browser here:\n", (shown(self.question.short_url, 200), "bold"))
+        return Content.assemble(
+            "In a browser on this computer, open:\n",
+            (shown(self.question.short_url, 200), "bold"),
+            "\nThis short address works on this computer only.",
+        )
 
     def on_mount(self) -> None:
         self._ends = self.wizard.clock() + self.question.seconds
@@ -75,12 +80,24 @@ class SignInScreen(QuestionScreen[SignIn]):
         code = self.query_one("#qr", Text)
         code.display = lines is not None
         code.update(Content("\n".join(lines or [])))
+        phone = self.query_one("#phone", Text)
+        phone.display = lines is None
+        phone.update(Content(self._enlarge() if lines is None else ""))
+
+    def _enlarge(self) -> str:
+        """What to do for a phone where the code does not fit."""
+        from installer.qr import qr_lines
+
+        whole = qr_lines(self.question.url, 400, 400)
+        if whole is None:
+            return "To sign in on a phone, send it the address that the browser shows here."
+        width, height = len(whole[0]) + ROOM_BESIDE + 6, len(whole) + ROWS_AROUND
+        return f"On a phone: enlarge this window to {width} × {height} characters, and a QR code to scan appears."
 
     def _tick(self) -> None:
         left = self._ends - self.wizard.clock()
-        small = "" if self.query_one("#qr").display else "  A larger window shows a QR code for a phone."
         words = f"{spoken(left)} left." if left > 0 else "The time is over."
-        self.query_one("#remaining", Text).update(Content(words + small))
+        self.query_one("#remaining", Text).update(Content(words))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Opening a browser, where there is one."""

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from installer.answers import SyncAnswer
 from installer.catalog import DeviceType, Model, SyncMethod
 from installer.questions import ChooseSync, SyncChoice
+from installer.text import sentence
 from screens.cards import Card, Cards, Choice
 from screens.frame import QuestionScreen
 
@@ -21,14 +22,17 @@ def consequence(model: Model, method: SyncMethod) -> str:
     thing = "device" if model.type is DeviceType.OTHER else str(model.type)
     if method is SyncMethod.WIFI:
         bands = f" ({', '.join(model.bands)})" if model.bands else ""
-        return (
-            f"The {thing} sends its data to your account by itself. "
-            f"It needs your Wi-Fi{bands} where it stands, and its name and passphrase now."
-        )
+        return f"{_goes_to(model, thing)} It needs your Wi-Fi{bands} where it stands, and its name and passphrase now."
     return (
         f"The {thing} needs no Wi-Fi. A gateway or phone collects its data over Bluetooth: "
         "it must be running, online and within reach of the device."
     )
+
+
+def _goes_to(model: Model, thing: str) -> str:
+    if model.cloud.data is None:
+        return f"The {thing} joins your Wi-Fi, and is used there: this program knows no cloud for it."
+    return f"The {thing} sends its data to your account by itself."
 
 
 class SyncScreen(QuestionScreen[ChooseSync]):
@@ -39,7 +43,8 @@ class SyncScreen(QuestionScreen[ChooseSync]):
 
     def hint(self) -> str:
         if sum(c.allowed for c in self.question.choices) > 1:
-            return "Both ways end in your account. To change it later, install it again."
+            both = "" if self.question.model.cloud.data is None else "Both ways end in your account. "
+            return both + "To change it later, install it again."
         return "This model has one way only."
 
     def body(self) -> Iterable[Widget]:
@@ -48,7 +53,9 @@ class SyncScreen(QuestionScreen[ChooseSync]):
     def _card(self, choice: SyncChoice) -> Choice:
         method = choice.method
         text = consequence(self.question.model, method)
-        return Choice(method.value, method.label, text, "" if choice.allowed else choice.reason or "Not available.")
+        return Choice(
+            method.value, method.label, text, "" if choice.allowed else sentence(choice.reason) or "Not available."
+        )
 
     @on(Card.Chosen)
     def _chosen(self, event: Card.Chosen) -> None:

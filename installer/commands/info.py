@@ -11,10 +11,12 @@ import typer
 from installer import output
 from installer.commands.run import run
 from installer.errors import ErrorCode, InstallerError
+from installer.text import printable, sentence
 
 if TYPE_CHECKING:
     from installer.assembly import Place
     from installer.bluetooth.sighting import Sighting
+    from installer.catalog import SyncMethod
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 UseLab = Annotated[bool, typer.Option("--lab", help="In the lab.")]
@@ -49,26 +51,30 @@ def scan(
     place = Place(adapter=adapter, lab=use_lab, catalogues=tuple(catalogue or ()))
     found = run(_scan(place, seconds))
     shown = [s for s in found if everything or s.detection.model_id]
-    for sighting in shown:
-        if json:
-            from installer.events import sighted
+    if json:
+        from installer.events import sighted
 
+        for sighting in shown:
             output.result(sighted(sighting).model_dump_json())
-            continue
-        detection = sighting.detection
-        model = f"{detection.model_id} ({detection.certainty})" if detection.model_id else "-"
-        output.result(
-            f"{sighting.address}  {sighting.rssi:>4} dBm  {model:<28} {sighting.state:<8} {sighting.name}".rstrip()
-        )
-        if explain:
-            for reason in (*detection.reasons, *([detection.note] if detection.note else [])):
-                output.result(f"    {reason}")
+    elif shown:
+        for line in output.table(
+            ("ADDRESS", "SIGNAL", "MODEL", "SURE", "STATE", "NAME"), [_row(s, explain=explain) for s in shown]
+        ):
+            output.result(line)
     if not shown and not json:
         hidden = len(found) - len(shown)
         output.words(
             "No device that can be set up is within reach."
             + (f" {hidden} other Bluetooth devices are (--all shows them)." if hidden else "")
         )
+
+
+def _row(sighting: Sighting, *, explain: bool) -> output.Row:
+    detection = sighting.detection
+    certainty = detection.certainty.value if detection.model_id else "-"
+    cells = (sighting.address, f"{sighting.rssi} dBm", detection.model_id or "-", certainty, sighting.state.value)
+    notes = (*detection.reasons, detection.note) if explain else ()
+    return output.Row((*cells, sighting.name), tuple(sentence(note) for note in notes if note))
 
 
 async def _scan(place: Place, seconds: float) -> list[Sighting]:
@@ -91,14 +97,24 @@ def models(json: Json = False, catalogue: Catalogues = None) -> None:
     """List the models, how each can sync, and why not otherwise."""
     from installer.assembly import catalogue as load_catalogue
 
-    for model in load_catalogue(tuple(catalogue or ())).models:
-        if json:
+    found = load_catalogue(tuple(catalogue or ())).models
+    if json:
+        for model in found:
             output.result(model.model_dump_json(exclude_defaults=True))
-            continue
-        sync = " or ".join(m.label for m in model.sync)
-        output.result(f"{model.id:<18} {model.name:<22} {model.type:<24} {sync}")
-        for reason in model.missing.values():
-            output.result(f"{'':<18} {reason}")
+        return
+    rows = [
+        output.Row(
+            (model.id, printable(model.name, 30), model.type.value, _sync(model.sync)),
+            tuple(sentence(printable(reason, 500)) for reason in model.missing.values()),
+        )
+        for model in found
+    ]
+    for line in output.table(("MODEL", "NAME", "TYPE", "SYNC"), rows):
+        output.result(line)
+
+
+def _sync(methods: tuple[SyncMethod, ...]) -> str:
+    return methods[0].label if len(methods) == 1 else "Wi-Fi or Bluetooth"
 
 
 def doctor(json: Json = False, adapter: AdapterSpec = None, cloud: CloudUrl = None, use_lab: UseLab = False) -> None:

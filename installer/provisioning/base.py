@@ -66,6 +66,10 @@ class Progress(BaseModel):
     attempts_left: int | None = None
 
 
+# Protocols that have no encryption of their own; with Espressif's it depends on the device.
+UNENCRYPTED = frozenset({"improv", "shelly", "nordic"})
+
+
 @dataclass(frozen=True)
 class DriverOptions:
     """What a run decides for whatever driver a device needs.

@@ -222,6 +222,12 @@ def missing(key: StepKey, what: str | None = None) -> InstallerError:
     )
 
 
+def named_model(situation: Situation) -> Model | None:
+    """The model that the given answers name; it may be known before any device is seen."""
+    given = situation.given.find
+    return situation.surroundings.catalogue.get(given.model) if given is not None and given.model else None
+
+
 class Step(abc.ABC):
     """One stage of the flow. Stateless: all it learns is in the situation."""
 
@@ -235,6 +241,9 @@ class Step(abc.ABC):
     @abc.abstractmethod
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> Any:
         """The answer: given, asked for, or the default. `problem`: why the last one did not work."""
+
+    def foresee(self, situation: Situation) -> None:
+        """Raise what is wrong with the given answer already; asked before any radio is, where nobody can mend it."""
 
     def check(self, situation: Situation, answer: Any) -> None:
         """Raise the error that makes this answer impossible; before anything is sent."""

@@ -100,7 +100,7 @@ async def _meet(situation: Situation, connection: Connection, sighting: Sighting
 
     options = DriverOptions(
         authorization=situation.options.deadlines.authorization,
-        proof=_proof(situation),
+        proof=read_proof(situation),
         identify=situation.options.identify,
         username=situation.username,
         ask_proof=functools.partial(_ask_proof, situation),
@@ -128,8 +128,8 @@ async def _meet(situation: Situation, connection: Connection, sighting: Sighting
         situation.info = await provisioner.info() if can_tell else DeviceInfo(name=sighting.name)
 
 
-def _proof(situation: Situation) -> SecretStr | None:
-    """The proof that was typed in this run, or the one that the answers name."""
+def read_proof(situation: Situation) -> SecretStr | None:
+    """The proof that was typed in this run, or the one that the answers name. Raises SECRET_UNAVAILABLE."""
     given = situation.given.find
     if situation.proof is None and given is not None:
         situation.proof = given.secret or (given.proof.fetch("proof of possession") if given.proof else None)

@@ -32,6 +32,15 @@ class Find(Step):
     key = StepKey.FIND
     seconds = 20.0
 
+    def foresee(self, situation: Situation) -> None:
+        """A model that is not in the catalogue, and a proof of possession that cannot be read."""
+        given = situation.given.find
+        if given is None:
+            return
+        if given.model is not None:
+            situation.surroundings.catalogue.get(given.model)
+        device.read_proof(situation)
+
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> FindAnswer:
         """The device that was named, or the one that a person picks from the live list."""
         given = situation.given.find

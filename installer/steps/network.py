@@ -18,7 +18,7 @@ from installer.provisioning.base import Capability
 from installer.questions import AskPassphrase, Back, ChooseNetwork, Recovery
 from installer.secrets import SecretRef
 from installer.steps import device
-from installer.steps.base import PROOF, Situation, Step, missing
+from installer.steps.base import PROOF, Situation, Step, missing, named_model
 from installer.wifi import Credentials, Network, Security, by_ssid, check_credentials, check_network
 
 # After these, the network itself was right or may have been; only the passphrase is asked again.
@@ -42,6 +42,22 @@ class ChooseTheNetwork(Step):
             return "the device keeps the Wi-Fi network that it has"
         return None
 
+    def foresee(self, situation: Situation) -> None:
+        """A passphrase that cannot be read or cannot be right, and a network that cannot be."""
+        given, sync, options = situation.given.network, situation.given.sync, situation.options
+        model = named_model(situation)
+        no_wifi = model is not None and not model.allows(SyncMethod.WIFI)
+        bluetooth = sync is not None and sync.method is SyncMethod.BLUETOOTH
+        if given is None or no_wifi or bluetooth or options.keep_wifi or options.guided:
+            return
+        if given.secret is None and given.passphrase is not None:
+            given = given.model_copy(update={"secret": given.passphrase.fetch()})
+            situation.given = situation.given.with_answer(self.key, given)
+        security = given.security or Security.UNKNOWN
+        if given.secret is None and security.needs_passphrase:
+            raise missing(self.key, f"the passphrase of {Network(ssid=given.ssid).label}")
+        check_credentials(_credentials(given, security))
+
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> NetworkAnswer:
         """The given network, or the one that a person picks; then the passphrase, if the network takes one."""
         given = situation.given.network
@@ -50,7 +66,8 @@ class ChooseTheNetwork(Step):
         if not situation.may_ask(self.key):
             raise missing(self.key)
         previous = situation.made.network
-        if previous is not None and problem is not None and problem.code in PASSPHRASE_ONLY:
+        by_passphrase = problem is not None and problem.code in PASSPHRASE_ONLY and problem.data.get("likely") != "name"
+        if previous is not None and by_passphrase:
             try:
                 return await self._ask_passphrase(situation, previous, problem)
             except Back:

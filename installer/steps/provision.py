@@ -9,10 +9,11 @@ from installer.answers import ProvisionAnswer, StepKey
 from installer.catalog import SyncMethod, check_sync
 from installer.errors import ErrorCode, InstallerError
 from installer.events import Notice, Provisioning
-from installer.provisioning.base import Capability, Stage
+from installer.provisioning.base import UNENCRYPTED, Capability, Stage
 from installer.questions import ConfirmSending, Recovery
 from installer.steps import device
-from installer.steps.base import PROOF, Situation, Step
+from installer.steps.base import PROOF, Situation, Step, named_model
+from installer.steps.likely import likelier
 
 if TYPE_CHECKING:
     from installer.provisioning.base import Provisioner
@@ -35,6 +36,16 @@ class Provision(Step):
         if situation.keep_wifi:
             return "the device is on Wi-Fi already"
         return None
+
+    def foresee(self, situation: Situation) -> None:
+        """Encryption that is required, and a model that is known to have none."""
+        given, sync, model = situation.given.provision, situation.given.sync, named_model(situation)
+        wanted = situation.options.require_encryption or (given is not None and given.require_encryption)
+        if not wanted or model is None or situation.options.guided:
+            return
+        by_wifi = model.allows(SyncMethod.WIFI) and (sync is None or sync.method is SyncMethod.WIFI)
+        if by_wifi and not situation.options.keep_wifi and set(model.protocols) <= UNENCRYPTED:
+            raise _unencrypted(model.name, " or ".join(model.protocols))
 
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> ProvisionAnswer:
         """A person confirms; a script has decided by giving the credentials."""
@@ -66,13 +77,7 @@ class Provision(Step):
         provisioner = situation.provisioner
         wanted = answer.require_encryption or situation.options.require_encryption
         if wanted and provisioner is not None and not provisioner.encrypts_credentials:
-            raise InstallerError(
-                ErrorCode.ENCRYPTION_REQUIRED,
-                f"{situation.the_model.name} {situation.the_sighting.address} takes the passphrase unencrypted over "
-                f"Bluetooth (protocol: {provisioner.protocol}), and encryption is required.",
-                "Nothing was sent. Leave out --require-encryption if nobody else is within radio reach.",
-                protocol=provisioner.protocol,
-            )
+            raise _unencrypted(f"{situation.the_model.name} {situation.the_sighting.address}", provisioner.protocol)
 
     def plan(self, situation: Situation, answer: ProvisionAnswer) -> str | None:
         """Sending cannot be taken back, so a dry run stops here."""
@@ -105,7 +110,7 @@ class Provision(Step):
                     error.code, error.what, f"{error.todo} {situation.band_hint}", **error.data
                 ) from None
             if error.code is not ErrorCode.DEVICE_ALREADY_SET_UP or not before:
-                raise
+                raise likelier(error, credentials.network, situation.networks or ()) from None
             # It was still joining with what an earlier try had sent.
             situation.emit(Provisioning(stage=Stage.JOINED))
         if situation.stored:
@@ -145,6 +150,15 @@ class Provision(Step):
     def change_at(self, error: InstallerError) -> StepKey:
         """What can be changed about sending is the network."""
         return StepKey.NETWORK
+
+
+def _unencrypted(device: str, protocol: str) -> InstallerError:
+    return InstallerError(
+        ErrorCode.ENCRYPTION_REQUIRED,
+        f"{device} takes the passphrase unencrypted over Bluetooth (protocol: {protocol}), and encryption is required.",
+        "Nothing was sent. Leave out --require-encryption if nobody else is within radio reach.",
+        protocol=protocol,
+    )
 
 
 def _is_absent(situation: Situation) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from installer.answers import Answers, LinkAnswer, StepKey, SyncAnswer
 from installer.bluetooth.sighting import Advert, Certainty, Detection, SetupState, Sighting
-from installer.catalog import Catalogue, DeviceType, Model, Profile, SyncMethod
+from installer.catalog import Catalogue, CloudIds, DataService, DeviceType, Model, Profile, SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.events import (
     DeviceConnected,
@@ -75,6 +75,7 @@ def model(model_id: str, name: str, kind: DeviceType, *sync: SyncMethod, **more:
         missing={m: t for m, t in missing.items() if m not in sync},
         picture={"scale": "scale", "blood-pressure monitor": "cuff", "sleep mat": "mat"}.get(kind.value, kind.value),
         bands=("2.4 GHz",) if SyncMethod.WIFI in sync else (),
+        cloud=CloudIds(data=DataService.MEASURES),
         **more,
     )
 

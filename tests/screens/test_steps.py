@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.screens.driver import (
     answer_sync,
     choose_row,
     confirm_sending,
+    flat_text,
     press_button,
     put,
     screen_text,
@@ -335,10 +337,16 @@ async def test_a_large_window_shows_a_qr_code() -> None:
         screen = await wait_for_screen(pilot, SignInScreen)
         assert screen.query_one("#qr").display
         assert "▀" in screen_text(pilot) or "█" in screen_text(pilot)
-        assert "larger window" not in screen_text(pilot)
+        assert "enlarge" not in screen_text(pilot)
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: not screen.query_one("#qr").display, "no code in a small window")
-        await wait_for_text(pilot, "A larger window shows a QR code")
+        await wait_for_text(pilot, "This short address works on this computer only.")
+        found = re.search(r"enlarge this window to (\d+) × (\d+) characters", flat_text(pilot))
+        assert found is not None
+        await pilot.resize_terminal(int(found[1]), int(found[2]))
+        await until(
+            pilot, lambda: bool(screen.query_one("#qr").display), "the code in a window of the size that it named"
+        )
         asking.cancel()
 
 

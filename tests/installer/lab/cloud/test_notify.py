@@ -56,7 +56,7 @@ async def subscriber() -> AsyncIterator[Subscriber]:
 async def listening() -> AsyncIterator[Subscriber]:
     subscriber = Subscriber()
     app = Starlette(routes=[Route("/cb", subscriber.callback, methods=["POST", "HEAD"])])
-    server = Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2))
+    server = Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

@@ -198,7 +198,7 @@ async def running(scenario: dict[str, Any] | None = None) -> AsyncIterator[World
     store = CloudStore(CloudScenario.model_validate(scenario or {}))
     make_devices(store)
     app = build_app(store, cloud_routes(store))
-    server = Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2))
+    server = Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
     # asyncio switches Nagle's delay (40 ms an answer) off only where the socket names its protocol.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))

@@ -1,0 +1,48 @@
+"""Standard output: tables for people, and what happens when it takes nothing more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from installer import output
+from installer.cli import _main
+from installer.errors import ErrorCode
+from installer.output import Row
+
+PROGRAM = str(Path(sys.executable).with_name("device-installer"))
+
+
+def test_columns_stand_below_their_titles_and_notes_are_wrapped() -> None:
+    rows = [Row(("a", "wide thing", "x"), ("word " * 20,)), Row(("longer", "b", "y"))]
+    assert output.table(("ID", "NAME", "SYNC"), rows, width=60) == [
+        "ID      NAME        SYNC",
+        "a       wide thing  x",
+        "    word word word word word word word word word word word",
+        "    word word word word word word word word word",
+        "longer  b           y",
+    ]
+
+
+def test_the_models_have_titles_and_reasons_that_begin_as_sentences(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert _main(["models"]) == 0
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert title.split() == ["MODEL", "NAME", "TYPE", "SYNC"]
+    assert any(line.strip().startswith("The sleep mat sends") for line in lines)
+    assert all(len(line) <= 80 for line in lines)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("command", [["models"], ["models", "--json"], ["--help"], ["schema", "events"]])
+def test_a_full_standard_output_is_said_in_words(command: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([PROGRAM, *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=50)
+    assert done.returncode == ErrorCode.FILE_UNWRITABLE.exit_status
+    assert done.stderr.startswith("Error: Standard output cannot be written: ")
+    assert len(done.stderr.splitlines()) == 2
