@@ -191,6 +191,9 @@ async def test_a_wrong_proof_of_possession_is_mended_in_place(world: LabWorld) -
         await answer_sync(pilot, "wifi")
         await answer_proof(pilot, "wrong")
         screen = await wait_for_screen(pilot, ProofScreen)
+        # The trail stays at the step at hand; what is asked for belongs to the device.
+        assert "✓ Find" in screen_text(pilot)
+        assert "● Network" in screen_text(pilot)
         await until(pilot, lambda: pilot.app.screen is not screen or bool(screen.question.problem), "the problem")
         await answer_proof(pilot, PROOF)
         await answer_network(pilot, "Home", PASSPHRASE)
