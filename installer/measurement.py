@@ -37,12 +37,16 @@ class Reading(BaseModel):
 
 
 class Measurement(BaseModel):
-    """All readings of one act of measuring. `taken`: when, if the device knows the time."""
+    """All readings of one act of measuring. `taken`: when, if the device knows the time.
+
+    `user`: which of the device's users, by the device's own number; None if it does not say.
+    """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     readings: tuple[Reading, ...]
     taken: datetime | None = None
+    user: int | None = None
 
     def __str__(self) -> str:
         return ", ".join(str(r) for r in self.readings)

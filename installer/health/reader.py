@@ -1,10 +1,16 @@
-"""Takes a measurement of a device over its connection, by the health profile that the catalogue names."""
+"""Takes what a device measured over its connection, by the standard health profiles that it offers.
+
+A device forgets a measurement once its indication was confirmed, which the Bluetooth stack does by itself. So what has
+arrived is always handed on, also when the link drops or something that makes no sense came in between; and `keep` sees
+each one in the very callback by which the stack delivers it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
+from typing import NamedTuple
 
 from installer.bluetooth.connection import Connection
 from installer.catalog import Profile
@@ -13,6 +19,30 @@ from installer.health import codec
 from installer.measurement import Measurement
 
 WHAT = "waiting for a measurement"
+# No visit lasts longer, however much a device has to tell; what it still holds comes with the next one.
+LIMIT_SECONDS = 600.0
+# These tell what is now, again and again, and keep nothing: waiting for their silence would last for ever.
+LIVE = frozenset({Profile.HEART_RATE})
+
+
+class Collected(NamedTuple):
+    """One measurement: the profile it came by, what it says, and the bytes as the device sent them."""
+
+    profile: Profile
+    measurement: Measurement
+    raw: bytes
+
+
+Keep = Callable[[Collected], None]
+
+
+def offered(connection: Connection) -> tuple[Profile, ...]:
+    """The health profiles that the device has, in the order of `Profile`."""
+    return tuple(
+        profile
+        for profile, source in codec.CHARACTERISTICS.items()
+        if connection.has_characteristic(source.uuid, source.service)
+    )
 
 
 async def take_measurement(connection: Connection, profile: Profile, timeout: float = 60.0) -> Measurement:
@@ -33,41 +63,139 @@ async def take_measurement(connection: Connection, profile: Profile, timeout: fl
 
 
 async def measurements(connection: Connection, profile: Profile, quiet: float) -> AsyncGenerator[Measurement]:
-    """The measurements that the device sends, until none came for `quiet` seconds. Raises as `take_measurement`.
+    """`collect` for one profile, the measurements alone; what makes no sense is raised at once."""
+    async with aclosing(_visit(connection, (profile,), quiet, LIMIT_SECONDS, None, patient=False)) as stream:
+        async for found in stream:
+            yield found.measurement
 
-    The device counts a measurement as delivered when it was indicated, so take them all.
+
+async def collect(
+    connection: Connection,
+    profiles: Iterable[Profile],
+    quiet: float,
+    *,
+    limit: float = LIMIT_SECONDS,
+    keep: Keep | None = None,
+) -> AsyncGenerator[Collected]:
+    """All that the device tells by those of `profiles` that it offers, in the order in which it tells it.
+
+    Ends when nothing came for `quiet` seconds (a heart rate, which is told all the time, does not count), or after
+    `limit` seconds. `keep` is called with each measurement inside the stack's own callback, before the device's
+    next one can come: what it has written is safe before the device may forget it, as far as the stack confirms only
+    after its callback. What `keep` raises ends the visit and is raised here; nothing is kept after it.
+
+    Take all of it, or give `keep`: the device holds what has arrived for delivered. Raises at the end, when all that
+    had arrived was handed on: CONNECTION_LOST; DEVICE_MISBEHAVED if something made no sense (it is passed over). At
+    once: MEASUREMENT_FAILED if the device offers none of the profiles, and what subscribing raises.
     """
-    source = codec.CHARACTERISTICS[profile]
-    if not connection.has_characteristic(source.uuid, source.service):
-        raise InstallerError(
-            ErrorCode.MEASUREMENT_FAILED,
-            f"The device {connection.address} does not offer the health profile “{profile}” over Bluetooth.",
-            "Check that the model is the right one, and that the device is set up as its vendor's app wants it.",
-            address=connection.address,
-        )
-    arrived: asyncio.Queue[bytes] = asyncio.Queue()
-    await connection.subscribe(source.uuid, arrived.put_nowait)
+    async with aclosing(_visit(connection, tuple(profiles), quiet, limit, keep, patient=True)) as stream:
+        async for found in stream:
+            yield found
+
+
+async def _visit(
+    connection: Connection, profiles: tuple[Profile, ...], quiet: float, limit: float, keep: Keep | None, patient: bool
+) -> AsyncGenerator[Collected]:
+    here = tuple(profile for profile in offered(connection) if profile in profiles)
+    if not here:
+        raise _not_offered(connection, profiles)
+    inbox = _Inbox(keep)
     loop = asyncio.get_running_loop()
+    end = loop.time() + limit
     try:
+        for profile in here:
+            await connection.subscribe(codec.CHARACTERISTICS[profile].uuid, inbox.listener(profile))
         deadline = loop.time() + quiet
-        while True:
+        while (now := loop.time()) < min(deadline, end):
             try:
-                data = await connection.race(arrived.get(), deadline - loop.time(), WHAT)
+                found = await connection.race(inbox.take(), min(deadline, end) - now, WHAT)
             except TimeoutError:
-                return
-            try:
-                measurement = codec.decode(profile, data)
-            except codec.NoValue:
-                continue  # the person measures again
-            except codec.CodecError as error:
-                raise InstallerError(
-                    ErrorCode.DEVICE_MISBEHAVED,
-                    f"The device {connection.address} sent a measurement that makes no sense: {error}.",
-                    "Measure again; if this stays, its firmware breaks the standard.",
-                    address=connection.address,
-                ) from None
-            yield measurement
-            deadline = loop.time() + quiet
+                break
+            if found is not None:
+                yield found
+                if found.profile not in LIVE:
+                    deadline = loop.time() + quiet
+            elif not patient:
+                raise _nonsense(connection, inbox.nonsense)
+        # What comes until the device has heard that nobody listens any more is confirmed, too.
+        for profile in here:
+            await connection.unsubscribe(codec.CHARACTERISTICS[profile].uuid)
+        while inbox.waiting:
+            found = await inbox.take()
+            if found is not None:
+                yield found
+        if inbox.nonsense:
+            raise _nonsense(connection, inbox.nonsense)
     finally:
-        with suppress(InstallerError):
-            await connection.unsubscribe(source.uuid)
+        for profile in here:
+            with suppress(InstallerError):
+                await connection.unsubscribe(codec.CHARACTERISTICS[profile].uuid)
+
+
+class _Inbox:
+    """What has arrived, decoded and kept as it came. `nonsense`: why messages were passed over."""
+
+    def __init__(self, keep: Keep | None) -> None:
+        self._keep = keep
+        self._queue: asyncio.Queue[Collected | codec.CodecError | BaseException] = asyncio.Queue()
+        self._failed: BaseException | None = None
+        self.nonsense: list[codec.CodecError] = []
+
+    @property
+    def waiting(self) -> bool:
+        return not self._queue.empty()
+
+    def listener(self, profile: Profile) -> Callable[[bytes], None]:
+        """The callback for a profile's messages."""
+        return lambda data: self._arrived(profile, data)
+
+    def _arrived(self, profile: Profile, data: bytes) -> None:
+        if self._failed is not None:
+            # Raised to the stack, so that one that confirms after its callback does not confirm.
+            raise self._failed
+        try:
+            found = Collected(profile, codec.decode(profile, data), data)
+            if self._keep is not None:
+                self._keep(found)
+        except codec.NoValue:
+            return  # the person measures again
+        except codec.CodecError as error:
+            self._queue.put_nowait(error)
+        except BaseException as error:
+            self._failed = error
+            self._queue.put_nowait(error)
+            raise
+        else:
+            self._queue.put_nowait(found)
+
+    async def take(self) -> Collected | None:
+        """The next one; None for one that makes no sense. Raises what `keep` raised."""
+        item = await self._queue.get()
+        if isinstance(item, codec.CodecError):
+            self.nonsense.append(item)
+            return None
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+
+def _not_offered(connection: Connection, profiles: tuple[Profile, ...]) -> InstallerError:
+    names = ", ".join(f"“{profile}”" for profile in profiles)
+    which = f"the health profile {names}" if len(profiles) == 1 else f"any of the health profiles {names}"
+    return InstallerError(
+        ErrorCode.MEASUREMENT_FAILED,
+        f"The device {connection.address} does not offer {which} over Bluetooth.",
+        "Check that the model is the right one, and that the device is set up as its vendor's app wants it.",
+        address=connection.address,
+    )
+
+
+def _nonsense(connection: Connection, found: list[codec.CodecError]) -> InstallerError:
+    first = "a measurement that makes no sense" if len(found) == 1 else f"{len(found)} measurements that make no sense"
+    return InstallerError(
+        ErrorCode.DEVICE_MISBEHAVED,
+        f"The device {connection.address} sent {first}: {found[0]}.",
+        "Measure again; if this stays, its firmware breaks the standard.",
+        address=connection.address,
+        count=len(found),
+    )

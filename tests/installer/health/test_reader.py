@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,7 @@ from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
 from installer.catalog import Profile, load
 from installer.errors import ErrorCode, InstallerError
-from installer.health.reader import measurements, take_measurement
+from installer.health.reader import Collected, collect, measurements, offered, take_measurement
 from installer.measurement import Quantity
 from tests.installer.bluetooth.bench import Bench, Peripheral, Properties, characteristic, connected
 from tests.installer.lab.support import LabProcess
@@ -125,3 +125,141 @@ async def test_the_link_drops_meanwhile(bench: Bench, adapter: Adapter) -> None:
         waiting = asyncio.ensure_future(failed(connection, Profile.WEIGHT, 20))
         asyncio.get_running_loop().call_later(0.05, scale.device.drop)
         assert await asyncio.wait_for(waiting, 10) is ErrorCode.CONNECTION_LOST
+
+
+class Station:
+    """A device with several profiles, which sends what a test says once all of `waits_for` are subscribed."""
+
+    def __init__(self, *said: tuple[Profile, bytes], drop: bool = False) -> None:
+        self.said = said
+        self.drop = drop
+        self.values = {
+            Profile.WEIGHT: characteristic("2a9d", Properties.INDICATE),
+            Profile.HEART_RATE: characteristic("2a37", Properties.NOTIFY),
+            Profile.TEMPERATURE: characteristic("2a1c", Properties.INDICATE),
+        }
+        self.wanted: set[str] = set()
+        self.confirmed: list[bytes] = []
+        self.device: Peripheral | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, bench: Bench) -> None:
+        services = {Profile.WEIGHT: "181d", Profile.HEART_RATE: "180d", Profile.TEMPERATURE: "1809"}
+        self.device = await bench.peripheral([Service(services[p], [value]) for p, value in self.values.items()])
+        self.device.stack.gatt_server.on("characteristic_subscription", self._subscribed)
+
+    def _subscribed(self, _bearer: Any, wanted: Any, notify: bool, indicate: bool) -> None:
+        if notify or indicate:
+            self.wanted.add(str(wanted.uuid))
+        if len(self.wanted) == len({profile for profile, _ in self.said}) and self._task is None:
+            self._task = asyncio.ensure_future(self._send())
+
+    async def _send(self) -> None:
+        assert self.device is not None
+        for profile, message in self.said:
+            await self.device.tell(self.values[profile], message)
+            self.confirmed.append(message)
+        if self.drop:
+            self.device.drop()
+
+
+async def take_all(
+    stream: AsyncIterator[Collected], into: list[bytes], then: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Take each one's bytes, and do something after it."""
+    async for one in stream:
+        into.append(one.raw)
+        if then is not None:
+            await then()
+
+
+WEIGHTS = [b"\x00" + bytes((n, 0x27)) for n in range(4)]
+PULSE, FEVER = b"\x00\x48", bytes.fromhex("00730100ff")
+
+
+async def test_several_profiles_in_one_visit(bench: Bench, adapter: Adapter) -> None:
+    said = [(Profile.WEIGHT, WEIGHTS[0]), (Profile.TEMPERATURE, FEVER), (Profile.WEIGHT, WEIGHTS[1])]
+    await Station(*said).start(bench)
+    async with await connected(adapter) as connection:
+        assert offered(connection) == (Profile.WEIGHT, Profile.TEMPERATURE, Profile.HEART_RATE)
+        # A profile that the device lacks is left out.
+        wanted = (Profile.WEIGHT, Profile.TEMPERATURE, Profile.STEPS)
+        found = [one async for one in collect(connection, wanted, quiet=0.3)]
+        assert [(profile, raw) for profile, _, raw in found] == said
+        assert [str(one.measurement) for one in found] == ["weight 49.92 kg", "temperature 37.1 °C", "weight 49.925 kg"]
+        with pytest.raises(InstallerError) as caught:
+            [one async for one in collect(connection, (Profile.STEPS, Profile.BLOOD_PRESSURE), quiet=0.3)]
+        assert caught.value.code is ErrorCode.MEASUREMENT_FAILED
+
+
+async def test_what_had_arrived_before_the_link_dropped_is_handed_on(bench: Bench, adapter: Adapter) -> None:
+    station = Station(*((Profile.WEIGHT, weight) for weight in WEIGHTS), drop=True)
+    await station.start(bench)
+    found: list[bytes] = []
+    async with await connected(adapter) as connection:
+        with pytest.raises(InstallerError) as caught:
+            await take_all(collect(connection, [Profile.WEIGHT], quiet=10), found, connection.wait_lost)
+    assert caught.value.code is ErrorCode.CONNECTION_LOST
+    assert found == station.confirmed == WEIGHTS
+
+
+async def test_nonsense_among_stored_measurements_costs_no_other(bench: Bench, adapter: Adapter) -> None:
+    messages = [WEIGHTS[0], b"\x02\x10", WEIGHTS[1], b"\x00", b"\x00\xff\xff", WEIGHTS[2]]
+    await Station(*((Profile.WEIGHT, message) for message in messages)).start(bench)
+    found: list[bytes] = []
+    async with await connected(adapter) as connection:
+        with pytest.raises(InstallerError) as caught:
+            await take_all(collect(connection, [Profile.WEIGHT], quiet=0.3), found)
+    assert (caught.value.code, caught.value.data["count"]) == (ErrorCode.DEVICE_MISBEHAVED, 2)
+    assert found == WEIGHTS[:3]
+
+
+async def test_each_is_kept_before_it_is_handed_on(bench: Bench, adapter: Adapter) -> None:
+    await Station(*((Profile.WEIGHT, weight) for weight in WEIGHTS)).start(bench)
+    kept: list[Collected] = []
+    async with await connected(adapter) as connection:
+        async for one in collect(connection, [Profile.WEIGHT], quiet=0.3, keep=kept.append):
+            assert one in kept
+    assert [one.raw for one in kept] == WEIGHTS
+
+
+async def test_what_cannot_be_kept_ends_the_visit(bench: Bench, adapter: Adapter) -> None:
+    await Station(*((Profile.WEIGHT, weight) for weight in WEIGHTS)).start(bench)
+    kept: list[bytes] = []
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+
+    def keep(one: Collected) -> None:
+        if len(kept) == 2:
+            raise OSError(28, "No space left on device")
+        kept.append(one.raw)
+
+    found: list[bytes] = []
+    async with await connected(adapter) as connection:
+        with pytest.raises(OSError, match="No space"):
+            await take_all(collect(connection, [Profile.WEIGHT], quiet=10, keep=keep), found)
+    assert found == kept == WEIGHTS[:2]
+    # The stack heard of it, too.
+    assert all(isinstance(fault["exception"], OSError) for fault in faults)
+
+
+async def test_a_heart_rate_that_never_stops_does_not_hold_a_visit_up(bench: Bench, adapter: Adapter) -> None:
+    station = Station((Profile.WEIGHT, WEIGHTS[0]), *[(Profile.HEART_RATE, PULSE)] * 2)
+    await station.start(bench)
+
+    async def beat() -> None:
+        assert station.device is not None
+        while True:
+            await station.device.tell(station.values[Profile.HEART_RATE], PULSE)
+            await asyncio.sleep(0.02)
+
+    beating = asyncio.ensure_future(beat())
+    try:
+        async with await connected(adapter) as connection, asyncio.timeout(10):
+            found = [one.profile async for one in collect(connection, offered(connection), quiet=0.3)]
+            rushed = [one async for one in collect(connection, [Profile.HEART_RATE], quiet=30, limit=0.1)]
+    finally:
+        beating.cancel()
+    assert found.count(Profile.WEIGHT) == 1
+    assert Profile.HEART_RATE in found
+    assert rushed
