@@ -17,6 +17,7 @@ import typer
 from installer import output
 from installer.commands import GROUPS, info
 from installer.commands.batch import batch
+from installer.commands.link import link
 from installer.commands.run import run, tell, tell_defect
 from installer.errors import ErrorCode, InstallerError
 from installer.text import sentence
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 info.add_to(app)
 app.command()(batch)
+app.command()(link)
 
 Device = Annotated[str | None, typer.Option("--device", metavar="ADDRESS", help="The device with this address.")]
 ModelName = Annotated[str | None, typer.Option("--model", metavar="NAME", help="A device of this model (see: models).")]

@@ -145,7 +145,7 @@ class Installation:
 
     def _foresee(self) -> None:
         """What needs no radio is refused before any scan; where a person can be asked, at the step itself."""
-        for step in STEPS:
+        for step in self._steps:
             if self.situation.may_ask(step.key):
                 continue
             try:
@@ -314,7 +314,7 @@ class Installation:
         # Who looked at the list and left has begun nothing.
         if not self._options.dry_run and (self._record.opened or ended.outcome != "cancelled"):
             try:
-                await self._record.end(ended.outcome)
+                await self._record.end(self._kept_as(ended))
             except InstallerError as error:
                 if ended.error is None:
                     ended = self._outcome("failed", error)
@@ -322,6 +322,10 @@ class Installation:
         took = round(time.monotonic() - self._started, 3)
         self._emit(InstallationDone(outcome=ended.outcome, took=took, summary=ended.summary))
         return ended
+
+    def _kept_as(self, ended: Outcome) -> str:
+        """The outcome that the record keeps."""
+        return ended.outcome
 
     def _answers(self) -> dict[str, Any]:
         """All choices so far, as the record keeps them: those made, and those given for steps to come."""

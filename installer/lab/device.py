@@ -322,6 +322,11 @@ class LabDevice:
         """It has a connection (again)."""
         self.measuring.online()
 
+    def network_up(self, ssid: str) -> None:
+        """A network is in reach (again)."""
+        if self.joined == ssid:
+            self.online_again()
+
     def on_linked(self) -> None:
         """It is on an account now."""
         self.measuring.on_linked()

@@ -308,6 +308,11 @@ class ShellyFirmware:
         if self._saved is not None:
             self._begin()
 
+    def network_up(self, ssid: str) -> None:
+        """A network came into reach: if it is the saved one, join it."""
+        if self._saved is not None and self._saved[0] == ssid:
+            self._begin()
+
     def _begin(self) -> None:
         assert self._saved is not None
         if self._joining is not None:

@@ -94,6 +94,12 @@ class ShellyDevice(LabDevice):
         except ValidationError as error:
             raise ValueError("; ".join(problems(error, data))) from None
 
+    def network_up(self, ssid: str) -> None:
+        """A network is in reach (again); this firmware keeps one that was not when it was told of it."""
+        super().network_up(ssid)
+        if self.joined is None:
+            self.shelly.network_up(ssid)
+
     def reboot(self) -> None:
         """Start anew with nothing in memory."""
         self.shelly.reset()

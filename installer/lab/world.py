@@ -74,8 +74,8 @@ class World:
         self.airspace.networks[ssid].up = up
         self._log(f"network {ssid!r} is {'up' if up else 'down'}")
         for device in self.devices.values():
-            if up and device.joined == ssid:
-                device.online_again()
+            if up:
+                device.network_up(ssid)
 
     def describe(self) -> dict[str, Any]:
         """What `GET /lab/state` answers."""
