@@ -185,7 +185,7 @@ def test_a_failure_leaves_it_waiting(
 ) -> None:
     (number,) = ids(set_up(capsys, tmp_path, ",thermo,wifi,home,later"))
     world.cloud(down=True)
-    status, events, err = link(capsys, number, "--timeout", "1")
+    status, events, _err = link(capsys, number, "--timeout", "1")
     assert status in (ErrorCode.CLOUD_UNREACHABLE.exit_status, ErrorCode.TIMEOUT.exit_status)
     assert events[-1]["outcome"] == "failed"
     assert set_up(capsys, tmp_path, ",thermo,wifi,home,later")[0]["rows"][0]["state"] == "to_be_linked"
