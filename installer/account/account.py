@@ -104,6 +104,10 @@ class Account:
                 raise
             raise self._rejected(error) from None
 
+    def cloud_time(self, here: float) -> float:
+        """This computer's unix time `here` as the cloud counts it."""
+        return self._client.cloud_time(here)
+
     async def devices(self, seconds: float = 60.0) -> list[CloudDevice]:
         """The devices on the account."""
         body = await self.call(USER, "getdevice", "reading the devices of the account", seconds=seconds)

@@ -73,7 +73,7 @@ def _groups(model: Model, device_id: str, since: float, groups: Iterable[Group])
         values = {m.type: m.real for m in group.measures}
         if not values or not needed <= set(values):
             continue
-        yield arrived or 0, Measurement(readings=_readings(values, types), taken=_moment(group.date))
+        yield arrived or 0, Measurement(readings=_readings(values, types), taken=moment(group.date))
 
 
 def _readings(values: Mapping[int, Decimal], types: Sequence[int]) -> tuple[Reading, ...]:
@@ -95,7 +95,7 @@ def _nights(device_id: str, since: float, nights: Iterable[Night]) -> Iterable[P
         if (arrived is not None and arrived < since) or night.asleep is None or night.asleep < 0:
             continue
         reading = Reading(quantity=Quantity.SLEEP, value=Decimal(night.asleep), unit="s")
-        yield arrived or 0, Measurement(readings=(reading,), taken=_moment(night.enddate))
+        yield arrived or 0, Measurement(readings=(reading,), taken=moment(night.enddate))
 
 
 def _days(device_id: str, since: float, days: Iterable[Day]) -> Iterable[Proof]:
@@ -105,10 +105,11 @@ def _days(device_id: str, since: float, days: Iterable[Day]) -> Iterable[Proof]:
         if day.modified is not None and day.modified < since:
             continue
         reading = Reading(quantity=Quantity.STEPS, value=Decimal(day.steps), unit="steps")
-        yield day.modified or 0, Measurement(readings=(reading,), taken=_moment(day.modified))
+        yield day.modified or 0, Measurement(readings=(reading,), taken=moment(day.modified))
 
 
-def _moment(seconds: int | None) -> datetime | None:
+def moment(seconds: int | None) -> datetime | None:
+    """The cloud's unix seconds as a time, or None for a number that is none."""
     # Beyond these the calendar ends; such a number is no time.
     if seconds is None or not 0 < seconds < 253_402_300_800:
         return None

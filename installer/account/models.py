@@ -73,11 +73,12 @@ class CloudDevice(_Lenient):
 
 
 class Measure(_Lenient):
-    """One value of a group: `value × 10^unit`."""
+    """One value of a group: `value × 10^unit`. `position`: the segment or side of the body, if it has one."""
 
     type: int
     value: Annotated[int, Field(ge=-(10**15), le=10**15)]
     unit: Annotated[int, Field(ge=-30, le=30)]
+    position: Number = None
 
     @property
     def real(self) -> Decimal:
@@ -88,6 +89,7 @@ class Measure(_Lenient):
 class Group(_Lenient):
     """What was measured at one moment (`getmeas`)."""
 
+    group_id: Text = Field(default="", validation_alias=AliasChoices("group_id", "grpid"))
     attrib: Number = None
     category: Number = None
     date: Number = None
@@ -95,13 +97,16 @@ class Group(_Lenient):
     modified: Number = None
     device_id: Text = ""
     model_id: Number = Field(default=None, validation_alias=_MODEL_ID)
+    model: Text = ""
     measures: tuple[Measure, ...] = ()
 
 
 class Night(_Lenient):
     """One night, or part of it (`getsummary`). `model`: 32 is a sleep mat, 16 a tracker."""
 
+    id: Text = ""
     model: Number = None
+    model_id: Number = Field(default=None, validation_alias=_MODEL_ID)
     device_id: Text = ""
     startdate: Number = None
     enddate: Number = None
@@ -119,13 +124,20 @@ class Night(_Lenient):
 
 
 class Day(_Lenient):
-    """One day of activity (`getactivity`). `is_tracker` is false for a phone that counts."""
+    """One day of activity (`getactivity`). `is_tracker` is false for a phone that counts.
+
+    `timezone`: where the day began and ended. `values`: the entry as it came.
+    """
 
     date: Text = ""
+    timezone: Text = ""
     device_id: Text = ""
+    model_id: Number = Field(default=None, validation_alias=_MODEL_ID)
+    model: Text = ""
     is_tracker: Truthy = False
     modified: Number = None
     steps: Number = None
+    values: dict[str, Any] = {}
 
 
 class Granted(_Lenient):
@@ -150,6 +162,8 @@ def entries(kind: type[Entry], body: Mapping[str, Any], key: str) -> list[Entry]
         entry = dict(raw)
         # `hash_deviceid` joins devices with their data; `deviceid` has the same value, or is a bare number.
         entry["device_id"] = _text(raw.get("hash_deviceid")) or _text(raw.get("deviceid"))
+        if kind is Day:
+            entry["values"] = raw
         if kind is Group:
             entry["measures"] = [m for m in map(_measure, _list(raw.get("measures"))) if m is not None]
         try:

@@ -26,8 +26,9 @@ class Row:
     (`installer/data/kinds.py`). `value`, `unit`: exact, in the canonical unit; `measured`, `measured_unit`: as it
     came. `taken`: when, with a time zone; for a night or a day its beginning, and `ended` its end. `user`: the cloud's
     user id, or the number of the user on the device. `account`: the name of the account here. `group`: what belongs to
-    one act of measuring has the same. `origin`: whether a device measured it or a person typed it. `period`: for a
-    total that grows (a day, a night) which one it is; a newer one (`modified`, unix seconds) takes its place.
+    one act of measuring has the same. `origin`: whether a device measured it or a person typed it. `period`: for
+    what grows (a day, a night) or can be corrected (a group of the cloud) which one it is; a newer one (`modified`,
+    unix seconds) takes its place.
     """
 
     source: str
