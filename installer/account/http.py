@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -22,7 +23,7 @@ from pydantic import SecretStr
 from installer import __version__
 from installer.account import envelope
 from installer.account.envelope import Family
-from installer.account.pace import Pace
+from installer.account.pace import Pace, Paused
 from installer.account.signature import sign
 from installer.account.waiting import in_thread
 from installer.errors import ErrorCode, InstallerError
@@ -60,7 +61,7 @@ class CloudClient:
     def __init__(self, cloud: CloudSettings) -> None:
         self.cloud = cloud
         self._host = urlsplit(cloud.api).hostname or cloud.api
-        self._pace = Pace(cloud.requests_per_minute)
+        self._pace = Pace.of(cloud)
         self._skew = 0.0
         self._secret: SecretStr | None = None
         self._http = httpx.AsyncClient(
@@ -163,8 +164,8 @@ class CloudClient:
     async def _turn(self, doing: str, seconds: float) -> None:
         try:
             await self._pace.turn(seconds)
-        except TimeoutError:
-            raise envelope.failure(envelope.Answer(601, {}), doing) from None
+        except Paused as pause:
+            raise envelope.failure(envelope.Answer(601, {"wait_seconds": math.ceil(pause.wait)}), doing) from None
 
     async def _once(self, service: str, form: dict[str, str], doing: str, token: SecretStr | None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}
@@ -184,6 +185,10 @@ class CloudClient:
         elif status != 200:
             raise envelope.garbage(f"it answered with HTTP {status}")
         answer = envelope.parse(content)
+        if answer.family is Family.BUSY and service != OAUTH:
+            # The limit is the application's, so its other programs must wait too. (The token endpoint says the same of
+            # one request that is repeated.)
+            await self._pace.pause(answer.wait_seconds)
         if answer.family is not Family.OK:
             sent = [v for k, v in form.items() if k not in ("action", "grant_type")]
             sent += [token.get_secret_value()] if token is not None else []

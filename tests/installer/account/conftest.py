@@ -18,6 +18,11 @@ async def practice(tmp_path: Path) -> AsyncIterator[Lab]:
 
 
 @pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setenv("DEVICE_INSTALLER_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(autouse=True)
 def _no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEVICE_INSTALLER_KEYRING", "off")
 
