@@ -19,6 +19,7 @@ from installer.steps.base import Options, Surroundings
 
 if TYPE_CHECKING:
     from installer.account.accounts import Accounts
+    from installer.account.desk import NotificationDesk
     from installer.bluetooth.adapter import Adapter
     from installer.labs import LabState
     from installer.settings import Settings
@@ -122,6 +123,13 @@ class Assembly:
         if self._lab is not None and self.place.lab:
             return cloud.at_lab(self._lab.cloud, self._lab.client_id, self._lab.client_secret)
         return cloud.at(self.place.cloud) if self.place.cloud else cloud
+
+    def notifications(self) -> NotificationDesk:
+        """Where this computer is told of new data, and what it has subscribed."""
+        from installer.account.desk import NotificationDesk
+
+        own, lab = self.settings.notifications, self.place.lab
+        return NotificationDesk(own, self.cloud_settings, settings.data_dir(), lab=lab)
 
     def records(self) -> Records:
         """The ledger of `--ledger`, or the lab's, or the one of the settings; opened when first used."""

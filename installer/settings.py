@@ -204,6 +204,18 @@ class LedgerSettings(_Part):
     operator: Annotated[str, Field(max_length=64)] | None = None
 
 
+class NotificationsSettings(_Part):
+    """Where the cloud sends notifications of new data, and where the secret part of that address is.
+
+    `url`: the receiver as the Internet reaches it, `https://clinic.example/hooks/{path}`; `{path}` stands for the
+    secret that `device-installer notifications serve` keeps in `path_file` (default: a file in `data_dir()`). An
+    address with its secret written out is named by its place: `{ file = … }`, `{ env = … }` or `{ keyring = … }`.
+    """
+
+    url: Annotated[str, Field(max_length=255)] | SecretRef = ""
+    path_file: str = ""
+
+
 class Settings(_Part):
     """The settings file. Everything has a default but the application's `client_id` and secret."""
 
@@ -212,6 +224,7 @@ class Settings(_Part):
     accounts: AccountsSettings = AccountsSettings()
     data: DataSettings = DataSettings()
     ledger: LedgerSettings = LedgerSettings()
+    notifications: NotificationsSettings = NotificationsSettings()
 
 
 def load(path: Path | None = None) -> Settings:

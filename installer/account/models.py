@@ -140,6 +140,15 @@ class Day(_Lenient):
     values: dict[str, Any] = {}
 
 
+class Subscription(_Lenient):
+    """A subscription to notifications. `url` is a secret: it is not shown. `expires`: unix seconds, where told."""
+
+    appli: Annotated[int, BeforeValidator(_number)]
+    url: Annotated[str, BeforeValidator(_text)] = Field(validation_alias="callbackurl", repr=False, min_length=1)
+    comment: Text = ""
+    expires: Number = None
+
+
 class Granted(_Lenient):
     """A complete answer of the token endpoint; anything less does not validate."""
 

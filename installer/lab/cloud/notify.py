@@ -24,7 +24,7 @@ ACTIVITY, SLEEP = 16, 44
 # Seconds before each cycle of two tries; the random part of the real schedule is left out (§3.4).
 CYCLES = (0.0, 10.0, 60.0, 3600.0, 4 * 3600.0)
 TRIES = 2
-TIMEOUT = 5.0
+HEAD_SECONDS = 5.0
 EXPIRES = 2_147_483_647
 
 
@@ -102,9 +102,14 @@ class Notifier:
         for appli, fields in _news(sample).items():
             for entry in self._store.subscriptions:
                 if entry.userid == account.userid and entry.appli == appli:
-                    task = asyncio.get_running_loop().create_task(self._deliver(entry, fields))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+                    self._store.told["notifications"] += 1
+                    for _ in range(2 if self._store.double() else 1):
+                        self._begin(entry, fields)
+
+    def _begin(self, entry: Subscription, fields: dict[str, str]) -> None:
+        task = asyncio.get_running_loop().create_task(self._deliver(entry, fields))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """End all deliveries. The notifier can be used again afterwards."""
@@ -118,15 +123,33 @@ class Notifier:
 
     async def _deliver(self, entry: Subscription, fields: dict[str, str]) -> None:
         data = {"userid": entry.userid, "appli": str(entry.appli), **fields}
+        await asyncio.sleep(self._store.callbacks.delay)
         for pause in CYCLES:
             await asyncio.sleep(pause / self._store.scenario.callback_speed)
             for _ in range(TRIES):
-                if entry not in self._store.subscriptions or await self._answered("POST", entry.url, 400, data):
+                if self._ended(entry) or await self._attempt(entry, data):
                     return
+
+    def _ended(self, entry: Subscription) -> bool:
+        return entry not in self._store.subscriptions
+
+    async def _attempt(self, entry: Subscription, data: dict[str, str]) -> bool:
+        """One attempt; after too many in a row without success the subscription is gone."""
+        told, limit = self._store.told, self._store.callbacks
+        told["attempts"] += 1
+        if not self._store.lose() and await self._answered("POST", entry.url, 400, limit.answer_seconds, data):
+            told["heard"] += 1
+            entry.failed = 0
+            return True
+        entry.failed += 1
+        if limit.remove_after and entry.failed >= limit.remove_after and not self._ended(entry):
+            told["removed"] += 1
+            self._store.subscriptions.remove(entry)
+        return False
 
     async def _check(self, url: str) -> None:
         allowed = public(url) or (not self._store.scenario.strict and loopback(url))
-        if not allowed or not await self._answered("HEAD", url, 300):
+        if not allowed or not await self._answered("HEAD", url, 300, HEAD_SECONDS):
             raise Refusal(BAD_CALLBACK, "The callback URL is either absent or incorrect")
 
     def _find(self, account: Account, url: str, appli: int | None) -> list[Subscription]:
@@ -139,13 +162,16 @@ class Notifier:
             raise Refusal(NO_SUBSCRIPTION, "No such subscription")
         return found
 
-    async def _answered(self, method: str, url: str, below: int, data: dict[str, str] | None = None) -> bool:
-        """Whether the URL answers with a status from 200 up to `below`."""
+    async def _answered(
+        self, method: str, url: str, below: int, seconds: float, data: dict[str, str] | None = None
+    ) -> bool:
+        """Whether the URL answers within `seconds`, with a status from 200 up to `below`."""
         if self._http is None:
-            self._http = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
+            self._http = httpx.AsyncClient(trust_env=False)
         try:
-            response = await self._http.request(method, url, data=data)
-        except (httpx.HTTPError, httpx.InvalidURL):
+            async with asyncio.timeout(seconds):
+                response = await self._http.request(method, url, data=data, timeout=seconds)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
             return False
         return 200 <= response.status_code < below
 

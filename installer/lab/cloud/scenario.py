@@ -75,6 +75,23 @@ class Fault(_Part):
         return self
 
 
+class Callbacks(_Part):
+    """How notifications reach the subscribers (`withings-cloud.md` §3.4), and what goes wrong on the way.
+
+    `lose`: so many attempts get lost on the way, one after the other; the cloud repeats each by its schedule, ten
+    attempts a notification. `double`: so many notifications are sent twice. `delay`: seconds that every notification
+    comes late. `answer_seconds`: an answer that takes longer counts as none. `remove_after`: so many attempts in a row
+    without success and the cloud removes the subscription; 0: never. (The older documentation says 4; the newer one
+    announces a limit and does not name it.)
+    """
+
+    lose: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    double: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    answer_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+    remove_after: Annotated[int, Field(ge=0, le=1_000_000)] = 20
+
+
 def _default_users() -> tuple[CloudUser, ...]:
     return (CloudUser(email="alex@example.org", password=SecretStr("lab-password")),)
 
@@ -86,7 +103,8 @@ class CloudScenario(_Part):
     comes onto the first user's account `associate_after` seconds after it reached the cloud). `strict`: the real
     rules for callback URLs (§1.5, §3.5) instead of allowing this machine's loopback addresses too.
     `redirect_uris`: the application's registered prefixes. `fail` and `down`: faults from the start.
-    `callback_speed`: how many times faster than the real schedule an unheard notification is repeated (§3.4).
+    `callback_speed`: how many times faster than the real schedule an unheard notification is repeated (§3.4);
+    `callbacks`: what happens to notifications on their way.
     `battery`, `blank_model`, `null_session_dates`: odd answers of `getdevice` that were seen in the field.
     """
 
@@ -107,6 +125,7 @@ class CloudScenario(_Part):
     rate_limit: Positive = 120
     page_size: Positive = 100
     callback_speed: Annotated[float, Field(gt=0)] = 10.0
+    callbacks: Callbacks = Callbacks()
     scope_status: Literal[214, 277, 403, 2553, 2555] = 277
     battery: Literal["high", "medium", "low", "unknown"] = "high"
     blank_model: bool = False
@@ -128,9 +147,13 @@ class CloudScenario(_Part):
 
 
 class CloudControl(_Part):
-    """The body of `POST /lab/cloud`: what is given changes, the rest stays. `fail` replaces all faults."""
+    """The body of `POST /lab/cloud`: what is given changes, the rest stays.
+
+    `fail` replaces all faults, `callbacks` those of the notifications.
+    """
 
     mode: Mode | None = None
     down: bool | Literal["closed"] | None = None
     clock: Seconds | None = None
     fail: tuple[Fault, ...] | None = None
+    callbacks: Callbacks | None = None

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from installer.lab.cloud.accounts import Account, Device
-from installer.lab.cloud.scenario import CloudControl, CloudScenario, CloudUser, Fault, Mode
+from installer.lab.cloud.scenario import Callbacks, CloudControl, CloudScenario, CloudUser, Fault, Mode
 from installer.lab.cloud.signature import same
 from installer.lab.cloud.tokens import TokenBook
 
@@ -36,14 +36,15 @@ class Sample:
     values: dict[str, Any]
 
 
-@dataclass
+@dataclass(eq=False)
 class Subscription:
-    """Who wants to hear of what, and where (§3)."""
+    """Who wants to hear of what, and where (§3). `failed`: attempts in a row that were not heard."""
 
     userid: str
     appli: int
     url: str
     comment: str
+    failed: int = 0
 
 
 @dataclass
@@ -64,9 +65,13 @@ class _World:
     offset: float
     accounts: dict[str, Account]
     armed: list[_Armed]
+    callbacks: Callbacks
+    lose: int
+    double: int
     subscriptions: list[Subscription] = field(default_factory=list)
     requests: deque[float] = field(default_factory=deque)
     calls: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
     waiting: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
 
 
@@ -205,6 +210,32 @@ class CloudStore:
         return self._world.subscriptions
 
     @property
+    def callbacks(self) -> Callbacks:
+        """How notifications are sent."""
+        return self._world.callbacks
+
+    @property
+    def told(self) -> Counter[str]:
+        """What became of the notifications: `notifications`, `attempts`, `heard`, `lost`, `doubled`, `removed`."""
+        return self._world.told
+
+    def lose(self) -> bool:
+        """Whether this attempt gets lost on the way, counted."""
+        if self._world.lose <= 0:
+            return False
+        self._world.lose -= 1
+        self._world.told["lost"] += 1
+        return True
+
+    def double(self) -> bool:
+        """Whether this notification is sent twice, counted."""
+        if self._world.double <= 0:
+            return False
+        self._world.double -= 1
+        self._world.told["doubled"] += 1
+        return True
+
+    @property
     def mode(self) -> Mode:
         """`contract` or `public`."""
         return self._world.mode
@@ -223,6 +254,9 @@ class CloudStore:
             world.offset = change.clock
         if change.fail is not None:
             world.armed = [_Armed(fault, fault.times) for fault in change.fail]
+        if change.callbacks is not None:
+            world.callbacks = change.callbacks
+            world.lose, world.double = change.callbacks.lose, change.callbacks.double
         if change.mode is not None and change.mode != world.mode:
             world.mode = change.mode
             self.close()
@@ -277,6 +311,7 @@ class CloudStore:
             "waiting": sorted(world.waiting),
             "access_tokens": world.tokens.alive,
             "subscriptions": len(world.subscriptions),
+            "notifications": dict(world.told),
             "calls": dict(world.calls),
             "fail": [{**armed.fault.model_dump(exclude_none=True), "left": armed.left} for armed in world.armed],
         }
@@ -296,6 +331,9 @@ class CloudStore:
             scenario.clock,
             accounts,
             [_Armed(fault, fault.times) for fault in scenario.fail],
+            scenario.callbacks,
+            scenario.callbacks.lose,
+            scenario.callbacks.double,
         )
 
     def now(self) -> float:

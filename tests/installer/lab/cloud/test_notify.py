@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ class Subscriber:
         self.url = ""
         self.head = 200
         self.answers = [200]
+        self.slow = 0  # so many of the next answers take half a second
         self.got: list[dict[str, str]] = []
         self._changed = asyncio.Condition()
 
@@ -38,6 +40,9 @@ class Subscriber:
         async with self._changed:
             self.got.append({key: str(value) for key, value in form.items()} | dict(request.query_params))
             self._changed.notify_all()
+        if self.slow:
+            self.slow -= 1
+            await asyncio.sleep(0.5)
         return Response(status_code=self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
 
     async def wait(self, enough: Callable[[list[dict[str, str]]], bool]) -> list[dict[str, str]]:
@@ -177,3 +182,89 @@ async def test_the_cloud_ends_while_a_repetition_waits(subscriber: Subscriber) -
         subscriber.answers = [500]
         world.store.measured(SCALE, WEIGHT)
         await subscriber.wait(lambda got: len(got) == 2)
+
+
+@asynccontextmanager
+async def subscribed(subscriber: Subscriber, **callbacks: Any) -> AsyncIterator[tuple[World, str]]:
+    """A cloud that repeats at once, with a scale on the account and its news subscribed; the access token."""
+    async with running({"callback_speed": 1e6, "callbacks": callbacks}) as world:
+        token = await world.access()
+        await world.link(token, SCALE)
+        await notify(world, "subscribe", token, callbackurl=subscriber.url, appli=1)
+        yield world, token
+
+
+async def test_what_gets_lost_is_told_again(subscriber: Subscriber) -> None:
+    async with subscribed(subscriber, lose=3) as (world, _):
+        world.store.measured(SCALE, WEIGHT)
+        await subscriber.wait(lambda got: len(got) == 1)
+        await in_time(lambda: world.store.told["heard"] == 1)
+        assert dict(world.store.told) == {"notifications": 1, "attempts": 4, "lost": 3, "heard": 1}
+
+
+async def test_after_ten_attempts_the_cloud_gives_a_notification_up(subscriber: Subscriber) -> None:
+    async with subscribed(subscriber, lose=10) as (world, _):
+        world.store.measured(SCALE, WEIGHT)
+        await in_time(lambda: world.store.told["attempts"] == 10)
+        world.store.measured(SCALE, replace(WEIGHT, date=1_730_000_200.0))
+        got = await subscriber.wait(lambda got: len(got) == 1)
+        assert got[0]["startdate"] == "1730000200"
+
+
+async def test_a_doubled_notification_comes_twice(subscriber: Subscriber) -> None:
+    async with subscribed(subscriber, double=1) as (world, _):
+        world.store.measured(SCALE, WEIGHT)
+        got = await subscriber.wait(lambda got: len(got) == 2)
+        assert got[0] == got[1]
+        world.store.measured(SCALE, WEIGHT)
+        await subscriber.wait(lambda got: len(got) == 3)
+        await in_time(lambda: world.store.told["heard"] == 3)
+
+
+async def test_a_delayed_notification_comes_all_the_same(subscriber: Subscriber) -> None:
+    async with subscribed(subscriber, delay=0.05) as (world, _):
+        world.store.measured(SCALE, WEIGHT)
+        await asyncio.sleep(0)
+        assert not subscriber.got
+        await subscriber.wait(lambda got: len(got) == 1)
+
+
+async def test_an_answer_that_takes_too_long_counts_as_none(subscriber: Subscriber) -> None:
+    subscriber.slow = 1
+    async with subscribed(subscriber, answer_seconds=0.2) as (world, _):
+        world.store.measured(SCALE, WEIGHT)
+        await subscriber.wait(lambda got: len(got) == 2)
+        await in_time(lambda: world.store.told["heard"] == 1)
+        assert world.store.told["attempts"] == 2
+
+
+async def test_a_subscriber_who_never_hears_is_removed(subscriber: Subscriber) -> None:
+    subscriber.answers = [500]
+    async with subscribed(subscriber, remove_after=4) as (world, token):
+        world.store.measured(SCALE, WEIGHT)
+        await in_time(lambda: world.store.told["removed"] == 1)
+        assert (await notify(world, "list", token))["body"] == {"profiles": []}
+        assert world.store.told["attempts"] == 4
+
+
+async def test_a_success_in_between_starts_the_count_anew(subscriber: Subscriber) -> None:
+    subscriber.answers = [500, 500, 200, 500, 500, 200]
+    async with subscribed(subscriber, remove_after=3) as (world, token):
+        for number in (1, 2):
+            world.store.measured(SCALE, WEIGHT)
+            await in_time(lambda number=number: world.store.told["heard"] == number)
+        assert len((await notify(world, "list", token))["body"]["profiles"]) == 1
+
+
+async def test_the_faults_of_notifications_change_while_it_runs(world: World) -> None:
+    answer = await world.http.post("/lab/cloud", json={"callbacks": {"lose": 2, "remove_after": 4}})
+    assert answer.status_code == 200
+    assert world.store.callbacks.remove_after == 4
+    assert [world.store.lose() for _ in range(3)] == [True, True, False]
+    assert (await world.http.post("/lab/cloud", json={"callbacks": {"lose": -1}})).status_code == 400
+
+
+async def in_time(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - the counters of the cloud have no event of their own
+            await asyncio.sleep(0.002)

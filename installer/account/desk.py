@@ -1,0 +1,100 @@
+"""Where this computer is told of new data: the address in its settings, the secret path, what it has subscribed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from installer.account import callback
+from installer.account.waiting import in_thread
+from installer.errors import ErrorCode, InstallerError
+from installer.secrets import SecretRef
+from installer.settings import CloudSettings, NotificationsSettings
+
+if TYPE_CHECKING:
+    from installer.account.account import Account
+    from installer.account.notifications import Ensured
+    from installer.account.wishes import Wishes
+
+SECONDS = 30.0
+WHAT = "address for notifications"
+
+
+class NotificationDesk:
+    """Subscribes for this computer. `folder` is private to it; `cloud` tells the cloud when it is needed.
+
+    `lab`: the address of a receiver on this very computer does, because the lab's cloud reaches it.
+    """
+
+    def __init__(
+        self, own: NotificationsSettings, cloud: Callable[[], CloudSettings], folder: Path, *, lab: bool = False
+    ) -> None:
+        self._own = own
+        self._cloud = cloud
+        self._folder = folder
+        self._lab = lab
+
+    @property
+    def path_file(self) -> Path:
+        """Where the secret path is kept."""
+        own = self._own.path_file
+        return Path(own).expanduser() if own and not self._lab else self._folder / self._named(callback.PATH_FILE)
+
+    @property
+    def wishes(self) -> Wishes:
+        """What was subscribed."""
+        from installer.account.wishes import Wishes
+
+        return Wishes.of(self._folder / self._named("notifications.json"), self._cloud())
+
+    @property
+    def set_up(self) -> bool:
+        """Whether the settings name an address."""
+        return bool(self._own.url)
+
+    @property
+    def proposal(self) -> str:
+        """An address to begin with, in which nothing is secret; an empty text if none is known."""
+        if isinstance(self._own.url, str) and self._own.url and not self._lab:
+            return self._own.url if callback.PLACE in self._own.url else ""
+        return f"http://127.0.0.1:{callback.DEFAULT_PORT}/{callback.PLACE}" if self._lab else ""
+
+    async def url(self, given: str | SecretRef | None, account: str = "") -> SecretStr:
+        """The whole address: the given one, else that of the settings, else the one subscribed for the account before.
+
+        Raises NOTIFICATIONS_REFUSED, SECRET_UNAVAILABLE, SETTINGS_INVALID (there is none).
+        """
+        text = given or self._own.url or self.proposal
+        if isinstance(text, SecretRef):
+            text = (await in_thread(lambda: text.fetch(WHAT), SECONDS)).get_secret_value()  # type: ignore[union-attr]
+        if text:
+            return callback.expanded(text, self.path_file)
+        known = self.wishes.all(account) if account else []
+        if known:
+            return SecretStr(known[-1].url)
+        raise InstallerError(
+            ErrorCode.SETTINGS_INVALID,
+            "No address for notifications is known.",
+            f"Give https://HOST/{callback.PLACE}, or write it as url under [notifications] into config.toml.",
+        )
+
+    async def subscribe(self, account: Account, url: SecretStr, applis: Iterable[int]) -> Ensured:
+        """Subscribe what is missing, and remember it. Raises what `Notifications.ensure` and `Wishes.add` raise."""
+        from installer.account.notifications import Notifications
+
+        plain, wanted, wishes = url.get_secret_value(), set(applis), self.wishes
+        known = {a for wish in wishes.all(account.name) if wish.url == plain for a in wish.applis}
+        # The wish first: what a kill leaves half done is then completed by `renew`.
+        await wishes.add(account.name, plain, wanted)
+        try:
+            return await Notifications(account).ensure(plain, sorted(wanted))
+        except InstallerError as error:
+            if error.code is ErrorCode.NOTIFICATIONS_REFUSED:
+                await wishes.drop(account.name, plain, wanted - known)
+            raise
+
+    def _named(self, name: str) -> str:
+        return f"lab-{name}" if self._lab else name

@@ -1,0 +1,129 @@
+"""Notifications on the command line, in the lab: subscribe, list, renew what the cloud removed, revoke."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from installer.cli import _main
+from installer.errors import ErrorCode
+from tests.flow.support import LabWorld, lines
+
+PATH = "a-path-that-nobody-may-see"
+
+
+class Hook(BaseHTTPRequestHandler):
+    """Says yes to whoever knows the path."""
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.send_response(200 if self.path == f"/{PATH}" and self.server.well else 500)  # type: ignore[attr-defined]
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_POST = answer
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def hook() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        server.well = True  # type: ignore[attr-defined]
+        thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def url(hook: ThreadingHTTPServer, tmp_path: Path) -> str:
+    """Where the address of the receiver stands."""
+    file = tmp_path / "url"
+    file.write_text(f"http://127.0.0.1:{hook.server_port}/{PATH}\n", "utf-8")
+    return f"@{file}"
+
+
+def body(world: LabWorld) -> list[str]:
+    """A scale on Wi-Fi."""
+    wifi = ["--sync", "wifi", "--ssid", "Home", "--passphrase-env", "TEST_PASSPHRASE"]
+    return ["--device", world.address("body"), *wifi]
+
+
+def wait_for(holds: Callable[[], object], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def notifications(*words: str) -> int:
+    return _main(["notifications", *words, "--lab"])
+
+
+def test_subscribe_list_renew_revoke(
+    world: LabWorld, hook: ThreadingHTTPServer, url: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _main(["install", "--lab", "--non-interactive", *body(world)]) == 0
+    capsys.readouterr()
+
+    assert notifications("subscribe", "--url", url) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines() == [
+        f"subscribed: weight (1) of account “default” at http://127.0.0.1:{hook.server_port}/…/****"
+    ]
+    assert notifications("subscribe", "--url", url, "--appli", "4") == 0
+    capsys.readouterr()
+    assert notifications("renew") == 0
+    assert capsys.readouterr() == ("", "")  # cron sends a mail for every word
+
+    # A receiver that is away for long loses its subscriptions.
+    hook.well = False  # type: ignore[attr-defined]
+    world.cloud(callbacks={"remove_after": 2})
+    world.act("body", "measure")
+    wait_for(lambda: world.call("GET", "/lab/state")["cloud"]["notifications"].get("removed"))
+    assert notifications("list") == 0
+    captured = capsys.readouterr()
+    assert "removed by the cloud" in captured.out
+    assert "notifications renew" in captured.err
+
+    assert notifications("renew", "--json") == ErrorCode.NOTIFICATIONS_REFUSED.exit_status
+    hook.well = True  # type: ignore[attr-defined]
+    capsys.readouterr()
+    assert notifications("renew", "--json") == 0
+    renewed = lines(capsys.readouterr().out)
+    assert [(r["state"], r["appli"], r["account"]) for r in renewed] == [("renewed", 1, "default")]
+    assert notifications("list", "--json") == 0
+    listed = lines(capsys.readouterr().out)
+    assert [(r["state"], r["appli"]) for r in listed] == [("subscribed", 1), ("subscribed", 4)]
+
+    assert notifications("revoke", "--json") == 0
+    assert len(lines(capsys.readouterr().out)) == 2
+    assert notifications("revoke") == 0
+    assert "nothing to end" in capsys.readouterr().err
+    assert json.loads((home / "data" / "lab-notifications.json").read_text("utf-8"))["wishes"] == []
+
+
+def test_a_refused_address_has_an_exit_status_of_its_own(
+    world: LabWorld, hook: ThreadingHTTPServer, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _main(["install", "--lab", "--non-interactive", *body(world)]) == 0
+    hook.well = False  # type: ignore[attr-defined]
+    assert notifications("subscribe", "--url", url) == ErrorCode.NOTIFICATIONS_REFUSED.exit_status == 76
+    said = capsys.readouterr()
+    assert "does not take http://127.0.0.1" in said.err
+    assert PATH not in said.out + said.err
+
+
+def test_nothing_to_subscribe_is_told(world: LabWorld, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert notifications("list") == 0
+    assert "Nothing is subscribed" in capsys.readouterr().err
+    assert notifications("subscribe", "--url", url) == ErrorCode.ACCOUNT_UNKNOWN.exit_status
