@@ -50,6 +50,7 @@ class Profile(enum.StrEnum):
     TEMPERATURE = "temperature"
     HEART_RATE = "heart-rate"
     STEPS = "steps"
+    BODY_COMPOSITION = "body-composition"
 
 
 class DataService(enum.StrEnum):

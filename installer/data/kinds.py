@@ -96,6 +96,7 @@ _FACTORS: dict[str, tuple[str, Decimal, Decimal]] = {
     "g": (KILOGRAM, Decimal("0.001"), Decimal(0)),
     "in": (METRE, Decimal("0.0254"), Decimal(0)),
     "kPa": (MERCURY, Decimal(1000) / Decimal("133.322387415"), Decimal(0)),
+    "kJ": (KILOCALORIE, 1 / Decimal("4.184"), Decimal(0)),
     "°F": (CELSIUS, Decimal(5) / Decimal(9), Decimal(32)),
 }
 _DIGITS = Decimal("1e-9")

@@ -1,33 +1,47 @@
 """Bytes of the standard health characteristics to measurements. Pure functions, no input or output.
 
-Sources: the SIG's GATT Specification Supplement for 0x2A9D, 0x2A35, 0x2A1C, 0x2A37, 0x2B40;
-IEEE 11073-20601 for SFLOAT and FLOAT. All numbers are little-endian.
+Sources: the SIG's GATT Specification Supplement for 0x2A9D, 0x2A9C, 0x2A35, 0x2A49, 0x2A1C, 0x2A37; the Physical
+Activity Monitor Service 1.0 for 0x2B40. All numbers are little-endian.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from installer.catalog import Profile
+from installer.health import body
+from installer.health.values import CodecError, Fields, NoValue, float32, sfloat
 from installer.measurement import Measurement, Quantity, Reading
 
-# Special values of the IEEE 11073 types: not a number, not at this resolution, ± infinity, reserved.
-_SFLOAT_SPECIAL = {0x07FF, 0x0800, 0x07FE, 0x0802, 0x0801}
-_FLOAT_SPECIAL = {0x007FFFFF, 0x00800000, 0x007FFFFE, 0x00800002, 0x00800001}
-_WEIGHT_FAILED = 0xFFFF
+__all__ = ["CHARACTERISTICS", "Characteristic", "CodecError", "NoValue", "Parts", "decode", "float32", "sfloat"]
+
 _UNKNOWN_24 = 0xFFFFFF
+_FIRST, _LAST = 0x01, 0x02
 
-
-class CodecError(Exception):
-    """Bytes that break the layout of their characteristic."""
-
-
-class NoValue(CodecError):
-    """A well-formed message without a measurement, for example of a measurement that failed."""
+# Measurement Status of a blood-pressure monitor: mask, value, words, and the bit of its features that vouches for it.
+_PRESSURE_STATUS = (
+    (0x0001, 0x0001, "body movement", 0x0001),
+    (0x0002, 0x0002, "cuff too loose", 0x0002),
+    (0x0004, 0x0004, "irregular pulse", 0x0004),
+    (0x0018, 0x0008, "pulse too high", 0x0008),
+    (0x0018, 0x0010, "pulse too low", 0x0008),
+    (0x0020, 0x0020, "wrong position", 0x0010),
+)
+# Temperature Type (0x2A1D).
+_SITES = {
+    1: "armpit",
+    2: "body",
+    3: "ear",
+    4: "finger",
+    5: "gastro-intestinal tract",
+    6: "mouth",
+    7: "rectum",
+    8: "toe",
+    9: "eardrum",
+}
 
 
 @dataclass(frozen=True)
@@ -44,162 +58,173 @@ CHARACTERISTICS = {
     Profile.TEMPERATURE: Characteristic("1809", "2a1c"),
     Profile.HEART_RATE: Characteristic("180d", "2a37"),
     Profile.STEPS: Characteristic("183e", "2b40"),
+    Profile.BODY_COMPOSITION: Characteristic("181b", "2a9c"),
 }
 
 
 def decode(profile: Profile, data: bytes) -> Measurement:
-    """The measurement in one notification or indication. Raises CodecError; NoValue where there is none."""
-    return _DECODERS[profile](_Reader(data))
+    """The measurement in one notification or indication. Raises CodecError; NoValue where there is none.
+
+    Its times: `device_time` as the device's clock shows it, `taken` the same in this computer's time zone, as far as
+    such a time can be. What comes in several parts is put together by `Parts`.
+    """
+    measurement = _DECODERS[profile](Fields(data))
+    return measurement.model_copy(update={"taken": here(measurement.device_time)})
 
 
-def sfloat(raw: int) -> Decimal | None:
-    """A 16-bit SFLOAT: 12 bits of mantissa, 4 bits of exponent to the base of ten; None for not a number."""
-    if raw in _SFLOAT_SPECIAL:
+def here(shown: datetime | None) -> datetime | None:
+    """A time on a clock of this computer's time zone; None for one that the system cannot place."""
+    try:
+        return shown.astimezone() if shown is not None else None
+    except (ValueError, OverflowError, OSError):
         return None
-    return _scaled(raw & 0x0FFF, 12, raw >> 12, 4)
 
 
-def float32(raw: int) -> Decimal | None:
-    """A 32-bit FLOAT: 24 bits of mantissa, 8 bits of exponent to the base of ten; None for not a number."""
-    if raw in _FLOAT_SPECIAL:
-        return None
-    return _scaled(raw & 0xFFFFFF, 24, raw >> 24, 8)
+class Parts:
+    """Puts together the measurements of one profile that come in several messages, and decodes the others.
+
+    `feed` with every message in order; `rest` when no more can come.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._held: list[bytes] = []
+
+    def feed(self, data: bytes) -> Iterator[tuple[Measurement, bytes]]:
+        """What is complete now, with its bytes. Raises CodecError, after it has yielded what came before.
+
+        NoValue where there is no measurement.
+        """
+        if self._profile is Profile.BODY_COMPOSITION:
+            yield from self._composition(data)
+        elif self._profile is Profile.STEPS:
+            yield from self._steps(data)
+        else:
+            yield decode(self._profile, data), data
+
+    def rest(self) -> Iterator[tuple[Measurement, bytes]]:
+        """What the first part alone says, where the other never came. Raises CodecError."""
+        held, self._held = self._held, []
+        if held and self._profile is Profile.BODY_COMPOSITION:
+            yield decode(self._profile, held[0]), held[0]
+
+    def _composition(self, data: bytes) -> Iterator[tuple[Measurement, bytes]]:
+        if self._held and body.continues(self._held[0], data):
+            first = self._held.pop()
+            whole = body.joined(first, data)
+            yield whole.model_copy(update={"taken": here(whole.device_time)}), first + data
+            return
+        yield from self.rest()
+        if body.is_split(data):
+            self._held = [data]
+        else:
+            yield decode(self._profile, data), data
+
+    def _steps(self, data: bytes) -> Iterator[tuple[Measurement, bytes]]:
+        header = Fields(data).number(1)
+        if header & _FIRST:
+            self._held = []
+        elif not self._held or (self._held[-1][0] >> 2) + 1 & 0x3F != header >> 2:
+            self._held = []
+            raise CodecError("a part of a summary is missing")
+        self._held.append(data)
+        if header & _LAST:
+            parts, self._held = self._held, []
+            whole = bytes((_FIRST | _LAST,)) + b"".join(part[1:] for part in parts)
+            yield decode(self._profile, whole), b"".join(parts)
 
 
-def _scaled(mantissa: int, mantissa_bits: int, exponent: int, exponent_bits: int) -> Decimal:
-    return Decimal(_signed(mantissa, mantissa_bits)).scaleb(_signed(exponent, exponent_bits))
-
-
-def _signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> (bits - 1) else value
-
-
-class _Reader:
-    """Takes numbers off the front of a message."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._position = 0
-
-    def number(self, size: int) -> int:
-        """The next unsigned number of `size` bytes."""
-        end = self._position + size
-        if end > len(self._data):
-            raise CodecError(f"a message of {len(self._data)} bytes is cut short")
-        value = int.from_bytes(self._data[self._position : end], "little")
-        self._position = end
-        return value
-
-    @property
-    def left(self) -> int:
-        """How many bytes are left."""
-        return len(self._data) - self._position
-
-    def end(self, reserved_flags: int) -> None:
-        """Raise unless all is read; what follows a flag that has no meaning yet may stay."""
-        if self.left and not reserved_flags:
-            raise CodecError(f"{self.left} bytes follow that no flag announces")
-
-    def moment(self) -> datetime | None:
-        """A Date Time (0x2A08), which is in the device's local time; None if the device does not know it."""
-        year = self.number(2)
-        month, day, hour, minute, second = (self.number(1) for _ in range(5))
-        if 0 in (year, month, day):
-            return None
-        try:
-            return datetime(year, month, day, hour, minute, second).astimezone()
-        except (ValueError, OverflowError, OSError):
-            raise CodecError("a time stamp is no possible time") from None
-
-
-def _weight(reader: _Reader) -> Measurement:
-    flags = reader.number(1)
-    raw = reader.number(2)
-    taken = reader.moment() if flags & 0x02 else None
-    if flags & 0x04:
-        reader.number(1)
-    if flags & 0x08:
-        reader.number(4)
-    reader.end(flags & 0xF0)
-    if raw == _WEIGHT_FAILED:
-        raise NoValue("the scale reports that the measurement failed")
-    value, unit = (Decimal(raw) * Decimal("0.01"), "lb") if flags & 0x01 else (Decimal(raw) * Decimal("0.005"), "kg")
-    return _made(taken, (Quantity.WEIGHT, value, unit))
-
-
-def _blood_pressure(reader: _Reader) -> Measurement:
-    flags = reader.number(1)
+def _blood_pressure(fields: Fields) -> Measurement:
+    flags = fields.number(1)
     unit = "kPa" if flags & 0x01 else "mmHg"
-    systolic, diastolic, _mean = (sfloat(reader.number(2)) for _ in range(3))
-    taken = reader.moment() if flags & 0x02 else None
-    pulse = sfloat(reader.number(2)) if flags & 0x04 else None
-    if flags & 0x08:
-        reader.number(1)
-    if flags & 0x10:
-        reader.number(2)
-    reader.end(flags & 0xE0)
+    systolic, diastolic, mean = (fields.sfloat() for _ in range(3))
+    shown = fields.moment() if flags & 0x02 else None
+    pulse = fields.sfloat() if flags & 0x04 else None
+    user = fields.user() if flags & 0x08 else None
+    status = fields.number(2) if flags & 0x10 else 0
+    fields.end(flags & 0xE0)
     if systolic is None or diastolic is None:
         raise NoValue("the monitor reports that the measurement failed")
-    return _made(
-        taken,
-        (Quantity.SYSTOLIC, systolic, unit),
-        (Quantity.DIASTOLIC, diastolic, unit),
-        (Quantity.PULSE, pulse, "1/min"),
+    return Measurement(
+        readings=_readings(
+            (Quantity.SYSTOLIC, systolic, unit),
+            (Quantity.DIASTOLIC, diastolic, unit),
+            (Quantity.MEAN_PRESSURE, mean, unit),
+            (Quantity.PULSE, pulse, "1/min"),
+        ),
+        device_time=shown,
+        user=user,
+        status=tuple(words for mask, value, words, _ in _PRESSURE_STATUS if status & mask == value),
     )
 
 
-def _temperature(reader: _Reader) -> Measurement:
-    flags = reader.number(1)
-    value = float32(reader.number(4))
-    taken = reader.moment() if flags & 0x02 else None
-    if flags & 0x04:
-        reader.number(1)
-    reader.end(flags & 0xF8)
+def vouched(features: bytes) -> frozenset[str]:
+    """The words of a blood-pressure status that its Blood Pressure Feature (0x2A49) vouches for. Raises CodecError."""
+    known = Fields(features).number(2)
+    return frozenset(words for _, _, words, feature in _PRESSURE_STATUS if known & feature)
+
+
+def _temperature(fields: Fields) -> Measurement:
+    flags = fields.number(1)
+    value = fields.float32()
+    shown = fields.moment() if flags & 0x02 else None
+    site = _SITES.get(fields.number(1), "") if flags & 0x04 else ""
+    fields.end(flags & 0xF8)
     if value is None:
         raise NoValue("the thermometer reports that the measurement failed")
-    return _made(taken, (Quantity.TEMPERATURE, value, "°F" if flags & 0x01 else "°C"))
+    unit = "°F" if flags & 0x01 else "°C"
+    return Measurement(readings=_readings((Quantity.TEMPERATURE, value, unit)), device_time=shown, site=site)
 
 
-def _heart_rate(reader: _Reader) -> Measurement:
-    flags = reader.number(1)
-    value = reader.number(2 if flags & 0x01 else 1)
-    if flags & 0x08:
-        reader.number(2)
+def _heart_rate(fields: Fields) -> Measurement:
+    flags = fields.number(1)
+    value = fields.number(2 if flags & 0x01 else 1)
+    energy = Decimal(fields.number(2)) if flags & 0x08 else None
+    intervals: tuple[Decimal, ...] = ()
     if flags & 0x10:
-        if reader.left % 2:
+        if fields.left % 2:
             raise CodecError("half an interval between heartbeats")
-        reader.number(reader.left)
-    reader.end(flags & 0xE0)
+        intervals = tuple(Decimal(fields.number(2)) / 1024 for _ in range(fields.left // 2))
+    fields.end(flags & 0xE0)
     if flags & 0x06 == 0x04 or value == 0:
         raise NoValue("the sensor has no contact to the skin")
-    return _made(None, (Quantity.PULSE, Decimal(value), "1/min"))
+    return Measurement(
+        readings=_readings((Quantity.PULSE, Decimal(value), "1/min"), (Quantity.ENERGY, energy, "kJ")),
+        intervals=intervals,
+    )
 
 
-def _steps(reader: _Reader) -> Measurement:
-    header, flags = reader.number(1), reader.number(1)
-    if header & 0x03 != 0x03:
-        raise CodecError("a summary of steps in several parts is not supported")
-    reader.number(2 + 2 + 4 + 4)  # session, sub-session, relative time, sequence number
-    kinds = [reader.number(3) for bit in (0x01, 0x02, 0x04) if flags & bit]
-    for bit in (0x08, 0x10):  # distance, worn duration
-        if flags & bit:
-            reader.number(3)
-    reader.end(flags & 0xE0)
+def _steps(fields: Fields) -> Measurement:
+    header, flags = fields.number(1), fields.number(1)
+    if header & (_FIRST | _LAST) != _FIRST | _LAST:
+        raise CodecError("a part of a summary alone says nothing")
+    fields.number(2 + 2 + 4)  # session, sub-session, time since the session began
+    sequence = fields.number(4)
+    kinds = [fields.number(3) for bit in (0x01, 0x02, 0x04) if flags & bit]
+    distance, worn = (fields.number(3) if flags & bit else _UNKNOWN_24 for bit in (0x08, 0x10))
+    fields.end(flags & 0xE0)
     known = [count for count in kinds if count != _UNKNOWN_24]
     if not known:
         raise NoValue("the summary counts no steps")
-    return _made(None, (Quantity.STEPS, Decimal(sum(known)), "steps"))
+    return Measurement(
+        readings=_readings(
+            (Quantity.STEPS, Decimal(sum(known)), "steps"),
+            (Quantity.DISTANCE, None if distance == _UNKNOWN_24 else Decimal(distance), "m"),
+            (Quantity.WORN, None if worn == _UNKNOWN_24 else Decimal(worn), "s"),
+        ),
+        sequence=sequence,
+    )
 
 
-def _made(taken: datetime | None, *readings: tuple[Quantity, Decimal | None, str]) -> Measurement:
-    made = [Reading(quantity=q, value=v, unit=u) for q, v, u in readings if v is not None and math.isfinite(v)]
-    return Measurement(readings=tuple(made), taken=taken)
+def _readings(*found: tuple[Quantity, Decimal | None, str]) -> tuple[Reading, ...]:
+    return tuple(Reading(quantity=q, value=v, unit=u) for q, v, u in found if v is not None)
 
 
-_DECODERS: dict[Profile, Callable[[_Reader], Measurement]] = {
-    Profile.WEIGHT: _weight,
+_DECODERS: dict[Profile, Callable[[Fields], Measurement]] = {
+    Profile.WEIGHT: body.weight,
     Profile.BLOOD_PRESSURE: _blood_pressure,
     Profile.TEMPERATURE: _temperature,
     Profile.HEART_RATE: _heart_rate,
     Profile.STEPS: _steps,
+    Profile.BODY_COMPOSITION: body.composition,
 }

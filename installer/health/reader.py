@@ -8,14 +8,16 @@ each one in the very callback by which the stack delivers it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing, suppress
+from datetime import datetime
 from typing import NamedTuple
 
 from installer.bluetooth.connection import Connection
 from installer.catalog import Profile
 from installer.errors import ErrorCode, InstallerError
 from installer.health import codec
+from installer.health.clock import Clock, read_clock
 from installer.measurement import Measurement
 
 WHAT = "waiting for a measurement"
@@ -25,8 +27,15 @@ LIMIT_SECONDS = 600.0
 LIVE = frozenset({Profile.HEART_RATE})
 
 
+PRESSURE_SERVICE, PRESSURE_FEATURE = "1810", "2a49"
+
+
 class Collected(NamedTuple):
-    """One measurement: the profile it came by, what it says, and the bytes as the device sent them."""
+    """One measurement: the profile it came by, what it says, and the bytes as the device sent them.
+
+    The bytes of one that came in several parts stand one after the other. Its times: see `Measurement`; where the
+    device tells its own clock, they are corrected by what it is wrong.
+    """
 
     profile: Profile
     measurement: Measurement
@@ -84,6 +93,8 @@ async def collect(
     next one can come: what it has written is safe before the device may forget it, as far as the stack confirms only
     after its callback. What `keep` raises ends the visit and is raised here; nothing is kept after it.
 
+    The first part of a measurement that comes in two is held until the other is there, or the visit is over.
+
     Take all of it, or give `keep`: the device holds what has arrived for delivered. Raises at the end, when all that
     had arrived was handed on: CONNECTION_LOST; DEVICE_MISBEHAVED if something made no sense (it is passed over). At
     once: MEASUREMENT_FAILED if the device offers none of the profiles, and what subscribing raises.
@@ -99,9 +110,9 @@ async def _visit(
     here = tuple(profile for profile in offered(connection) if profile in profiles)
     if not here:
         raise _not_offered(connection, profiles)
-    inbox = _Inbox(keep)
     loop = asyncio.get_running_loop()
     end = loop.time() + limit
+    inbox = _Inbox(keep, await read_clock(connection), await _vouched(connection, here))
     try:
         for profile in here:
             await connection.subscribe(codec.CHARACTERISTICS[profile].uuid, inbox.listener(profile))
@@ -120,6 +131,7 @@ async def _visit(
         # What comes until the device has heard that nobody listens any more is confirmed, too.
         for profile in here:
             await connection.unsubscribe(codec.CHARACTERISTICS[profile].uuid)
+        inbox.over()
         while inbox.waiting:
             found = await inbox.take()
             if found is not None:
@@ -132,11 +144,28 @@ async def _visit(
                 await connection.unsubscribe(codec.CHARACTERISTICS[profile].uuid)
 
 
+async def _vouched(connection: Connection, profiles: tuple[Profile, ...]) -> frozenset[str] | None:
+    """The words of a status that this device can mean; None if it does not say."""
+    if Profile.BLOOD_PRESSURE not in profiles or not connection.has_characteristic(PRESSURE_FEATURE, PRESSURE_SERVICE):
+        return None
+    try:
+        return codec.vouched(await connection.read(PRESSURE_FEATURE))
+    except codec.CodecError:
+        return None
+    except InstallerError as error:
+        if error.code is ErrorCode.CONNECTION_LOST:
+            raise
+        return None
+
+
 class _Inbox:
     """What has arrived, decoded and kept as it came. `nonsense`: why messages were passed over."""
 
-    def __init__(self, keep: Keep | None) -> None:
+    def __init__(self, keep: Keep | None, clock: Clock, vouched: frozenset[str] | None) -> None:
         self._keep = keep
+        self._clock = clock
+        self._vouched = vouched
+        self._parts: dict[Profile, codec.Parts] = {}
         self._queue: asyncio.Queue[Collected | codec.CodecError | BaseException] = asyncio.Queue()
         self._failed: BaseException | None = None
         self.nonsense: list[codec.CodecError] = []
@@ -147,16 +176,22 @@ class _Inbox:
 
     def listener(self, profile: Profile) -> Callable[[bytes], None]:
         """The callback for a profile's messages."""
-        return lambda data: self._arrived(profile, data)
+        parts = self._parts[profile] = codec.Parts(profile)
+        return lambda data: self._arrived(profile, lambda: parts.feed(data))
 
-    def _arrived(self, profile: Profile, data: bytes) -> None:
+    def over(self) -> None:
+        """No more can come: what waits for its other part is all there is of it."""
+        for profile, parts in self._parts.items():
+            if self._failed is None:
+                self._arrived(profile, parts.rest)
+
+    def _arrived(self, profile: Profile, read: Callable[[], Iterator[tuple[Measurement, bytes]]]) -> None:
         if self._failed is not None:
             # Raised to the stack, so that one that confirms after its callback does not confirm.
             raise self._failed
         try:
-            found = Collected(profile, codec.decode(profile, data), data)
-            if self._keep is not None:
-                self._keep(found)
+            for measurement, raw in read():
+                self._take_in(Collected(profile, self._completed(measurement), raw))
         except codec.NoValue:
             return  # the person measures again
         except codec.CodecError as error:
@@ -165,8 +200,17 @@ class _Inbox:
             self._failed = error
             self._queue.put_nowait(error)
             raise
-        else:
-            self._queue.put_nowait(found)
+
+    def _completed(self, measurement: Measurement) -> Measurement:
+        if self._vouched is not None:
+            status = tuple(words for words in measurement.status if words in self._vouched)
+            measurement = measurement.model_copy(update={"status": status})
+        return self._clock.timed(measurement, datetime.now().astimezone())
+
+    def _take_in(self, found: Collected) -> None:
+        if self._keep is not None:
+            self._keep(found)
+        self._queue.put_nowait(found)
 
     async def take(self) -> Collected | None:
         """The next one; None for one that makes no sense. Raises what `keep` raised."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
@@ -16,6 +17,8 @@ from installer.bluetooth.hci import adverts, reports
 from installer.catalog import Profile
 from installer.errors import InstallerError
 from installer.health import codec as health
+from installer.health.clock import Clock, behind
+from installer.measurement import Measurement
 from installer.provisioning.espressif import codec as espressif
 from installer.provisioning.espressif.faults import ProtocolFault
 from installer.provisioning.espressif.security import Security, Security0, Security1, Security2
@@ -114,6 +117,28 @@ def _security2_first(data: bytes) -> None:
     session.answer(data)
 
 
+def _health_parts(profile: Profile, data: bytes) -> None:
+    """Messages of a device, cut where the first byte says: what comes in parts is put together."""
+    if not data:
+        return
+    size, rest = data[0] % 30 + 1, data[1:]
+    parts = health.Parts(profile)
+    for at in range(0, len(rest), size):
+        with contextlib.suppress(health.CodecError):
+            for measurement, raw in parts.feed(rest[at : at + size]):
+                assert measurement.readings
+                assert raw in rest
+    with contextlib.suppress(health.CodecError):
+        parts.rest()
+
+
+def _current_time(data: bytes) -> None:
+    now = datetime(2026, 11, 25, 8, 0, 0)
+    wrong = behind(data, now)
+    measured = Measurement(readings=(), device_time=now)
+    Clock(wrong).timed(measured, now.astimezone())
+
+
 def classify_bytes(data: bytes) -> None:
     """The text of a QR code."""
     classify(data.decode("utf-8", "surrogateescape"))
@@ -172,7 +197,16 @@ DECODERS: dict[str, Target] = {
     ),
     "withings": Target([_withings], withings.FrameError),
     "withings-assembler": Target([_assembler]),
-    "health": Target([partial(health.decode, profile) for profile in Profile], health.CodecError),
+    "health": Target(
+        [
+            *(partial(health.decode, profile) for profile in Profile),
+            partial(_health_parts, Profile.BODY_COMPOSITION),
+            partial(_health_parts, Profile.STEPS),
+            health.vouched,
+            _current_time,
+        ],
+        health.CodecError,
+    ),
     "advertisement": Target([adverts.parse, reports.parse_report]),
     "envelope": Target([envelope.parse], InstallerError),
     "qr": Target([classify_bytes], InstallerError),

@@ -177,13 +177,16 @@ class HciClient(BaseBleakClient):
             raise
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
-        """Unsubscribe. Does nothing if not subscribed."""
+        """Unsubscribe. Does nothing if not subscribed. What comes until the device has heard it is delivered."""
         if characteristic.handle not in self._subscribers:
             return
-        self._forget(characteristic.handle)
         cccd = characteristic.get_descriptor(_CCCD)
-        if cccd is not None:
-            await self.write_gatt_descriptor(cccd, b"\x00\x00")
+        try:
+            if cccd is not None:
+                # First of all: an indication is confirmed in any case, and must then have reached somebody.
+                await self.write_gatt_descriptor(cccd, b"\x00\x00")
+        finally:
+            self._forget(characteristic.handle)
 
     def _forget(self, handle: int) -> None:
         deliver = self._subscribers.pop(handle, None)

@@ -37,7 +37,7 @@ async def test_a_model_gives_what_it_measured(lab: LabProcess, model: str) -> No
         measurement = await take_measurement(connection, profile, timeout=10)
     last = (await lab.device(model))["last_measurement"]
     found = {reading.quantity: reading.value for reading in measurement.readings}
-    assert {quantity: float(value) for quantity, value in found.items()} == pytest.approx(
+    assert {quantity: float(found[quantity]) for quantity in MODELS[model]} == pytest.approx(
         {quantity: last[name] for quantity, name in MODELS[model].items()}
     )
 
