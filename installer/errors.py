@@ -43,6 +43,7 @@ class ErrorCode(enum.Enum):
     RECORD_UNKNOWN = "record_unknown", 16, "there is no such record, or nothing to resume"
 
     PLAN_INVALID = "plan_invalid", 17, "the plan of a batch has mistakes"
+    RECORD_AMBIGUOUS = "record_ambiguous", 18, "several records have an id that begins like that"
 
     DEVICE_NOT_FOUND = "device_not_found", 20, "no such device within reach"
     DEVICE_AMBIGUOUS = "device_ambiguous", 21, "several devices fit; name one by its address"

@@ -3,6 +3,8 @@
 GROUPS = {
     "account": "Sign in to the vendor's cloud beforehand; list and remove accounts.",
     "lab": "The lab: emulated devices, access points and cloud, to practise without hardware.",
-    "notifications": "Be told of new data: subscribe, list, renew, revoke.",
+    "ledger": "The database of the records: where it is, and bringing it up to date.",
     "networks": "Networks saved on this computer, for `install --network NAME`.",
+    "notifications": "Be told of new data: subscribe, list, renew, revoke.",
+    "records": "What was installed: list, show, export as CSV, JSON or a report, remove what is old.",
 }

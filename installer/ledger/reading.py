@@ -42,6 +42,15 @@ def get(connection: Connection, installation: str) -> dict[str, Any] | None:
     return next(iter(whole(connection, [installation])), None)
 
 
+def beginning(connection: Connection, start: str, limit: int) -> list[str]:
+    """Ids that begin so; the very id, if there is one, alone."""
+    if connection.execute(select(I.id).where(I.id == start)).first() is not None:
+        return [start]
+    # Not by LIKE: what that takes for equal differs from database to database.
+    query = select(I.id).where(func.substr(I.id, 1, len(start)) == start).order_by(I.started.desc())
+    return list(connection.execute(query.limit(limit)).scalars())
+
+
 def whole(connection: Connection, ids: Iterable[str]) -> list[dict[str, Any]]:
     """Whole records in the order of `ids`; one that is not there is left out."""
     wanted = list(ids)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+OUTCOMES = ("running", "installed", "to_be_linked", "failed", "cancelled", "interrupted")
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -41,3 +43,59 @@ class Installed:
     name: str
     account: str | None
     id: str
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds: the middle one, and the one that 9 of 10 do not exceed. None where there is none."""
+
+    count: int = 0
+    median: float | None = None
+    p90: float | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """The installations of one model, site, operator or day. `times`: of those that were installed, as a whole."""
+
+    name: str
+    outcomes: dict[str, int]
+    times: Times = Times()
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return sum(self.outcomes.values())
+
+    @property
+    def installed(self) -> int:
+        """How many were installed, those among them that their users link later."""
+        return self.outcomes.get("installed", 0) + self.outcomes.get("to_be_linked", 0)
+
+    @property
+    def failed(self) -> int:
+        """How many failed."""
+        return self.outcomes.get("failed", 0)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a report says. `first`, `last`: when the first and the last one began; `failures`: (code, how many)."""
+
+    all: Group
+    first: str | None
+    last: str | None
+    failures: list[tuple[str, int]]
+    steps: list[tuple[str, Times]]
+    models: list[Group]
+    sites: list[Group]
+    operators: list[Group]
+    days: list[Group]
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was removed, or would be, and why the rest of that age stays: {reason: how many}."""
+
+    removed: int
+    kept: dict[str, int]

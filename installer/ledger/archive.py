@@ -1,0 +1,92 @@
+"""The ledger as a person looks into it: pages, one record, the numbers of a report, removal of what is old."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from installer.errors import ErrorCode, InstallerError
+from installer.ledger import clock
+from installer.ledger.view import Filter, Numbers, Page, Pruned
+
+if TYPE_CHECKING:
+    from installer.ledger.records import Records
+
+BLOCK = 500  # records that are removed in one transaction, so that no station waits for long
+CANDIDATES = 5  # records that are named where a short id fits several
+
+
+class Archive:
+    """Reads and tidies one ledger. Raises what `Records` raises."""
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+
+    def page(self, wanted: Filter, limit: int, after: tuple[str, str] | None = None) -> Page:
+        """Some records without their steps, the newest first; `after` is the `next` of the page before."""
+        return self.records.find(wanted, limit, after)
+
+    def every(self, wanted: Filter) -> Iterator[dict[str, Any]]:
+        """Whole records, the newest first, read a few at a time."""
+        return self.records.every(wanted)
+
+    def one(self, start: str) -> dict[str, Any]:
+        """The whole record whose id begins so. Raises RECORD_UNKNOWN, RECORD_AMBIGUOUS."""
+        from installer.ledger import reading, writing
+
+        found: list[str] = self.records.store.read(
+            "read a record", lambda c: reading.beginning(c, start.strip(), CANDIDATES + 1)
+        )
+        if not found:
+            raise writing.unknown(start)
+        if len(found) > 1:
+            more = " and others" if len(found) > CANDIDATES else ""
+            raise InstallerError(
+                ErrorCode.RECORD_AMBIGUOUS,
+                f"Several records begin with “{start}”: {', '.join(found[:CANDIDATES])}{more}.",
+                "Give more of its id.",
+                records=found[:CANDIDATES],
+            )
+        record = self.records.get(found[0])
+        if record is None:  # removed a moment ago
+            raise writing.unknown(start)
+        return record
+
+    def numbers(self, wanted: Filter) -> Numbers:
+        """The numbers of a report."""
+        from installer.ledger import numbers
+
+        self.records.settle()
+        found: Numbers = self.records.store.read("read the records", lambda c: numbers.numbers(c, wanted))
+        return found
+
+    def prune(self, before: datetime, *, force: bool = False, dry_run: bool = False) -> Pruned:
+        """Remove the records of what ended before; what is still needed stays, unless `force`: then what runs."""
+        from installer.ledger import pruning
+
+        store, stamp = self.records.store, clock.stamp(before)
+        self.records.settle()
+        planned: Pruned = store.read("read the records", lambda c: pruning.count(c, stamp, force=force))
+        if dry_run:
+            return planned
+        removed = 0
+        while gone := store.write("remove records", lambda c: pruning.remove(c, stamp, BLOCK, force=force)):
+            removed += gone
+        if removed:
+            self._compact()
+        return Pruned(removed, planned.kept)
+
+    def _compact(self) -> None:
+        """In an SQLite file what was removed stays readable until its room is used anew, or given back."""
+        if not self.records.store.target.is_file:
+            return
+        import contextlib
+
+        from sqlalchemy.exc import SQLAlchemyError
+
+        # It needs the file for itself; where another process keeps it busy, that is made up for the next time.
+        with contextlib.suppress(SQLAlchemyError), self.records.store.engine().connect() as connection:
+            raw = connection.connection
+            raw.execute("VACUUM")
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")

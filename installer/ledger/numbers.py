@@ -1,0 +1,170 @@
+"""The numbers of a report: how many were installed, why others failed, and how long each step takes.
+
+Medians are exact. Over the whole ledger they are looked up in indexes that hold the times in order; over a part of
+it, its rows are read once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Column, bindparam, func, select
+
+from installer.answers import StepKey
+from installer.ledger import reading
+from installer.ledger.tables import installations, steps
+from installer.ledger.view import Filter, Group, Numbers, Times
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection
+
+I = installations.c  # noqa: E741 - the columns, in every line below
+DAY = func.substr(I.started, 1, 10)
+ORDER = tuple(key.value for key in StepKey)
+INSTALLED = "installed"
+FAILED = "failed"
+
+
+def numbers(connection: Connection, wanted: Filter) -> Numbers:
+    """The numbers of the records that fit."""
+    conditions = reading.where(wanted)
+    count = select(func.count()).select_from(installations)
+    # Apart from each other: each of the two ends is one look into an index.
+    first, last = (
+        connection.execute(select(end(I.started)).where(*conditions)).scalar() for end in (func.min, func.max)
+    )
+    if conditions:
+        some = connection.execute(count.where(*conditions)).scalar_one()
+        if some != connection.execute(count).scalar_one():
+            return _of_a_part(connection, conditions, first, last)
+    return _of_all(connection, first, last)
+
+
+def _of_all(connection: Connection, first: str | None, last: str | None) -> Numbers:
+    reasons = select(I.error, func.count()).where(I.outcome == FAILED, I.error.is_not(None)).group_by(I.error)
+    by_day = select(DAY, I.outcome, func.count()).group_by(DAY, I.outcome)
+    by_outcome = select(I.outcome, func.count(), func.count(I.took)).group_by(I.outcome)
+    outcomes = connection.execute(by_outcome).all()
+    timed = next((took for outcome, _, took in outcomes if outcome == INSTALLED), 0)
+    return Numbers(
+        all=Group("", {o: n for o, n, _ in outcomes}, _times(connection, _one(), {}, timed)),
+        first=first,
+        last=last,
+        failures=_most(Counter(dict(connection.execute(reasons).all()))),
+        steps=_steps_of_all(connection),
+        models=_groups(connection, I.model),
+        sites=_groups(connection, I.site),
+        operators=_groups(connection, I.operator),
+        days=sorted(_grouped(connection.execute(by_day), {}), key=lambda g: g.name),
+    )
+
+
+def _one(*conditions: ColumnElement[bool]) -> Any:
+    """One of the times of those that were installed, in order; an index holds them so."""
+    ordered = select(I.took).where(*conditions, I.outcome == INSTALLED, I.took.is_not(None)).order_by(I.took)
+    return ordered.limit(1).offset(bindparam("skip"))
+
+
+def _groups(connection: Connection, column: Column[Any]) -> list[Group]:
+    """By the values of a column, the most frequent first."""
+    query = select(column, I.outcome, func.count(), func.count(I.took)).group_by(column, I.outcome)
+    counts = connection.execute(query).all()
+    one = _one(column.is_not_distinct_from(bindparam("name")))
+    times = {
+        name: _times(connection, one, {"name": name}, timed)
+        for name, outcome, _, timed in counts
+        if outcome == INSTALLED
+    }
+    return _by_size(_grouped(((name, outcome, count) for name, outcome, count, _ in counts), times))
+
+
+def _steps_of_all(connection: Connection) -> list[tuple[str, Times]]:
+    counts: dict[str, int] = dict(connection.execute(select(steps.c.step, func.count()).group_by(steps.c.step)).all())
+    one = select(steps.c.took).where(steps.c.step == bindparam("name")).order_by(steps.c.took)
+    one = one.limit(1).offset(bindparam("skip"))
+    return _in_order({name: _times(connection, one, {"name": name}, count) for name, count in counts.items()})
+
+
+def _times(connection: Connection, one: Any, values: dict[str, Any], count: int) -> Times:
+    if not count:
+        return Times()
+    median, p90 = (connection.execute(one, values | {"skip": skip}).scalar_one() for skip in _places(count))
+    return Times(count, float(median), float(p90))
+
+
+def _places(count: int) -> tuple[int, int]:
+    """Where the median and the 90th percentile stand among `count` values in order: the nearest rank."""
+    return (count - 1) // 2, -(-count * 9 // 10) - 1
+
+
+# A part of the ledger: read once, counted here.
+
+
+def _of_a_part(
+    connection: Connection, conditions: list[ColumnElement[bool]], first: str | None, last: str | None
+) -> Numbers:
+    query = select(I.outcome, I.error, I.took, I.model, I.site, I.operator, DAY).where(*conditions)
+    counts: tuple[Counter[tuple[Any, str]], ...] = tuple(Counter() for _ in range(5))
+    times: tuple[defaultdict[Any, list[float]], ...] = tuple(defaultdict(list) for _ in range(5))
+    reasons: Counter[str] = Counter()
+    for outcome, error, took, *names in connection.execute(query):
+        for count, time, name in zip(counts, times, ("", *names), strict=True):
+            count[name, outcome] += 1
+            if outcome == INSTALLED and took is not None:
+                time[name].append(took)
+        if outcome == FAILED and error is not None:
+            reasons[error] += 1
+    whole, models, sites, operators, days = (
+        _grouped(((n, o, c) for (n, o), c in count.items()), {n: _of(t) for n, t in time.items()})
+        for count, time in zip(counts, times, strict=True)
+    )
+    return Numbers(
+        all=next(iter(whole), Group("", {})),
+        first=first,
+        last=last,
+        failures=_most(reasons),
+        steps=_steps_of_a_part(connection, conditions),
+        models=_by_size(models),
+        sites=_by_size(sites),
+        operators=_by_size(operators),
+        days=sorted((Group(g.name, g.outcomes) for g in days), key=lambda g: g.name),
+    )
+
+
+def _steps_of_a_part(connection: Connection, conditions: list[ColumnElement[bool]]) -> list[tuple[str, Times]]:
+    query = select(steps.c.step, steps.c.took).join(installations, I.id == steps.c.installation).where(*conditions)
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for step, took in connection.execute(query):
+        found[step].append(took)
+    return _in_order({step: _of(times) for step, times in found.items()})
+
+
+def _of(times: list[float]) -> Times:
+    times.sort()
+    median, p90 = _places(len(times))
+    return Times(len(times), float(times[median]), float(times[p90]))
+
+
+# Both.
+
+
+def _grouped(counts: Iterable[Sequence[Any]], times: dict[Any, Times]) -> list[Group]:
+    found: defaultdict[Any, dict[str, int]] = defaultdict(dict)
+    for name, outcome, count in counts:
+        found[name][outcome] = count
+    return [Group(name or "", outcomes, times.get(name, Times())) for name, outcomes in found.items()]
+
+
+def _by_size(groups: list[Group]) -> list[Group]:
+    return sorted(groups, key=lambda g: (-g.total, g.name))
+
+
+def _most(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda c: (-c[1], c[0]))
+
+
+def _in_order(found: dict[str, Times]) -> list[tuple[str, Times]]:
+    known = [step for step in ORDER if step in found]
+    return [(step, found[step]) for step in (*known, *sorted(found.keys() - set(known)))]

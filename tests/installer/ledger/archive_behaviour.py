@@ -1,0 +1,180 @@
+"""What is read from a ledger and removed from it, written once: for SQLite (here) and for PostgreSQL (tests/system)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import statistics
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+
+from installer.errors import ErrorCode, InstallerError
+from installer.ledger import clock, export
+from installer.ledger.archive import Archive
+from installer.ledger.records import Records
+from installer.ledger.tables import installations
+from installer.ledger.view import Filter
+from tests.bench.ledger import fill
+from tests.installer.ledger.behaviour import Make, code, found, installed
+
+NOW = datetime.now(UTC)
+
+
+def age(records: Records, *ids: str, days: float = 100) -> None:
+    """Let these have begun and ended long ago."""
+    then = clock.stamp(NOW - timedelta(days=days))
+    chosen = update(installations).where(installations.c.id.in_(ids))
+    records.store.write("age", lambda c: c.execute(chosen.values(started=then, ended=then)))
+
+
+async def one_is_found_by_the_beginning_of_its_id(make: Make) -> None:
+    records = make()
+    archive = Archive(records)
+    for installation in ("abc1", "abc2", "ABC3", "b%_"):
+        await installed(records, installation, f"A-{installation}", "wifi")
+    assert archive.one("abc1")["steps"][0]["step"] == "find"
+    assert archive.one("AB")["id"] == "ABC3"
+    assert archive.one("b%")["id"] == "b%_"
+    with pytest.raises(InstallerError) as raised:
+        archive.one("abc")
+    assert code(raised) is ErrorCode.RECORD_AMBIGUOUS
+    assert sorted(raised.value.data["records"]) == ["abc1", "abc2"]
+    for nothing in ("_", "zz", "%"):
+        with pytest.raises(InstallerError) as raised:
+            archive.one(nothing)
+        assert code(raised) is ErrorCode.RECORD_UNKNOWN
+    await installed(records, "abc", "A", "wifi")
+    assert archive.one("abc")["id"] == "abc"
+
+
+async def an_empty_ledger_has_numbers(make: Make) -> None:
+    numbers = Archive(make()).numbers(Filter())
+    assert (numbers.all.total, numbers.first, numbers.steps, numbers.sites) == (0, None, [], [])
+    assert Archive(make()).numbers(Filter(site=("x",))).all.total == 0
+
+
+async def the_numbers_of_all_are_those_of_every_part(make: Make) -> None:
+    """The whole is counted in indexes, a part row by row: both must say the same, and the truth."""
+    records = make()
+    fill(records, 600)
+    first = await found(records, "odd", "FF", site=None)
+    await first.end("to_be_linked")
+    archive = Archive(records)
+    whole = archive.numbers(Filter())
+    every = archive.records.all()
+    took = [r["took"] for r in every if r["outcome"] == "installed"]
+    assert whole.all.outcomes == {o: sum(r["outcome"] == o for r in every) for o in {r["outcome"] for r in every}}
+    assert whole.all.times.median == pytest.approx(statistics.median_low(took))
+    assert whole.all.times.p90 == pytest.approx(sorted(took)[-(-len(took) * 9 // 10) - 1])
+    finds = [s["took"] for r in every for s in r["steps"] if s["step"] == "find"]
+    assert whole.steps[0][0] == "find"
+    assert [step for step, _ in whole.steps] == ["find", "sync", "network", "provision", "link", "verify"]
+    assert whole.steps[0][1].median == pytest.approx(statistics.median_low(finds))
+    assert sum(count for _, count in whole.failures) == whole.all.failed
+    assert {g.name for g in whole.sites} > {"", "Site 00"}
+    assert sum(g.total for g in whole.days) == sum(g.total for g in whole.operators) == whole.all.total == 601
+
+    for dimension, groups in (("model", whole.models), ("site", whole.sites), ("operator", whole.operators)):
+        for group in [g for g in groups if g.name][:5]:
+            alone = archive.numbers(Filter(**{dimension: (group.name,)}))  # type: ignore[arg-type]
+            assert alone.all.outcomes == group.outcomes
+            assert alone.all.times == group.times
+    # All but one.
+    rest = archive.numbers(Filter(text="l0"))
+    assert rest.all.total == 600
+    assert rest.steps == whole.steps
+    assert rest.failures == whole.failures
+    assert [g for g in rest.models if g.name != "body"] == [g for g in whole.models if g.name != "body"]
+
+
+async def what_is_old_is_removed_with_all_that_belongs_to_it(make: Make) -> None:
+    records = make()
+    archive = Archive(records)
+    await installed(records, "old", "A", "wifi")
+    failed = await found(records, "bad", "B")
+    failed.failed("link", "link_refused", "no")
+    await failed.end("failed")
+    await installed(records, "new", "C", "wifi")
+    age(records, "old", "bad")
+    limit = NOW - timedelta(days=90)
+    assert archive.prune(limit, dry_run=True).removed == 2
+    assert len(records.all()) == 3
+    pruned = archive.prune(limit)
+    assert (pruned.removed, pruned.kept) == (2, {})
+    assert [r["id"] for r in records.all()] == ["new"]
+    for table in ("details", "steps", "failures"):
+        left = records.store.read(
+            "count", lambda c, t=table: c.exec_driver_sql(f"SELECT DISTINCT installation FROM {t}").scalars().all()
+        )
+        assert set(left) <= {"new"}, table
+    assert archive.prune(limit).removed == 0
+
+
+async def what_is_still_needed_stays_without_force(make: Make) -> None:
+    records = make()
+    archive = Archive(records)
+    running = await found(records, "running", "A")
+    for installation, address, outcome in (("int", "B", "interrupted"), ("link", "C", "to_be_linked")):
+        record = await found(records, installation, address)
+        await record.end(outcome)
+    await installed(records, "ble-before", "D", "bluetooth")
+    await installed(records, "ble", "E", "bluetooth")
+    age(records, "ble-before", days=200)
+    await installed(records, "ble-now", "D", "bluetooth")
+    age(records, "int", "link", "ble", "ble-now")
+    then = clock.stamp(NOW - timedelta(days=100))
+    old = update(installations).where(installations.c.id == "running").values(started=then)
+    records.store.write("age", lambda c: c.execute(old))
+    limit = NOW - timedelta(days=90)
+    pruned = archive.prune(limit)
+    assert pruned.removed == 1
+    assert sum(pruned.kept.values()) == 5
+    # What the gateway collects from is the same as before.
+    assert sorted(d.id for d in records.installed("bluetooth")) == ["ble", "ble-now"]
+    assert archive.prune(limit, force=True).removed == 4
+    assert [r["id"] for r in records.all()] == ["running"]
+    await running.end("installed")
+
+
+async def what_was_interrupted_before_a_success_is_old(make: Make) -> None:
+    records = make()
+    record = await found(records, "int", "B")
+    await record.end("interrupted")
+    age(records, "int", days=101)
+    await installed(records, "again", "B", "wifi")
+    assert Archive(records).prune(NOW - timedelta(days=90)).removed == 1
+
+
+async def records_go_into_a_spreadsheet_and_into_json(make: Make) -> None:
+    records = make()
+    await installed(records, "one", "A", "wifi", site='=HYPERLINK("http://x")', operator='Ann, "B"\nC', label="-1+1")
+    bad = await found(records, "two", "B", label="+49 30", site=" =1")
+    bad.failed("link", "link_refused", "no")
+    await bad.end("failed")
+    archive = Archive(records)
+    text = "".join(export.as_csv(archive.every(Filter())))
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [r["id"] for r in rows] == ["two", "one"]
+    assert rows[1]["site"] == '\'=HYPERLINK("http://x")'
+    assert (rows[1]["label"], rows[0]["label"], rows[0]["site"]) == ("'-1+1", "'+49 30", "' =1")
+    assert rows[1]["operator"] == 'Ann, "B"\nC'
+    assert (rows[1]["find_seconds"], rows[1]["verify_seconds"]) == ("1.0", "")
+    assert (rows[0]["error"], rows[0]["failures"]) == ("link_refused", "link: link_refused")
+    whole = json.loads("".join(export.as_json(archive.every(Filter()))))
+    assert [r["id"] for r in whole] == ["two", "one"]
+    assert whole[0]["failures"][0]["what"] == "no"
+    assert json.loads("".join(export.as_json([]))) == []
+
+
+ALL = [
+    one_is_found_by_the_beginning_of_its_id,
+    an_empty_ledger_has_numbers,
+    the_numbers_of_all_are_those_of_every_part,
+    what_is_old_is_removed_with_all_that_belongs_to_it,
+    what_is_still_needed_stays_without_force,
+    what_was_interrupted_before_a_success_is_old,
+    records_go_into_a_spreadsheet_and_into_json,
+]

@@ -1,0 +1,83 @@
+"""What is read from a ledger in an SQLite file, and removed from it; which indexes its questions use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from installer.ledger import numbers, reading
+from installer.ledger.archive import Archive
+from installer.ledger.records import Records
+from installer.ledger.view import Filter
+from tests.bench.ledger import fill
+from tests.installer.ledger import archive_behaviour
+from tests.installer.ledger.archive_behaviour import NOW, age
+from tests.installer.ledger.behaviour import installed
+from tests.installer.ledger.test_records import make
+
+__all__ = ["make"]
+
+
+@pytest.mark.parametrize("does", archive_behaviour.ALL, ids=lambda f: f.__name__)
+async def test_what_an_archive_does(does: Any, make: Callable[[], Records]) -> None:
+    await does(make)
+
+
+async def test_what_was_removed_is_gone_from_the_file(make: Callable[[], Records], tmp_path: Path) -> None:
+    records = make()
+    await installed(records, "one", "A", "wifi", label="Mrs-Unforgettable")
+    age(records, "one")
+    assert any(b"Mrs-Unforgettable" in f.read_bytes() for f in tmp_path.glob("ledger.sqlite*") if f.is_file())
+    assert Archive(records).prune(NOW).removed == 1
+    assert not any(b"Mrs-Unforgettable" in f.read_bytes() for f in tmp_path.glob("ledger.sqlite*") if f.is_file())
+
+
+def plans(records: Records, work: Callable[[Any], Any]) -> dict[str, str]:
+    """How SQLite carries out each statement of `work`: {statement: plan}."""
+    found: dict[str, str] = {}
+    engine = records.store.engine()
+
+    def note(connection: Any, cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if statement.startswith("SELECT"):
+            raw = cursor.connection.cursor()
+            steps = raw.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+            found[" ".join(statement.split())] = "; ".join(s[3] for s in steps)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        records.store.read("look", work)
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    return found
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Filter(),
+        Filter(outcome=("failed",)),
+        Filter(model=("body",)),
+        Filter(site=("Site 01",)),
+        Filter(operator=("Ann",)),
+        Filter(text="ward"),
+    ],
+)
+def test_a_page_is_read_in_the_order_of_an_index(make: Callable[[], Records], wanted: Filter) -> None:
+    records = make()
+    fill(records, 50)
+    for statement, plan in plans(records, lambda c: reading.find(c, wanted, 20, ("2026-06", "x"))).items():
+        assert "USING INDEX" in plan or "USING COVERING INDEX" in plan, (statement, plan)
+        assert "TEMP B-TREE" not in plan, (statement, plan)
+
+
+def test_the_numbers_of_the_whole_ledger_are_read_in_indexes_alone(make: Callable[[], Records]) -> None:
+    records = make()
+    fill(records, 50)
+    for statement, plan in plans(records, lambda c: numbers.numbers(c, Filter())).items():
+        assert "COVERING INDEX" in plan, (statement, plan)
+        # Days are parts of what an index holds.
+        assert "TEMP B-TREE" not in plan or "substr" in statement, (statement, plan)
