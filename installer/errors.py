@@ -91,6 +91,11 @@ class ErrorCode(enum.Enum):
     FIRST_DATA_TIMEOUT = "first_data_timeout", 70, "no first measurement arrived in time"
     MEASUREMENT_FAILED = "measurement_failed", 71, "no measurement could be read over Bluetooth"
 
+    GATEWAY_RUNNING = "gateway_running", 72, "another gateway of this user is running already"
+    OUTBOX_INVALID = "outbox_invalid", 73, "the gateway's outbox is damaged, or of another program or version"
+    GATEWAY_EMPTY = "gateway_empty", 74, "the gateway has no device to collect from"
+    GATEWAY_INCOMPLETE = "gateway_incomplete", 75, "the gateway has not collected or delivered everything"
+
     NOTIFICATIONS_REFUSED = "notifications_refused", 76, "the cloud does not take this address for notifications"
     RECEIVER_FAILED = "receiver_failed", 77, "the receiver of notifications cannot run"
     STORE_VERSION = "store_version", 78, "the store of measurements is of another version of this program"

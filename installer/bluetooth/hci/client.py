@@ -8,6 +8,7 @@ request at a time, and an answer that comes late must not be taken for the next 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -54,6 +55,7 @@ class HciClient(BaseBleakClient):
         self._gone: asyncio.Event = asyncio.Event()
         self._requests: set[asyncio.Task[Any]] = set()
         self._subscribers: dict[int, Callable[[bytes], None]] = {}
+        self._leaving: asyncio.Future[None] | None = None
 
     @property
     def name(self) -> str:
@@ -149,11 +151,16 @@ class HciClient(BaseBleakClient):
     async def start_notify(
         self, characteristic: BleakGATTCharacteristic, callback: NotifyCallback, **kwargs: Any
     ) -> None:
-        """Subscribe, with notifications if the characteristic has them, else with indications."""
+        """Subscribe, with notifications if the characteristic has them, else with indications.
+
+        An indication is confirmed when `callback` has returned: what it wrote is safe before the device may forget
+        the value. One whose callback raises is not confirmed, and the link ends, so that it comes again.
+        """
         client, handle = self._client, characteristic.handle
         if handle in self._subscribers:
             raise BleakError("Notifications of this characteristic are on already")
-        if "notify" in characteristic.properties:
+        indicated = "notify" not in characteristic.properties
+        if not indicated:
             value, registry = _NOTIFY, client.notification_subscribers
         elif "indicate" in characteristic.properties:
             value, registry = _INDICATE, client.indication_subscribers
@@ -165,8 +172,17 @@ class HciClient(BaseBleakClient):
         loop = asyncio.get_running_loop()
 
         def deliver(data: bytes) -> None:
-            # Later, and in order: a callback that raises must not stop the confirmation of an indication.
-            loop.call_soon(callback, bytearray(data))
+            if not indicated:
+                loop.call_soon(callback, bytearray(data))
+                return
+            taken = False
+            try:
+                callback(bytearray(data))
+                taken = True
+            finally:
+                # Bumble confirms when this returns; what is raised here takes its way past that.
+                if not taken:
+                    self._leaving = asyncio.ensure_future(self._give_up())
 
         self._subscribers[handle] = deliver
         registry.setdefault(handle, set()).add(deliver)
@@ -187,6 +203,10 @@ class HciClient(BaseBleakClient):
                 await self.write_gatt_descriptor(cccd, b"\x00\x00")
         finally:
             self._forget(characteristic.handle)
+
+    async def _give_up(self) -> None:
+        with contextlib.suppress(BleakError):
+            await self.disconnect()
 
     def _forget(self, handle: int) -> None:
         deliver = self._subscribers.pop(handle, None)

@@ -138,8 +138,8 @@ async def test_notifications_and_indications_come_in_order_until_unsubscribed(
         assert await asyncio.wait_for(got.get(), 5) == b"again"
 
 
-async def test_a_callback_that_raises_does_not_stop_the_next_indication(
-    bench: Bench, adapter: Adapter, caplog: pytest.LogCaptureFixture
+async def test_an_indication_whose_callback_raises_is_not_confirmed_and_the_link_ends(
+    bench: Bench, adapter: Adapter
 ) -> None:
     made = world()
     device = await bench.peripheral([made.service])
@@ -149,11 +149,25 @@ async def test_a_callback_that_raises_does_not_stop_the_next_indication(
         got.put_nowait(bytes(data))
         raise ZeroDivisionError
 
-    async with await client_for(adapter) as client:
+    gone = asyncio.Event()
+    async with await client_for(adapter, lambda _: gone.set()) as client:
         await client.start_notify(SIGNS, callback)
-        await device.tell(made.signs, b"1")
-        await device.tell(made.signs, b"2")
-        assert [await asyncio.wait_for(got.get(), 5) for _ in range(2)] == [b"1", b"2"]
+        telling = asyncio.ensure_future(device.tell(made.signs, b"1"))
+        assert await asyncio.wait_for(got.get(), 5) == b"1"
+        await asyncio.wait_for(gone.wait(), 10)
+        assert not telling.done()
+        telling.cancel()
+
+
+async def test_an_indication_is_confirmed_when_its_callback_has_returned(bench: Bench, adapter: Adapter) -> None:
+    made = world()
+    device = await bench.peripheral([made.service])
+    done: list[bytes] = []
+    async with await client_for(adapter) as client:
+        await client.start_notify(SIGNS, lambda _, data: done.append(bytes(data)))
+        for value in (b"1", b"2"):
+            await device.tell(made.signs, value)  # returns when it is confirmed
+            assert done[-1] == value
 
 
 async def test_errors_of_the_device_keep_their_number(bench: Bench, adapter: Adapter) -> None:

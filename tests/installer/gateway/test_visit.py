@@ -1,0 +1,193 @@
+"""A visit: what a device sent is on disk before the device has the confirmation, and what comes again is known."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bumble.gatt import Service
+
+from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.scan import Scan
+from installer.catalog import Profile, load
+from installer.errors import ErrorCode, InstallerError
+from installer.gateway.intake import Intake
+from installer.gateway.outbox import Item, Outbox
+from installer.gateway.sinks import measurement_of
+from installer.gateway.targets import Target
+from installer.gateway.visit import Waits, collect
+from installer.gateway.visits import Visits
+from tests.installer.bluetooth.bench import ADDRESS, Bench, Peripheral, Properties, characteristic, sighted
+
+WHEN = bytes.fromhex("ea070b17120f1e")  # 2026-11-23 18:15:30
+FAST = Waits(connect=10, first=0.3, quiet=0.3, longest=10)
+TARGET = Target(ADDRESS, (Profile.WEIGHT,), "bench", "Bench")
+
+
+def weight(number: int, *, dated: bool = True) -> bytes:
+    """A measurement of `number` * 5 g."""
+    return struct.pack("<BH", 0x02 if dated else 0x00, 0x2700 + number) + (WHEN if dated else b"")
+
+
+class Scale:
+    """A scale that keeps each message until its indication was confirmed, and sends all when somebody subscribes."""
+
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+        self.confirmed: list[bytes] = []
+        self.at_confirmation: list[int] = []
+        self.count: Any = lambda: 0
+        self.value = characteristic("2a9d", Properties.INDICATE)
+        self.device: Peripheral | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, bench: Bench) -> None:
+        self.device = await bench.peripheral([Service("181d", [self.value])])
+        self.device.stack.gatt_server.on("characteristic_subscription", self._subscribed)
+
+    def _subscribed(self, _bearer: Any, _characteristic: Any, _notify: bool, indicate: bool) -> None:
+        if indicate:
+            self._task = asyncio.ensure_future(self._send())
+
+    async def _send(self) -> None:
+        assert self.device is not None
+        link = self.device.link
+        while self.kept and self.device.link is link and link is not None:
+            await self.device.stack.gatt_server.indicate_subscriber(link, self.value, self.kept[0])
+            self.at_confirmation.append(self.count())
+            self.confirmed.append(self.kept.pop(0))
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with Bench() as made:
+        yield made
+
+
+@pytest.fixture
+async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
+    async with await open_adapter(bench.adapter) as made:
+        yield made
+
+
+@pytest.fixture
+async def scale(bench: Bench) -> Scale:
+    scale = Scale()
+    await scale.start(bench)
+    return scale
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Any:
+    with Outbox.open(tmp_path / "gateway.sqlite") as box:
+        Visits(box).know(TARGET)
+        yield box
+
+
+async def visit(adapter: Adapter, outbox: Outbox) -> Intake:
+    """One whole visit, as the agent makes it."""
+    visits = Visits(outbox)
+    intake = Intake(outbox, TARGET, visits.begin(ADDRESS, 1.0), ["store"])
+    async with Scan(adapter, load(), settle=0) as scan:
+        device = await sighted(scan)
+    await collect(adapter, device, TARGET.profiles, intake, FAST)
+    visits.end(ADDRESS, 1.0)
+    return intake
+
+
+def raws(outbox: Outbox) -> list[bytes]:
+    return [i.raw for i in outbox.next("store", ADDRESS, 1000)]
+
+
+async def test_each_is_on_disk_before_the_device_may_forget_it(scale: Scale, adapter: Adapter, outbox: Outbox) -> None:
+    scale.kept = [weight(n) for n in range(10)]
+    # Another process's view of the file, at the moment when the confirmation arrives.
+    seen = Outbox.look(outbox.path)
+    assert seen is not None
+    scale.count = seen.count
+    intake = await visit(adapter, outbox)
+    assert intake.taken == 10
+    assert raws(outbox) == [weight(n) for n in range(10)]
+    assert all(count > place for place, count in enumerate(scale.at_confirmation))
+    seen.close()
+
+
+async def test_what_cannot_be_written_is_not_confirmed_and_comes_again(
+    scale: Scale, adapter: Adapter, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scale.kept = [weight(n) for n in range(4)]
+    append = outbox.append
+
+    def full(item: Item, sinks: Any) -> bool:
+        if item.raw == weight(2):
+            raise InstallerError(ErrorCode.DATABASE_FAILED, "The disk is full.", "Free some space.")
+        return append(item, sinks)
+
+    monkeypatch.setattr(outbox, "append", full)
+    with pytest.raises(InstallerError) as caught:
+        await visit(adapter, outbox)
+    assert caught.value.code is ErrorCode.DATABASE_FAILED
+    assert scale.confirmed == [weight(0), weight(1)]
+    monkeypatch.setattr(outbox, "append", append)
+    await visit(adapter, outbox)
+    assert raws(outbox) == [weight(n) for n in range(4)]
+
+
+@pytest.mark.parametrize("dated", [True, False])
+async def test_after_a_lost_confirmation_the_same_is_no_second_measurement(
+    scale: Scale, adapter: Adapter, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, dated: bool
+) -> None:
+    scale.kept = [weight(1, dated=dated)]
+    append = outbox.append
+
+    def lost(item: Item, sinks: Any) -> bool:
+        new = append(item, sinks)
+        assert scale.device is not None
+        scale.device.drop()  # written, and then the link is gone before the confirmation has left
+        return new
+
+    monkeypatch.setattr(outbox, "append", lost)
+    with pytest.raises(InstallerError) as caught:
+        await visit(adapter, outbox)
+    assert caught.value.code is ErrorCode.CONNECTION_LOST
+    assert scale.kept == [weight(1, dated=dated)]
+    monkeypatch.setattr(outbox, "append", append)
+    scale.kept += [weight(2, dated=dated)]
+    intake = await visit(adapter, outbox)
+    assert (intake.taken, intake.again) == (1, 1)
+    assert raws(outbox) == [weight(1, dated=dated), weight(2, dated=dated)]
+
+
+async def test_two_equal_measurements_without_a_time_are_two(scale: Scale, adapter: Adapter, outbox: Outbox) -> None:
+    scale.kept = [weight(1, dated=False)] * 2
+    await visit(adapter, outbox)
+    scale.kept = [weight(1, dated=False)]
+    await visit(adapter, outbox)
+    assert raws(outbox) == [weight(1, dated=False)] * 3
+
+
+async def test_a_message_that_nobody_understands_is_kept_and_stops_nothing(
+    scale: Scale, adapter: Adapter, outbox: Outbox
+) -> None:
+    scale.kept = [weight(1), b"\x02\x10", weight(2)]
+    await visit(adapter, outbox)
+    assert raws(outbox) == [weight(1), weight(2)]
+    assert outbox.not_understood() == 1
+
+
+async def test_a_measurement_that_failed_is_none(scale: Scale, adapter: Adapter, outbox: Outbox) -> None:
+    scale.kept = [b"\x00\xff\xff", weight(1)]
+    await visit(adapter, outbox)
+    assert [measurement_of(i).readings[0].unit for i in outbox.next("store", ADDRESS, 9)] == ["kg"]
+    assert outbox.count() == 1
+
+
+async def test_a_device_without_the_profile_is_told(bench: Bench, adapter: Adapter, outbox: Outbox) -> None:
+    await bench.peripheral([Service("1809", [characteristic("2a1c", Properties.INDICATE)])])
+    with pytest.raises(InstallerError) as caught:
+        await visit(adapter, outbox)
+    assert caught.value.code is ErrorCode.MEASUREMENT_FAILED
