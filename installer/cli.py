@@ -18,6 +18,7 @@ from installer import output
 from installer.commands import GROUPS, info
 from installer.commands.batch import batch
 from installer.commands.link import link
+from installer.commands.resume import resume
 from installer.commands.run import run, tell, tell_defect
 from installer.errors import ErrorCode, InstallerError
 from installer.text import sentence
@@ -39,6 +40,7 @@ app = typer.Typer(
 info.add_to(app)
 app.command()(batch)
 app.command()(link)
+app.command()(resume)
 
 Device = Annotated[str | None, typer.Option("--device", metavar="ADDRESS", help="The device with this address.")]
 ModelName = Annotated[str | None, typer.Option("--model", metavar="NAME", help="A device of this model (see: models).")]

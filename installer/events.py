@@ -26,6 +26,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_false(value: object) -> bool:
+    return value is False
+
+
 class _Event(BaseModel):
     # Built when first used: a run uses few of them, and none before its first Bluetooth call.
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -37,12 +41,13 @@ class _Event(BaseModel):
 
 
 class InstallationStarted(_Event):
-    """The first event. `version` is the program's."""
+    """The first event. `version` is the program's. `resumed`: the step that an earlier attempt had reached."""
 
     event: Literal["installation_started"] = "installation_started"
     version: str
     dry_run: bool = False
     non_interactive: bool = False
+    resumed: StepKey | None = Field(default=None, exclude_if=_is_none)
 
 
 class StepStarted(_Event):
@@ -62,12 +67,13 @@ class StepSkipped(_Event):
 
 
 class StepDone(_Event):
-    """A step is done; `result` is what the record keeps of it."""
+    """A step is done; `result` is what the record keeps of it. `before`: by an earlier attempt, and not again."""
 
     event: Literal["step_done"] = "step_done"
     step: StepKey
     took: float
     result: dict[str, Any] = {}
+    before: bool = Field(default=False, exclude_if=_is_false)
 
 
 class DeviceFound(_Event):

@@ -29,11 +29,12 @@ from installer.ledger.records import Record
 from installer.measurement import Measurement
 from installer.questions import Back, Cancelled, Failure, FrontEnd, Recovery
 from installer.steps import device
-from installer.steps.base import Situation, Step, Surroundings
+from installer.steps.base import GoTo, Situation, Step, Surroundings
 from installer.steps.find import Find
 from installer.steps.guide import Arrived, FollowTheGuide, OpenAccount
 from installer.steps.link import Link
 from installer.steps.network import ChooseTheNetwork
+from installer.steps.past import Past, go_on
 from installer.steps.provision import Provision
 from installer.steps.sync import Sync
 from installer.steps.verify import Verify
@@ -61,19 +62,26 @@ class Outcome:
 class Installation:
     """One run of the flow for one device."""
 
-    def __init__(self, surroundings: Surroundings, front: FrontEnd, answers: Answers) -> None:
-        self.id = secrets.token_hex(6)
+    def __init__(self, surroundings: Surroundings, front: FrontEnd, answers: Answers, past: Past | None = None) -> None:
+        """`past`: the record of an installation that is gone on with; `answers` are then those to go on with."""
+        self.id = past.id if past is not None else secrets.token_hex(6)
+        self._past = past
+        self._mine = past is None  # whether this process may write the record
         self._front = front
         self._options = surroundings.options
         self._started = time.monotonic()
         self._foreseen: StepKey | None = None
-        self._record: Record = surroundings.records.begin(
-            self.id, installer.__version__, surroundings.context, _kept(answers)
-        )
+        self._record = self._records_entry(surroundings, answers)
         given = answers.without(surroundings.options.ask)
         self.situation = Situation(
             id=self.id, surroundings=surroundings, front=front, given=given, emit=self._emit, record=self._record
         )
+
+    def _records_entry(self, surroundings: Surroundings, answers: Answers) -> Record:
+        records, version, context = surroundings.records, installer.__version__, surroundings.context
+        if self._past is not None:
+            return records.resume(self.id, version, context)
+        return records.begin(self.id, version, context, _kept(answers))
 
     async def run(self) -> Outcome:
         """Walk the steps to the end. Failures that nobody mends end in the outcome, not in an exception."""
@@ -82,6 +90,7 @@ class Installation:
                 version=installer.__version__,
                 dry_run=self._options.dry_run,
                 non_interactive=self._options.non_interactive,
+                resumed=None if self._past is None else self._past.reached(self.situation.given.link),
             )
         )
         try:
@@ -155,8 +164,7 @@ class Installation:
                 raise
 
     async def _walk(self) -> None:
-        self._foresee()
-        index = 0
+        index = await self._begin()
         problems: dict[StepKey, InstallerError] = {}
         while index < len(self._steps):
             step = self._steps[index]
@@ -174,10 +182,42 @@ class Installation:
                     raise
                 await self._ask_again(self._steps[back_to].key)
                 index = back_to
+            except GoTo as earlier:
+                index = self._index(earlier.step)
             except _ChangeAt as change:
-                index = next(i for i, s in enumerate(self._steps) if s.key is change.step)
+                index = self._index(change.step)
                 problems[change.step] = change.problem
                 await self._ask_again(change.step)
+
+    async def _begin(self) -> int:
+        """The first step that is to be carried out. Raises DEVICE_TAKEN where somebody works on this installation."""
+        if self._past is None:
+            self._foresee()
+            return 0
+        await self._record.claimed()
+        self._mine = True
+        first = await go_on(self.situation, self._past)
+        if first is StepKey.FIND:
+            self._foresee()
+            return 0
+        index = len(self._steps) if self._past.ended else self._index(first)
+        if self.situation.guided and first is StepKey.LINK and self.situation.linked_as is not None:
+            # The vendor's app has brought it to the account already.
+            index = self._index(StepKey.PROVISION) + 1
+        self._tell_before(index)
+        return index
+
+    def _tell_before(self, index: int) -> None:
+        """The steps that an earlier attempt has done, for whoever follows the events."""
+        assert self._past is not None
+        for step in dict.fromkeys(s.key for s in self._steps[:index]):
+            result = self._past.done.get(step.value)
+            reason = self._steps[self._index(step)].skip_reason(self.situation)
+            if reason is not None:
+                self._emit(StepSkipped(step=step, reason=reason))
+            elif result is not None:
+                took = self._past.took.get(step.value, 0.0)
+                self._emit(StepDone(step=step, took=took, result=dict(result), before=True))
 
     async def _one(self, index: int, problem: InstallerError | None, *, can_go_back: bool) -> None:
         """One step, until it is done; raises what the person or the script cannot or will not mend."""
@@ -239,6 +279,9 @@ class Installation:
     def _steps(self) -> tuple[Step, ...]:
         return GUIDED if self.situation.guided else STEPS
 
+    def _index(self, key: StepKey) -> int:
+        return next(i for i, step in enumerate(self._steps) if step.key is key)
+
     def _previous(self, index: int) -> int | None:
         """Where Back leads from here: the nearest step that asks a person; nowhere once something was sent."""
         if self.situation.sent:
@@ -292,7 +335,7 @@ class Installation:
                 data=error.data,
             )
         )
-        if not self._options.dry_run:
+        if not self._options.dry_run and self._mine:
             self._record.failed(step.value if step else None, error.code.value, error.what)
 
     def _reached(self) -> Literal["installed", "to_be_linked"]:
@@ -312,7 +355,7 @@ class Installation:
         if ended.error is not None and ended.outcome == "failed":
             self._note_failure(self._current_step(), ended.error, retried=False)
         # Who looked at the list and left has begun nothing.
-        if not self._options.dry_run and (self._record.opened or ended.outcome != "cancelled"):
+        if not self._options.dry_run and self._mine and (self._record.opened or ended.outcome != "cancelled"):
             try:
                 await self._record.end(self._kept_as(ended))
             except InstallerError as error:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 RAW = "hci:"
 START_SECONDS = 15.0
+LET_GO_SECONDS = 5.0
 
 AdvertCallback = Callable[[BLEDevice, AdvertisementData], None]
 DisconnectedCallback = Callable[[BleakClient], None]
@@ -70,6 +71,9 @@ class Adapter(abc.ABC):
         """What a failure of a scan on this adapter means."""
         return self.failure or failures.adapter_error(error, self.name)
 
+    async def let_go(self, address: str) -> None:
+        """End a link to this device that a killed process left behind, where the system keeps such. Never raises."""
+
     async def close(self) -> None:
         """Give the controller back."""
 
@@ -98,6 +102,14 @@ class SystemAdapter(Adapter):
     ) -> BleakClient:
         """A client of the system."""
         return BleakClient(ble_device, disconnected_callback, timeout=timeout, bluez=self._bluez, **kwargs)
+
+    async def let_go(self, address: str) -> None:
+        """BlueZ keeps the links of a process that is gone, and a device that is linked does not advertise."""
+        from bleak_retry_connector import close_stale_connections_by_address
+
+        with contextlib.suppress(*failures.SYSTEM_ERRORS):
+            async with asyncio.timeout(LET_GO_SECONDS):
+                await close_stale_connections_by_address(address)
 
 
 class RawAdapter(Adapter):

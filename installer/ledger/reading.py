@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from installer.ledger import clock
 from installer.ledger.tables import details, failures, installations, leases, steps
@@ -18,6 +18,9 @@ I = installations.c  # noqa: E741 - the columns, in every line below
 HIDDEN = ("holder", "alive_until", "search", "sent_address", "sent_ssid", "sent_at", "handed_over")
 SHOWN = tuple(c for c in installations.columns if c.name not in HIDDEN)
 INTERRUPTED = "interrupted"
+FORGOTTEN = "forgotten"  # among the options of a record: it is not offered any more
+ENDED_EARLY = ("failed", "cancelled")
+ORDER = {name: at for at, name in enumerate(("find", "sync", "network", "provision", "link", "verify"))}
 
 
 def settle(connection: Connection, dead: Callable[[str], bool]) -> None:
@@ -63,6 +66,9 @@ def whole(connection: Connection, ids: Iterable[str]) -> list[dict[str, Any]]:
         if row["installation"] in found:
             step = {k: row[k] for k in ("step", "done", "took", "result")}
             found[row["installation"]]["steps"].append(step)
+    for record in found.values():
+        # A resumed installation looks for its device once more, and that is still its first step.
+        record["steps"].sort(key=lambda s: ORDER.get(s["step"], len(ORDER)))
     query = select(failures).where(failures.c.installation.in_(wanted)).order_by(failures.c.position)
     for row in connection.execute(query).mappings():
         if row["installation"] in found:
@@ -148,14 +154,26 @@ def sent(connection: Connection, address: str) -> tuple[str, str] | None:
 
 
 def unfinished(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """Interrupted installations that had got to a device, the newest first, unless the device was installed since."""
+    """Whole records of what can be gone on with, the newest first: interrupted, or ended early with a device.
+
+    Only the newest of a device, none of a device that was begun anew since, and none that somebody wants to forget.
+    """
     later = installations.alias()
-    since = select(later.c.id).where(
-        later.c.address == I.address, later.c.outcome == "installed", later.c.started > I.started
+    since = select(later.c.id).where(later.c.address == I.address, later.c.started > I.started)
+    early = and_(I.outcome.in_(ENDED_EARLY), I.address.is_not(None))
+    query = (
+        select(I.id, details.c.options)
+        .outerjoin(details, details.c.installation == I.id)
+        .where(or_(I.outcome == INTERRUPTED, early), ~since.exists())
+        .order_by(I.started.desc(), I.id.desc())
     )
-    query: Select[Any] = select(*SHOWN).where(I.outcome == INTERRUPTED, ~since.exists())
-    query = query.order_by(I.started.desc(), I.id.desc()).limit(limit)
-    return [dict(r) for r in connection.execute(query).mappings()]
+    ids: list[str] = []
+    for row in connection.execute(query):
+        if not (row[1] or {}).get(FORGOTTEN):
+            ids.append(row[0])
+            if len(ids) >= limit:
+                break
+    return whole(connection, ids)
 
 
 def _record(row: RowMapping) -> dict[str, Any]:

@@ -76,6 +76,10 @@ class Records:
         lease.take()
         return lease
 
+    def forget(self, installation: str) -> None:
+        """Do not offer it for resuming any more; the record stays, and is resumed if it is named."""
+        self.store.write("write a record", lambda c: late.writing().forget(c, installation))
+
     # Reading.
 
     def all(self) -> list[dict[str, Any]]:
@@ -102,7 +106,7 @@ class Records:
         return found
 
     def unfinished(self, limit: int = 20) -> list[dict[str, Any]]:
-        """What was interrupted and can be resumed, the newest first; without steps."""
+        """What can be resumed, whole, the newest first: interrupted, or ended early when it had a device."""
         self.settle()
         return self.store.read("read the records", lambda c: late.reading().unfinished(c, limit))
 

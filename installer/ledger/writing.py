@@ -202,6 +202,13 @@ def end(connection: Connection, installation: str, holder: str, outcome: str, to
     _set(connection, installation, holder, values)
 
 
+def forget(connection: Connection, installation: str) -> None:
+    """It is not offered for resuming any more."""
+    options = connection.execute(select(details.c.options).where(details.c.installation == installation)).scalar()
+    changed = {**(options or {}), "forgotten": True}
+    connection.execute(update(details).where(details.c.installation == installation).values(options=changed))
+
+
 def unknown(installation: str) -> InstallerError:
     """RECORD_UNKNOWN in words."""
     return InstallerError(

@@ -134,6 +134,14 @@ class Provisioner(Protocol):
         """
         ...
 
+    async def joined(self, ssid: str) -> bool | None:
+        """Whether the device is on network `ssid`, asked after a program that sent credentials was cut off.
+
+        Waits while the device is still joining; None where it takes no credentials and does not tell. Sends none.
+        Raises PROVISIONING_TIMEOUT, PROOF_MISSING, PROOF_WRONG, DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST.
+        """
+        ...
+
     async def close(self) -> None:
         """Stop listening. Never raises for a connection that is gone."""
         ...

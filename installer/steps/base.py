@@ -145,6 +145,13 @@ class Situation:
     guided: bool = False  # only the vendor's app sets it up
     associated: bool | None = None  # whether it says that it is on an account already
     handed_over: str | None = None  # the cloud's id, if an earlier run saw it come to the account
+    resumed: bool = False  # an installation that an earlier process began
+    keep_wifi_wanted: bool = False  # somebody said so in an earlier attempt
+    known_before: dict[str, frozenset[str]] = field(default_factory=dict)  # of each account, by an earlier attempt
+    linked_as: str | None = None  # the cloud's id, if an earlier attempt saw it in the account; not looked at yet
+    unsettled: bool = False  # an earlier attempt sent credentials, and nobody knows what became of them
+    unseen: dict[str, Any] | None = None  # the result of a provision step that only the cloud can confirm
+    unseen_took: float = 0.0
     method: SyncMethod | None = None
     networks: list[Network] | None = None  # the device's last scan
     host: Network | None = None  # that this computer is on itself, as far as it tells
@@ -226,6 +233,14 @@ def named_model(situation: Situation) -> Model | None:
     """The model that the given answers name; it may be known before any device is seen."""
     given = situation.given.find
     return situation.surroundings.catalogue.get(given.model) if given is not None and given.model else None
+
+
+class GoTo(Exception):
+    """Go on at an earlier step: what was taken for done there is not. Its answer still holds."""
+
+    def __init__(self, step: StepKey) -> None:
+        super().__init__(step)
+        self.step = step
 
 
 class Step(abc.ABC):

@@ -55,18 +55,22 @@ async def stop_scanning(situation: Situation) -> None:
         await scan.__aexit__(None, None, None)
 
 
-async def connect(situation: Situation) -> None:
-    """Open the connection to the chosen device, and its provisioner. Does nothing if both are open."""
+async def connect(situation: Situation, *, find: float | None = None) -> None:
+    """Open the connection to the chosen device, and its provisioner. Does nothing if both are open.
+
+    `find`: how long to listen for it, seconds, in place of the usual deadline.
+    """
     from installer.bluetooth.connection import Connection
 
     if situation.connection is not None and situation.connection.is_open:
         return
     await disconnect(situation)
     sighting = situation.the_sighting
+    await let_go(situation, sighting.address)
     scan = await scanning(situation)
     seen = await scan.wait_until(
         lambda all_seen: next((s for s in all_seen if s.address == sighting.address), None),
-        situation.options.deadlines.find,
+        situation.options.deadlines.find if find is None else find,
     )
     if seen is None:
         raise InstallerError(
@@ -94,6 +98,12 @@ async def connect(situation: Situation) -> None:
         raise
 
 
+async def let_go(situation: Situation, address: str | None) -> None:
+    """In a resumed installation: end the link that the killed process may have left, or it would not advertise."""
+    if situation.resumed and address is not None:
+        await (await adapter(situation)).let_go(address)
+
+
 async def _meet(situation: Situation, connection: Connection, sighting: Sighting) -> None:
     """Find the driver of the open connection and let it ask what the device is."""
     from installer.provisioning.registry import provisioner_for
@@ -108,7 +118,7 @@ async def _meet(situation: Situation, connection: Connection, sighting: Sighting
     provisioner = None
     if not situation.options.guided:
         provisioner = await provisioner_for(connection, sighting.detection.protocol, options)
-    if provisioner is None and await retail.recognise(situation, connection):
+    if provisioner is None and not situation.unsettled and await retail.recognise(situation, connection):
         # From here on the device is the phone's with the vendor's app: many take one connection only.
         await disconnect(situation)
         return

@@ -143,7 +143,7 @@ class Find(Step):
                 )
             )
         await self._settle_wifi(situation, confirmed=asked)
-        return _result(situation, provisioner.protocol)
+        return _result(situation, provisioner.protocol) | ({"keep_wifi": True} if situation.keep_wifi else {})
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
         """Another device is always possible."""
@@ -172,13 +172,14 @@ class Find(Step):
                 )
             )
         await retail.settle(situation, confirmed=asked)
-        return _result(situation, guided.PROTOCOL)
+        return _result(situation, guided.PROTOCOL) | {"associated": situation.associated}
 
     def _decided(self, situation: Situation) -> bool:
         """Whether the sync method stands; a person who can be asked changes an impossible one at its own step."""
         return situation.given.sync is not None and not situation.may_ask(StepKey.SYNC)
 
     async def _seen(self, situation: Situation, answer: FindAnswer) -> Sighting:
+        await device.let_go(situation, answer.device)
         scan = await device.scanning(situation)
         if not situation.options.dry_run:
             # The ledger is opened while the scan runs.
@@ -237,7 +238,8 @@ class Find(Step):
         wanted = situation.given.network.ssid if situation.given.network else None
         # What this computer did itself is gone on with, but not where another network is asked for now.
         goes_on = mine is not None and wanted in (None, mine) and not situation.options.only_new
-        if not (confirmed or situation.options.keep_wifi or goes_on):
+        kept = situation.options.keep_wifi or situation.keep_wifi_wanted
+        if not (confirmed or kept or goes_on):
             other = f" for the network {printable(mine)}, not {printable(wanted)}" if mine and wanted else ""
             raise InstallerError(
                 ErrorCode.DEVICE_ALREADY_SET_UP,

@@ -13,7 +13,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.events import GuideShown, GuideWaiting, Linked
 from installer.provisioning import guided
 from installer.questions import FollowGuide, Recovery
-from installer.steps.base import Situation, Step
+from installer.steps.base import GoTo, Situation, Step
 from installer.steps.link import Link
 
 if TYPE_CHECKING:
@@ -180,6 +180,11 @@ class Arrived(Link):
 
     async def carry_out(self, situation: Situation, answer: LinkAnswer) -> dict[str, Any]:
         """Say so."""
+        if situation.cloud_device is None and situation.linked_as is not None:
+            there = await self.reopen(situation, answer, situation.linked_as)
+            situation.linked_as = None
+            if not there:
+                raise GoTo(StepKey.LINK)
         device = situation.cloud_device
         if device is None:
             raise InstallerError(ErrorCode.INTERNAL, "The device is not linked.", "This is a defect; report it.")

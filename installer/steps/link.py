@@ -11,7 +11,7 @@ from installer.catalog import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.events import Linked, Linking, Notice, SignedIn, SignInNeeded
 from installer.questions import ChooseAccount, Recovery, SignIn
-from installer.steps import bluetooth_data
+from installer.steps import bluetooth_data, rejoin
 from installer.steps.base import Situation, Step
 
 if TYPE_CHECKING:
@@ -78,7 +78,10 @@ class Link(Step):
         situation.account = account
         way: Literal["link", "watch"] = "watch" if answer.mode is LinkMode.WATCH else "link"
         device: CloudDevice | None = None
-        if way == "link":
+        if way == "link" and situation.resumed:
+            # An earlier attempt may have linked it, and was cut off before it could say so.
+            device = await self._there(situation, account)
+        if way == "link" and device is None:
             situation.emit(Linking(way=way, seconds=10.0))
             try:
                 device = await account.link(situation.the_sighting.address)
@@ -95,6 +98,8 @@ class Link(Step):
                 )
         if device is None:
             device = await self._watch(situation, account)
+        if way == "watch" and situation.method is SyncMethod.WIFI:
+            await rejoin.confirmed(situation)
         situation.cloud_device = device
         situation.surroundings.claims.take(device.device_id, situation.id)
         situation.emit(Linked(way=way, account=answer.account, device_id=device.device_id))
@@ -119,6 +124,18 @@ class Link(Step):
             mac=situation.the_sighting.address,
             taken=lambda: situation.surroundings.claims.others(situation.id),
         )
+
+    async def reopen(self, situation: Situation, answer: LinkAnswer, device_id: str) -> bool:
+        """Open the account in which an earlier attempt saw the device; whether it is still there."""
+        accounts = await situation.surroundings.open_accounts()
+        situation.account = await self._account(situation, accounts, answer)
+        found = (d for d in await situation.account.devices() if d.device_id == device_id)
+        situation.cloud_device = next(found, None)
+        return situation.cloud_device is not None
+
+    async def _there(self, situation: Situation, account: Account) -> CloudDevice | None:
+        address = situation.the_sighting.address.upper()
+        return next((d for d in await account.devices() if d.mac.upper() == address), None)
 
     async def ready(self, situation: Situation, answer: LinkAnswer) -> None:
         """Only make sure that the account can be used, signing in if needed."""
@@ -155,6 +172,9 @@ class Link(Step):
     async def _look(self, situation: Situation, account: Account) -> None:
         """What is in the account before the device; it also proves that the tokens work."""
         claims = situation.surroundings.claims
+        if situation.known_devices is None:
+            # What an earlier attempt saw counts: the device may have come since.
+            situation.known_devices = situation.known_before.get(account.name)
         if account.name in claims.before:
             # A batch looked when it began: one look less for each device.
             if situation.known_devices is None:

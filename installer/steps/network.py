@@ -129,7 +129,12 @@ class ChooseTheNetwork(Step):
         situation.emit(
             NetworkChosen(ssid=network.label, security=network.security.value, seen_by_device=seen is not None)
         )
-        return {"ssid": network.ssid, "security": network.security.value, "hidden": answer.hidden}
+        return {
+            "ssid": network.ssid,
+            "security": network.security.value,
+            "hidden": answer.hidden,
+            "seen": seen is not None,
+        }
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
         """A wrong network or passphrase is changed; a dropped link is tried again."""
@@ -162,6 +167,8 @@ class ChooseTheNetwork(Step):
         if answer.passphrase is not None:
             return answer.model_copy(update={"secret": answer.passphrase.fetch()})
         security = _security(situation, answer)
+        if security.needs_passphrase and not situation.may_ask(self.key):
+            raise missing(self.key, f"the passphrase of {Network(ssid=answer.ssid).label}")
         if security is Security.OPEN or not situation.may_ask(self.key):
             return answer.model_copy(update={"secret": SecretStr("")})
         bands = situation.the_model.bands

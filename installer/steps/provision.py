@@ -11,7 +11,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.events import Notice, Provisioning
 from installer.provisioning.base import UNENCRYPTED, Capability, Stage
 from installer.questions import ConfirmSending, Recovery
-from installer.steps import device
+from installer.steps import device, rejoin
 from installer.steps.base import PROOF, Situation, Step, named_model
 from installer.steps.likely import likelier
 
@@ -86,6 +86,8 @@ class Provision(Step):
 
     async def carry_out(self, situation: Situation, answer: ProvisionAnswer) -> dict[str, Any]:
         """Send and follow. Nothing is sent twice: after a failure the person or the script decides."""
+        if situation.unsettled:
+            return await rejoin.settle(situation)
         _, provisioner = await device.connected(situation)
         # The connection may be new, with another driver than the one that was checked.
         self.check(situation, answer)

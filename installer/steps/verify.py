@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from installer.answers import StepKey, VerifyAnswer
+from installer.answers import LinkAnswer, StepKey, VerifyAnswer
 from installer.catalog import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.events import FirstMeasurement, Notice, WaitingForData
-from installer.steps import bluetooth_data
-from installer.steps.base import Situation, Step
+from installer.steps import bluetooth_data, rejoin
+from installer.steps.base import GoTo, Situation, Step
+from installer.steps.link import Link
 
 # Where the first data cannot come at once, a short look is enough: waiting longer proves nothing.
 LATER_SECONDS = 30.0
@@ -54,6 +55,7 @@ class Verify(Step):
 
     async def carry_out(self, situation: Situation, answer: VerifyAnswer) -> dict[str, Any]:
         """Over Bluetooth on the same connection, or by Wi-Fi from the cloud."""
+        await _still_linked(situation)
         if situation.method is SyncMethod.BLUETOOTH and not situation.guided:
             if situation.measurement is None:
                 await bluetooth_data.collect(situation)
@@ -71,10 +73,34 @@ class Verify(Step):
             )
         except InstallerError as error:
             if error.code is not ErrorCode.FIRST_DATA_TIMEOUT or not model.cloud.later:
-                raise
+                raise _unseen(error) if situation.unseen is not None else error from None
             situation.emit(Notice(code="first_data_later", text=model.cloud.later))
             return {"source": "cloud", "measurement": None}
+        await rejoin.confirmed(situation)
         situation.emit(FirstMeasurement(source="cloud", measurement=situation.measurement))
         if situation.method is SyncMethod.BLUETOOTH:
             situation.emit(Notice(code="phone_needed", text=PHONE))
         return {"source": "cloud", "measurement": str(situation.measurement)}
+
+
+async def _still_linked(situation: Situation) -> None:
+    """What an earlier attempt linked is looked for in the account; one that was taken off it is linked anew."""
+    if situation.linked_as is None:
+        return
+    device_id, answer = situation.linked_as, situation.made.link or LinkAnswer()
+    there = await Link().reopen(situation, answer, device_id)
+    situation.linked_as = None
+    if not there:
+        situation.emit(Notice(code="link_gone", text="The device is no longer in the account: it is linked again."))
+        raise GoTo(StepKey.LINK)
+
+
+def _unseen(error: InstallerError) -> InstallerError:
+    """The same for a device of which it is not known whether it has joined."""
+    if error.code is not ErrorCode.FIRST_DATA_TIMEOUT:
+        return error
+    todo = (
+        "Nobody saw it join its network. If it shows that it waits to be set up, resume once more: it then gets the "
+        f"credentials again. Else: {error.todo}"
+    )
+    return InstallerError(error.code, error.what, todo, **error.data)

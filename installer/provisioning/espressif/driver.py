@@ -186,6 +186,15 @@ class EspressifProvisioner:
         # The states end with “connected”; whatever the link does from here on, it is success.
         yield Progress(stage=Stage.JOINED)
 
+    async def joined(self, ssid: str) -> bool | None:
+        """Whether it is on this network; see `Provisioner.joined`. A device that says so ends its service soon."""
+        await self._session.stand()
+        status = await self._outcome()
+        if status.state is StationState.CONNECTING:
+            raise common.no_outcome(Network(ssid=ssid).label, self._timings.join)
+        wanted = ssid.encode("utf-8", "surrogatepass")
+        return status.state is StationState.CONNECTED and status.ssid in (b"", wanted)
+
     async def close(self) -> None:
         """Forget the session; there is nothing to unsubscribe."""
         if self._opened is not None:

@@ -176,17 +176,26 @@ class ImprovProvisioner:
                 await self._session.refresh()
         raise self._refused(DeviceError.NOT_AUTHORIZED, "take the credentials")
 
+    async def joined(self, ssid: str) -> bool | None:
+        """Whether it is on a network; of which one it does not tell. See `Provisioner.joined`."""
+        async with self._busy:
+            await self._settled()
+        return None if self._session.state is State.STOPPED else self.set_up
+
+    async def _settled(self) -> None:
+        """Wait while the device is joining: the end of an attempt before this one, or somebody else's."""
+        session = self._session
+        try:
+            async with asyncio.timeout(self._waits.join):
+                while session.state is State.PROVISIONING:
+                    await session.event(self._waits.join, "waiting for the device to be free")
+        except TimeoutError:
+            raise no_outcome(session) from None
+
     async def _ready(self) -> None:
         """Wait until the device is in a state in which credentials can be sent, or the button can be pressed."""
         session = self._session
-        if session.state is State.PROVISIONING:
-            # The end of an attempt before this one, or somebody else's.
-            try:
-                async with asyncio.timeout(self._waits.join):
-                    while session.state is State.PROVISIONING:
-                        await session.event(self._waits.join, "waiting for the device to be free")
-            except TimeoutError:
-                raise no_outcome(session) from None
+        await self._settled()
         if session.state is State.PROVISIONED and self._alone:
             # It was new when it was opened, and this program has sent nothing.
             self._alone = False

@@ -26,6 +26,8 @@ from installer.wifi import Credentials, Network, check_credentials, check_networ
 MAX_POINTS = 255
 INVALID_PROTO = 2
 JOINING = "the device was joining the network"
+BUSY = (State.AUTHENTICATION, State.ASSOCIATION, State.OBTAINING_IP)
+ASK_AGAIN = 0.3  # seconds
 
 __all__ = ["NordicProvisioner", "Timings"]
 
@@ -102,6 +104,23 @@ class NordicProvisioner:
             address = await self._address(credentials.network.label, point.ssid)
             self._set_up = True
             yield Progress(stage=Stage.JOINED, url=f"http://{address}" if address else None)
+
+    async def joined(self, ssid: str) -> bool | None:
+        """Whether it is on this network; see `Provisioner.joined`."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._timings.join
+        wanted = ssid.encode("utf-8", "surrogatepass")
+        async with self._busy:
+            while True:
+                try:
+                    status = await self._status()
+                except Refused:
+                    return False  # it cannot tell
+                if status.state not in BUSY:
+                    return status.joined and status.ssid in (b"", wanted)
+                if clock() >= end:
+                    raise common.no_outcome(Network(ssid=ssid).label, self._timings.join)
+                await self._connection.race(asyncio.sleep(ASK_AGAIN), ASK_AGAIN + 1, JOINING)
 
     async def close(self) -> None:
         """Stop listening. Never raises for a connection that is gone."""

@@ -120,6 +120,17 @@ class ShellyProvisioner:
                 raise
         yield Progress(stage=Stage.STORED)
 
+    async def joined(self, ssid: str) -> bool | None:
+        """Whether it is on this network; see `Provisioner.joined`."""
+        clock = asyncio.get_running_loop().time
+        end, pause = clock() + self._timings.join, self._timings.poll_first
+        while (status := await self._status()).phase is Phase.BUSY:
+            if clock() >= end:
+                raise common.no_outcome(Network(ssid=ssid).label, self._timings.join)
+            await self._connection.race(asyncio.sleep(pause), pause + 1, "the device was joining the network")
+            pause = min(pause * POLL_GROWTH, self._timings.poll_last)
+        return status.phase is Phase.JOINED and status.ssid in ("", ssid)
+
     async def close(self) -> None:
         """There is nothing to unsubscribe."""
 

@@ -1,0 +1,238 @@
+"""Installations that were cut off go on: nothing that is done is done again, and what is not known is asked first."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer import settings
+from installer.answers import Answers
+from installer.cli import _main
+from installer.errors import ErrorCode
+from installer.ledger.context import Context
+from installer.ledger.records import Record, Records
+from installer.steps import rejoin
+from tests.flow.support import PASSPHRASE, LabWorld, answers_for, install, lines
+from tests.installer.lab.support import LabProcess
+from tests.proof.killing import Bench, Lane, trial
+
+
+@contextmanager
+def ledger(home: Path) -> Iterator[Records]:
+    """The lab's ledger of this home, as another process on this computer has it."""
+    records = Records(home / "data" / "lab-ledger.sqlite", settings.runtime_dir() / "stations")
+    try:
+        yield records
+    finally:
+        records.close()
+
+
+@pytest.fixture
+def records(home: Path) -> Iterator[Records]:
+    with ledger(home) as opened:
+        yield opened
+
+
+def resume(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[dict[str, Any]]]:
+    capsys.readouterr()
+    status = _main(["resume", "--lab", "--json", "--non-interactive", *arguments])
+    return status, lines(capsys.readouterr().out)
+
+
+def begun(events: list[dict[str, Any]]) -> list[str]:
+    return [e["step"] for e in events if e["event"] == "step_started"]
+
+
+def failed(answers: Answers, code: ErrorCode) -> str:
+    """An installation that ends with this failure; its id."""
+    ended, front = asyncio.run(install(answers))
+    assert ended.error is not None, front.text()
+    assert ended.error.code is code, front.text()
+    return str(ended.summary["installation"])
+
+
+def one(records: Records) -> dict[str, Any]:
+    (record,) = records.all()
+    return record
+
+
+def test_from_the_link_on_no_bluetooth_is_used(
+    world: LabWorld, records: Records, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.cloud(down=True)
+    failed(answers_for(world, "body-plus", "wifi"), ErrorCode.CLOUD_UNREACHABLE)
+    world.cloud(down=False)
+    before = world.device("body-plus")
+    status, events = resume(capsys)
+    assert status == 0, events
+    assert events[0]["resumed"] == "link"
+    assert begun(events) == ["link", "verify"]
+    done_before = [e["step"] for e in events if e["event"] == "step_done" and e.get("before")]
+    assert done_before == ["find", "sync", "network", "provision"]
+    after = world.device("body-plus")
+    assert after["linked"]
+    assert (after["att_requests"], after["credentials_received"]) == (before["att_requests"], 1)
+    record = one(records)
+    assert (record["outcome"], record["attempts"], record["error"]) == ("installed", 2, None)
+    assert [s["step"] for s in record["steps"]] == ["find", "sync", "network", "provision", "link", "verify"]
+    assert [f["code"] for f in record["failures"]] == ["cloud_unreachable"]
+    # Asked once more, it is said to be done.
+    status, events = resume(capsys, record["id"])
+    assert (status, [e["event"] for e in events]) == (0, ["installation_done"])
+
+
+def test_a_device_that_joined_unseen_is_asked_and_gets_nothing_again(
+    world: LabWorld, records: Records, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.faults("body-plus", {"drop": {"on": "joining"}})
+    failed(answers_for(world, "body-plus", "wifi"), ErrorCode.CONNECTION_LOST)
+    status, events = resume(capsys)
+    assert status == 0, events
+    assert begun(events) == ["provision", "link", "verify"]
+    assert world.device("body-plus")["credentials_received"] == 1
+    steps = {s["step"]: s["result"] for s in one(records)["steps"]}
+    assert steps["provision"]["joined"] == "device"
+
+
+def test_a_device_that_has_not_joined_gets_its_credentials_again(
+    world: LabWorld, records: Records, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.faults("body-plus", {"network_vanishes": {"times": 1}})
+    failed(answers_for(world, "body-plus", "wifi"), ErrorCode.JOIN_FAILED)
+    status, events = resume(capsys)
+    assert status == 0, events
+    assert "not_joined" in [e.get("code") for e in events]
+    assert begun(events) == ["provision", "network", "provision", "link", "verify"]
+    assert world.device("body-plus")["joined"] == "Home"
+
+
+def test_a_passphrase_that_was_typed_is_wanted_again_only_if_it_is_needed(
+    world: LabWorld, records: Records, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.faults("body-plus", {"network_vanishes": {"times": 1}})
+    network = {"ssid": "Home", "passphrase": {"file": "-"}}
+    answers = answers_for(world, "body-plus", "wifi", network=network)
+    monkeypatch.setattr("sys.stdin", io.StringIO(PASSPHRASE + "\n"))
+    failed(answers, ErrorCode.JOIN_FAILED)
+    status, events = resume(capsys)
+    assert status == ErrorCode.ANSWER_MISSING.exit_status
+    assert "--passphrase-file" in events[-2]["todo"]
+    status, events = resume(capsys, "--passphrase-env", "TEST_PASSPHRASE")
+    assert status == 0, events
+    assert one(records)["attempts"] == 3
+    assert PASSPHRASE not in json.dumps(one(records)) + json.dumps(events)
+
+
+def test_a_device_that_is_silent_after_joining_is_proved_by_its_data(
+    world: LabWorld, records: Records, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Espressif devices end their set-up when they have joined: the second witness is the cloud."""
+    monkeypatch.setattr(rejoin, "SILENCE", 0.5)
+    world.faults("bpm-connect", {"drop": {"on": "joining"}})
+    failed(answers_for(world, "bpm-connect", "wifi"), ErrorCode.CONNECTION_LOST)
+    address = world.address("bpm-connect")
+    # What its service does half a minute later; here at once.
+    world.call("POST", f"/lab/devices/{address}/faults", {"faults": {"refuse_connections": {"times": 0}}})
+    status, events = resume(capsys)
+    assert status == ErrorCode.CONNECTION_FAILED.exit_status, events
+    world.faults("bpm-connect", {})
+    status, events = resume(capsys)
+    assert status == 0, events
+    assert world.device("bpm-connect")["credentials_received"] == 1
+
+
+def test_the_one_to_resume_is_named_where_there_are_several(
+    world: LabWorld, records: Records, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, events = resume(capsys)
+    assert (status, events[-1]["code"]) == (16, "record_unknown")
+    world.cloud(down=True)
+    first = failed(answers_for(world, "body-plus", "wifi"), ErrorCode.CLOUD_UNREACHABLE)
+    second = failed(answers_for(world, "body", "wifi"), ErrorCode.CLOUD_UNREACHABLE)
+    world.cloud(down=False)
+    status, events = resume(capsys)
+    assert status == ErrorCode.USAGE.exit_status
+    assert set(events[-1]["data"]["candidates"]) == {first, second}
+    assert first in events[-1]["what"]
+    assert _main(["resume", "--lab", "--list"]) == 0
+    listed = capsys.readouterr().out
+    assert f"{first}  Body+ 3C {world.address('body-plus')}  failed at the link step, just now" in listed
+    assert _main(["resume", "--lab", "--list", "--json"]) == 0
+    assert {e["id"] for e in lines(capsys.readouterr().out)} == {first, second}
+    status, events = resume(capsys, world.address("body").lower())
+    assert (status, events[-1]["installation"]) == (0, second)
+    status, events = resume(capsys, "nothing")
+    assert (status, events[-1]["code"]) == (16, "record_unknown")
+    records.forget(first)
+    assert resume(capsys)[0] == 16
+    # What was forgotten is only not offered.
+    assert resume(capsys, first)[0] == 0
+
+
+def test_one_that_is_running_is_left_alone(
+    world: LabWorld, records: Records, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.cloud(down=True)
+    name = failed(answers_for(world, "body-plus", "wifi"), ErrorCode.CLOUD_UNREACHABLE)
+    world.cloud(down=False)
+    asyncio.run(records.resume(name, "1", Context(station="next room")).claimed())
+    before = records.get(name)
+    status, events = resume(capsys, name)
+    assert (status, events[-2]["code"]) == (28, "device_taken")
+    assert records.get(name) == before
+
+
+def test_what_was_left_to_be_linked_is_linked(
+    world: LabWorld, records: Records, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended, front = asyncio.run(install(answers_for(world, "body-plus", "wifi", link={"later": True})))
+    assert ended.outcome == "to_be_linked", front.text()
+    assert resume(capsys)[0] == 16
+    status, events = resume(capsys, str(ended.summary["installation"]))
+    assert status == 0, events
+    assert events[-1]["outcome"] == "installed"
+    assert world.device("body-plus")["linked"]
+
+
+async def _to(record: Record, world: LabWorld, model: str, method: str) -> None:
+    address = world.address(model)
+    found = {"address": address, "name": model, "model": model, "certainty": "certain", "protocol": "improv"}
+    await record.device(address, name=model, model=model, certainty="certain", reasons=[])
+    await record.step_done("find", 1.0, found, reached="sync", answers={"find": {"device": address}})
+    choices = {"find": {"device": address}, "sync": {"method": method}}
+    await record.step_done("sync", 0.1, {"method": method}, reached="link", answers=choices)
+    await record.end("failed")
+
+
+@pytest.mark.parametrize(("model", "method", "status"), [("sleep", "bluetooth", 30), ("move", "wifi", 31)])
+def test_the_sync_rule_holds_whatever_the_record_says(
+    world: LabWorld, records: Records, capsys: pytest.CaptureFixture[str], model: str, method: str, status: int
+) -> None:
+    asyncio.run(_to(records.begin("tampered", "1", Context(station="x")), world, model, method))
+    found, events = resume(capsys, "tampered")
+    assert found == status, events
+    assert not world.device(model)["linked"]
+
+
+KILLED: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "sending": lambda e: e.get("stage") == "sending",
+    "joining": lambda e: e.get("stage") == "joining",
+    "linked": lambda e: e["event"] == "linked",
+}
+
+
+@pytest.mark.parametrize("point", KILLED)
+def test_killed_without_warning(point: str, lab: LabProcess, tmp_path: Path) -> None:
+    bench = Bench(Lane("improv"), lab, tmp_path)
+    bench.fresh()
+    killed = bench.install(lambda _number, event: KILLED[point](event))
+    assert killed.status == -signal.SIGKILL, killed
+    trial(bench, killed)
