@@ -98,7 +98,7 @@ def show(
 
 @app.command()
 def export(
-    form: Annotated[str | None, typer.Option("--format", metavar="F", help="csv or json; as a rule by --out.")] = None,
+    form: Annotated[str | None, typer.Option("--format", metavar="F", help="csv, json, html; else by --out.")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to FILE.")] = None,
     words: Text = None,
     outcome: Outcome = None,
@@ -111,7 +111,7 @@ def export(
     ledger: Ledger = None,
     use_lab: UseLab = False,
 ) -> None:
-    """Export records as CSV (for a spreadsheet) or JSON (whole)."""
+    """Export records as CSV (for a spreadsheet) or JSON (whole), or their numbers as a report in HTML."""
     kind = _form(form, out)
     wanted = _wanted(words, outcome, model, site, operator, batch, since, until)
     with opened(ledger, use_lab=use_lab) as archive:
@@ -205,13 +205,32 @@ def _form(form: str | None, out: Path | None) -> str:
     return kind
 
 
-FORMS = ("csv", "json")
+FORMS = ("csv", "json", "html")
 
 
 def _parts(archive: Archive, kind: str, wanted: Filter) -> Iterator[str]:
     from installer.ledger import export as forms
 
+    if kind == "html":
+        return _report(archive, wanted)
     return (forms.as_csv if kind == "csv" else forms.as_json)(archive.every(wanted))
+
+
+def _report(archive: Archive, wanted: Filter) -> Iterator[str]:
+    from installer.assembly import catalogue
+    from installer.ledger import report
+
+    names = {m.id: m.name for m in catalogue().models}
+    failures = archive.failures(wanted, report.LAST_FAILURES)
+    yield report.render(archive.numbers(wanted), failures, wanted=wanted, names=names, station=_station())
+
+
+def _station() -> str:
+    from installer import settings
+    from installer.ledger import place
+    from installer.ledger.context import Context
+
+    return place.context(Context(), settings.load().ledger).station or ""
 
 
 def _write(parts: Iterator[str], out: Path | None, *, mark: bool) -> None:

@@ -61,6 +61,19 @@ class Archive:
         found: Numbers = self.records.store.read("read the records", lambda c: numbers.numbers(c, wanted))
         return found
 
+    def failures(self, wanted: Filter, limit: int) -> list[dict[str, Any]]:
+        """The newest failed ones of those that fit, whole."""
+        import dataclasses
+
+        if wanted.outcome and "failed" not in wanted.outcome:
+            return []
+        only = dataclasses.replace(wanted, outcome=("failed",))
+        ids = [record["id"] for record in self.records.find(only, limit).records]
+        from installer.ledger import reading
+
+        found: list[dict[str, Any]] = self.records.store.read("read the records", lambda c: reading.whole(c, ids))
+        return found
+
     def prune(self, before: datetime, *, force: bool = False, dry_run: bool = False) -> Pruned:
         """Remove the records of what ended before; what is still needed stays, unless `force`: then what runs."""
         from installer.ledger import pruning

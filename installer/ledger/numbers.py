@@ -6,6 +6,7 @@ it, its rows are read once.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, bindparam, func, select
 
 from installer.answers import StepKey
-from installer.ledger import reading
+from installer.ledger import calendar, reading
 from installer.ledger.tables import installations, steps
 from installer.ledger.view import Filter, Group, Numbers, Times
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
 I = installations.c  # noqa: E741 - the columns, in every line below
-DAY = func.substr(I.started, 1, 10)
 ORDER = tuple(key.value for key in StepKey)
 INSTALLED = "installed"
 FAILED = "failed"
@@ -44,9 +44,9 @@ def numbers(connection: Connection, wanted: Filter) -> Numbers:
 
 def _of_all(connection: Connection, first: str | None, last: str | None) -> Numbers:
     reasons = select(I.error, func.count()).where(I.outcome == FAILED, I.error.is_not(None)).group_by(I.error)
-    by_day = select(DAY, I.outcome, func.count()).group_by(DAY, I.outcome)
     by_outcome = select(I.outcome, func.count(), func.count(I.took)).group_by(I.outcome)
     outcomes = connection.execute(by_outcome).all()
+    unit, spans = calendar.spans(first, last)
     timed = next((took for outcome, _, took in outcomes if outcome == INSTALLED), 0)
     return Numbers(
         all=Group("", {o: n for o, n, _ in outcomes}, _times(connection, _one(), {}, timed)),
@@ -57,8 +57,21 @@ def _of_all(connection: Connection, first: str | None, last: str | None) -> Numb
         models=_groups(connection, I.model),
         sites=_groups(connection, I.site),
         operators=_groups(connection, I.operator),
-        days=sorted(_grouped(connection.execute(by_day), {}), key=lambda g: g.name),
+        unit=unit,
+        spans=_spans_of_all(connection, spans, [o for o, _, _ in outcomes]),
     )
+
+
+def _spans_of_all(connection: Connection, spans: list[tuple[str, str, str]], outcomes: list[str]) -> list[Group]:
+    query = select(func.count()).where(
+        I.outcome == bindparam("outcome"), I.started >= bindparam("begin"), I.started < bindparam("end")
+    )
+    counts = (
+        (name, outcome, connection.execute(query, {"outcome": outcome, "begin": begin, "end": end}).scalar_one())
+        for name, begin, end in spans
+        for outcome in outcomes
+    )
+    return _grouped(((name, outcome, count) for name, outcome, count in counts if count), {})
 
 
 def _one(*conditions: ColumnElement[bool]) -> Any:
@@ -105,18 +118,21 @@ def _places(count: int) -> tuple[int, int]:
 def _of_a_part(
     connection: Connection, conditions: list[ColumnElement[bool]], first: str | None, last: str | None
 ) -> Numbers:
-    query = select(I.outcome, I.error, I.took, I.model, I.site, I.operator, DAY).where(*conditions)
+    query = select(I.outcome, I.error, I.took, I.model, I.site, I.operator, I.started).where(*conditions)
     counts: tuple[Counter[tuple[Any, str]], ...] = tuple(Counter() for _ in range(5))
     times: tuple[defaultdict[Any, list[float]], ...] = tuple(defaultdict(list) for _ in range(5))
     reasons: Counter[str] = Counter()
-    for outcome, error, took, *names in connection.execute(query):
-        for count, time, name in zip(counts, times, ("", *names), strict=True):
+    unit, spans = calendar.spans(first, last)
+    begins = [begin for _, begin, _ in spans]
+    for outcome, error, took, model, site, operator, started in connection.execute(query):
+        span = spans[max(bisect_right(begins, started) - 1, 0)][0]
+        for count, time, name in zip(counts, times, ("", model, site, operator, span), strict=True):
             count[name, outcome] += 1
             if outcome == INSTALLED and took is not None:
                 time[name].append(took)
         if outcome == FAILED and error is not None:
             reasons[error] += 1
-    whole, models, sites, operators, days = (
+    whole, models, sites, operators, by_time = (
         _grouped(((n, o, c) for (n, o), c in count.items()), {n: _of(t) for n, t in time.items()})
         for count, time in zip(counts, times, strict=True)
     )
@@ -129,7 +145,8 @@ def _of_a_part(
         models=_by_size(models),
         sites=_by_size(sites),
         operators=_by_size(operators),
-        days=sorted((Group(g.name, g.outcomes) for g in days), key=lambda g: g.name),
+        unit=unit,
+        spans=sorted((Group(g.name, g.outcomes) for g in by_time), key=lambda g: g.name),
     )
 
 
@@ -158,7 +175,8 @@ def _grouped(counts: Iterable[Sequence[Any]], times: dict[Any, Times]) -> list[G
 
 
 def _by_size(groups: list[Group]) -> list[Group]:
-    return sorted(groups, key=lambda g: (-g.total, g.name))
+    """The largest first; those without a name last."""
+    return sorted(groups, key=lambda g: (not g.name, -g.total, g.name))
 
 
 def _most(counts: Counter[str]) -> list[tuple[str, int]]:

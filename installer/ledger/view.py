@@ -56,7 +56,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Group:
-    """The installations of one model, site, operator or day. `times`: of those that were installed, as a whole."""
+    """The installations of one model, site, operator or span of time. `times`: of those that were installed."""
 
     name: str
     outcomes: dict[str, int]
@@ -80,7 +80,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a report says. `first`, `last`: when the first and the last one began; `failures`: (code, how many)."""
+    """What a report says. `first`, `last`: when the first and the last one began; `failures`: (code, how many).
+
+    `spans`: by this computer's calendar, each a `unit` (day, week, month or year) named by its first day.
+    """
 
     all: Group
     first: str | None
@@ -90,7 +93,8 @@ class Numbers:
     models: list[Group]
     sites: list[Group]
     operators: list[Group]
-    days: list[Group]
+    unit: str
+    spans: list[Group]
 
 
 @dataclass(frozen=True)

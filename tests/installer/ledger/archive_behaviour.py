@@ -75,7 +75,7 @@ async def the_numbers_of_all_are_those_of_every_part(make: Make) -> None:
     assert whole.steps[0][1].median == pytest.approx(statistics.median_low(finds))
     assert sum(count for _, count in whole.failures) == whole.all.failed
     assert {g.name for g in whole.sites} > {"", "Site 00"}
-    assert sum(g.total for g in whole.days) == sum(g.total for g in whole.operators) == whole.all.total == 601
+    assert sum(g.total for g in whole.spans) == sum(g.total for g in whole.operators) == whole.all.total == 601
 
     for dimension, groups in (("model", whole.models), ("site", whole.sites), ("operator", whole.operators)):
         for group in [g for g in groups if g.name][:5]:
@@ -87,6 +87,7 @@ async def the_numbers_of_all_are_those_of_every_part(make: Make) -> None:
     assert rest.all.total == 600
     assert rest.steps == whole.steps
     assert rest.failures == whole.failures
+    assert (rest.unit, len(rest.spans), rest.spans[:40]) == (whole.unit, 48, whole.spans[:40])
     assert [g for g in rest.models if g.name != "body"] == [g for g in whole.models if g.name != "body"]
 
 
