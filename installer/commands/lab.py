@@ -85,12 +85,27 @@ def status(json: Annotated[bool, typer.Option("--json", help="Print all of its s
 def press(device: DeviceArgument) -> None:
     """Press the button on a lab device."""
     _act(device, "press")
+    output.words("Pressed.")
 
 
 @app.command()
-def measure(device: DeviceArgument) -> None:
-    """Let a lab device take a measurement now."""
-    _act(device, "measure")
+def measure(
+    device: DeviceArgument,
+    user: Annotated[
+        int | None, typer.Option("--user", min=1, help="Which of its users; without: whose turn it is.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what it measured as JSON.")] = False,
+) -> None:
+    """Let a lab device take a measurement now, and say what it measured."""
+    found = _act(device, "measure", {} if user is None else {"user": user})
+    measured = found["last_measurement"]
+    if json:
+        output.result(
+            jsonlib.dumps({"address": found["address"], "name": found["name"], **measured}, ensure_ascii=False)
+        )
+        return
+    where = f"; {found['kept']} wait for somebody to take them over Bluetooth" if found["kept"] else ""
+    output.result(f"{printable(found['name'])} measured {measured['text']}{where}.")
 
 
 @app.command()
@@ -102,6 +117,7 @@ def reset(
 
     if device is not None:
         _act(device, "reset")
+        output.words("Reset to factory state.")
         return
     run(labs.call(_running(), "POST", "/lab/reset"))
 
@@ -114,10 +130,11 @@ def scenario() -> None:
     output.result(resources.files("assets").joinpath("default-scenario.toml").read_text("utf-8").rstrip())
 
 
-def _act(device: str, action: str) -> None:
+def _act(device: str, action: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the device is like after it."""
     from installer import labs
 
-    async def acting() -> Any:
+    async def acting() -> dict[str, Any]:
         lab = _running()
         world = await labs.call(lab, "GET", "/lab/state")
         wanted = device.strip().lower()
@@ -129,10 +146,9 @@ def _act(device: str, action: str) -> None:
                 f"{'Several devices of the lab are called' if fits else 'The lab has no device'} “{device}”.",
                 f"Name one of: {names}.",
             )
-        return await labs.call(lab, "POST", f"/lab/devices/{fits[0]['address']}/{action}")
+        return dict(await labs.call(lab, "POST", f"/lab/devices/{fits[0]['address']}/{action}", body))
 
-    run(acting())
-    output.words({"press": "Pressed.", "measure": "Measured.", "reset": "Reset to factory state."}[action])
+    return run(acting())
 
 
 def _running() -> LabState:

@@ -113,29 +113,36 @@ async def _visit(
     loop = asyncio.get_running_loop()
     end = loop.time() + limit
     inbox = _Inbox(keep, await read_clock(connection), await _vouched(connection, here))
+    failure: InstallerError | None = None
     try:
-        for profile in here:
-            await connection.subscribe(codec.CHARACTERISTICS[profile].uuid, inbox.listener(profile))
-        deadline = loop.time() + quiet
-        while (now := loop.time()) < min(deadline, end):
-            try:
-                found = await connection.race(inbox.take(), min(deadline, end) - now, WHAT)
-            except TimeoutError:
-                break
-            if found is not None:
-                yield found
-                if found.profile not in LIVE:
-                    deadline = loop.time() + quiet
-            elif not patient:
-                raise _nonsense(connection, inbox.nonsense)
-        # What comes until the device has heard that nobody listens any more is confirmed, too.
-        for profile in here:
-            await connection.unsubscribe(codec.CHARACTERISTICS[profile].uuid)
-        inbox.over()
+        try:
+            for profile in here:
+                await connection.subscribe(codec.CHARACTERISTICS[profile].uuid, inbox.listener(profile))
+            deadline = loop.time() + quiet
+            while (now := loop.time()) < min(deadline, end):
+                try:
+                    found = await connection.race(inbox.take(), min(deadline, end) - now, WHAT)
+                except TimeoutError:
+                    break
+                if found is not None:
+                    yield found
+                    if found.profile not in LIVE:
+                        deadline = loop.time() + quiet
+                elif not patient:
+                    raise _nonsense(connection, inbox.nonsense)
+            # What comes until the device has heard that nobody listens any more is confirmed, too.
+            for profile in here:
+                await connection.unsubscribe(codec.CHARACTERISTICS[profile].uuid)
+            inbox.over()
+        except InstallerError as error:
+            # The first profile's measurements may have come while the second one was subscribed.
+            failure = error
         while inbox.waiting:
             found = await inbox.take()
             if found is not None:
                 yield found
+        if failure is not None:
+            raise failure
         if inbox.nonsense:
             raise _nonsense(connection, inbox.nonsense)
     finally:

@@ -29,7 +29,6 @@ def routes(world: World, stop: Callable[[], None]) -> list[BaseRoute]:
         action = request.path_params["action"]
         actions: dict[str, Callable[[LabDevice], Any]] = {
             "press": LabDevice.press,
-            "measure": LabDevice.measure,
             "drop": LabDevice.drop,
             "reset": LabDevice.factory_reset,
         }
@@ -43,11 +42,25 @@ def routes(world: World, stop: Callable[[], None]) -> list[BaseRoute]:
                 device.vendor_app((await _body(request)).get("network"))
             except ValueError as error:
                 return _mistake(400, str(error))
+        elif action == "measure":
+            try:
+                user = (await _body(request)).get("user")
+                if not (user is None or (isinstance(user, int) and not isinstance(user, bool))):
+                    raise ValueError("user is a number")
+                device.measure(user)
+            except ValueError as error:
+                return _mistake(400, str(error))
         elif action in actions:
             actions[action](device)
         else:
-            return _mistake(404, f"no such action; there are {', '.join(actions)}, faults, vendor_app")
+            return _mistake(404, f"no such action; there are {', '.join(actions)}, measure, faults, vendor_app")
         return JSONResponse(device.describe())
+
+    async def measurements(request: Request) -> Response:
+        device = world.devices.get(request.path_params["address"].upper())
+        if device is None:
+            return _mistake(404, "there is no such device in the lab")
+        return JSONResponse([one.describe() for one in device.measuring.history])
 
     async def network(request: Request) -> Response:
         ssid = request.path_params["ssid"]
@@ -76,6 +89,7 @@ def routes(world: World, stop: Callable[[], None]) -> list[BaseRoute]:
 
     return [
         Route("/lab/state", state, methods=["GET"]),
+        Route("/lab/devices/{address}/measurements", measurements, methods=["GET"]),
         Route("/lab/devices/{address}/{action}", act, methods=["POST"]),
         Route("/lab/networks/{ssid:path}", network, methods=["POST"]),
         Route("/lab/hosts/unplug", unplug, methods=["POST"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from installer.lab import gatt, improv, improv_frames, withings
 from installer.lab.cloud.store import CloudStore
 from installer.lab.controller import LabController
 from installer.lab.faults import FaultBox
+from installer.lab.health_bytes import current_time
 from installer.lab.kinds import KINDS, vendor_uuid
 from installer.lab.measuring import Measuring
 from installer.lab.messages import Messages
@@ -105,8 +107,10 @@ class LabDevice:
             service, self._vendor_pipe = withings.service(self.kind.suffix, self._from_vendor)
             server.add_service(service)
         for profile in self.kind.measures:
-            service, self.measuring.table[profile] = gatt.health_service(profile)
+            service, self.measuring.table[profile] = gatt.health_service(profile, self.scenario.users > 1)
             server.add_service(service)
+        if self.kind.measures and self.scenario.tells_time:
+            server.add_service(gatt.time_service(lambda: current_time(time.time() + self.scenario.clock)))
         if self.scenario.information:
             server.add_service(gatt.information_service(self.kind.name, self.address.replace(":", "")))
         if self.scenario.battery:
@@ -121,6 +125,7 @@ class LabDevice:
         self.controller.le_legacy_advertiser.cycle = self._payloads
         if self.scenario.advertising:
             await self._advertise()
+        self.measuring.start(self.scenario.stored)
 
     async def _advertise(self) -> None:
         interval = 1000 * (self.scenario.advertising_interval or self._around.scenario.radio.advertising_interval)
@@ -331,9 +336,14 @@ class LabDevice:
         """It is on an account now."""
         self.measuring.on_linked()
 
-    def measure(self) -> None:
-        """Somebody uses the device now."""
-        self.measuring.measure()
+    def measure(self, user: int | None = None) -> None:
+        """Somebody uses the device now; `user`: who, else it is the next one's turn. Raises ValueError."""
+        if not self.kind.measures:
+            raise ValueError("this device measures nothing")
+        if user is not None and not 1 <= user <= self.scenario.users:
+            users = f"the users 1 to {self.scenario.users}" if self.scenario.users > 1 else "one user"
+            raise ValueError(f"this device has {users}")
+        self.measuring.measure(user)
 
     # The control API.
 
@@ -351,11 +361,13 @@ class LabDevice:
         if self.kind.cloud is not None:
             self._around.store.forget(self.address)
         self._start_over()
+        self.measuring.start(0)
 
     def restore(self) -> None:
         """Back to the scenario, faults too."""
         self.faults.replace(self.scenario.faults)
         self._start_over()
+        self.measuring.start(self.scenario.stored)
 
     def _start_over(self) -> None:
         self._timers.clear()
@@ -390,6 +402,7 @@ class LabDevice:
             "measurements": self.measuring.count,
             "last_measurement": last.describe() if last else None,
             "kept": max((len(queue) for queue in self.measuring.kept.values()), default=0),
+            "lost": self.measuring.lost,
             "rssi": self.scenario.rssi,
             "faults": self.faults.describe(),
         }

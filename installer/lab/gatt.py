@@ -11,7 +11,7 @@ from bumble.gatt import Characteristic, Descriptor, Service
 from bumble.gatt_server import Server
 
 from installer.lab import improv_frames as improv
-from installer.lab.health import INDICATE, LAYOUTS, READ
+from installer.lab.health_bytes import CURRENT_TIME, CURRENT_TIME_SERVICE, INDICATE, LAYOUTS, READ, features
 from installer.lab.kinds import Profile
 
 Properties = Characteristic.Properties
@@ -58,8 +58,8 @@ def improv_service(
     return Service(improv.SERVICE, list(table.values())), table
 
 
-def health_service(profile: Profile) -> tuple[Service, Characteristic[bytes]]:
-    """The service of a health profile and its measurement characteristic."""
+def health_service(profile: Profile, users: bool) -> tuple[Service, Characteristic[bytes]]:
+    """The service of a health profile and its measurement characteristic. `users`: whether it tells users apart."""
     layout = LAYOUTS[profile]
     measurement: Characteristic[bytes] = Characteristic(
         UUID.from_16_bits(layout.measurement),
@@ -67,8 +67,19 @@ def health_service(profile: Profile) -> tuple[Service, Characteristic[bytes]]:
         att.Attribute.READABLE,
         att.AttributeValue(read=_unreadable),
     )
-    others = [_constant(number, value) for number, value in layout.reads.items()]
+    others = [_constant(number, value) for number, value in features(profile, users).items()]
     return Service(UUID.from_16_bits(layout.service), [measurement, *others]), measurement
+
+
+def time_service(now: Callable[[], bytes]) -> Service:
+    """Current Time (0x1805): what the device's clock shows."""
+    value: Characteristic[bytes] = Characteristic(
+        UUID.from_16_bits(CURRENT_TIME),
+        Properties.READ,
+        att.Attribute.READABLE,
+        att.AttributeValue(read=lambda _connection: now()),
+    )
+    return Service(UUID.from_16_bits(CURRENT_TIME_SERVICE), [value])
 
 
 def information_service(model: str, serial: str) -> Service:

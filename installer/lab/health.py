@@ -1,63 +1,76 @@
-"""Measurements of lab devices: their values, their bytes in the standard GATT characteristics, their cloud form.
+"""What lab devices measure: the values, in words, and their form in the cloud.
 
-Layouts from the SIG's documents, shared with nothing in the installer: Weight Scale Service 1.0 (0x2A9D, 0x2A9E),
-Blood Pressure Service 1.1 (0x2A35, 0x2A49), Health Thermometer Service 1.0 (0x2A1C), Heart Rate Service 1.0 (0x2A37),
-SFLOAT/FLOAT of IEEE 11073-20601, Date Time 0x2A08 (local time). Step Counter Activity Summary Data (0x2B40) of the
-Physical Activity Monitor Service 1.0: header u8 (bit 0 first segment, bit 1 last segment), flags u8 (0x01 normal
-walking steps, 0x02 intensity steps, 0x04 floor steps, 0x08 distance, 0x10 worn duration), session u16, sub-session
-u16, relative timestamp u32 (s), sequence number u32, then u24 for each flag: as the public Python package
-bluetooth-sig gives it (an older version of it has another layout, which does not fit the service's document).
+The bytes in which they tell it over Bluetooth are in `health_bytes`.
 """
 
 from __future__ import annotations
 
 import random
-import struct
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from installer.lab.kinds import Kind, Profile
+from installer.lab.kinds import UNITS, Kind, Unit
 
-INDICATE, NOTIFY, READ = "indicate", "notify", "read"
-
-
-@dataclass(frozen=True)
-class ProfileLayout:
-    """A GATT service: its measurement characteristic with how it is sent, and what can be read of it."""
-
-    service: int
-    measurement: int
-    sends: str
-    reads: dict[int, bytes] = field(default_factory=dict)
-
-
-LAYOUTS: dict[Profile, ProfileLayout] = {
-    # Features: timestamp supported; weight resolution 0.005 kg (7 in bits 3 to 6).
-    "weight": ProfileLayout(0x181D, 0x2A9D, INDICATE, {0x2A9E: struct.pack("<I", 0x01 | 7 << 3)}),
-    "blood-pressure": ProfileLayout(0x1810, 0x2A35, INDICATE, {0x2A49: struct.pack("<H", 0)}),
-    # Temperature type: body (general).
-    "temperature": ProfileLayout(0x1809, 0x2A1C, INDICATE, {0x2A1D: b"\x02"}),
-    "heart-rate": ProfileLayout(0x180D, 0x2A37, NOTIFY, {0x2A38: b"\x02"}),
-    "steps": ProfileLayout(0x183E, 0x2B40, INDICATE, {0x2B3B: struct.pack("<I", 1 << 4)}),
-}
+KILOGRAMS_OF_A_POUND = 0.45359237
+MERCURY_OF_A_KILOPASCAL = 1000 / 133.322387415
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One act of measuring. `taken`: unix seconds, whole. `values`: weight (kg), fat_ratio (%), systolic and
-    diastolic (mmHg), pulse (1/min), temperature (°C), steps, distance (m), asleep (s)."""
+    """One act of measuring.
+
+    `taken`: unix seconds, whole. `values`: weight, muscle_mass, fat_free_mass, water_mass (kg), fat_ratio (%),
+    impedance (ohm), basal (kJ), systolic and diastolic (mmHg), pulse (1/min), temperature (°C), steps, distance (m),
+    asleep (s). `unit`: what the device shows instead of the first of these. `user`: its number, where the device
+    tells its users apart.
+    """
 
     number: int
     taken: int
     values: dict[str, float]
+    unit: Unit | None = None
+    user: int | None = None
 
     def describe(self) -> dict[str, Any]:
         """What `/lab/state` shows."""
-        return {"number": self.number, "taken": self.taken, **self.values}
+        return {
+            "number": self.number,
+            "taken": self.taken,
+            "user": self.user,
+            "unit": self.unit,
+            "text": self.words(),
+            **self.values,
+        }
+
+    def words(self) -> str:
+        """What stands on the device's display."""
+        values = self.values
+        parts = []
+        if "weight" in values:
+            pounds = self.unit == "lb"
+            weight = values["weight"] / KILOGRAMS_OF_A_POUND if pounds else values["weight"]
+            parts.append(f"{weight:.1f} lb" if pounds else f"{weight:.2f} kg")
+        if "fat_ratio" in values:
+            parts.append(f"{values['fat_ratio']:.1f} % fat")
+        if "systolic" in values:
+            factor, digits, unit = (MERCURY_OF_A_KILOPASCAL, 1, "kPa") if self.unit == "kPa" else (1, 0, "mmHg")
+            parts.append(f"{values['systolic'] / factor:.{digits}f}/{values['diastolic'] / factor:.{digits}f} {unit}")
+        if "temperature" in values:
+            warm = values["temperature"]
+            parts.append(f"{warm * 9 / 5 + 32:.1f} °F" if self.unit == "°F" else f"{warm:.1f} °C")
+        if "steps" in values:
+            parts.append(f"{values['steps']:.0f} steps")
+        if "asleep" in values:
+            parts.append(f"{values['asleep'] // 3600:.0f} h {values['asleep'] % 3600 // 60:.0f} min asleep")
+        if "pulse" in values:
+            parts.append(f"pulse {values['pulse']:.0f}")
+        return ", ".join(parts) + (f" (user {self.user})" if self.user is not None else "")
 
 
-def measure(kind: Kind, seed: str, number: int, taken: float) -> Measurement:
+def measure(
+    kind: Kind, seed: str, number: int, taken: float, unit: Unit | None = None, user: int | None = None
+) -> Measurement:
     """The measurement with this number: the same values in every run with the same seed."""
     dice = random.Random(f"{seed}:{number}")
     values: dict[str, float] = {}
@@ -79,26 +92,35 @@ def measure(kind: Kind, seed: str, number: int, taken: float) -> Measurement:
         values["distance"] = round(values["steps"] * 0.7)
     if kind.service == "getsummary":
         values["asleep"] = 6 * 3600 + dice.randrange(120) * 60
-    return Measurement(number, int(taken), values)
+    if user is not None and "weight" in values:
+        # Each of a scale's users has a weight of their own, which varies a little.
+        own = 45 + random.Random(f"{seed}:user {user}").randrange(60)
+        values["weight"] = round(own + (values["weight"] - 60) / 30, 2)
+    _as_shown(values, unit)
+    if "body-composition" in kind.measures:
+        lean = values["weight"] * (1 - values["fat_ratio"] / 100)
+        values["fat_free_mass"] = round(lean / 0.005) * 0.005
+        values["muscle_mass"] = round(lean * 0.94 / 0.005) * 0.005
+        values["water_mass"] = round(lean * 0.73 / 0.005) * 0.005
+        values["impedance"] = 420 + dice.randrange(1600) * 0.1
+        values["basal"] = round(lean * 110)
+    return Measurement(number, int(taken), values, unit, user)
 
 
-def encode(profile: Profile, measurement: Measurement) -> bytes:
-    """The value of the profile's measurement characteristic."""
-    values, when = measurement.values, date_time(measurement.taken)
-    if profile == "weight":
-        return struct.pack("<BH", 0x02, round(values["weight"] / 0.005)) + when
-    if profile == "blood-pressure":
-        systolic, diastolic = int(values["systolic"]), int(values["diastolic"])
-        mean = diastolic + (systolic - diastolic) // 3
-        pressures = sfloat(systolic) + sfloat(diastolic) + sfloat(mean)
-        return b"\x06" + pressures + when + sfloat(int(values["pulse"]))
-    if profile == "temperature":
-        return b"\x06" + float32(round(values["temperature"] * 10), -1) + when + b"\x02"
-    if profile == "heart-rate":
-        return bytes((0x00, int(values["pulse"])))
-    steps, distance = int(values["steps"]), int(values["distance"])
-    head = struct.pack("<BBHHII", 0x03, 0x01 | 0x08, 1, 1, 0, measurement.number)
-    return head + steps.to_bytes(3, "little") + distance.to_bytes(3, "little")
+def _as_shown(values: dict[str, float], unit: Unit | None) -> None:
+    """Round the values as a display in this unit does: a tenth of it is what the device measures."""
+    if unit == "lb":
+        values["weight"] = round(values["weight"] / KILOGRAMS_OF_A_POUND, 1) * KILOGRAMS_OF_A_POUND
+    if unit == "°F":
+        values["temperature"] = (round(values["temperature"] * 9 / 5 + 32, 1) - 32) * 5 / 9
+    if unit == "kPa":
+        for name in ("systolic", "diastolic"):
+            values[name] = round(values[name] / MERCURY_OF_A_KILOPASCAL, 1) * MERCURY_OF_A_KILOPASCAL
+
+
+def units(kind: Kind) -> tuple[Unit, ...]:
+    """The units between which the owner of such a device can choose."""
+    return tuple(unit for profile in kind.measures for unit in UNITS.get(profile, ()))
 
 
 def sample(kind: Kind, measurement: Measurement) -> dict[str, Any] | None:
@@ -126,19 +148,3 @@ def sample(kind: Kind, measurement: Measurement) -> dict[str, Any] | None:
         if name in values
     ]
     return {"measures": measures}
-
-
-def date_time(unix: int) -> bytes:
-    """Date Time (0x2A08) in local time."""
-    t = time.localtime(unix)
-    return struct.pack("<HBBBBB", t.tm_year, t.tm_mon, t.tm_mday, t.tm_hour, t.tm_min, min(t.tm_sec, 59))
-
-
-def sfloat(mantissa: int, exponent: int = 0) -> bytes:
-    """IEEE 11073 SFLOAT: 12 bits of mantissa, 4 bits of exponent to the base of ten."""
-    return struct.pack("<H", mantissa & 0x0FFF | (exponent & 0x0F) << 12)
-
-
-def float32(mantissa: int, exponent: int) -> bytes:
-    """IEEE 11073 FLOAT: 24 bits of mantissa, 8 bits of exponent to the base of ten."""
-    return struct.pack("<I", mantissa & 0xFFFFFF | (exponent & 0xFF) << 24)

@@ -10,7 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Profile = Literal["weight", "blood-pressure", "temperature", "heart-rate", "steps"]
+Profile = Literal["weight", "blood-pressure", "temperature", "heart-rate", "steps", "body-composition"]
+Unit = Literal["kg", "lb", "°C", "°F", "mmHg", "kPa"]
+# In which units a model can show what it measures; the first is what it shows as it comes.
+UNITS: dict[Profile, tuple[Unit, ...]] = {
+    "weight": ("kg", "lb"),
+    "temperature": ("°C", "°F"),
+    "blood-pressure": ("mmHg", "kPa"),
+}
 Service = Literal["getmeas", "getsummary", "getactivity"]
 
 
@@ -49,7 +56,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             "body-plus",
             "Body+ 3C",
-            ("weight",),
+            ("weight", "body-composition"),
             suffix=0x0005,
             cloud=CloudIdentity(5, "Body+", "Scale"),
             body_fat=True,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bumble.core import ProtocolError
 from bumble.device import Connection
 from bumble.gatt import Characteristic
 
-from installer.lab import gatt, health
+from installer.lab import gatt, health, health_bytes
 from installer.lab.cloud.store import Sample
 from installer.lab.kinds import Profile
 from installer.lab.timers import Timers
@@ -19,12 +19,16 @@ from installer.lab.timers import Timers
 if TYPE_CHECKING:
     from installer.lab.device import LabDevice, Surroundings
 
-KEPT = 50
 CLOUD_RETRY = 1.0
+HISTORY = 10_000
 
 
 class Measuring:
-    """The measurements of one device. `kept`: by profile, those that nobody has taken yet."""
+    """The measurements of one device.
+
+    `kept`: by profile, those that nobody has taken yet; over Bluetooth one leaves only when the client has confirmed
+    it (a heart rate is notified, and never confirmed). `lost`: how many fell out of the full memory.
+    """
 
     def __init__(self, device: LabDevice, around: Surroundings) -> None:
         self._device = device
@@ -32,15 +36,27 @@ class Measuring:
         self._timers = Timers()
         self._sending: dict[Profile, asyncio.Task[None]] = {}
         self.table: dict[Profile, Characteristic[bytes]] = {}
+        # One indication at a time, and none to a client that has unsubscribed meanwhile.
+        self._air = asyncio.Lock()
         self._forget()
 
     def _forget(self) -> None:
         self.count = 0
-        self.last: health.Measurement | None = None
+        self.lost = 0
+        self.history: deque[health.Measurement] = deque(maxlen=HISTORY)
         self.kept: dict[Profile, deque[health.Measurement]] = {
-            profile: deque(maxlen=KEPT) for profile in self._device.kind.measures
+            profile: deque() for profile in self._device.kind.measures
         }
         self._first_delivered = False
+
+    def start(self, stored: int) -> None:
+        """The device is there, with so many measurements of the past, and is used now and then."""
+        every = self._device.scenario.stored_every
+        for ago in range(stored, 0, -1):
+            taken = self._take(time.time() - ago * every)
+            for profile in self.kept:
+                self._keep(profile, taken)
+        self._alone()
 
     def reset(self) -> None:
         """As new."""
@@ -48,25 +64,56 @@ class Measuring:
         self.link_ended()
         self._forget()
 
-    def measure(self) -> health.Measurement:
+    def measure(self, user: int | None = None) -> health.Measurement:
         """Somebody uses the device now. Delivered if online and linked; else kept for a client."""
-        taken = self._take()
+        taken = self._take(time.time(), user)
         delivered = self._deliver(taken)
-        for profile, queue in self.kept.items():
+        for profile in self.kept:
             if self._subscriber(profile) is not None:
-                queue.append(taken)
+                self._keep(profile, taken)
                 self._send(profile, 0)
             elif not delivered:
-                queue.append(taken)
+                self._keep(profile, taken)
         if not delivered:
             self.on_linked()
         return taken
 
-    def _take(self) -> health.Measurement:
+    def _take(self, when: float, user: int | None = None) -> health.Measurement:
+        scenario = self._device.scenario
+        if user is None:
+            user = self.count % scenario.users + 1
         self.count += 1
         seed = f"{self._around.scenario.seed}:{self._device.address}"
-        self.last = health.measure(self._device.kind, seed, self.count, time.time())
-        return self.last
+        who = user if scenario.users > 1 else None
+        taken = health.measure(self._device.kind, seed, self.count, when, scenario.unit, who)
+        self.history.append(taken)
+        return taken
+
+    @property
+    def last(self) -> health.Measurement | None:
+        """The latest one."""
+        return self.history[-1] if self.history else None
+
+    def _keep(self, profile: Profile, measurement: health.Measurement) -> None:
+        queue = self.kept[profile]
+        queue.append(measurement)
+        if len(queue) > self._device.scenario.memory:
+            queue.popleft()
+            self.lost += 1
+            self._device.log(f"its memory is full: the oldest measurement is lost ({profile})")
+
+    def _alone(self) -> None:
+        """It is used now and then, also while nobody takes its data; what it sends by Wi-Fi has its own turn."""
+        every = self._device.timing.measure_every
+        if not (every and self.kept):
+            return
+
+        def turn() -> None:
+            if not (self._device.online and self._device.linked):
+                self.measure()
+            self._alone()
+
+        self._timers.later("alone", every, turn)
 
     # By Wi-Fi.
 
@@ -131,42 +178,60 @@ class Measuring:
             task.cancel()
         self._sending.clear()
 
-    def _send(self, profile: Profile, delay: float) -> None:
+    def _send(self, profile: Profile, delay: float | Literal["never"]) -> None:
         running = self._sending.get(profile)
         if running is None or running.done():
             self._sending[profile] = asyncio.create_task(self._sent(profile, delay))
 
-    async def _sent(self, profile: Profile, delay: float) -> None:
-        await asyncio.sleep(delay)
+    async def _sent(self, profile: Profile, delay: float | Literal["never"]) -> None:
         device, queue = self._device, self.kept[profile]
-        if not queue:
-            taken = self._take()
-            delivered = self._deliver(taken)
-            for other, waiting in self.kept.items():
-                if other == profile or not delivered:
-                    waiting.append(taken)
-        while queue and (connection := self._subscriber(profile)) is not None:
+        if delay != "never":
+            await asyncio.sleep(delay)
+            if not queue:
+                self._used_because_somebody_listens(profile)
+        while queue and self._subscriber(profile) is not None:
             if device.drop_at("measurement") or device.faults.take("silent", "measurement") is not None:
                 return
             measurement = queue[0]
-            if not await self._tell(connection, profile, health.encode(profile, measurement)):
+            if not await self._tell(profile, measurement):
                 return
             device.log(f"sent measurement {measurement.number} ({profile})")
             if measurement in queue:
                 queue.remove(measurement)
 
-    async def _tell(self, connection: Connection, profile: Profile, value: bytes) -> bool:
+    def _used_because_somebody_listens(self, profile: Profile) -> None:
+        taken = self._take(time.time())
+        delivered = self._deliver(taken)
+        for other in self.kept:
+            if other == profile or not delivered:
+                self._keep(other, taken)
+
+    async def _tell(self, profile: Profile, measurement: health.Measurement) -> bool:
+        """Whether the client has confirmed all of it."""
+        connection = self._device.connection
+        if connection is None:
+            return False
+        scenario = self._device.scenario
+        values = health_bytes.encode(profile, measurement, scenario.clock, connection.att_mtu - 3)
         kind = self._device.faults.take("garbage", "measurement")
         if kind is not None:
             self._device.log(f"fault: the measurement is garbage ({kind})")
-            value = {"truncated": value[:2], "oversized": value + bytes(24)}.get(str(kind), b"\xff" + value[1:][::-1])
-        if health.LAYOUTS[profile].sends == health.NOTIFY:
-            gatt.notify(self._device.server, self.table[profile], value)
-            return True
-        try:
-            await self._device.server.indicate_subscriber(connection, self.table[profile], value)
-        except (TimeoutError, ProtocolError):
-            return False
+            value = values[0]
+            values = [
+                {"truncated": value[:2], "oversized": value + bytes(24)}.get(str(kind), b"\xff" + value[1:][::-1])
+            ]
+        for value in values:
+            async with self._air:
+                subscriber = self._subscriber(profile)
+                if subscriber is None:
+                    return False
+                if health_bytes.LAYOUTS[profile].sends == health_bytes.NOTIFY:
+                    gatt.notify(self._device.server, self.table[profile], value)
+                    continue
+                try:
+                    await self._device.server.indicate_subscriber(subscriber, self.table[profile], value)
+                except (TimeoutError, ProtocolError):
+                    return False
         return True
 
     def _subscriber(self, profile: Profile) -> Connection | None:
@@ -175,4 +240,5 @@ class Measuring:
             return None
         configured = self._device.server.subscribers.get(connection, {})
         wanted = configured.get(self.table[profile].handle, b"\x00\x00")
-        return connection if wanted[0] & 0x03 else None
+        how = 0x01 if health_bytes.LAYOUTS[profile].sends == health_bytes.NOTIFY else 0x02
+        return connection if wanted[0] & how else None

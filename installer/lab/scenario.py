@@ -14,6 +14,8 @@ from installer.catalog import problems
 from installer.errors import ErrorCode, InstallerError
 from installer.lab.cloud.scenario import CloudScenario
 from installer.lab.espressif_scenario import EspressifScenario
+from installer.lab.health import units
+from installer.lab.kinds import KINDS, Unit
 from installer.lab.nordic_scenario import NordicScenario
 from installer.lab.shelly_scenario import ShellyScenario
 from installer.wifi import Band, Security
@@ -130,15 +132,16 @@ Authorization = Literal["none", "never", "manual"] | PressAfter
 
 
 class Timing(_Part):
-    """How long the devices take, in seconds. `measure_every` 0: only the first measurement.
+    """How long the devices take, in seconds.
 
-    `measure_after`: from a Bluetooth subscription to the measurement. `first_measurement_after`: from being online
-    and linked to the first measurement that is delivered over Wi-Fi.
+    `measure_after`: from a Bluetooth subscription to the measurement, where none waits; "never": nobody uses the device
+    because somebody listens. `first_measurement_after`: from being online and linked to the first measurement that is
+    delivered over Wi-Fi. `measure_every`: and then again, and also while nobody is there; 0: never.
     """
 
     join: Seconds = 0.3
     scan: Seconds = 0.2
-    measure_after: Seconds = 0.3
+    measure_after: Seconds | Literal["never"] = 0.3
     first_measurement_after: Seconds = 0.5
     measure_every: Seconds = 0.0
     authorization_expires: Annotated[float, Field(gt=0, le=86_400)] = 60.0
@@ -157,6 +160,10 @@ class DeviceScenario(_Part):
     `vendor_service`: the vendor's own service, which says who it is. With `improv = false` it is like a retail unit:
     only the vendor's app brings it onto an account, so many seconds after a client's link ended (`vendor_app_after`),
     onto `vendor_app_network` or over the app's phone.
+    `unit`: what it shows and tells over Bluetooth, instead of kg, °C or mmHg. `users`: how many use it, in turn; from
+    two on it tells them apart. `stored`: how many measurements it has at the start, one every `stored_every` seconds;
+    `memory`: how many it holds, then the oldest is lost. `clock`: by how many seconds its clock is ahead;
+    `tells_time`: whether it has the Current Time service.
     """
 
     model: Literal[
@@ -180,6 +187,13 @@ class DeviceScenario(_Part):
     vendor_app_network: str | None = None
     information: bool = True
     battery: bool = True
+    unit: Unit | None = None
+    users: Annotated[int, Field(ge=1, le=16)] = 1
+    stored: Annotated[int, Field(ge=0, le=5000)] = 0
+    stored_every: Annotated[float, Field(ge=1, le=86_400 * 7)] = 3600.0
+    memory: Annotated[int, Field(ge=1, le=5000)] = 200
+    clock: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
+    tells_time: bool = True
     drop_after_provisioned: bool = False
     advertising: bool = True
     advertising_interval: Annotated[float, Field(ge=0.02, le=10.24)] | None = None
@@ -192,6 +206,15 @@ class DeviceScenario(_Part):
         if not MAC.match(value.upper()):
             raise ValueError("an address is six pairs of hexadecimal digits, like 00:24:E4:12:34:3C")
         return value.upper()
+
+    @model_validator(mode="after")
+    def _measures(self) -> DeviceScenario:
+        allowed = units(KINDS[self.model])
+        if self.unit is not None and self.unit not in allowed:
+            raise ValueError(f"unit of this model: {', '.join(allowed) or 'none'}")
+        if self.stored > self.memory:
+            raise ValueError(f"stored is more than memory ({self.memory})")
+        return self
 
 
 class AccessPointScenario(_Part):

@@ -15,6 +15,7 @@ from installer.catalog import Profile
 from installer.health import codec
 from installer.health.codec import CodecError, NoValue, Parts, decode
 from installer.lab import health as lab
+from installer.lab.health_bytes import encode
 from installer.measurement import Measurement, Quantity
 
 WHEN = bytes.fromhex("ea070b17120f1e")  # 2026-11-23 18:15:30
@@ -268,7 +269,7 @@ NAMES = {
     ),
 )
 def test_what_the_lab_encodes_comes_back(profile: Profile, taken: int, given_values: dict[str, float]) -> None:
-    data = lab.encode(profile.value, lab.Measurement(7, taken, given_values))
+    (data,) = encode(profile.value, lab.Measurement(7, taken, given_values))
     found = decode(profile, data)
     assert found.readings
     for reading in found.readings:

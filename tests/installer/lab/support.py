@@ -183,8 +183,13 @@ class LabProcess:
     async def press(self, address: str) -> None:
         await self.call("POST", f"/lab/devices/{address}/press")
 
-    async def measure(self, address: str) -> dict[str, Any]:
-        return dict(await self.call("POST", f"/lab/devices/{address}/measure"))
+    async def measure(self, address: str, user: int | None = None) -> dict[str, Any]:
+        body = None if user is None else {"user": user}
+        return dict(await self.call("POST", f"/lab/devices/{address}/measure", body))
+
+    async def measurements(self, address: str) -> list[dict[str, Any]]:
+        """All that the device has measured, oldest first."""
+        return list(await self.call("GET", f"/lab/devices/{address}/measurements"))
 
     async def drop(self, address: str) -> None:
         await self.call("POST", f"/lab/devices/{address}/drop")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from installer.lab.health import date_time, float32, sfloat
+from installer.lab.health_bytes import date_time, float32, sfloat
 from tests.installer.lab.client import Client, attached
 from tests.installer.lab.improv_client import provision, ready
 from tests.installer.lab.support import LabProcess, fast_scenario
