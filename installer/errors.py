@@ -99,6 +99,7 @@ class ErrorCode(enum.Enum):
     NOTIFICATIONS_REFUSED = "notifications_refused", 76, "the cloud does not take this address for notifications"
     RECEIVER_FAILED = "receiver_failed", 77, "the receiver of notifications cannot run"
     STORE_VERSION = "store_version", 78, "the store of measurements is of another version of this program"
+    DATA_UNKNOWN = "data_unknown", 79, "the store has no measurements of this device or kind"
 
     LAB_UNAVAILABLE = "lab_unavailable", 80, "the lab could not be started or reached"
     TIMEOUT = "timeout", 90, "the time given with --timeout is over"

@@ -24,7 +24,7 @@ AdapterSpec = Annotated[str | None, typer.Option("--adapter", metavar="A", help=
 CloudUrl = Annotated[str | None, typer.Option("--cloud", metavar="URL", help="Base URL of the cloud.")]
 Catalogues = Annotated[list[Path] | None, typer.Option("--catalogue", metavar="FILE", help="Add models from FILE.")]
 
-SCHEMAS = ("events", "answers", "catalogue", "scenario", "plan")
+SCHEMAS = ("events", "answers", "catalogue", "scenario", "plan", "data")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -139,7 +139,7 @@ def doctor(json: Json = False, adapter: AdapterSpec = None, cloud: CloudUrl = No
 
 
 def schema(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="events, answers, catalogue, scenario or plan.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="events, answers, catalogue, scenario, plan or data.")],
 ) -> None:
     """Print the JSON Schema of events, answers, catalogue files or scenario files."""
     output.result(jsonlib.dumps(_schema(name), ensure_ascii=False, indent=2))
@@ -154,6 +154,10 @@ def _schema(name: str) -> dict[str, Any]:
         from installer.answers import Answers
 
         return Answers.model_json_schema()
+    if name == "data":
+        from installer.data.messages import ADAPTER as DATA
+
+        return DATA.json_schema(mode="serialization")
     if name == "plan":
         from installer.batch.rows import PlanFile
 

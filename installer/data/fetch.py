@@ -178,6 +178,8 @@ class Fetcher:
             account, service, _FIELDS.get(service, ()), changed_since=changed_since, measured=measured
         ):
             rows = [row for entry in page.entries for row in convert.rows(entry, owner)]
+            # The cloud gives the newest first; of the same second the later act has the higher number.
+            rows.sort(key=lambda row: (row.taken, row.modified, len(row.group), row.group))
             newest = max([newest, *(entry.modified or 0 for entry in page.entries)])
             found = found or (window is not None and any(_within(row, window) for row in rows))
             cursors: list[tuple[str, str, int]] = []
@@ -201,12 +203,20 @@ class Fetcher:
             return
         said = {e.device_id: e.model for e in entries if isinstance(e.model, str)}
         names = {m.id: m.name for m in self._catalogue.models}
+        macs = await self._addresses(account)
         named = [
-            Device(device=device, name=names.get(model) or said.get(device, ""), model=model, account=account.name)
+            Device(device, names.get(model) or said.get(device, ""), model, macs.get(device, ""), account.name)
             for device, model in fresh.items()
         ]
         await asyncio.to_thread(self._store.name_devices, named)
         self._named.update(fresh)
+
+    async def _addresses(self, account: Account) -> dict[str, str]:
+        """The Bluetooth addresses of the account's devices, which the cloud tells partners only (§2.1)."""
+        try:
+            return {d.device_id: d.mac.upper() for d in await account.devices() if d.mac}
+        except InstallerError:
+            return {}  # the data count, not the names
 
 
 def cursor_key(api: str, account: Account) -> str:

@@ -45,6 +45,7 @@ NOTHING: dict[str, list[Any]] = {
     "getmeas": [ok({"measuregrps": []})],
     "getactivity": [ok({"activities": [], "more": False})],
     "getsummary": [ok({"series": []})],
+    "getdevice": [ok({"devices": []})],
 }
 
 
@@ -231,7 +232,7 @@ async def test_what_a_notification_tells_of_is_looked_for_by_its_time_too(tmp_pa
         ended = await Fetcher(store, accounts, MODELS).fetch("7", 1, DATE - 10, DATE + 10)
     assert ended is not None
     assert ended.new == 1
-    assert [form.get("startdate") for _, form, _ in cloud.requests] == [None, str(DATE - 12)]
+    assert asked(cloud, "startdate") == [None, str(DATE - 12)]
 
 
 @pytest.mark.parametrize("window", [(None, None), (5, 1), (-(10**18), 10**18), (None, 3)])
