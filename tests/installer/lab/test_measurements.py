@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from installer.errors import InstallerError
 from installer.lab.health_bytes import date_time, float32, sfloat
+from installer.lab.scenario import parse
 from tests.installer.lab.client import Client, attached
 from tests.installer.lab.improv_client import provision, ready
 from tests.installer.lab.support import LabProcess, fast_scenario
@@ -223,3 +225,88 @@ async def test_a_watch_is_met_by_whoever_takes_its_data(lab_factory: Callable[[s
         assert not (await lab.device("move"))["linked"]
         await link.subscribe("2b40")
         await lab.until(lambda d: d["linked"], "move")
+
+
+async def test_a_device_with_wifi_measures_on_its_schedule_and_sends(lab_factory: Callable[[str], LabProcess]) -> None:
+    lab = lab_factory(PUBLIC.replace("measure_every = 0 ", "measure_every = 0.05 "))
+    address = lab.address("body-plus")
+    async with attached(lab.transport) as client:
+        await provision(await ready(await client.connect(address)), HOME, PASSPHRASE)
+    # What it had measured before anybody set it up was kept, and comes as well.
+    state = await lab.until(lambda state: delivered(state) >= 5)
+    measured = await lab.measurements(address)
+    assert len(measured) >= 5
+    assert [one["number"] for one in measured] == list(range(1, len(measured) + 1))
+    assert state["devices"]
+
+
+async def test_a_watch_measures_while_nobody_is_there(
+    lab_factory: Callable[[str], LabProcess],
+) -> None:
+    lab = lab_factory(IMPROV.replace("measure_every = 0 ", "measure_every = 0.05 "))
+    address = lab.address("move")
+    await lab.until(lambda d: d["kept"] >= 4, "move")
+    async with attached(lab.transport) as client:
+        link = await client.connect(address)
+        await link.subscribe("2b40")
+        numbers = [steps((await link.next())[1])["number"] for _ in range(6)]
+    # In order, from the first one on, and those that were measured meanwhile.
+    assert numbers == [1, 2, 3, 4, 5, 6]
+
+
+async def test_nobody_uses_a_device_because_somebody_listens(lab_factory: Callable[[str], LabProcess]) -> None:
+    lab = lab_factory(IMPROV.replace("measure_after = 0.02 ", 'measure_after = "never" '))
+    address = lab.address("move")
+    async with attached(lab.transport) as client:
+        link = await client.connect(address)
+        await link.subscribe("2b40")
+        assert (await lab.device(address))["measurements"] == 0
+        await lab.measure(address)
+        assert steps((await link.next())[1])["number"] == 1
+
+
+async def test_who_measures(lab_factory: Callable[[str], LabProcess]) -> None:
+    lab = lab_factory(IMPROV.replace('name = "Body 1A"', 'name = "Body 1A"\nusers = 3\nunit = "lb"'))
+    address = lab.address("body")
+    for user in (None, None, 3, 3):
+        await lab.measure(address, user)
+    measured = await lab.measurements(address)
+    assert [one["user"] for one in measured] == [1, 2, 3, 3]
+    first, second, *third = (one["weight"] for one in measured)
+    # Everybody has a weight of their own.
+    assert abs(third[0] - third[1]) < 2 < min(abs(first - second), abs(second - third[0]), abs(first - third[0]))
+    assert measured[3]["text"].endswith(" lb (user 3)")
+    for nobody in (0, 4):
+        with pytest.raises(AssertionError, match="the users 1 to 3"):
+            await lab.measure(address, nobody)
+    with pytest.raises(AssertionError, match="measures nothing"):
+        await lab.measure(lab.address("generic"))
+
+
+async def test_a_measurement_told_twice_at_once_is_confirmed_one_by_one(lab: LabProcess, client: Client) -> None:
+    """Two profiles at the same time: a device may have one unconfirmed indication, and keeps what was not confirmed."""
+    address = lab.address("body-plus")
+    for _ in range(3):
+        await lab.measure(address)
+    link = await client.connect(address)
+    await link.subscribe("2a9d")
+    await link.subscribe("2a9c")
+    told = [(await link.next())[1] for _ in range(6)]
+    assert sorted(len(raw) for raw in told) == [10] * 3 + [21] * 3
+    await lab.until(lambda d: d["kept"] == 0, address)
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "words"),
+    [
+        ("thermo", 'unit = "kg"', "unit of this model: °C, °F"),
+        ("move", 'unit = "kg"', "unit of this model: none"),
+        ("body", "stored = 300", "stored is more than memory"),
+        ("body", "users = 0", "users"),
+    ],
+)
+def test_scenarios_that_cannot_be(model: str, more: str, words: str) -> None:
+    text = f'version = 1\n[[device]]\nmodel = "{model}"\naddress = "00:24:E4:00:00:01"\n{more}\n'
+    with pytest.raises(InstallerError) as caught:
+        parse(text, "mine.toml")
+    assert words in caught.value.what
