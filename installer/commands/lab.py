@@ -104,7 +104,7 @@ def measure(
             jsonlib.dumps({"address": found["address"], "name": found["name"], **measured}, ensure_ascii=False)
         )
         return
-    where = f"; {found['kept']} wait for somebody to take them over Bluetooth" if found["kept"] else ""
+    where = f"; not taken over Bluetooth yet: {found['kept']}" if found["kept"] else ""
     output.result(f"{printable(found['name'])} measured {measured['text']}{where}.")
 
 

@@ -73,7 +73,7 @@ async def take_measurement(connection: Connection, profile: Profile, timeout: fl
 
 async def measurements(connection: Connection, profile: Profile, quiet: float) -> AsyncGenerator[Measurement]:
     """`collect` for one profile, the measurements alone; what makes no sense is raised at once."""
-    async with aclosing(_visit(connection, (profile,), quiet, LIMIT_SECONDS, None, patient=False)) as stream:
+    async with aclosing(_visit(connection, (profile,), quiet, quiet, LIMIT_SECONDS, None, patient=False)) as stream:
         async for found in stream:
             yield found.measurement
 
@@ -83,15 +83,18 @@ async def collect(
     profiles: Iterable[Profile],
     quiet: float,
     *,
+    first: float | None = None,
     limit: float = LIMIT_SECONDS,
     keep: Keep | None = None,
 ) -> AsyncGenerator[Collected]:
     """All that the device tells by those of `profiles` that it offers, in the order in which it tells it.
 
-    Ends when nothing came for `quiet` seconds (a heart rate, which is told all the time, does not count), or after
-    `limit` seconds. `keep` is called with each measurement inside the stack's own callback, before the device's
-    next one can come: what it has written is safe before the device may forget it, as far as the stack confirms only
-    after its callback. What `keep` raises ends the visit and is raised here; nothing is kept after it.
+    Ends when nothing came for `quiet` seconds (`first`: for the first one), or after `limit` seconds. A heart rate,
+    which is told all the time, does not count. A profile that the device refuses, while it allows another, is left out.
+
+    `keep` is called with each measurement inside the stack's own callback: what it has written is safe before the
+    device may forget it, as far as the stack confirms only after its callback. What `keep` raises ends the visit and
+    is raised here; nothing is kept after it.
 
     The first part of a measurement that comes in two is held until the other is there, or the visit is over.
 
@@ -99,13 +102,22 @@ async def collect(
     had arrived was handed on: CONNECTION_LOST; DEVICE_MISBEHAVED if something made no sense (it is passed over). At
     once: MEASUREMENT_FAILED if the device offers none of the profiles, and what subscribing raises.
     """
-    async with aclosing(_visit(connection, tuple(profiles), quiet, limit, keep, patient=True)) as stream:
+    async with aclosing(
+        _visit(connection, tuple(profiles), first or quiet, quiet, limit, keep, patient=True)
+    ) as stream:
         async for found in stream:
             yield found
 
 
 async def _visit(
-    connection: Connection, profiles: tuple[Profile, ...], quiet: float, limit: float, keep: Keep | None, patient: bool
+    connection: Connection,
+    profiles: tuple[Profile, ...],
+    first: float,
+    quiet: float,
+    limit: float,
+    keep: Keep | None,
+    *,
+    patient: bool,
 ) -> AsyncGenerator[Collected]:
     here = tuple(profile for profile in offered(connection) if profile in profiles)
     if not here:
@@ -116,9 +128,8 @@ async def _visit(
     failure: InstallerError | None = None
     try:
         try:
-            for profile in here:
-                await connection.subscribe(codec.CHARACTERISTICS[profile].uuid, inbox.listener(profile))
-            deadline = loop.time() + quiet
+            await _subscribe(connection, here, inbox)
+            deadline = loop.time() + first
             while (now := loop.time()) < min(deadline, end):
                 try:
                     found = await connection.race(inbox.take(), min(deadline, end) - now, WHAT)
@@ -149,6 +160,21 @@ async def _visit(
         for profile in here:
             with suppress(InstallerError):
                 await connection.unsubscribe(codec.CHARACTERISTICS[profile].uuid)
+
+
+async def _subscribe(connection: Connection, profiles: tuple[Profile, ...], inbox: _Inbox) -> None:
+    """Listen to all of them. Raises DEVICE_REFUSED if the device refuses each; else as `Connection.subscribe`."""
+    refused = []
+    for profile in profiles:
+        try:
+            await connection.subscribe(codec.CHARACTERISTICS[profile].uuid, inbox.listener(profile))
+        except InstallerError as error:
+            # Some devices keep a second profile for whoever has paired with them.
+            if error.code is not ErrorCode.DEVICE_REFUSED:
+                raise
+            refused.append(error)
+    if len(refused) == len(profiles):
+        raise refused[0]
 
 
 async def _vouched(connection: Connection, profiles: tuple[Profile, ...]) -> frozenset[str] | None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from bumble import att
 from bumble.gatt import Service
 
 from installer.bluetooth.adapter import Adapter, open_adapter
@@ -263,3 +264,52 @@ async def test_a_heart_rate_that_never_stops_does_not_hold_a_visit_up(bench: Ben
     assert found.count(Profile.WEIGHT) == 1
     assert Profile.HEART_RATE in found
     assert rushed
+
+
+async def test_a_profile_that_is_refused_costs_no_other(bench: Bench, adapter: Adapter) -> None:
+    station = Station((Profile.WEIGHT, WEIGHTS[0]))
+    await station.start(bench)
+    assert station.device is not None
+    server = station.device.stack.gatt_server
+    heard = server.on_gatt_pdu
+    refused = {station.values[Profile.TEMPERATURE].handle + 1}
+
+    def locked(bearer: Any, pdu: Any) -> None:
+        if pdu.op_code == att.Opcode.ATT_WRITE_REQUEST and pdu.attribute_handle in refused:
+            error = att.ATT_Error_Response(
+                request_opcode_in_error=pdu.op_code,
+                attribute_handle_in_error=pdu.attribute_handle,
+                error_code=att.ATT_INSUFFICIENT_AUTHENTICATION_ERROR,
+            )
+            server.send_response(bearer, error)
+        else:
+            heard(bearer, pdu)
+
+    server.on_gatt_pdu = locked  # type: ignore[method-assign]
+    async with await connected(adapter) as connection:
+        found = [one.raw async for one in collect(connection, [Profile.WEIGHT, Profile.TEMPERATURE], quiet=0.3)]
+        assert found == [WEIGHTS[0]]
+        with pytest.raises(InstallerError) as caught:
+            await take_all(collect(connection, [Profile.TEMPERATURE], quiet=0.3), found)
+    assert caught.value.code is ErrorCode.DEVICE_REFUSED
+
+
+async def test_the_first_one_may_take_longer(bench: Bench, adapter: Adapter) -> None:
+    scale = Scale()
+    await scale.start(bench)
+    device = scale.device
+    assert device is not None
+    async with await connected(adapter) as connection:
+        stream = collect(connection, [Profile.WEIGHT], quiet=0.1, first=20)
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)  # it begins to listen
+
+        async def weigh() -> None:
+            while not waiting.done():
+                await device.tell(scale.value, WEIGHTS[0])
+                await asyncio.sleep(0.2)
+
+        weighing = asyncio.ensure_future(weigh())
+        assert (await asyncio.wait_for(waiting, 10)).raw == WEIGHTS[0]
+        await weighing
+        assert [one async for one in stream] == []

@@ -1,0 +1,32 @@
+"""`lab measure`: it lets a device measure, and says what."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from installer.cli import _main
+from tests.flow.support import LabWorld
+
+
+def test_it_says_what_was_measured(world: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _main(["lab", "measure", "Thermo"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Thermo measured 3")
+    assert said.endswith(" °C; not taken over Bluetooth yet: 1.\n")
+    # By model, by address, and for scripts.
+    assert _main(["lab", "measure", "thermo", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["name"], told["number"]) == ("Thermo", 2)
+    assert 36 <= told["temperature"] < 38
+    assert _main(["lab", "measure", told["address"].lower()]) == 0
+
+
+def test_what_it_cannot_measure(world: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _main(["lab", "measure", "Body 1A", "--user", "2"]) == 80
+    assert "this device has one user" in capsys.readouterr().err
+    assert _main(["lab", "measure", "Toaster"]) == 20
+    assert _main(["lab", "measure", "generic"]) == 21
+    assert _main(["lab", "measure", "Temperature Monitor"]) == 80
+    assert "measures nothing" in capsys.readouterr().err
