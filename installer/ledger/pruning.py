@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, delete, func, literal, or_, select
 
-from installer.ledger.tables import installations
+from installer.ledger import reading
+from installer.ledger.tables import details, installations
 from installer.ledger.view import Pruned
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 I = installations.c  # noqa: E741 - the columns, in every line below
 REMOVED = ""
 RUNNING = "running"
-UNFINISHED = "to be taken up again"
+UNFINISHED = "can be resumed"
 TO_BE_LINKED = "to be linked by their users"
 COLLECTED = "needed by the gateway to know its devices"
 
@@ -45,17 +46,22 @@ def _reason(*, force: bool) -> ColumnElement[Any]:
     if force:
         return case((I.outcome == RUNNING, literal(RUNNING)), else_=literal(REMOVED))
     later = installations.alias()
-    newer = (
-        select(later.c.id)
-        .where(later.c.address == I.address, later.c.outcome == "installed", later.c.started > I.started)
+    since = later.c.address == I.address, later.c.started > I.started
+    begun_anew = select(later.c.id).where(*since).exists()
+    installed_since = select(later.c.id).where(*since, later.c.outcome == "installed").exists()
+    forgotten = (
+        select(details.c.installation)
+        .where(details.c.installation == I.id, details.c.options[reading.FORGOTTEN].as_boolean())
         .exists()
     )
+    # The same as can be resumed by `reading.unfinished`.
+    ended_early = and_(I.outcome.in_(reading.ENDED_EARLY), I.address.is_not(None))
+    unfinished = or_(I.outcome == reading.INTERRUPTED, ended_early) & ~begun_anew & ~forgotten
     collected = and_(I.outcome == "installed", I.method == "bluetooth", I.address.is_not(None))
     return case(
         (I.outcome == RUNNING, literal(RUNNING)),
-        (or_(newer, I.outcome.in_(("failed", "cancelled"))), literal(REMOVED)),
-        (I.outcome == "interrupted", literal(UNFINISHED)),
-        (I.outcome == "to_be_linked", literal(TO_BE_LINKED)),
-        (collected, literal(COLLECTED)),
+        (unfinished, literal(UNFINISHED)),
+        (and_(I.outcome == "to_be_linked", ~installed_since), literal(TO_BE_LINKED)),
+        (and_(collected, ~installed_since), literal(COLLECTED)),
         else_=literal(REMOVED),
     )

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 
 from installer.ledger import clock
 from installer.ledger.tables import details, failures, installations, steps
-from installer.ledger.writing import COLUMNS, clean, searched
+from installer.ledger.writing import COLUMNS, clean, kept, searched
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -91,7 +91,7 @@ def _insert(connection: Connection, installation: str, data: dict[str, Any]) -> 
                 position=position,
                 done=_time(step.get("done")),
                 took=_number(step.get("took")),
-                result=clean(step.get("result")),
+                result=kept(step.get("result")),
             )
         )
     for position, failure in enumerate(bad, 1):

@@ -32,6 +32,15 @@ COLUMNS: dict[str, dict[str, str]] = {
 OF_DEVICE = ("serial", "firmware", "protocol", "method", "ssid", "account", "device_id", "handed_over")
 
 
+# What a step tells that is no business of a ledger: a person's measurement belongs to that person's data.
+PRIVATE = ("measurement",)
+
+
+def kept(result: Any) -> Any:
+    """A step's result as a record may hold it."""
+    return clean({k: v for k, v in result.items() if k not in PRIVATE} if isinstance(result, dict) else result)
+
+
 def clean(value: Any) -> Any:
     """Text without what a database cannot hold: NUL and halves of surrogate pairs."""
     if isinstance(value, str):
@@ -137,7 +146,7 @@ def step_done(
             position=position.scalar_subquery(),
             done=clock.stamp(),
             took=round(took, 3),
-            result=clean(result),
+            result=kept(result),
         )
     )
     values: dict[str, Any] = {

@@ -39,6 +39,7 @@ class DeviceInfo(BaseModel):
     firmware: str = ""
     firmware_version: str = ""
     hardware: str = ""
+    serial: str = ""
 
 
 class Stage(enum.StrEnum):

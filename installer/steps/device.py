@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from installer.answers import StepKey
+from installer.bluetooth import information
 from installer.errors import ErrorCode, InstallerError
 from installer.events import Notice
 from installer.provisioning.base import Capability, DeviceInfo, DriverOptions
@@ -135,7 +136,11 @@ async def _meet(situation: Situation, connection: Connection, sighting: Sighting
         situation.emit(Notice(code="encryption", text=warning))
     if situation.info is None:
         can_tell = Capability.DEVICE_INFO in provisioner.capabilities
-        situation.info = await provisioner.info() if can_tell else DeviceInfo(name=sighting.name)
+        info = await provisioner.info() if can_tell else DeviceInfo(name=sighting.name)
+        told = await information.read(connection)
+        # What the protocol tells as firmware is with some only the version of the protocol.
+        more = {"serial": told.serial, "firmware_version": told.firmware or info.firmware_version}
+        situation.info = info.model_copy(update=more)
 
 
 def read_proof(situation: Situation) -> SecretStr | None:

@@ -271,6 +271,7 @@ def _result(situation: Situation, protocol: str) -> dict[str, Any]:
         "protocol": protocol,
         "rssi": sighting.rssi,
         "firmware": info.firmware_version,
+        "serial": info.serial,
     }
 
 

@@ -189,7 +189,8 @@ class Arrived(Link):
         if device is None:
             raise InstallerError(ErrorCode.INTERNAL, "The device is not linked.", "This is a defect; report it.")
         situation.emit(Linked(way="watch", account=answer.account, device_id=device.device_id))
-        return {"account": answer.account, "way": "watch", "device_id": device.device_id}
+        result = {"account": answer.account, "way": "watch", "device_id": device.device_id}
+        return result | ({"serial": device.serial} if device.serial else {})
 
 
 def _the_account(situation: Situation) -> Account:

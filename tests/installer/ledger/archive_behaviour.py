@@ -95,11 +95,11 @@ async def what_is_old_is_removed_with_all_that_belongs_to_it(make: Make) -> None
     records = make()
     archive = Archive(records)
     await installed(records, "old", "A", "wifi")
-    failed = await found(records, "bad", "B")
+    failed = await found(records, "bad", "C")
     failed.failed("link", "link_refused", "no")
     await failed.end("failed")
-    await installed(records, "new", "C", "wifi")
     age(records, "old", "bad")
+    await installed(records, "new", "C", "wifi")
     limit = NOW - timedelta(days=90)
     assert archive.prune(limit, dry_run=True).removed == 2
     assert len(records.all()) == 3
@@ -118,24 +118,32 @@ async def what_is_still_needed_stays_without_force(make: Make) -> None:
     records = make()
     archive = Archive(records)
     running = await found(records, "running", "A")
-    for installation, address, outcome in (("int", "B", "interrupted"), ("link", "C", "to_be_linked")):
+    for installation, address, outcome in (
+        *(("int", "B", "interrupted"), ("link", "C", "to_be_linked")),
+        *(("bad", "F", "failed"), ("unwanted", "G", "cancelled")),
+    ):
         record = await found(records, installation, address)
         await record.end(outcome)
     await installed(records, "ble-before", "D", "bluetooth")
     await installed(records, "ble", "E", "bluetooth")
     age(records, "ble-before", days=200)
     await installed(records, "ble-now", "D", "bluetooth")
-    age(records, "int", "link", "ble", "ble-now")
+    records.forget("unwanted")
+    nothing = records.begin("nothing", "1.0")
+    await nothing.end("failed")
+    age(records, "int", "link", "bad", "unwanted", "nothing", "ble", "ble-now")
+    assert {r["id"] for r in records.unfinished()} == {"int", "bad"}
     then = clock.stamp(NOW - timedelta(days=100))
     old = update(installations).where(installations.c.id == "running").values(started=then)
     records.store.write("age", lambda c: c.execute(old))
     limit = NOW - timedelta(days=90)
     pruned = archive.prune(limit)
-    assert pruned.removed == 1
-    assert sum(pruned.kept.values()) == 5
+    assert pruned.removed == 3
+    assert sum(pruned.kept.values()) == 6
+    assert {r["id"] for r in records.unfinished()} == {"int", "bad"}
     # What the gateway collects from is the same as before.
     assert sorted(d.id for d in records.installed("bluetooth")) == ["ble", "ble-now"]
-    assert archive.prune(limit, force=True).removed == 4
+    assert archive.prune(limit, force=True).removed == 5
     assert [r["id"] for r in records.all()] == ["running"]
     await running.end("installed")
 

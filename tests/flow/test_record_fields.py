@@ -1,0 +1,127 @@
+"""What a real installation leaves in the ledger, over each protocol: who, what, where, when, and never a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer import __version__
+from installer.assembly import Assembly, Place
+from installer.events import FirstMeasurement
+from installer.ledger.clock import seconds_of
+from tests.flow.support import PASSPHRASE, PROOF, LabWorld, answers_for, install
+from tests.flow.test_protocols import many
+from tests.installer.lab.support import LabProcess, fast_scenario
+
+__all__ = ["many"]
+
+
+def newest() -> dict[str, Any]:
+    """The newest record of the lab's ledger."""
+    records = Assembly(Place(lab=True)).records()
+    try:
+        return records.all()[-1]
+    finally:
+        records.close()
+
+
+@pytest.fixture
+def placed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("SITE", "Ward 3"), ("OPERATOR", "Ann"), ("STATION", "desk-1")):
+        monkeypatch.setenv(f"DEVICE_INSTALLER_{name}", value)
+
+
+def check(record: dict[str, Any], world: LabWorld, model: str, method: str, protocol: str) -> None:
+    """What every record has, whatever the protocol."""
+    device = world.device(model)
+    assert (record["outcome"], record["error"], record["attempts"]) == ("installed", None, 1)
+    assert (record["address"], record["name"]) == (device["address"], device["name"])
+    assert record["model"]
+    assert record["certainty"] in ("certain", "likely")
+    assert record["reasons"]
+    assert (record["protocol"], record["method"]) == (protocol, method)
+    assert (record["site"], record["operator"], record["station"]) == ("Ward 3", "Ann", "desk-1")
+    assert record["version"] == __version__
+    assert record["serial"]
+    assert record["firmware"]
+    assert record["ssid"] == ("Home" if method == "wifi" else None)
+    assert (record["sent"] is not None) == (method == "wifi")
+    steps = [s["step"] for s in record["steps"]]
+    assert steps[:2] == ["find", "sync"]
+    assert ("network" in steps) == ("provision" in steps) == (method == "wifi")
+    assert sum(s["took"] for s in record["steps"]) <= record["took"] + 0.1
+    began, ended = seconds_of(record["started"]), seconds_of(record["ended"])
+    assert began is not None
+    assert ended is not None
+    assert 0 < record["took"] <= ended - began + 0.1
+    assert record["answers"]["find"]["device"] == device["address"]
+    for secret in (PASSPHRASE, PROOF):
+        assert secret not in str(record)
+
+
+WITHINGS = [
+    ("body-plus", "wifi", "improv"),
+    ("body-plus", "bluetooth", "improv"),
+    ("bpm-connect", "wifi", "espressif"),
+    ("sleep", "wifi", "espressif"),
+    ("move", "bluetooth", "improv"),
+]
+
+
+@pytest.mark.usefixtures("placed")
+@pytest.mark.parametrize(("model", "method", "protocol"), WITHINGS)
+async def test_a_device_with_an_account(world: LabWorld, model: str, method: str, protocol: str) -> None:
+    ended, front = await install(answers_for(world, model, method))
+    assert ended.outcome == "installed", front.text()
+    record = newest()
+    check(record, world, model, method, protocol)
+    # What the cloud calls it, as its support does.
+    assert record["serial"].startswith("LAB")
+    assert record["firmware"] == "1.0.0-lab"
+    assert record["account"] == "default"
+    assert record["device_id"]
+    assert {"link", "verify"} <= {s["step"] for s in record["steps"]}
+    # What was measured is told to whoever installs, and kept out of the ledger.
+    (first,) = front.of(FirstMeasurement)
+    assert str(first.measurement) not in str(record)
+    assert [s["result"] for s in record["steps"] if s["step"] == "verify"] == [{"source": first.source}]
+
+
+@pytest.mark.usefixtures("placed")
+@pytest.mark.parametrize("protocol", ["shelly", "nordic"])
+async def test_a_device_without_an_account(many: LabWorld, protocol: str) -> None:
+    ended, front = await install(answers_for(many, protocol, "wifi"))
+    assert ended.outcome == "installed", front.text()
+    record = newest()
+    check(record, many, protocol, "wifi", protocol)
+    assert (record["account"], record["device_id"]) == (None, None)
+
+
+async def test_a_device_that_tells_nothing_of_itself(
+    lab_factory: Callable[[str], LabProcess], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No Device Information: the protocol's own words are what there is."""
+    from installer import labs
+    from tests.flow.support import use
+
+    process = lab_factory(fast_scenario().replace('model = "body-plus"', 'model = "body-plus"\ninformation = false', 1))
+    state = labs.read_state(process.state_file)
+    assert state is not None
+    world = LabWorld(state)
+    use(world, process.state_file)
+    ended, front = await install(answers_for(world, "body-plus", "wifi"))
+    assert ended.outcome == "installed", front.text()
+    assert newest()["firmware"] == "1.0.0"
+
+
+async def test_a_failure_and_what_mended_it(world: LabWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_PASSPHRASE", "wrong passphrase")
+    ended, _ = await install(answers_for(world, "body", "wifi"))
+    assert ended.outcome == "failed"
+    record = newest()
+    assert (record["outcome"], record["error"], record["step"]) == ("failed", "join_failed", "provision")
+    assert record["failures"][-1]["code"] == "join_failed"
+    assert "wrong passphrase" not in str(record)
