@@ -124,12 +124,12 @@ class Assembly:
             return cloud.at_lab(self._lab.cloud, self._lab.client_id, self._lab.client_secret)
         return cloud.at(self.place.cloud) if self.place.cloud else cloud
 
-    def notifications(self) -> NotificationDesk:
-        """Where this computer is told of new data, and what it has subscribed."""
+    def notifications(self, path_file: Path | None = None) -> NotificationDesk:
+        """Where this computer is told of new data, and what it has subscribed. `path_file`: of the secret path."""
         from installer.account.desk import NotificationDesk
 
         own, lab = self.settings.notifications, self.place.lab
-        return NotificationDesk(own, self.cloud_settings, settings.data_dir(), lab=lab)
+        return NotificationDesk(own, self.cloud_settings, settings.data_dir(), lab=lab, path_file=path_file)
 
     def records(self) -> Records:
         """The ledger of `--ledger`, or the lab's, or the one of the settings; opened when first used."""

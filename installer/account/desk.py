@@ -30,9 +30,16 @@ class NotificationDesk:
     """
 
     def __init__(
-        self, own: NotificationsSettings, cloud: Callable[[], CloudSettings], folder: Path, *, lab: bool = False
+        self,
+        own: NotificationsSettings,
+        cloud: Callable[[], CloudSettings],
+        folder: Path,
+        *,
+        lab: bool = False,
+        path_file: Path | None = None,
     ) -> None:
         self._own = own
+        self._path_file = path_file
         self._cloud = cloud
         self._folder = folder
         self._lab = lab
@@ -41,6 +48,8 @@ class NotificationDesk:
     def path_file(self) -> Path:
         """Where the secret path is kept."""
         own = self._own.path_file
+        if self._path_file is not None:
+            return self._path_file
         return Path(own).expanduser() if own and not self._lab else self._folder / self._named(callback.PATH_FILE)
 
     @property

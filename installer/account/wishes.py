@@ -99,14 +99,11 @@ class Wishes:
                 content = self._read()
                 yield content
                 write_private(self.path, content.model_dump_json(indent=1).encode())
-        except (OSError, TimeoutError) as error:
-            why = getattr(error, "strerror", None) or "another run of this program holds it"
-            raise InstallerError(
-                ErrorCode.FILE_UNWRITABLE,
-                f"{self.path}, which keeps what is subscribed, cannot be written ({why}).",
-                "Check the permissions and the free space there.",
-                file=str(self.path),
-            ) from None
+        except TimeoutError:
+            raise self._unwritable("another run of this program holds it", "End that one, then try again.") from None
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise self._unwritable(why, "Check the permissions and the free space there.") from None
 
     def _read(self) -> _File:
         try:
@@ -119,6 +116,10 @@ class Wishes:
         if not private:
             raise self._unusable("others can read it, and the addresses in it are secrets")
         return found
+
+    def _unwritable(self, why: str, todo: str) -> InstallerError:
+        words = f"{self.path}, which keeps what is subscribed, cannot be written ({why})."
+        return InstallerError(ErrorCode.FILE_UNWRITABLE, words, todo, file=str(self.path))
 
     def _unusable(self, why: str) -> InstallerError:
         return InstallerError(

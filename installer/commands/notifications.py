@@ -1,10 +1,11 @@
-"""The command `notifications`: subscribe, list, renew and revoke notifications of new data."""
+"""The command `notifications`: subscribe, list, renew and revoke notifications of new data, and receive them."""
 
 from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -175,6 +176,47 @@ def revoke(
             output.words("There was nothing to end.")
 
     run(revoking())
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option("--host", metavar="H", help="Listen at this address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="P", min=0, max=65535, help="And port; 0: any.")] = 8085,
+    path_file: Annotated[Path | None, typer.Option("--path-file", metavar="F", help="Keeps the secret path.")] = None,
+    show_url: Annotated[bool, typer.Option("--show-url", help="Print the whole address, with its secret.")] = False,
+    poll: Annotated[
+        float, typer.Option("--poll", metavar="S", min=0, help="Look unasked every S seconds; 0: only at the start.")
+    ] = 900.0,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", metavar="FILE", help="Speak HTTPS by itself, with this certificate.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help="The key of the certificate.")] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", metavar="URL", help="Where measurements are stored.")
+    ] = None,
+    cloud: CloudUrl = None,
+    use_lab: UseLab = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON event a line.")] = False,
+) -> None:
+    """Receive notifications, and fetch what they tell of."""
+
+    async def serving() -> None:
+        from installer.commands import receiver
+
+        options = receiver.Options(
+            host=host,
+            port=port,
+            poll=poll,
+            certificate=certificate,
+            key=key,
+            database=database,
+            show_url=show_url,
+            json=json,
+        )
+        async with _opened(cloud, use_lab) as (assembly, _):
+            await receiver.serve(assembly, options, path_file)
+
+    run(serving())
 
 
 THERE, REMOVED, FOREIGN = "subscribed", "removed by the cloud", "not from here"

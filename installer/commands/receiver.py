@@ -1,0 +1,259 @@
+"""The command `notifications serve`: the receiver, the work that follows a notification, and the looks without one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from installer import output, settings
+from installer.account import callback, notifications
+from installer.account.lock import file_lock
+from installer.account.pace import Paused
+from installer.assembly import Assembly
+from installer.catalog import DataService
+from installer.data import follow, receiver
+from installer.data.fetch import APPLIS, Fetched, Fetcher
+from installer.data.inbox import Entry, Inbox
+from installer.data.notice import Notice
+from installer.data.place import open_store
+from installer.errors import ErrorCode, InstallerError
+from installer.events import NotificationArrived, NotificationFollowed, ReceiverReady
+
+if TYPE_CHECKING:
+    from installer.account.accounts import Accounts
+    from installer.account.desk import NotificationDesk
+    from installer.events import Event
+
+RENEW_SECONDS = 3600.0
+# A new account is known this soon; what comes for unknown users costs no more than that.
+KNOWN_SECONDS = 2.0
+FILE, LAB_FILE = "notifications-inbox.sqlite", "lab-notifications-inbox.sqlite"
+# All kinds of one service of the cloud are found by one look; the first stands for them.
+FIRST = {service: appli for appli, service in reversed(APPLIS.items())}
+WORDS = {DataService.MEASURES: "measurements", DataService.ACTIVITY: "activity", DataService.SLEEP: "sleep"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """`poll`: seconds between looks into all accounts without a notification; 0: never."""
+
+    host: str
+    port: int
+    poll: float
+    certificate: Path | None = None
+    key: Path | None = None
+    database: str | None = None
+    show_url: bool = False
+    json: bool = False
+
+
+class Says:
+    """Says what happens: events on standard output with `--json`, else words, and one line for what was fetched."""
+
+    def __init__(self, *, json: bool) -> None:
+        self._json = json
+        self._troubles: dict[tuple[str, str], str] = {}
+
+    def event(self, event: Event) -> None:
+        """One event, for programs."""
+        if self._json:
+            output.result(event.model_dump_json())
+
+    def ready(self, event: ReceiverReady) -> None:
+        """The receiver listens."""
+        self.event(event)
+        if not self._json:
+            at = f"; the cloud reaches it at {event.url}" if event.url else ""
+            output.words(f"The receiver listens at {event.host}, port {event.port}{at}. Ctrl-C ends it.")
+
+    def arrived(self, event: NotificationArrived) -> None:
+        """A notification came."""
+        self.event(event)
+        if event.action and not self._json:
+            output.words(f"The cloud says that the user of account “{event.account}” did this: {event.action}.")
+
+    def followed(self, event: NotificationFollowed) -> None:
+        """A look has ended. The same trouble again is not told again."""
+        self.event(event)
+        key = (event.account, event.kind)
+        told, self._troubles[key] = self._troubles.get(key, ""), event.code
+        if self._json:
+            return
+        if event.code and event.code != told:
+            output.words(f"{event.what} {event.todo} Looking again in {event.again or 0:.0f} s.")
+        elif not event.code and (event.new or event.changed):
+            found = [f"{event.new} new"] if event.new else []
+            found += [f"{event.changed} changed"] if event.changed else []
+            output.result(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {event.account}  {event.kind}: {', '.join(found)}")
+
+
+class Service:
+    """The parts of a running receiver."""
+
+    def __init__(self, accounts: Accounts, desk: NotificationDesk, inbox: Inbox, says: Says) -> None:
+        self.accounts = accounts
+        self.desk = desk
+        self.inbox = inbox
+        self.says = says
+        self.follower: follow.Follower | None = None
+        self._known: dict[str, str] = {}
+        self._looked = float("-inf")
+
+    async def keep(self, notice: Notice) -> None:
+        """Keep a notification of a user of this computer. Raises DATABASE_FAILED."""
+        account = await self._account(notice.userid)
+        if account is None:
+            return
+        fresh = True
+        if notice.appli in APPLIS:
+            one = replace(notice, appli=FIRST[APPLIS[notice.appli]])
+            fresh = await asyncio.to_thread(self.inbox.put, one, time.time())
+        if fresh:
+            kind = notifications.in_words([notice.appli])
+            self.says.arrived(NotificationArrived(account=account, appli=notice.appli, kind=kind, action=notice.action))
+            if self.follower is not None:
+                self.follower.poke()
+
+    def looked(self, entry: Entry, fetched: Fetched | None, error: InstallerError | None, again: float) -> None:
+        """Tell what became of a look."""
+        more: dict[str, Any] = {}
+        if error is not None:
+            more = {"code": error.code.value, "what": error.what, "todo": error.todo, "again": round(again, 3)}
+        elif fetched is not None:
+            more = {"new": fetched.new, "changed": fetched.changed}
+        account, service = self._known.get(entry.userid, ""), APPLIS.get(entry.appli)
+        what = WORDS[service] if service is not None else ""
+        self.says.followed(NotificationFollowed(account=account, kind=what, **more))
+
+    async def poll(self, every: float) -> None:
+        """Look into all accounts now and then, as if told: what got lost on the way is found."""
+        while True:
+            await self._refresh()
+            now = time.time()
+            for userid in list(self._known):
+                for appli in FIRST.values():
+                    await asyncio.to_thread(self.inbox.put, Notice(userid, appli), now)
+            if self.follower is not None:
+                self.follower.poke()
+            if not every:
+                return
+            await asyncio.sleep(every)
+
+    async def renew(self) -> None:
+        """Subscribe again what the cloud has removed, at the start and then every hour."""
+        while True:
+            for wish in self.desk.wishes.all():
+                try:
+                    account = await self.accounts.open(wish.account)
+                    ensured = await notifications.Notifications(account).ensure(wish.url, wish.applis)
+                except (InstallerError, Paused) as error:
+                    output.words(f"Renewing the notifications of account “{wish.account}” failed: {error}")
+                    continue
+                if ensured.new:
+                    kinds = notifications.in_words(ensured.new)
+                    output.words(f"Subscribed again for account “{wish.account}”: {kinds}.")
+            await asyncio.sleep(RENEW_SECONDS)
+
+    async def _account(self, userid: str) -> str | None:
+        if userid not in self._known and time.monotonic() - self._looked > KNOWN_SECONDS:
+            await self._refresh()
+        return self._known.get(userid)
+
+    async def _refresh(self) -> None:
+        self._looked = time.monotonic()
+        self._known = {a.userid: a.name for a in reversed(await self.accounts.stored()) if a.userid}
+
+
+async def serve(assembly: Assembly, options: Options, path_file: Path | None) -> None:
+    """Receive until SIGTERM or Ctrl-C. Raises RECEIVER_FAILED, SECRET_UNAVAILABLE, DATABASE_FAILED and others."""
+    stop = _signalled()
+    accounts = await assembly.accounts()
+    desk = assembly.notifications(path_file)
+    secret = callback.secret_path(desk.path_file)
+    says = Says(json=options.json)
+    own, lab = assembly.settings, assembly.place.lab
+    file = settings.data_dir() / (LAB_FILE if lab else FILE)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(_alone(file))
+        listener = receiver.listen(options.host, options.port)
+        stack.callback(listener.close)
+        inbox = Inbox(file)
+        stack.callback(inbox.close)
+        store = stack.enter_context(await asyncio.to_thread(open_store, own, lab=lab, given=options.database))
+        service = Service(accounts, desk, inbox, says)
+        fetcher = Fetcher(store, accounts, assembly.catalogue)
+        service.follower = follow.Follower(inbox, fetcher, service.looked)
+        web = receiver.Receiver(secret, service.keep)
+        await stack.enter_async_context(web.serve(listener, options.certificate, options.key))
+        port = listener.getsockname()[1]
+        full = await _address(desk)
+        says.ready(ReceiverReady(host=options.host, port=port, url=callback.masked(full) if full else ""))
+        if options.show_url:
+            output.words(f"Address to register, which nobody else may learn: {full or callback.PLACE}")
+        if not desk.wishes.all() and not options.json:
+            output.words("Nothing is subscribed yet: `device-installer notifications subscribe` does that.")
+        await _until(stop, [service.follower.run(), service.renew(), service.poll(options.poll)])
+    if not options.json:
+        output.words("The receiver has ended. What it had not looked at is kept for its next start.")
+
+
+async def _address(desk: NotificationDesk) -> str:
+    try:
+        return (await desk.url(None)).get_secret_value()
+    except InstallerError as error:
+        if error.code is not ErrorCode.SETTINGS_INVALID:
+            raise
+        return ""
+
+
+def _signalled() -> asyncio.Event:
+    """Set when SIGTERM or Ctrl-C asks for the end."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C cancels the whole
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _until(stop: asyncio.Event, work: list[Coroutine[Any, Any, None]]) -> None:
+    """Run these until `stop` is set; one that fails ends all, with its error."""
+    waiting = asyncio.ensure_future(stop.wait())
+    tasks: set[asyncio.Future[Any]] = {asyncio.ensure_future(one) for one in work}
+    try:
+        while not stop.is_set() and tasks:
+            done, tasks = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            tasks.discard(waiting)
+            for task in done - {waiting}:
+                task.result()
+    finally:
+        for task in (waiting, *tasks):
+            task.cancel()
+        await asyncio.gather(waiting, *tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _alone(file: Path) -> AsyncIterator[None]:
+    """Only one receiver works off an inbox. Raises RECEIVER_FAILED, FILE_UNWRITABLE."""
+    lock = file.with_suffix(".lock")
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await stack.enter_async_context(file_lock(lock, 0.5))
+        except TimeoutError:
+            raise InstallerError(
+                ErrorCode.RECEIVER_FAILED,
+                "The receiver of notifications cannot run: another one runs already for this user.",
+                "End that one, or give this one a home of its own with DEVICE_INSTALLER_HOME.",
+            ) from None
+        except OSError as error:
+            raise InstallerError(
+                ErrorCode.FILE_UNWRITABLE, f"{lock} cannot be written ({error.strerror}).", "Check the permissions."
+            ) from None
+        yield
