@@ -18,6 +18,7 @@ from installer.measurement import Measurement, Quantity, Reading
 
 __all__ = ["CHARACTERISTICS", "Characteristic", "CodecError", "NoValue", "Parts", "decode", "float32", "sfloat"]
 
+_SMALLEST, _LARGEST = Decimal("1e-9"), Decimal("1e9")
 _UNKNOWN_24 = 0xFFFFFF
 _FIRST, _LAST = 0x01, 0x02
 
@@ -149,8 +150,8 @@ def _blood_pressure(fields: Fields) -> Measurement:
         readings=_readings(
             (Quantity.SYSTOLIC, systolic, unit),
             (Quantity.DIASTOLIC, diastolic, unit),
-            (Quantity.MEAN_PRESSURE, mean, unit),
             (Quantity.PULSE, pulse, "1/min"),
+            (Quantity.MEAN_PRESSURE, mean, unit),
         ),
         device_time=shown,
         user=user,
@@ -217,6 +218,10 @@ def _steps(fields: Fields) -> Measurement:
 
 
 def _readings(*found: tuple[Quantity, Decimal | None, str]) -> tuple[Reading, ...]:
+    for _, value, _ in found:
+        # Exponents of a FLOAT go to ±128; whoever shows or stores such a number would choke on its digits.
+        if value and not _SMALLEST <= abs(value) < _LARGEST:
+            raise CodecError("a number that no device measures")
     return tuple(Reading(quantity=q, value=v, unit=u) for q, v, u in found if v is not None)
 
 

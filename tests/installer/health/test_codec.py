@@ -135,6 +135,13 @@ def test_temperature() -> None:
         one(Profile.TEMPERATURE, "00ffff7f00")
 
 
+@pytest.mark.parametrize("raw", ["0100007f", "ffff7f10", "01000080", "010000f0"])
+def test_a_number_of_a_hundred_digits_is_no_temperature(raw: str) -> None:
+    with pytest.raises(CodecError, match="no device measures"):
+        one(Profile.TEMPERATURE, "00" + raw)
+    assert one(Profile.TEMPERATURE, "000000007f")[Quantity.TEMPERATURE][0] == 0
+
+
 def test_heart_rate() -> None:
     assert one(Profile.HEART_RATE, "0048") == {Quantity.PULSE: (Decimal(72), "1/min")}
     assert one(Profile.HEART_RATE, "012c01") == {Quantity.PULSE: (Decimal(300), "1/min")}
