@@ -216,6 +216,16 @@ class NotificationsSettings(_Part):
     path_file: str = ""
 
 
+class GatewaySettings(_Part):
+    """The gateway. `webhook`: an https:// address that gets every measurement; `webhook_key`: where the key is by which
+    they are signed. An address whose path is a secret is named by its place, too. `every`: seconds between two visits
+    of a device that stays within range."""
+
+    webhook: str | SecretRef = ""
+    webhook_key: SecretRef | None = None
+    every: Annotated[float, Field(ge=1, le=86_400)] = 300.0
+
+
 class Settings(_Part):
     """The settings file. Everything has a default but the application's `client_id` and secret."""
 
@@ -224,6 +234,7 @@ class Settings(_Part):
     accounts: AccountsSettings = AccountsSettings()
     data: DataSettings = DataSettings()
     ledger: LedgerSettings = LedgerSettings()
+    gateway: GatewaySettings = GatewaySettings()
     notifications: NotificationsSettings = NotificationsSettings()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json as jsonlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,11 +19,13 @@ from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
 if TYPE_CHECKING:
+    from installer.account.account import Account
     from installer.assembly import Assembly
-    from installer.gateway.agent import Pace
-    from installer.gateway.gateway import Once, Parts, Told
+    from installer.gateway.gateway import Gateway, Once, Parts, Told
     from installer.gateway.place import GatewayPlace
+    from installer.gateway.sinks import Sink
     from installer.gateway.targets import Target
+    from installer.settings import GatewaySettings
 
 app = typer.Typer(help=GROUPS["gateway"], rich_markup_mode=None)
 
@@ -39,8 +43,52 @@ Quiet = Annotated[
     float,
     typer.Option("--quiet", metavar="S", min=0.1, max=60, help="A visit is over when nothing came for S seconds."),
 ]
+Every = Annotated[
+    float | None,
+    typer.Option(
+        "--every", metavar="S", min=1, max=86_400, help="Visit a device that stays in range every S seconds (300)."
+    ),
+]
+WebhookUrl = Annotated[
+    str | None, typer.Option("--webhook", metavar="URL", help="Send each measurement to this https:// address, too.")
+]
+KeyFile = Annotated[
+    str | None, typer.Option("--webhook-key-file", metavar="F", help="The key of its signatures is in file F.")
+]
+KeyEnv = Annotated[
+    str | None, typer.Option("--webhook-key-env", metavar="VAR", help="The key of its signatures is in variable VAR.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Catalogues = Annotated[list[Path] | None, typer.Option("--catalogue", metavar="FILE", help="Add models from FILE.")]
+
+
+@app.command(name="run")
+def run_gateway(
+    device: Devices = None,
+    profile: Profiles = None,
+    every: Every = None,
+    quiet: Quiet = 3.0,
+    webhook: WebhookUrl = None,
+    webhook_key_file: KeyFile = None,
+    webhook_key_env: KeyEnv = None,
+    json: Json = False,
+    adapter: AdapterSpec = None,
+    use_lab: UseLab = False,
+    catalogue: Catalogues = None,
+) -> None:
+    """Collect and deliver until it is stopped (Ctrl-C, SIGTERM)."""
+    options = _Options(
+        tuple(device or ()),
+        tuple(profile or ()),
+        every,
+        quiet,
+        _Webhook(webhook, webhook_key_file, webhook_key_env),
+        adapter,
+        use_lab,
+        tuple(catalogue or ()),
+    )
+    run_command(_work(options, _line if json else _say))
+    output.words("The gateway has stopped. What was collected is kept.")
 
 
 @app.command()
@@ -51,34 +99,29 @@ def once(
     device: Devices = None,
     profile: Profiles = None,
     quiet: Quiet = 3.0,
+    webhook: WebhookUrl = None,
+    webhook_key_file: KeyFile = None,
+    webhook_key_env: KeyEnv = None,
     json: Json = False,
     adapter: AdapterSpec = None,
     use_lab: UseLab = False,
     catalogue: Catalogues = None,
 ) -> None:
     """Collect from every device that shows up, deliver, and end; for cron."""
+    options = _Options(
+        tuple(device or ()),
+        tuple(profile or ()),
+        None,
+        quiet,
+        _Webhook(webhook, webhook_key_file, webhook_key_env),
+        adapter,
+        use_lab,
+        tuple(catalogue or ()),
+    )
 
     async def collecting() -> Once:
-        from installer.gateway.agent import Pace
-        from installer.gateway.gateway import Gateway
-        from installer.gateway.outbox import Outbox
-        from installer.gateway.place import GatewayPlace, alone
-        from installer.gateway.visit import Waits
-
-        place = GatewayPlace.here(lab=use_lab)
-        assembly = _assembly(adapter, catalogue, use_lab=use_lab)
-        try:
-            async with alone(place):
-                if use_lab:
-                    await assembly.lab()
-                pace = Pace(waits=Waits(quiet=quiet))
-                parts = _parts(assembly, place, device or (), profile or (), _say, pace)
-                if not await parts.targets():
-                    raise _nothing_to_do()
-                with Outbox.open(place.outbox) as outbox:
-                    return await Gateway(parts, outbox).once(seconds)
-        finally:
-            await assembly.close()
+        async with _gateway(options, _say, must_have_devices=True) as gateway:
+            return await gateway.once(seconds)
 
     came = run_command(collecting())
     if json:
@@ -120,43 +163,167 @@ def status(
         )
 
 
-def _assembly(adapter: str | None, catalogue: list[Path] | None, *, use_lab: bool) -> Assembly:
+@app.command(name="install-service")
+def install_service(
+    device: Devices = None,
+    profile: Profiles = None,
+    every: Every = None,
+    adapter: AdapterSpec = None,
+    show: Annotated[bool, typer.Option("--print", help="Only show the service's file, and what would be run.")] = False,
+) -> None:
+    """Let the system start the gateway by itself; a webhook is taken from the settings."""
+    from installer.gateway import service as services
+
+    arguments = [part for address in device or () for part in ("--device", address)]
+    arguments += [part for name in profile or () for part in ("--profile", name)]
+    arguments += ["--every", f"{every:g}"] if every is not None else []
+    arguments += ["--adapter", adapter] if adapter is not None else []
+    service = services.make(arguments)
+    if show:
+        output.result(service.text.rstrip("\n"))
+        output.words(f"This is for {service.path}; then:")
+        for command in service.commands:
+            output.words("  " + " ".join(command))
+        return
+    services.install(service)
+    output.result(str(service.path))
+    output.words(f"The gateway starts by itself now. {service.note}")
+
+
+@dataclass(frozen=True)
+class _Webhook:
+    """What the command line says of a webhook; the settings have the rest."""
+
+    url: str | None
+    key_file: str | None
+    key_env: str | None
+
+
+@dataclass(frozen=True)
+class _Options:
+    devices: tuple[str, ...]
+    profiles: tuple[str, ...]
+    every: float | None
+    quiet: float
+    webhook: _Webhook
+    adapter: str | None
+    lab: bool
+    catalogues: tuple[Path, ...]
+
+
+async def _work(options: _Options, told: Callable[[Told], None]) -> None:
+    """Run the gateway until a signal ends it."""
+    import asyncio
+    import signal
+
+    async with _gateway(options, told) as gateway:
+        working = asyncio.ensure_future(gateway.run())
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C cancels, and there is no SIGTERM
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, working.cancel)
+        output.words("The gateway runs. Ctrl-C ends it.")
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+
+
+@contextlib.asynccontextmanager
+async def _gateway(
+    options: _Options, told: Callable[[Told], None], *, must_have_devices: bool = False
+) -> AsyncIterator[Gateway]:
+    """The gateway of this computer, alone."""
     from installer.assembly import Assembly, Place
+    from installer.gateway.gateway import Gateway
+    from installer.gateway.outbox import Outbox
+    from installer.gateway.place import GatewayPlace, alone
 
-    return Assembly(Place(adapter=adapter, lab=use_lab, catalogues=tuple(catalogue or ())))
+    place = GatewayPlace.here(lab=options.lab)
+    assembly = Assembly(Place(adapter=options.adapter, lab=options.lab, catalogues=options.catalogues))
+    try:
+        async with alone(place):
+            if options.lab:
+                await assembly.lab()
+            parts = _parts(assembly, place, options, told)
+            if not await parts.targets() and must_have_devices:
+                raise _nothing_to_do()
+            with Outbox.open(place.outbox) as outbox:
+                yield Gateway(parts, outbox)
+    finally:
+        await assembly.close()
 
 
-def _parts(
-    assembly: Assembly,
-    place: GatewayPlace,
-    devices: Sequence[str],
-    profiles: Sequence[str],
-    told: Callable[[Told], None],
-    pace: Pace,
-) -> Parts:
+def _parts(assembly: Assembly, place: GatewayPlace, options: _Options, told: Callable[[Told], None]) -> Parts:
     import asyncio
 
     from installer.data.place import open_store
     from installer.gateway import targets
+    from installer.gateway.agent import Pace
     from installer.gateway.gateway import Parts
     from installer.gateway.sinks import LocalStore
+    from installer.gateway.visit import Waits
+
+    own = assembly.settings
+    webhook = _webhook(options.webhook, own.gateway)
+    sinks: list[Sink] = [LocalStore(lambda: open_store(own, lab=options.lab))]
+    if options.lab:
+        from installer.gateway.cloud_sink import LabCloud
+
+        async def account(name: str) -> Account:
+            return await (await assembly.accounts()).open(name)
+
+        sinks.append(LabCloud(account))
+    sinks += [webhook] if webhook is not None else []
 
     async def wanted() -> Sequence[Target]:
         installed = await asyncio.to_thread(assembly.records().installed, "bluetooth")
         known = targets.of_ledger(installed, assembly.catalogue)
-        return targets.named(devices, profiles, known) if devices else known
+        return targets.named(options.devices, options.profiles, known) if options.devices else known
 
-    lab = assembly.place.lab
-    store = LocalStore(lambda: open_store(assembly.settings, lab=lab))
     return Parts(
         place=place,
         catalogue=assembly.catalogue,
         open_adapter=assembly.adapter,
         targets=wanted,
-        sinks=[store],
+        sinks=sinks,
         told=told,
-        pace=pace,
+        pace=Pace(every=options.every or own.gateway.every, waits=Waits(quiet=options.quiet)),
     )
+
+
+def _webhook(given: _Webhook, own: GatewaySettings) -> Sink | None:
+    """The webhook of the command line, else of the settings. Raises USAGE, SETTINGS_INVALID, SECRET_UNAVAILABLE."""
+    from installer.secrets import SecretRef
+
+    configured = own.webhook
+    url = given.url or (configured if isinstance(configured, str) else None)
+    if url is None and isinstance(configured, SecretRef):
+        url = configured.fetch("address of the webhook").get_secret_value()
+    if not url:
+        return None
+    key = own.webhook_key
+    if given.key_file is not None:
+        key = SecretRef(file=given.key_file)
+    elif given.key_env is not None:
+        key = SecretRef(env=given.key_env)
+    if key is None:
+        raise InstallerError(
+            ErrorCode.USAGE,
+            "The webhook has no key, and its receiver could not tell who sends.",
+            "Name its place: --webhook-key-file F, --webhook-key-env VAR, or [gateway] webhook_key in config.toml.",
+        )
+    from installer.gateway.webhook import Webhook, key_bytes
+
+    # Read now, so that a mistake is told at the start.
+    secret = key.fetch("key of the webhook")
+    key_bytes(secret)
+    return Webhook(url, lambda: secret if key.file == "-" else key.fetch("key of the webhook"))
+
+
+def _line(told: Told) -> None:
+    """One line of JSON."""
+    from installer.gateway.report import plain
+
+    output.result(jsonlib.dumps(plain(told), ensure_ascii=False))
 
 
 def _say(told: Told) -> None:

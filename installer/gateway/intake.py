@@ -1,7 +1,7 @@
 """Takes what one device sends during one visit, and writes it to the outbox at once, before it is confirmed.
 
-`take` is called by the connection for each message. It returns when the message is on disk; if it raises, the message
-must not be confirmed, and the device still has it.
+`keep` and `strange` are called inside the Bluetooth stack's callback. They return when the message is on disk; if one
+raises, the message must not be confirmed, and the device still has it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ from installer.errors import InstallerError
 from installer.gateway.outbox import Item, Outbox, key_of
 from installer.gateway.targets import Target
 from installer.gateway.visits import Visit
-from installer.health import codec
-
-# Notified, never confirmed, and never sent again.
-LIVE = (Profile.HEART_RATE,)
+from installer.health.reader import LIVE, Collected
 
 
 class Intake:
@@ -42,35 +39,34 @@ class Intake:
         self._unconfirmed = dict(visit.unconfirmed)
         self._place = 0
 
-    def take(self, profile: Profile, raw: bytes) -> None:
-        """Write one message. Raises DATABASE_FAILED, OUTBOX_INVALID."""
+    def keep(self, found: Collected) -> None:
+        """Write a measurement. Raises DATABASE_FAILED, OUTBOX_INVALID."""
+        measurement = found.measurement
+        # With a time or a number in its bytes it is the same one whenever it comes again.
+        distinct = measurement.device_time is not None or measurement.sequence is not None
+        self._write(found.profile, found.raw, distinct, measurement.model_dump_json(exclude_defaults=True), None)
+
+    def strange(self, profile: Profile, raw: bytes, why: str) -> None:
+        """Keep the bytes of a message that nobody understands. Raises as `keep`."""
+        self._write(profile, raw, False, None, why)
+
+    def _write(self, profile: Profile, raw: bytes, distinct: bool, measurement: str | None, why: str | None) -> None:
         self._place += 1
+        # What is sent live is never sent again.
         before = self._unconfirmed.pop(profile.value, None) if profile not in LIVE else None
-        measurement, problem = None, None
-        try:
-            made = codec.decode(profile, raw)
-        except codec.NoValue:
-            return  # the person measures again
-        except codec.CodecError as error:
-            problem = str(error)
-            dated = False
-        else:
-            measurement = made.model_dump_json()
-            dated = made.taken is not None or profile is Profile.STEPS  # which counts its messages
-        if not dated and raw == before:
+        if not distinct and raw == before:
             # Nothing in it tells it from the last one, of which nobody knows whether its confirmation arrived.
             self.again += 1
             return
-        distinct = () if dated else (self._visit.number, self._place)
         item = Item(
-            key=key_of(self._target.address, profile.value, raw, *distinct),
+            key=key_of(self._target.address, profile.value, raw, *(() if distinct else self._where())),
             device=self._target.address,
             model=self._target.model,
             account=self._target.account,
             profile=profile.value,
             raw=raw,
             measurement=measurement,
-            problem=problem,
+            problem=why,
             received=self._clock(),
             visit=self._visit.number,
         )
@@ -83,3 +79,6 @@ class Intake:
             self.taken += 1
         else:
             self.again += 1
+
+    def _where(self) -> tuple[int, int]:
+        return self._visit.number, self._place

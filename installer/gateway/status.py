@@ -96,7 +96,7 @@ def problems(status: Status, now: float) -> list[str]:
         if sink.refused:
             found.append(f"{sink.name} refuses {_many(sink.refused)}; they are kept, and offered again each day.")
     for device in status.devices:
-        trouble = _of_device(device, now)
+        trouble = _of_device(device, now, listening=status.running)
         if trouble is not None:
             found.append(f"{device.name or 'The device'} {device.address} {trouble}")
     if status.not_understood:
@@ -186,9 +186,11 @@ def clock(when: float | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
-def _of_device(device: Known, now: float) -> str | None:
+def _of_device(device: Known, now: float, *, listening: bool) -> str | None:
     if device.failures:
         return f"could not be read since {clock(device.failed)}: {device.failure}"
+    if not listening:
+        return None  # nobody knows
     if device.seen is None:
         return "was never within range of this gateway."
     if not is_in_range(device, now):

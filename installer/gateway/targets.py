@@ -55,7 +55,7 @@ def named(addresses: Sequence[str], profiles: Sequence[str], known: Iterable[Tar
 
 
 def profiles_for(main: Profile) -> tuple[Profile, ...]:
-    """The profiles to listen to on a device of this main profile: those in which devices keep measurements.
+    """The profiles to listen to on a device of this main profile: all in which devices keep measurements.
 
     A heart rate is sent live for as long as somebody listens; nobody would expect an endless stream of pulses.
     """

@@ -43,6 +43,7 @@ class Collected(NamedTuple):
 
 
 Keep = Callable[[Collected], None]
+Strange = Callable[[Profile, bytes, str], None]
 
 
 def offered(connection: Connection) -> tuple[Profile, ...]:
@@ -86,6 +87,7 @@ async def collect(
     first: float | None = None,
     limit: float = LIMIT_SECONDS,
     keep: Keep | None = None,
+    strange: Strange | None = None,
 ) -> AsyncGenerator[Collected]:
     """All that the device tells by those of `profiles` that it offers, in the order in which it tells it.
 
@@ -94,7 +96,8 @@ async def collect(
 
     `keep` is called with each measurement inside the stack's own callback: what it has written is safe before the
     device may forget it, as far as the stack confirms only after its callback. What `keep` raises ends the visit and
-    is raised here; nothing is kept after it.
+    is raised here; nothing is kept after it. `strange` gets, in the same way, the bytes of a message that makes no
+    sense, and why; that is no failure then.
 
     The first part of a measurement that comes in two is held until the other is there, or the visit is over.
 
@@ -103,7 +106,7 @@ async def collect(
     once: MEASUREMENT_FAILED if the device offers none of the profiles, and what subscribing raises.
     """
     async with aclosing(
-        _visit(connection, tuple(profiles), first or quiet, quiet, limit, keep, patient=True)
+        _visit(connection, tuple(profiles), first or quiet, quiet, limit, keep, patient=True, strange=strange)
     ) as stream:
         async for found in stream:
             yield found
@@ -118,13 +121,14 @@ async def _visit(
     keep: Keep | None,
     *,
     patient: bool,
+    strange: Strange | None = None,
 ) -> AsyncGenerator[Collected]:
     here = tuple(profile for profile in offered(connection) if profile in profiles)
     if not here:
         raise _not_offered(connection, profiles)
     loop = asyncio.get_running_loop()
     end = loop.time() + limit
-    inbox = _Inbox(keep, await read_clock(connection), await _vouched(connection, here))
+    inbox = _Inbox(keep, strange, await read_clock(connection), await _vouched(connection, here))
     failure: InstallerError | None = None
     try:
         try:
@@ -154,7 +158,7 @@ async def _visit(
                 yield found
         if failure is not None:
             raise failure
-        if inbox.nonsense:
+        if inbox.nonsense and strange is None:
             raise _nonsense(connection, inbox.nonsense)
     finally:
         for profile in here:
@@ -194,8 +198,11 @@ async def _vouched(connection: Connection, profiles: tuple[Profile, ...]) -> fro
 class _Inbox:
     """What has arrived, decoded and kept as it came. `nonsense`: why messages were passed over."""
 
-    def __init__(self, keep: Keep | None, clock: Clock, vouched: frozenset[str] | None) -> None:
+    def __init__(
+        self, keep: Keep | None, strange: Strange | None, clock: Clock, vouched: frozenset[str] | None
+    ) -> None:
         self._keep = keep
+        self._strange = strange
         self._clock = clock
         self._vouched = vouched
         self._parts: dict[Profile, codec.Parts] = {}
@@ -210,7 +217,7 @@ class _Inbox:
     def listener(self, profile: Profile) -> Callable[[bytes], None]:
         """The callback for a profile's messages."""
         parts = self._parts[profile] = codec.Parts(profile)
-        return lambda data: self._arrived(profile, lambda: parts.feed(data))
+        return lambda data: self._arrived(profile, lambda: parts.feed(data), data)
 
     def over(self) -> None:
         """No more can come: what waits for its other part is all there is of it."""
@@ -218,17 +225,22 @@ class _Inbox:
             if self._failed is None:
                 self._arrived(profile, parts.rest)
 
-    def _arrived(self, profile: Profile, read: Callable[[], Iterator[tuple[Measurement, bytes]]]) -> None:
+    def _arrived(
+        self, profile: Profile, read: Callable[[], Iterator[tuple[Measurement, bytes]]], data: bytes = b""
+    ) -> None:
         if self._failed is not None:
             # Raised to the stack, so that one that confirms after its callback does not confirm.
             raise self._failed
         try:
-            for measurement, raw in read():
-                self._take_in(Collected(profile, self._completed(measurement), raw))
-        except codec.NoValue:
-            return  # the person measures again
-        except codec.CodecError as error:
-            self._queue.put_nowait(error)
+            try:
+                for measurement, raw in read():
+                    self._take_in(Collected(profile, self._completed(measurement), raw))
+            except codec.NoValue:
+                return  # the person measures again
+            except codec.CodecError as error:
+                self._queue.put_nowait(error)
+                if self._strange is not None:
+                    self._strange(profile, data, str(error))
         except BaseException as error:
             self._failed = error
             self._queue.put_nowait(error)

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from installer.lab.cloud import measure, oauth, pages, user
+from installer.lab.cloud import measure, oauth, pages, uploads, user
 from installer.lab.cloud.authorize import Authorize
 from installer.lab.cloud.envelope import NO_STORE, Cut, not_implemented, service
 from installer.lab.cloud.notify import Notifier
@@ -22,7 +22,7 @@ ANY = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Gate:
-    """While the cloud is down, no request but those under `/lab/` gets through."""
+    """While the cloud is down, no request but those to the lab's control gets through."""
 
     def __init__(self, app: ASGIApp, store: CloudStore) -> None:
         self._app = app
@@ -31,7 +31,8 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer HTTP 503, or break off, or let the request through."""
         down = self._store.down
-        if scope["type"] != "http" or not down or scope["path"].startswith("/lab/"):
+        control = scope["type"] != "http" or (scope["path"].startswith("/lab/") and scope["path"] != uploads.PATH)
+        if control or not down:
             await self._app(scope, receive, send)
             return
         response = Cut() if down == "closed" else PlainTextResponse("The lab's cloud is down.", 503, NO_STORE)
@@ -69,6 +70,7 @@ def build_app(store: CloudStore, extra_routes: Sequence[BaseRoute] = ()) -> Star
         service(store, "/v2/measure", measure.ACTIVITY_ACTIONS, both),
         service(store, "/v2/sleep", measure.SLEEP_ACTIONS, both),
         service(store, "/notify", notifier.actions()),
+        service(store, uploads.PATH, uploads.ACTIONS),
         Route("/{path:path}", other, methods=ANY),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Gate, store=store)], lifespan=lifespan)

@@ -73,6 +73,7 @@ class _World:
     calls: Counter[str] = field(default_factory=Counter)
     told: Counter[str] = field(default_factory=Counter)
     waiting: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    uploaded: set[str] = field(default_factory=set)
 
 
 class CloudStore:
@@ -234,6 +235,11 @@ class CloudStore:
         self._world.double -= 1
         self._world.told["doubled"] += 1
         return True
+
+    @property
+    def uploaded(self) -> set[str]:
+        """The keys of the measurements that gateways have delivered."""
+        return self._world.uploaded
 
     @property
     def mode(self) -> Mode:
