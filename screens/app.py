@@ -24,7 +24,7 @@ from installer.questions import AskProof, Cancelled, Failure, Question, Recovery
 from screens.frame import Frame, QuestionScreen
 from screens.home import HomeScreen
 from screens.questions import screen_for
-from screens.runner import Ended, Outcome, Start, StartBatch
+from screens.runner import Ended, FirstData, Outcome, Start, StartBatch
 from screens.state import RunState
 from screens.theme import DARK, DEFAULTS, LIGHT
 
@@ -43,7 +43,8 @@ class WizardApp(App[Outcome | None]):
     """The wizard. `start(front, answers)` makes an installation whose front end is this app.
 
     `answers`: given beforehand, those steps are not asked. `lab`: show the badge. `begin`: start
-    the first installation without the home screen. The app's result is the last outcome.
+    the first installation without the home screen. `first_data`: with it the finish screen waits for a
+    measurement that is still to come. The app's result is the last outcome.
     """
 
     TITLE = "Device Installer"
@@ -63,6 +64,7 @@ class WizardApp(App[Outcome | None]):
         catalogue: Catalogue,
         begin: bool = False,
         start_batch: StartBatch | None = None,
+        first_data: FirstData | None = None,
         light: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -77,6 +79,7 @@ class WizardApp(App[Outcome | None]):
         self.outcome: Outcome | None = None
         self._begin = begin
         self._start_batch = start_batch
+        self.first_data = first_data
         self._ticked: tuple[Sighting, ...] = ()
         self.batch: BatchScreen | None = None
         self._engine: asyncio.Task[Any] | None = None

@@ -72,11 +72,38 @@ class FinishScreen(Frame):
             "cancelled": "The installation was stopped",
         }.get(self.outcome.outcome, "The installation did not succeed")
 
+    def on_mount(self) -> None:
+        if self._waits():
+            self.run_worker(self._wait(), name="first data", exclusive=True, exit_on_error=False)
+
+    def _waits(self) -> bool:
+        """Whether the first measurement is still to come, and somebody can look for it."""
+        can = self.wizard.first_data is not None and self.state.linked is not None
+        return can and self.outcome.outcome == "installed" and self.state.measurement is None
+
+    async def _wait(self) -> None:
+        """Show the first measurement when it arrives; whoever leaves before finds it with `data fetch`."""
+        assert self.wizard.first_data is not None
+        try:
+            measurement = await self.wizard.first_data(self.outcome)
+        except InstallerError as error:
+            self.say(hint=f"Its first data is not looked for any more: {error.what}")
+            return
+        if measurement is None:
+            self.say(hint="Everything is set. Its data comes when it has measured.")
+            return
+        self.state.measurement, self.state.later = measurement, ""
+        await self.query("#later").remove()
+        await self.query_one("#finish").mount(self._measurement(measurement))
+        self.say(hint=self.hint())
+
     def hint(self) -> str:
         took = f" It took {spoken(self.state.done.took)}." if self.state.done else ""
         match self.outcome.outcome:
             case "installed" if self.state.measurement is not None:
                 return f"Its first data arrived.{took}"
+            case "installed" if self._waits():
+                return f"Everything is set. Its first measurement is shown here when it comes.{took}"
             case "installed":
                 return f"Everything is set; no data was waited for.{took}"
             case "planned":
@@ -91,7 +118,7 @@ class FinishScreen(Frame):
         with Horizontal(id="finish"):
             yield Facts(self._facts())
             if state.measurement is not None and state.measurement.readings:
-                yield from self._measurement(state.measurement)
+                yield self._measurement(state.measurement)
         failure = self.problem or state.failure
         if self.outcome.outcome == "failed" and failure is not None:
             yield Callout(f"{failure.what} {failure.todo}", "error")
@@ -100,7 +127,7 @@ class FinishScreen(Frame):
         if self.outcome.outcome == "installed" and state.sync is SyncMethod.BLUETOOTH:
             yield Callout(GATEWAY if state.guide is None else PHONE, "note")
         if self.outcome.outcome == "installed" and state.later:
-            yield Callout(state.later, "note")
+            yield Callout(state.later, "note", id="later")
         with Horizontal(classes="buttons"):
             yield button("Install another", "another", "primary")
             yield button("Home", "home")
@@ -112,14 +139,14 @@ class FinishScreen(Frame):
             pairs.insert(1, ("Model", f"{shown(self.state.device.model)} ({self.state.device.certainty})"))
         return pairs
 
-    def _measurement(self, measurement: Measurement) -> Iterable[Widget]:
-        with Vertical(id="measurement"):
-            for reading in measurement.readings[:2]:
-                yield Digits(big(reading))
-                yield Text(caption(reading), classes="caption")
-            rest = ", ".join(str(r) for r in measurement.readings[2:])
-            if rest:
-                yield Text(Content(rest), classes="caption")
+    def _measurement(self, measurement: Measurement) -> Widget:
+        shown: list[Widget] = []
+        for reading in measurement.readings[:2]:
+            shown += [Digits(big(reading)), Text(caption(reading), classes="caption")]
+        rest = ", ".join(str(r) for r in measurement.readings[2:])
+        if rest:
+            shown.append(Text(Content(rest), classes="caption"))
+        return Vertical(*shown, id="measurement")
 
     @on(Button.Pressed)
     async def _pressed(self, event: Button.Pressed) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from installer.answers import Answers
 from installer.assembly import Assembly
 from installer.bluetooth.sighting import Sighting
+from installer.measurement import Measurement
 from installer.questions import FrontEnd
 from screens.app import WizardApp
 from screens.runner import BatchRun, Installation, Outcome
@@ -15,8 +17,11 @@ from screens.runner import BatchRun, Installation, Outcome
 
 def make_app(assembly: Assembly, answers: Answers) -> WizardApp:
     """The wizard over these surroundings; `answers` given beforehand are not asked."""
+    begun = time.time()
 
     def start(front: FrontEnd, given: Answers) -> Installation:
+        nonlocal begun
+        begun = time.time()
         # Imported late: the home screen does not wait for the engine.
         from installer import installation
 
@@ -27,8 +32,18 @@ def make_app(assembly: Assembly, answers: Answers) -> WizardApp:
 
         return PickedBatch(assembly, front, sightings)
 
+    async def first_data(outcome: Outcome) -> Measurement | None:
+        from installer.data import later
+
+        return await later.first_measurement(await assembly.accounts(), assembly.catalogue, outcome.summary, begun)
+
     return WizardApp(
-        start, answers=answers, lab=assembly.place.lab, catalogue=assembly.catalogue, start_batch=start_batch
+        start,
+        answers=answers,
+        lab=assembly.place.lab,
+        catalogue=assembly.catalogue,
+        start_batch=start_batch,
+        first_data=first_data,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from installer.answers import Answers
@@ -11,6 +11,7 @@ from installer.questions import FrontEnd
 
 if TYPE_CHECKING:
     from installer.batch.labels import Label
+    from installer.measurement import Measurement
 
 
 class Outcome(Protocol):
@@ -42,6 +43,9 @@ class Installation(Protocol):
 
 Start = Callable[[FrontEnd, Answers], Installation]
 """Makes the installation: with this front end, and these answers given beforehand."""
+
+FirstData = Callable[[Outcome], "Awaitable[Measurement | None]"]
+"""Waits for the first measurement of a device that was installed; None if none is to be expected."""
 
 
 class BatchRun(Protocol):

@@ -217,6 +217,10 @@ class Account:
         )
         return await self._watch(lambda left: self._first_data(model, device_id, since, left), deadline, late)
 
+    async def look_for_data(self, model: Model, device_id: str, since: float) -> Measurement | None:
+        """One look for what `first_data` waits for; None if it is not there, or never will be."""
+        return None if model.cloud.data is None else await self._first_data(model, device_id, since, 60.0)
+
     async def _first_data(self, model: Model, device_id: str, since: float, left: float) -> Measurement | None:
         assert model.cloud.data is not None
         service, action, fields = first_data.CALLS[model.cloud.data]

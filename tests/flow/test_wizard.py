@@ -30,7 +30,7 @@ from screens.proof import ProofScreen
 from screens.run import make_app
 from screens.sign_in import SignInScreen
 from screens.sync import SyncScreen
-from tests.flow.support import FAST, METHODS, MODELS, PASSPHRASE, PROOF, LabWorld
+from tests.flow.support import FAST, METHODS, MODELS, PASSPHRASE, PROOF, LabWorld, answers_for
 from tests.screens.driver import (
     answer_account,
     answer_find,
@@ -331,3 +331,15 @@ async def test_install_another(world: LabWorld) -> None:
         await wait_for_finish(pilot)
     assert world.device("move")["linked"]
     assert world.device("pulse-hr")["linked"]
+
+
+async def test_a_measurement_that_comes_later_is_shown_on_the_last_screen(world: LabWorld) -> None:
+    given = answers_for(world, "sleep", "wifi", verify={"skip": True})
+    async with opened(given) as pilot:
+        await begin(pilot)
+        await confirm_sending(pilot)
+        await answer_account(pilot, None)
+        await sign_in(pilot, world)
+        await wait_for_finish(pilot)
+        # Nobody waited for it, and the lab's mat has its night soon after.
+        await wait_for_text(pilot, "hours asleep")

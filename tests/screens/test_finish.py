@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tomllib
 from decimal import Decimal
 from pathlib import Path
@@ -23,8 +24,9 @@ from installer.answers import (
     to_toml,
 )
 from installer.catalog import SyncMethod
-from installer.events import InstallationStarted, Planned
-from installer.measurement import Quantity, Reading
+from installer.errors import ErrorCode, InstallerError
+from installer.events import InstallationStarted, Linked, Notice, Planned
+from installer.measurement import Measurement, Quantity, Reading
 from installer.wifi import Security
 from screens.dialogs import SaveDialog
 from screens.finish import FinishScreen, big, caption
@@ -158,6 +160,70 @@ async def test_help_lists_the_keys_of_the_screen_it_was_opened_on() -> None:
             assert part in text
         await pilot.press("escape")
         await wait_for_screen(pilot, FinishScreen)
+
+
+def mat(app: Any) -> None:
+    """A sleep mat is linked; its first night is to come."""
+    app.show(Linked(way="link", account="alex", device_id="77aa"))
+    app.show(Notice(code="first_data_later", text="Its first data comes after the first night."))
+
+
+NIGHT = Measurement(readings=(Reading(quantity=Quantity.SLEEP, value=Decimal(27000), unit="s"),))
+
+
+async def test_the_first_measurement_is_shown_when_it_comes() -> None:
+    came: asyncio.Future[Measurement | None] = asyncio.get_running_loop().create_future()
+
+    async def first_data(_outcome: Any) -> Measurement | None:
+        return await came
+
+    async with running(first_data=first_data) as (pilot, _):
+        mat(wizard(pilot))
+        await finished(pilot)
+        await wait_for_text(pilot, "Its first measurement is shown here when it comes.")
+        await wait_for_text(pilot, "after the first night")
+        came.set_result(NIGHT)
+        await wait_for_text(pilot, "hours asleep")
+        await wait_for_text(pilot, "Its first data arrived.")
+        assert "after the first night" not in screen_text(pilot)
+
+
+async def test_who_leaves_the_last_screen_is_not_waited_for() -> None:
+    ended = asyncio.Event()
+
+    async def first_data(_outcome: Any) -> Measurement | None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        return None
+
+    async with running(first_data=first_data) as (pilot, _):
+        mat(wizard(pilot))
+        await finished(pilot)
+        await wait_for_text(pilot, "when it comes")
+        await pilot.press("h")
+        await wait_for_screen(pilot, HomeScreen)
+        await asyncio.wait_for(ended.wait(), 10)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (None, "Its data comes when it has measured."),
+        (InstallerError(ErrorCode.TOKEN_REJECTED, "Signed out.", ""), "not looked for any more: Signed out."),
+    ],
+)
+async def test_a_wait_in_vain_is_said(answer: Any, words: str) -> None:
+    async def first_data(_outcome: Any) -> Measurement | None:
+        if answer is not None:
+            raise answer
+        return None
+
+    async with running(first_data=first_data) as (pilot, _):
+        mat(wizard(pilot))
+        await finished(pilot)
+        await wait_for_text(pilot, words)
 
 
 @pytest.mark.parametrize(
