@@ -8,6 +8,7 @@ import os
 import sys
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -107,6 +108,7 @@ GuideTimeout = Annotated[
     float | None,
     typer.Option("--guide-timeout", metavar="S", min=1, help="Wait S seconds for the vendor's app (900)."),
 ]
+Ledger = Annotated[str | None, typer.Option("--ledger", metavar="URL", help="The ledger, shared by several stations.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the first measurement.")]
 
 
@@ -190,6 +192,7 @@ def install(
     guided: Guided = False,
     guide_timeout: GuideTimeout = None,
     no_wait: NoWait = False,
+    ledger: Ledger = None,
 ) -> None:
     """Install one device from the command line; for scripts with --non-interactive."""
     from installer import merge
@@ -235,7 +238,7 @@ def install(
         ask=steps,
         timeout=timeout,
     )
-    place = _place(adapter, cloud, use_lab, catalogue, options)
+    place = replace(_place(adapter, cloud, use_lab, catalogue, options), ledger=ledger)
     run(_install(place, merged, json=json))
 
 

@@ -66,20 +66,35 @@ class Resumable:
 
     def ago(self, now: datetime) -> str:
         """How long ago it stopped, in words."""
-        seconds = max((now - datetime.fromisoformat(self.stopped)).total_seconds(), 0.0)
-        if seconds < 60:
+        minutes = int((now - datetime.fromisoformat(self.stopped)).total_seconds() // 60)
+        if minutes < 1:
             return "just now"
-        for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-            count = int(seconds // size)
-            if count:
-                return f"{count} {unit}{'' if count == 1 else 's'} ago"
-        return "just now"
+        if minutes < 60:
+            return f"{minutes} min ago"
+        if minutes < 1440:
+            return f"{minutes // 60} h ago"
+        return "yesterday" if minutes < 2880 else f"{minutes // 1440} days ago"
 
 
 def resumable(records: Records, limit: int = 50) -> list[Resumable]:
     """What can be gone on with, the newest first."""
     found = (Resumable.of(record) for record in records.unfinished(limit))
     return [r for r in found if r.address or r.model]
+
+
+async def offers(records: Records, cloud: str | None) -> list[Resumable]:
+    """What the wizard offers to go on with: not the rows of a plan, and nothing of another cloud.
+
+    A ledger that cannot be read offers nothing: what is wrong with it is told when it is needed.
+    """
+    file = records.store.target.file
+    if file is not None and not file.exists():
+        return []
+    try:
+        found = await records.store.call(resumable, records)
+    except InstallerError:
+        return []
+    return [r for r in found if r.address and not r.batch and r.cloud == (cloud or "")]
 
 
 def pick(records: Records, wanted: str | None) -> dict[str, Any]:

@@ -24,12 +24,13 @@ from installer.questions import AskProof, Cancelled, Failure, Question, Recovery
 from screens.frame import Frame, QuestionScreen
 from screens.home import HomeScreen
 from screens.questions import screen_for
-from screens.runner import Ended, FirstData, Outcome, Start, StartBatch
+from screens.runner import Ended, FirstData, Installation, Outcome, Start, StartBatch, Unfinished
 from screens.state import RunState
 from screens.theme import DARK, DEFAULTS, LIGHT
 
 if TYPE_CHECKING:
     from installer.bluetooth.sighting import Sighting
+    from installer.resuming import Resumable
     from screens.batch import BatchScreen
 
 # An answered question stays on screen this long if the next one does not come sooner: no flicker between the two.
@@ -65,6 +66,7 @@ class WizardApp(App[Outcome | None]):
         begin: bool = False,
         start_batch: StartBatch | None = None,
         first_data: FirstData | None = None,
+        unfinished: Unfinished | None = None,
         light: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -80,6 +82,7 @@ class WizardApp(App[Outcome | None]):
         self._begin = begin
         self._start_batch = start_batch
         self.first_data = first_data
+        self._unfinished = unfinished
         self._ticked: tuple[Sighting, ...] = ()
         self.batch: BatchScreen | None = None
         self._engine: asyncio.Task[Any] | None = None
@@ -116,13 +119,23 @@ class WizardApp(App[Outcome | None]):
         """Whether there is anything to save."""
         return any(self.answers.get(key) is not None for key in StepKey)
 
-    def begin(self) -> None:
-        """Start an installation, from the home or the finish screen."""
+    def begin(self, offer: Resumable | None = None) -> None:
+        """Start an installation, from the home or the finish screen; or go on with one that was cut off."""
         if self.installing:
             return
-        self.state, self.answers, self.outcome = RunState(), self._given, None
+        self.state, self.outcome = RunState(), None
+        self.answers = self._given if offer is None else Answers()
         self._stopping = self._leaving = False
-        self.run_worker(self._install(), name="installation", group="installation", exclusive=True)
+        self.run_worker(self._install(offer), name="installation", group="installation", exclusive=True)
+
+    async def offers(self) -> Sequence[Resumable]:
+        """What was cut off and can be gone on with, the newest first."""
+        return await self._unfinished.offers() if self._unfinished is not None else ()
+
+    async def forget(self, offer: Resumable) -> None:
+        """Do not offer it any more."""
+        assert self._unfinished is not None
+        await self._unfinished.forget(offer)
 
     def begin_another(self) -> None:
         """Start the next installation; an address that was given beforehand belongs to the last device."""
@@ -185,11 +198,16 @@ class WizardApp(App[Outcome | None]):
             self._close_lingering()
             screen.ended()
 
-    async def _install(self) -> None:
+    def _engine_for(self, offer: Resumable | None) -> Installation:
+        if offer is None or self._unfinished is None:
+            return self._start(self, self._given)
+        return self._unfinished.go_on(self, offer)
+
+    async def _install(self, offer: Resumable | None = None) -> None:
         from screens.progress import ProgressScreen
 
         await self.push_screen(ProgressScreen())
-        engine = self._engine = asyncio.create_task(self._start(self, self._given).run(), name="engine")
+        engine = self._engine = asyncio.create_task(self._engine_for(offer).run(), name="engine")
         problem: InstallerError | None = None
         try:
             await asyncio.wait([engine])

@@ -88,3 +88,11 @@ class Cards(Vertical):
     def compose(self) -> ComposeResult:
         for choice in self._choices:
             yield Card(choice)
+
+    async def put_first(self, choice: Choice | None) -> None:
+        """A card above the others, in place of the one that was put there before; none takes it away."""
+        await self.query(".-first").remove()
+        if choice is not None:
+            card = Card(choice)
+            card.add_class("-first")
+            await self.mount(card, before=0)

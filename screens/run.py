@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from installer import resuming
 from installer.answers import Answers
 from installer.assembly import Assembly
 from installer.bluetooth.sighting import Sighting
 from installer.measurement import Measurement
 from installer.questions import FrontEnd
+from installer.resuming import Resumable
 from screens.app import WizardApp
 from screens.runner import BatchRun, Installation, Outcome
 
@@ -44,7 +46,49 @@ def make_app(assembly: Assembly, answers: Answers) -> WizardApp:
         catalogue=assembly.catalogue,
         start_batch=start_batch,
         first_data=first_data,
+        unfinished=LeftOver(assembly),
     )
+
+
+class LeftOver:
+    """What the ledger has of installations that were cut off. Implements `screens.runner.Unfinished`."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+
+    async def offers(self) -> Sequence[Resumable]:
+        """What was begun at this place: with this ledger and this cloud."""
+        return await resuming.offers(self._assembly.records(), self._assembly.place.cloud)
+
+    def go_on(self, front: FrontEnd, offer: Resumable) -> Installation:
+        """The rest of it."""
+        return GoingOn(self._assembly, front, offer.id)
+
+    async def forget(self, offer: Resumable) -> None:
+        """Do not offer it any more."""
+        records = self._assembly.records()
+        await records.store.call(records.forget, offer.id)
+
+
+class GoingOn:
+    """The rest of one installation."""
+
+    def __init__(self, assembly: Assembly, front: FrontEnd, name: str) -> None:
+        self._assembly = assembly
+        self._front = front
+        self._name = name
+
+    async def run(self) -> Outcome:
+        """Read the record, and run what is left."""
+        from installer import installation
+        from installer.steps.past import Past
+
+        records = self._assembly.records()
+        record = await records.store.call(resuming.pick, records, self._name)
+        past = Past.of(record)
+        around = self._assembly.surroundings()
+        around.options = resuming.options_of(around.options, record)
+        return await installation.Installation(around, self._front, past.answers, past).run()
 
 
 def run_wizard(assembly: Assembly, answers: Answers) -> Outcome | None:

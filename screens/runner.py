@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from installer.answers import Answers
 from installer.bluetooth.sighting import Sighting
 from installer.questions import FrontEnd
+from installer.resuming import Resumable
 
 if TYPE_CHECKING:
     from installer.batch.labels import Label
@@ -46,6 +47,22 @@ Start = Callable[[FrontEnd, Answers], Installation]
 
 FirstData = Callable[[Outcome], "Awaitable[Measurement | None]"]
 """Waits for the first measurement of a device that was installed; None if none is to be expected."""
+
+
+class Unfinished(Protocol):
+    """What was cut off and can be gone on with."""
+
+    async def offers(self) -> Sequence[Resumable]:
+        """Those that there are, the newest first; none where the ledger cannot be read."""
+        ...
+
+    def go_on(self, front: FrontEnd, offer: Resumable) -> Installation:
+        """The rest of this installation."""
+        ...
+
+    async def forget(self, offer: Resumable) -> None:
+        """Do not offer it any more. May raise `InstallerError`."""
+        ...
 
 
 class BatchRun(Protocol):

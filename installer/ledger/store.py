@@ -39,6 +39,11 @@ class Target:
         """Whether it is a file of this computer."""
         return self.url.startswith("sqlite")
 
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database."""
+        return Path(self.url.partition(":///")[2]) if self.is_file else None
+
 
 class Store:
     """Does work on the ledger. Raises DATABASE_FAILED, DATABASE_OUTDATED, FILE_UNWRITABLE, SECRET_UNAVAILABLE."""

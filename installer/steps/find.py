@@ -264,7 +264,7 @@ def _result(situation: Situation, protocol: str) -> dict[str, Any]:
     sighting, info = situation.the_sighting, situation.info or DeviceInfo()
     return {
         "address": sighting.address,
-        "name": sighting.name,
+        "name": sighting.name or info.name,
         "model": situation.the_model.id,
         "certainty": sighting.detection.certainty.value,
         "reasons": list(sighting.detection.reasons),

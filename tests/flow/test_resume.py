@@ -12,17 +12,36 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from installer import settings
-from installer.answers import Answers
+from installer.account.robot import sign_in_by_form
+from installer.answers import Answers, StepKey
+from installer.assembly import Assembly, Place
 from installer.cli import _main
 from installer.errors import ErrorCode
 from installer.ledger.context import Context
 from installer.ledger.records import Record, Records
 from installer.steps import rejoin
-from tests.flow.support import PASSPHRASE, LabWorld, answers_for, install, lines
+from installer.steps.base import Options
+from screens.home import HomeScreen
+from screens.link import AccountScreen
+from screens.passphrase import PassphraseScreen
+from screens.run import make_app
+from screens.sign_in import SignInScreen
+from tests.flow.support import FAST, PASSPHRASE, LabWorld, answers_for, install, lines
 from tests.installer.lab.support import LabProcess
 from tests.proof.killing import Bench, Lane, trial
+from tests.screens.driver import (
+    answer_account,
+    confirm_sending,
+    flat_text,
+    screen_text,
+    type_text,
+    wait_for_finish,
+    wait_for_screen,
+    wait_for_text,
+)
 
 
 @contextmanager
@@ -164,7 +183,7 @@ def test_the_one_to_resume_is_named_where_there_are_several(
     assert first in events[-1]["what"]
     assert _main(["resume", "--lab", "--list"]) == 0
     listed = capsys.readouterr().out
-    assert f"{first}  Body+ 3C {world.address('body-plus')}  failed at the link step, just now" in listed
+    assert f"{world.address('body-plus')}  failed at the link step, just now" in listed
     assert _main(["resume", "--lab", "--list", "--json"]) == 0
     assert {e["id"] for e in lines(capsys.readouterr().out)} == {first, second}
     status, events = resume(capsys, world.address("body").lower())
@@ -236,3 +255,48 @@ def test_killed_without_warning(point: str, lab: LabProcess, tmp_path: Path) -> 
     killed = bench.install(lambda _number, event: KILLED[point](event))
     assert killed.status == -signal.SIGKILL, killed
     trial(bench, killed)
+
+
+async def test_the_wizard_offers_it_and_goes_on(world: LabWorld, records: Records) -> None:
+    world.cloud(down=True)
+    ended, front = await install(answers_for(world, "body-plus", "wifi"))
+    assert ended.error is not None, front.text()
+    world.cloud(down=False)
+    assembly = Assembly(Place(lab=True, options=Options(deadlines=FAST)))
+    await assembly.lab()
+    async with make_app(assembly, Answers()).run_test(size=(80, 24)) as pilot:
+        await wait_for_text(pilot, "Continue Body+")
+        assert "stopped at the link step" in flat_text(pilot)
+        await pilot.press("c")
+        await answer_account(pilot, None)
+        screen = await wait_for_screen(pilot, SignInScreen)
+        user = world.state.user
+        await sign_in_by_form(screen.question.url, user.email, user.password)
+        finish = await wait_for_finish(pilot)
+        assert finish.outcome.outcome == "installed", screen_text(pilot)
+        await pilot.press("h")
+        await wait_for_screen(pilot, HomeScreen)
+        await pilot.pause()
+        assert "Continue" not in screen_text(pilot)
+    assert one(records)["outcome"] == "installed"
+    assert world.device("body-plus")["credentials_received"] == 1
+
+
+async def test_the_wizard_asks_for_a_typed_passphrase_again(world: LabWorld, records: Records) -> None:
+    world.faults("body-plus", {"network_vanishes": {"times": 1}})
+    answers = answers_for(world, "body-plus", "wifi")
+    assert answers.network is not None
+    typed = answers.network.model_copy(update={"passphrase": None, "secret": SecretStr(PASSPHRASE)})
+    ended, front = await install(answers.with_answer(StepKey.NETWORK, typed))
+    assert ended.error is not None, front.text()
+    assembly = Assembly(Place(lab=True, options=Options(deadlines=FAST)))
+    await assembly.lab()
+    async with make_app(assembly, Answers()).run_test(size=(80, 24)) as pilot:
+        await wait_for_text(pilot, "Continue Body+")
+        await pilot.press("c")
+        await wait_for_screen(pilot, PassphraseScreen)
+        await type_text(pilot, PASSPHRASE)
+        await pilot.press("enter")
+        await confirm_sending(pilot)
+        await wait_for_screen(pilot, AccountScreen)
+    assert world.device("body-plus")["joined"] == "Home"

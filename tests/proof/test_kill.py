@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -9,16 +10,28 @@ from pathlib import Path
 import pytest
 
 from tests.installer.lab.support import LabProcess
-from tests.proof.killing import LANES, Bench, Lane, trial
+from tests.proof.killing import LANES, Bench, Lane, Run, trial
+
+SEED = 20261125
+RANDOM_KILLS = 8
+MOST_RESUMES = 40
+
+by_name = {lane.name: lane for lane in LANES}
 
 
-@pytest.fixture(params=LANES, ids=lambda lane: lane.name)
+@pytest.fixture
 def bench(request: pytest.FixtureRequest, lab_factory: Callable[[str], LabProcess], tmp_path: Path) -> Bench:
     lane: Lane = request.param
     return Bench(lane, lab_factory(lane.scenario), tmp_path)
 
 
-@pytest.mark.timeout(600)
+def lanes(*names: str) -> pytest.MarkDecorator:
+    chosen = [by_name[name] for name in names] if names else LANES
+    return pytest.mark.parametrize("bench", chosen, indirect=True, ids=lambda lane: lane.name)
+
+
+@lanes()
+@pytest.mark.timeout(900)
 def test_killed_after_every_event(bench: Bench) -> None:
     bench.fresh()
     whole = bench.install()
@@ -28,6 +41,38 @@ def test_killed_after_every_event(bench: Bench) -> None:
         bench.fresh()
         killed = bench.install(lambda number, _event, at=at: number == at)
         if killed.status != -signal.SIGKILL:
+            # It had ended before the signal came.
             assert at >= len(whole.events) - 1, killed
             continue
         trial(bench, killed)
+
+
+@lanes("improv", "espressif-1", "guided")
+@pytest.mark.timeout(600)
+def test_every_resume_is_killed_too(bench: Bench) -> None:
+    """Each one an event later than the one before, until one comes to the end."""
+    bench.fresh()
+    killed = bench.install(lambda _number, event: event["event"] == "device_found")
+    assert killed.status == -signal.SIGKILL, killed
+    resumes: list[Run] = []
+    while len(resumes) < MOST_RESUMES:
+        at = len(resumes) + 3
+        run = bench.resume(killed.events[0]["installation"], lambda number, _event, at=at: number >= at)
+        if run.status != -signal.SIGKILL or run.of("installation_done"):
+            break
+        resumes.append(run)
+    record = trial(bench, killed, *resumes)
+    assert record["attempts"] >= len(resumes) + 1, record
+
+
+@lanes("improv", "nordic", "bluetooth")
+@pytest.mark.timeout(600)
+def test_killed_at_any_time(bench: Bench) -> None:
+    chance = random.Random(SEED)
+    for _ in range(RANDOM_KILLS):
+        bench.fresh()
+        killed = bench.install(after=chance.uniform(0.6, 3.0))
+        if killed.status == -signal.SIGKILL:
+            trial(bench, killed)
+        else:
+            assert killed.status == 0, killed

@@ -9,11 +9,11 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from installer.answers import Answers, LinkAnswer, StepKey, SyncAnswer
+from installer.answers import Answers, FindAnswer, LinkAnswer, StepKey, SyncAnswer
 from installer.bluetooth.sighting import Advert, Certainty, Detection, SetupState, Sighting
 from installer.catalog import Catalogue, CloudIds, DataService, DeviceType, Model, Profile, SyncMethod
 from installer.errors import ErrorCode, InstallerError
@@ -54,6 +54,7 @@ from installer.questions import (
     StoredAccount,
     SyncChoice,
 )
+from installer.resuming import Resumable
 from installer.wifi import Band, Network, Security
 from screens.runner import Ended
 
@@ -156,6 +157,24 @@ class Sightings:
         return self.all
 
 
+def offers(count: int) -> list[Resumable]:
+    """Installations that were cut off five minutes ago."""
+    stopped = (datetime.now(UTC) - timedelta(minutes=5, seconds=20)).isoformat()
+    return [
+        Resumable(
+            id=f"6110e67ff16{number}",
+            outcome="interrupted",
+            step="network",
+            stopped=stopped,
+            address=ADDRESS[:-1] + str(number),
+            name=f"Body+ {3 + number}C",
+            model="body-plus",
+            sent=number > 0,
+        )
+        for number in range(count)
+    ]
+
+
 @dataclass
 class Script:
     """What the fake engine does; the defaults are a good installation by Wi-Fi."""
@@ -173,6 +192,7 @@ class Script:
     identify: Callable[[], Awaitable[None]] | None = None
     hold: asyncio.Event | None = None  # the engine waits for this event …
     hold_at: str = "join"  # … here: button, join or verify
+    offers: list[Resumable] = field(default_factory=list)
 
 
 class FakeInstallation:
@@ -402,7 +422,20 @@ class Starter:
     def __init__(self, script: Script | None = None) -> None:
         self.script = script or Script()
         self.made: list[FakeInstallation] = []
+        self.went_on: Resumable | None = None
 
     def __call__(self, front: FrontEnd, answers: Answers) -> FakeInstallation:
         self.made.append(FakeInstallation(front, answers, self.script))
         return self.made[-1]
+
+    # What was cut off, as the wizard is offered it.
+
+    async def offers(self) -> Sequence[Resumable]:
+        return self.script.offers
+
+    def go_on(self, front: FrontEnd, offer: Resumable) -> FakeInstallation:
+        self.went_on = offer
+        return self(front, Answers(find=FindAnswer(device=offer.address)))
+
+    async def forget(self, offer: Resumable) -> None:
+        self.script.offers = [o for o in self.script.offers if o.id != offer.id]

@@ -42,7 +42,7 @@ from tests.screens.driver import (
     wait_for_screen,
     wait_for_text,
 )
-from tests.screens.fake_engine import ADDRESS, CATALOGUE, Script, Sightings, Starter
+from tests.screens.fake_engine import ADDRESS, CATALOGUE, Script, Sightings, Starter, offers
 
 PASSPHRASE = "tiefgruene-See 42"
 SLEEP_ADDRESS = "00:24:E4:77:20:51"
@@ -70,7 +70,7 @@ async def running(
 ) -> AsyncIterator[tuple[Pilot[Any], Starter]]:
     """The wizard with the fake engine and a clock that stands still."""
     starter = Starter(script)
-    app = WizardApp(starter, lab=lab, catalogue=CATALOGUE, light=light, clock=Clock(), **more)
+    app = WizardApp(starter, lab=lab, catalogue=CATALOGUE, light=light, clock=Clock(), unfinished=starter, **more)
     app.animation_level = "none"
     async with app.run_test(size=size) as pilot:
         yield pilot, starter
@@ -145,6 +145,17 @@ async def to_account(pilot: Pilot[Any]) -> None:
 
 async def home(pilot: Pilot[Any]) -> None:
     await wait_for_screen(pilot, HomeScreen)
+
+
+async def home_offer(pilot: Pilot[Any]) -> None:
+    await home(pilot)
+    await wait_for_text(pilot, "Continue Body+ 3C")
+
+
+async def home_forget(pilot: Pilot[Any]) -> None:
+    await home_offer(pilot)
+    await pilot.press("f")
+    await wait_for_screen(pilot, ConfirmDialog)
 
 
 async def find(pilot: Pilot[Any]) -> None:
@@ -296,6 +307,8 @@ def _off() -> InstallerError:
 # Each scene: how the engine behaves, and how to get there.
 SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
     "home": (Script, home),
+    "home_offer": (lambda: Script(offers=offers(3)), home_offer),
+    "home_forget": (lambda: Script(offers=offers(1)), home_forget),
     "find": (Script, find),
     "find_all": (Script, find_all),
     "find_filter": (Script, find_filter),

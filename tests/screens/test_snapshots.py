@@ -34,7 +34,8 @@ def test_screen(name: str, snap_compare: Callable[..., bool]) -> None:
         await still(pilot)
         check(pilot)
 
-    app = WizardApp(Starter(script()), lab=True, catalogue=CATALOGUE, clock=Clock())
+    starter = Starter(script())
+    app = WizardApp(starter, lab=True, catalogue=CATALOGUE, clock=Clock(), unfinished=starter)
     assert snap_compare(app, terminal_size=(80, 24), run_before=play)
 
 
