@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from installer import catalog, settings
 from installer.catalog import Catalogue
 from installer.errors import ErrorCode, InstallerError
+from installer.gateway.place import GatewayPlace
 from installer.ledger import place as ledger_place
 from installer.ledger.context import Context
 from installer.ledger.records import Records
@@ -82,6 +83,7 @@ class Assembly:
             context=self._context(context or self.place.context),
             cloud_name="the lab's cloud" if self.place.lab else self.cloud_settings().name,
             sign_in_robot=self._robot if self.place.lab else None,
+            gateway=GatewayPlace.here(lab=self.place.lab),
             options=self.place.options,
         )
 

@@ -64,9 +64,14 @@ async def take_measurement(connection: Connection, profile: Profile, timeout: fl
     async with aclosing(measurements(connection, profile, timeout)) as stream:
         async for measurement in stream:
             return measurement
-    raise InstallerError(
+    raise nothing_came(connection, timeout)
+
+
+def nothing_came(connection: Connection, seconds: float) -> InstallerError:
+    """MEASUREMENT_FAILED: the device was waited for in vain."""
+    return InstallerError(
         ErrorCode.MEASUREMENT_FAILED,
-        f"The device {connection.address} sent no measurement within {timeout:g} s.",
+        f"The device {connection.address} sent no measurement within {seconds:g} s.",
         "Use it once while it is connected, close to this computer, then try again.",
         address=connection.address,
     )

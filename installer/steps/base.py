@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from installer.bluetooth.scan import Scan
     from installer.bluetooth.shared import SharedRadio
     from installer.bluetooth.sighting import Sighting
+    from installer.gateway.place import GatewayPlace
     from installer.ledger.records import Record, Records
     from installer.measurement import Measurement
     from installer.provisioning.base import DeviceInfo, Provisioner
@@ -115,6 +116,8 @@ class Surroundings:
     claims: Claims = field(default_factory=lambda: Claims())
     # Held while somebody signs in, so that one sign-in does for all that run at once.
     sign_in: asyncio.Lock | None = None
+    # Where this computer's gateway keeps its outbox, whether there is one or not.
+    gateway: GatewayPlace | None = None
     options: Options = field(default_factory=Options)
 
 

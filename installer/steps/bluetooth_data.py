@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from installer.catalog import Profile
 from installer.errors import ErrorCode, InstallerError
-from installer.events import FirstMeasurement, WaitingForData
+from installer.events import FirstMeasurement, Notice, WaitingForData
 from installer.measurement import Measurement
 from installer.steps import device
 from installer.steps.base import Situation
+
+if TYPE_CHECKING:
+    from installer.bluetooth.connection import Connection
+    from installer.gateway.handover import Handover
 
 WHAT_TO_DO = {
     "scale": "Step on the scale.",
@@ -15,10 +23,15 @@ WHAT_TO_DO = {
     "watch": "Wear the watch and take a few steps.",
     "sleep mat": "Lie down on the bed for a moment.",
 }
+# After the first one, what the device has stored comes without a pause.
+QUIET_SECONDS = 1.0
 
 
 async def collect(situation: Situation) -> Measurement:
-    """Take one measurement over the device's standard health profile. Raises MEASUREMENT_FAILED, CONNECTION_LOST."""
+    """Take one measurement over the device's standard health profile. Raises MEASUREMENT_FAILED, CONNECTION_LOST.
+
+    Where this computer has a gateway, all that the device has is taken, and given to it: the device forgets it.
+    """
     from installer.health.reader import take_measurement
 
     model = situation.the_model
@@ -31,6 +44,57 @@ async def collect(situation: Situation) -> Measurement:
     limit = situation.options.deadlines.measurement
     connection, _ = await device.connected(situation)
     situation.emit(WaitingForData(source="bluetooth", seconds=limit, todo=WHAT_TO_DO.get(model.type.value, "")))
-    situation.measurement = await take_measurement(connection, model.profile, timeout=limit)
+    with ExitStack() as stack:
+        handover = _gateway(situation, connection, stack)
+        if handover is None:
+            situation.measurement = await take_measurement(connection, model.profile, timeout=limit)
+        else:
+            situation.measurement = await _take_all(connection, model.profile, limit, handover)
+    if handover is not None and handover.failure is not None:
+        text = f"The gateway will not deliver what the device has told now: {handover.failure.what}"
+        situation.emit(Notice(code="not_handed_over", text=text))
     situation.emit(FirstMeasurement(source="bluetooth", measurement=situation.measurement))
     return situation.measurement
+
+
+async def _take_all(connection: Connection, main: Profile, limit: float, handover: Handover) -> Measurement:
+    """The newest measurement of the profile `main`, and all others by the way."""
+    from installer.health import reader
+
+    newest: Measurement | None = None
+    try:
+        found = reader.collect(
+            connection,
+            [profile for profile in reader.offered(connection) if profile is main or profile not in reader.LIVE],
+            QUIET_SECONDS,
+            first=limit,
+            keep=handover.keep,
+        )
+        async for one in found:
+            if one.profile is main:
+                newest = one.measurement
+    except InstallerError:
+        # What is wanted here is a proof that data flows; what the device has not told is still with it.
+        if newest is None:
+            raise
+    if newest is None:
+        raise reader.nothing_came(connection, limit)
+    return newest
+
+
+def _gateway(situation: Situation, connection: Connection, stack: ExitStack) -> Handover | None:
+    """The gateway's outbox, if this computer has one that can be used, until the stack is left."""
+    place = situation.surroundings.gateway
+    if place is None or not place.outbox.exists():
+        return None
+    from installer.gateway.handover import handing_over
+    from installer.gateway.targets import Target
+
+    model, account = situation.the_model, situation.account
+    name = connection.name or model.name
+    target = Target(connection.address, (), model.id, name, account.name if account is not None else "")
+    try:
+        return stack.enter_context(handing_over(place, target))
+    except InstallerError:
+        # `gateway status` tells what is wrong with it; an installation does not depend on it.
+        return None
