@@ -58,6 +58,8 @@ tests: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q --ignore=tests/system --ignore=tests/proof
 
 proof: $(STAMP)
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
+		echo "The proofs with two stations need PostgreSQL's server (Debian: apt-get install postgresql); they will fail."
 	$(BIN)/python -m pytest -n $(PROOF_WORKERS) -q tests/proof
 
 bench: $(STAMP)

@@ -28,7 +28,10 @@ RENEWALS = 4  # within the time after which a silent station is taken for dead
 
 @dataclass(frozen=True)
 class Past:
-    """What the ledger says of one row. `sent`: credentials went to `address`; `began`: when, in ISO 8601."""
+    """What the ledger says of one row. `sent`: for which network credentials went to `address`, or empty.
+
+    `began`: when, in ISO 8601; `step`: the one that was reached.
+    """
 
     id: str
     outcome: str
@@ -37,7 +40,7 @@ class Past:
     method: str = ""
     ssid: str = ""
     account: str = ""
-    sent: bool = False
+    sent: str = ""
     began: str = ""
     station: str = ""
     code: str = ""
@@ -57,6 +60,11 @@ class Past:
     def open(self) -> bool:
         """Whether the record can be gone on with."""
         return self.outcome in OPEN
+
+    @property
+    def joined(self) -> bool:
+        """Whether the device was on the network: what is left needs no Bluetooth."""
+        return bool(self.sent) and self.open and self.step in ("link", "verify")
 
     @property
     def error(self) -> InstallerError:
@@ -86,9 +94,17 @@ class History:
         self._keeping = asyncio.create_task(self._keep())
         return past
 
+    async def now(self) -> dict[str, Past]:
+        """All rows of the batch as they are now, by key."""
+        return await self._call(self._load)
+
     async def look(self, key: str) -> Past | None:
         """This row, now."""
         return (await self._call(self._load)).get(key)
+
+    async def record(self, past: Past) -> dict[str, Any] | None:
+        """The whole record behind it."""
+        return await self._call(lambda: self._records.get(past.id))
 
     async def take_row(self, key: str) -> bool:
         """Keep this row for this station; False if another one works on it."""
@@ -164,18 +180,13 @@ class History:
 
     def _load(self) -> dict[str, Past]:
         past: dict[str, Past] = {}
-        after: tuple[str, str] | None = None
-        while True:
-            page = self._records.find(Filter(batch=(self._batch,)), limit=500, after=after)
-            for record in page.records:
-                row = str(record.get("row") or "")
-                found = _past(record)
-                # The newest first; a row that was done once stays done.
-                if row and (row not in past or (found.done and not past[row].done)):
-                    past[row] = found
-            if page.next is None:
-                return past
-            after = page.next
+        for record in self._records.of_batch(self._batch):
+            row = str(record["row"] or "")
+            found = _past(record)
+            # The newest first; a row that was done once stays done.
+            if row and (row not in past or (found.done and not past[row].done)):
+                past[row] = found
+        return past
 
     async def _call(self, function: Callable[[], T]) -> T:
         return await self._records.store.call(function)
@@ -224,7 +235,7 @@ def _past(record: Mapping[str, Any]) -> Past:
         method=text("method"),
         ssid=text("ssid"),
         account=text("account"),
-        sent=bool(record.get("sent_address")),
+        sent=text("sent_ssid") if record.get("sent_address") == record.get("address") else "",
         began=text("started"),
         station=text("station"),
         code=text("error"),

@@ -13,8 +13,9 @@ from installer import host_network, saved_networks
 from installer.answers import Answers, LinkAnswer, NetworkAnswer, StepKey, SyncAnswer
 from installer.batch.labels import Label
 from installer.batch.plan import Plan, Unit
-from installer.batch.run import Batch, Result
+from installer.batch.run import Batch
 from installer.batch.station import Station
+from installer.batch.work import Result
 from installer.catalog import DeviceType, Model, SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.questions import AskPassphrase, Back, ChooseAccount, ChooseNetwork, ChooseSync, SyncChoice

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import installer
 from installer.answers import StepKey
 from installer.batch.lanes import Lane, may_be_installed, pick
 from installer.batch.plan import Plan, Unit
+from installer.batch.work import BatchOptions, Result, RowFront, Show, Work
 from installer.errors import ErrorCode, InstallerError
-from installer.events import BatchDone, BatchRow, BatchStarted, Event, Notice, PlannedRow, Provisioning
+from installer.events import BatchDone, BatchRow, BatchStarted, Notice, PlannedRow
 from installer.installation import Installation, Outcome
-from installer.provisioning.base import Stage
-from installer.questions import Failure, Question, Recovery
-from installer.steps.base import Claims, Options, missing
+from installer.steps import past as earlier
+from installer.steps.base import Claims, Options
 
 if TYPE_CHECKING:
     from installer.batch.history import History, Past
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from installer.steps.base import Surroundings
 
 TICK = 0.25  # seconds between two looks at what is in reach
+UNSEEN_DATA = 120.0  # seconds to wait for the first data of a device that nobody has seen join
 LOOK_ELSEWHERE = 2.0  # seconds between two looks at what another station does
 TRANSIENT = (
     ErrorCode.CONNECTION_FAILED,
@@ -43,23 +44,6 @@ TRANSIENT = (
     ErrorCode.CLOUD_FAILED,
     ErrorCode.LINK_TIMEOUT,
 )
-Show = Callable[[Event], None]
-
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """How a batch behaves. `patience`: how long a device is waited for while nothing else can be done, s.
-
-    `tries`: of one row, where what went wrong may pass by itself; `pause`: before the second one, s; then twice as
-    long. `verify`: how long to wait for the first data of each device, s; None: not at all.
-    """
-
-    parallel: int = 3
-    tries: int = 3
-    pause: float = 1.0
-    patience: float = 30.0
-    verify: float | None = None
-    dry_run: bool = False
 
 
 class Make(Protocol):
@@ -68,57 +52,6 @@ class Make(Protocol):
     def __call__(self, lane: Lane, unit: Unit, options: Options) -> Surroundings:
         """They share the account, the claims and the radio."""
         ...
-
-
-@dataclass
-class Work:
-    """One unit and how far it is. `bound`: the device that an earlier run gave its network to."""
-
-    unit: Unit
-    bound: str | None = None
-    past: Past | None = None
-    waited: float = 0.0
-    began: float | None = None
-    attempt: int = 0
-    sent: bool = False
-    elsewhere: bool = False
-    looked: float = 0.0
-
-
-class RowFront:
-    """The front end of one row's installation: passes events on with the row, and asks nobody."""
-
-    def __init__(self, work: Work, show: Show) -> None:
-        self._work = work
-        self._show = show
-
-    def show(self, event: Event) -> None:
-        """Pass it on."""
-        if isinstance(event, Provisioning) and event.stage is Stage.SENDING:
-            self._work.sent = True
-        self._show(event.model_copy(update={"row": self._work.unit.name}))
-
-    async def ask(self, question: Question) -> object:
-        """A batch asks nobody. Raises ANSWER_MISSING."""
-        raise missing(question.step)
-
-    async def recover(self, failure: Failure) -> Recovery:
-        """What is tried again is decided for the row as a whole."""
-        return Recovery.STOP
-
-
-@dataclass
-class Result:
-    """How a batch ended: the rows by state, and what failed."""
-
-    states: dict[str, str] = field(default_factory=dict)
-    failures: dict[str, InstallerError] = field(default_factory=dict)
-    stopped: bool = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether every row is done."""
-        return all(s in ("installed", "to_be_linked", "done_before", "planned") for s in self.states.values())
 
 
 class Batch:
@@ -151,6 +84,7 @@ class Batch:
         self._wake = asyncio.Event()
         self._defect: BaseException | None = None
         self._ticked = 0.0
+        self._looked = time.monotonic()
 
     # From outside.
 
@@ -218,8 +152,9 @@ class Batch:
                 self.result.states[unit.name] = before.state
                 self._used.add(before.address)
             else:
-                bound = before.address if before is not None and before.sent and unit.device is None else None
-                self._waiting.append(Work(unit, bound, before))
+                work = Work(unit)
+                work.took_over(before)
+                self._waiting.append(work)
             planned.append(
                 PlannedRow(
                     row=unit.name,
@@ -317,16 +252,14 @@ class Batch:
             if work.elsewhere:
                 continue
             lane, sighting = self._fitting(work)
-            if lane is None or sighting is None:
+            address = sighting.address if sighting is not None else work.past.address if work.past is not None else ""
+            if lane is None or not address:
                 work.waited += passed if listens else 0.0
-                if work.waited >= self.options.patience:
-                    self._waiting.remove(work)
-                    self._over(work, "failed", self._not_found(work.unit))
                 continue
             self._waiting.remove(work)
-            self._used.add(sighting.address)
+            self._used.add(address)
             lane.busy.add(work.unit.name)
-            task = asyncio.create_task(self._one(work, lane, sighting))
+            task = asyncio.create_task(self._one(work, lane, address, sighting))
             self._running[task] = work
             task.add_done_callback(self._finished)
 
@@ -334,6 +267,8 @@ class Batch:
         named = work.unit.device or work.bound
         taken = frozenset(self._later) | (frozenset() if named else frozenset(self._used))
         for lane in sorted(self._lanes, key=lambda one: len(one.busy)):
+            if lane.free and work.goes_on:
+                return lane, None
             if lane.free:
                 sighting = pick(work.unit, work.bound, lane.radio.current(), taken)
                 if sighting is not None:
@@ -377,32 +312,52 @@ class Batch:
         self._waiting = []
 
     async def _look_elsewhere(self) -> None:
-        """What another station has: done there, failed there, or free again."""
+        """What other stations have: done there, failed there, or free again; and what nobody has found for too long."""
         now = time.monotonic()
+        late = any(work.waited >= self.options.patience for work in self._waiting)
+        if not self._waiting or (now - self._looked < LOOK_ELSEWHERE and not late):
+            return
+        self._looked = now
+        past = await self._history.now()
         for work in tuple(self._waiting):
-            if not work.elsewhere or now - work.looked < LOOK_ELSEWHERE:
-                continue
-            work.looked = now
-            if not await self._history.is_free(work.unit.key):
-                continue
+            before = past.get(work.unit.key)
+            if before is not None and before.done:
+                self._waiting.remove(work)
+                self._used.add(before.address)
+                self._over(work, before.state, device=before.address)
+            elif work.elsewhere or work.waited >= self.options.patience:
+                await self._look_at(work, before)
+
+    async def _look_at(self, work: Work, before: Past | None) -> None:
+        """One row that another station has or had, or whose device does not come."""
+        if not await self._history.is_free(work.unit.key):
+            if not work.elsewhere:
+                self._say(work, "elsewhere")
+            # Should it come free again, its device is waited for anew.
+            work.elsewhere, work.waited = True, 0.0
+        elif work.elsewhere and work.failed_since(before):
+            assert before is not None
+            self._waiting.remove(work)
+            self._over(work, "failed", before.error)
+        elif work.elsewhere:
             work.elsewhere = False
-            past = await self._history.look(work.unit.key)
-            if past is not None and past.done:
+            # Where that one has sent credentials, this one goes on with the same device.
+            work.took_over(before)
+            self._used |= {work.bound} if work.bound else set()
+            self._say(work, "waiting")
+        elif not work.unseen:
+            work.unseen = True
+            if not work.goes_on:
                 self._waiting.remove(work)
-                self._over(work, past.state, device=past.address)
-            elif past is not None and past.id != (work.past.id if work.past else "") and past.outcome == "failed":
-                self._waiting.remove(work)
-                self._over(work, "failed", past.error)
-            else:
-                self._say(work, "waiting")
+                self._over(work, "failed", self._not_found(work.unit))
 
     # One row.
 
-    async def _one(self, work: Work, lane: Lane, sighting: Sighting) -> None:
-        unit, address = work.unit, sighting.address
+    async def _one(self, work: Work, lane: Lane, address: str, sighting: Sighting | None) -> None:
+        unit = work.unit
         picked = unit.device is None and work.bound is None
         try:
-            if not await self._may(work, sighting, picked):
+            if not await self._may(work, address, sighting, picked):
                 return
             work.began = work.began or time.monotonic()
             error: InstallerError | None = None
@@ -410,7 +365,8 @@ class Batch:
                 work.attempt += 1
                 again = "retrying" if work.attempt > 1 else "started"
                 self._say(work, again, error, device=address)
-                outcome = await self._install(work, lane, sighting, only_new=picked and not work.sent)
+                model = unit.model or (sighting.detection.model_id if sighting is not None else None)
+                outcome = await self._install(work, lane, address, model, only_new=picked and not work.sent)
                 if outcome.error is None or outcome.outcome == "cancelled":
                     self._over(work, outcome.outcome, device=address, installation=outcome.summary["installation"])
                     return
@@ -432,11 +388,11 @@ class Batch:
                 self._used.discard(address)
             await asyncio.shield(self._history.give_back(unit.key, address if picked else None))
 
-    async def _may(self, work: Work, sighting: Sighting, picked: bool) -> bool:
+    async def _may(self, work: Work, address: str, sighting: Sighting | None, picked: bool) -> bool:
         """Whether this row and this device are ours now; else the row waits, or is done elsewhere."""
-        unit, address = work.unit, sighting.address
+        unit = work.unit
         if not await self._history.take_row(unit.key):
-            work.elsewhere, work.looked = True, time.monotonic()
+            work.elsewhere, work.waited = True, 0.0
             self._waiting.append(work)
             self._say(work, "elsewhere")
             return False
@@ -444,7 +400,12 @@ class Batch:
         if past is not None and past.done:
             self._over(work, past.state, device=past.address)
             return False
-        if not picked:
+        if picked and past is not None and past.sent:
+            # A moment ago another station has begun it, with another device.
+            work.took_over(past)
+            self._waiting.append(work)
+            return False
+        if not picked or sighting is None:
             return True
         if not await self._history.take_device(address):
             self._later[address] = time.monotonic() + LOOK_ELSEWHERE
@@ -476,11 +437,20 @@ class Batch:
         self._say(work, "waiting")
         return True
 
-    async def _install(self, work: Work, lane: Lane, sighting: Sighting, *, only_new: bool) -> Outcome:
+    async def _install(self, work: Work, lane: Lane, address: str, model: str | None, *, only_new: bool) -> Outcome:
         options = replace(self._base, non_interactive=True, identify=True, only_new=only_new)
         surroundings = self._make(lane, work.unit, options)
         surroundings.claims = self._claims
-        name = work.unit.model or sighting.detection.model_id
-        model = surroundings.catalogue.get(name) if name else None
-        answers = work.unit.answers(sighting.address, model, verify=self.options.verify)
-        return await Installation(surroundings, RowFront(work, self._show), answers).run()
+        found = surroundings.catalogue.get(model) if model else None
+        front, past = RowFront(work, self._show), await self._begun(work)
+        # Nobody has seen this device join: its first data must show it.
+        doubt = self.options.verify or (UNSEEN_DATA if past is not None and past.unsettled else None)
+        answers = work.unit.answers(address, found, verify=doubt)
+        return await Installation(surroundings, front, answers, past).run()
+
+    async def _begun(self, work: Work) -> earlier.Past | None:
+        """The installation that is gone on with, if it is."""
+        if not work.goes_on or work.past is None:
+            return None
+        record = await self._history.record(work.past)
+        return earlier.Past.of(record) if record is not None else None

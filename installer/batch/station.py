@@ -16,7 +16,8 @@ from installer.batch.history import History
 from installer.batch.labels import Label
 from installer.batch.lanes import Lane
 from installer.batch.plan import Known, Plan, Unit
-from installer.batch.run import Batch, BatchOptions
+from installer.batch.run import Batch
+from installer.batch.work import BatchOptions
 from installer.bluetooth.shared import SharedRadio
 from installer.catalog import SyncMethod
 from installer.errors import ErrorCode, InstallerError

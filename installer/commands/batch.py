@@ -17,8 +17,9 @@ from installer.errors import ErrorCode, InstallerError
 if TYPE_CHECKING:
     from installer.assembly import Place
     from installer.batch.plan import Plan
-    from installer.batch.run import Batch, BatchOptions, Result
+    from installer.batch.run import Batch
     from installer.batch.table import JsonView, PlainView, TableView
+    from installer.batch.work import BatchOptions, Result
 
     View = TableView | PlainView | JsonView
 
@@ -88,7 +89,7 @@ def batch(
             ErrorCode.USAGE, "No plan was given.", "Name one, or print one to begin with: batch --template csv."
         )
     from installer.assembly import Place
-    from installer.batch.run import BatchOptions
+    from installer.batch.work import BatchOptions
     from installer.ledger.context import Context
     from installer.scripted import fail_early
     from installer.secrets import SecretRef

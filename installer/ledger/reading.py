@@ -153,6 +153,13 @@ def sent(connection: Connection, address: str) -> tuple[str, str] | None:
     return (str(row[0]), str(row[1])) if row is not None else None
 
 
+def of_batch(connection: Connection, batch: str) -> list[dict[str, Any]]:
+    """What a later run of the batch, or another station, asks of all its records: few columns, the newest first."""
+    columns = (I.id, I.row, I.outcome, I.address, I.model, I.method, I.ssid, I.account, I.started, I.station)
+    query = select(*columns, I.error, I.step, I.sent_address, I.sent_ssid).where(I.batch == batch)
+    return [dict(r) for r in connection.execute(query.order_by(I.started.desc(), I.id.desc())).mappings()]
+
+
 def unfinished(connection: Connection, limit: int) -> list[dict[str, Any]]:
     """Whole records of what can be gone on with, the newest first: interrupted, or ended early with a device.
 

@@ -17,8 +17,8 @@ import pytest
 from installer import labs
 from installer.assembly import Place
 from installer.batch.board import Board
-from installer.batch.run import BatchOptions
 from installer.batch.station import Station
+from installer.batch.work import BatchOptions
 from installer.events import BatchRow, BatchStarted, Event, InstallationDone
 from installer.steps.base import Deadlines, Options
 from tests.flow.support import PASSPHRASE, LabWorld, use
@@ -195,7 +195,12 @@ def test_a_batch_that_is_killed_again_and_again(
     for device in devices:
         state = states(world)[device.address]
         assert state["linked"], device
-        assert state["credentials_received"] == given.get(device.address, state["credentials_received"])
+        told = [(e["event"], e.get("step"), e.get("stage"), e.get("code")) for e in events if _of(e, device)]
+        assert state["credentials_received"] == given.get(device.address, state["credentials_received"]), told
     status, events = run_until(command, lambda _: False)
     assert (status, events[0]["left"]) == (0, 0)
     assert InstallationDone.__name__ not in {e["event"] for e in events}
+
+
+def _of(event: dict[str, Any], device: Device) -> bool:
+    return event.get("row") == str(device.number)
