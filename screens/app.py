@@ -24,7 +24,7 @@ from installer.questions import AskProof, Cancelled, Failure, Question, Recovery
 from screens.frame import Frame, QuestionScreen
 from screens.home import HomeScreen
 from screens.questions import screen_for
-from screens.runner import Ended, FirstData, Installation, Outcome, Start, StartBatch, Unfinished
+from screens.runner import Ended, FirstData, Installation, Outcome, RecordsDesk, Start, StartBatch, Unfinished
 from screens.state import RunState
 from screens.theme import DARK, DEFAULTS, LIGHT
 
@@ -69,8 +69,11 @@ class WizardApp(App[Outcome | None]):
         unfinished: Unfinished | None = None,
         light: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        desk: RecordsDesk | None = None,
     ) -> None:
         super().__init__()
+        self.desk = desk
+        self._kept: Answers | None = None
         self._start = start
         self._given = answers or Answers()
         self.lab = lab
@@ -106,6 +109,9 @@ class WizardApp(App[Outcome | None]):
     def on_mount(self) -> None:
         if self._begin:
             self.begin()
+        elif self.desk is not None:
+            # The first frame does not wait for it.
+            self.call_after_refresh(self.run_worker, self._offer_migration(self.desk))
 
     # --- one installation -------------------------------------------------------------
 
@@ -149,6 +155,58 @@ class WizardApp(App[Outcome | None]):
         while len(self.screen_stack) > 1:
             self.pop_screen()
         self.batch = None
+        if self._kept is not None:
+            self._given, self._kept = self._kept, None
+
+    def begin_with(self, answers: Answers) -> None:
+        """Start an installation with these answers in place of those that were given beforehand."""
+        if self.installing:
+            return
+        self.go_home()
+        self._kept, self._given = self._given, answers
+        self.begin()
+
+    def open_records(self) -> None:
+        """What was installed, from the home screen."""
+        from screens.records import RecordsScreen
+
+        if self.desk is not None and not self.installing:
+            self.push_screen(RecordsScreen(self.desk))
+
+    async def _offer_migration(self, desk: RecordsDesk) -> None:
+        """A ledger of an older version can keep nothing: said at once, and mended if the person likes."""
+        from screens.dialogs import ConfirmDialog
+
+        try:
+            if not await desk.outdated() or self.installing:
+                return
+        except InstallerError:
+            return  # said by whoever needs it
+
+        def decide(yes: bool | None) -> None:
+            if yes:
+                self.run_worker(self._migrate(desk))
+
+        self.push_screen(
+            ConfirmDialog(
+                "The ledger is of an older version",
+                "Installations cannot be kept in it, and so none is begun, before it is brought up to date. Nothing in "
+                "it is lost. Older versions of this program, at other stations, cannot use it after that.",
+                yes="Bring it up to date",
+                no="Not now",
+            ),
+            decide,
+        )
+
+    async def _migrate(self, desk: RecordsDesk) -> None:
+        from screens.dialogs import MessageDialog
+
+        try:
+            await desk.migrate()
+        except InstallerError as error:
+            self.push_screen(MessageDialog("The ledger is as it was", str(error)))
+        else:
+            self.notify("It is up to date now.", title="The ledger", markup=False)
 
     @property
     def can_batch(self) -> bool:

@@ -63,6 +63,7 @@ class HomeScreen(Frame):
         Binding("i", "install", "Install", id="home.install", tooltip="Install a device"),
         Binding("c", "go_on", "Continue", id="home.continue", tooltip="Go on with what was cut off"),
         Binding("f", "forget", "Forget", id="home.forget", tooltip="Do not offer it any more"),
+        Binding("r", "records", "Records", id="home.records", tooltip="What was installed, and what failed"),
         Binding("q", "app.quit", "Quit", id="home.quit", tooltip="Leave the program"),
     ]
 
@@ -79,6 +80,7 @@ class HomeScreen(Frame):
                     Choice(
                         "install", "Install a device", "Have it at hand, and the name and passphrase of your Wi-Fi."
                     ),
+                    *([Choice("records", "Records")] if self.wizard.desk is not None else []),
                     Choice("help", "Keys", "Everything works with the keyboard alone."),
                     Choice("quit", "Quit"),
                 ]
@@ -108,6 +110,8 @@ class HomeScreen(Frame):
         """Nothing is there to be saved; going on and forgetting is there with what was cut off."""
         if action in ("go_on", "forget"):
             return bool(self._offers)
+        if action == "records":
+            return self.wizard.desk is not None
         return False if action == "save" else super().check_action(action, parameters)
 
     @on(Card.Chosen)
@@ -117,6 +121,8 @@ class HomeScreen(Frame):
                 self.action_install()
             case "continue":
                 self.action_go_on()
+            case "records":
+                self.action_records()
             case "help":
                 self.action_help()
             case _:
@@ -159,3 +165,7 @@ class HomeScreen(Frame):
         except InstallerError as error:
             self.notify(str(error), title="It was not forgotten", severity="error", markup=False)
         await self._look()
+
+    def action_records(self) -> None:
+        """Look at the records."""
+        self.wizard.open_records()

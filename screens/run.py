@@ -10,6 +10,7 @@ from installer import resuming
 from installer.answers import Answers
 from installer.assembly import Assembly
 from installer.bluetooth.sighting import Sighting
+from installer.ledger.desk import Desk
 from installer.measurement import Measurement
 from installer.questions import FrontEnd
 from installer.resuming import Resumable
@@ -47,6 +48,7 @@ def make_app(assembly: Assembly, answers: Answers) -> WizardApp:
         start_batch=start_batch,
         first_data=first_data,
         unfinished=LeftOver(assembly),
+        desk=Desk(assembly.records()),
     )
 
 

@@ -12,6 +12,7 @@ from installer.resuming import Resumable
 
 if TYPE_CHECKING:
     from installer.batch.labels import Label
+    from installer.ledger.view import Filter, Page
     from installer.measurement import Measurement
 
 
@@ -87,6 +88,26 @@ class BatchRun(Protocol):
 
 StartBatch = Callable[[FrontEnd, Sequence[Sighting]], BatchRun]
 """Makes a batch of these devices."""
+
+
+class RecordsDesk(Protocol):
+    """The ledger as the screens look into it. Each raises `InstallerError` where the database fails."""
+
+    async def page(self, wanted: Filter, limit: int, after: tuple[str, str] | None = None) -> Page:
+        """Some records without their steps, the newest first; `after` is the `next` of the page before."""
+        ...
+
+    async def one(self, installation: str) -> dict[str, Any]:
+        """The whole record."""
+        ...
+
+    async def outdated(self) -> bool:
+        """Whether the tables must be brought up to date before anything can be kept."""
+        ...
+
+    async def migrate(self) -> None:
+        """Bring the tables up to date."""
+        ...
 
 
 class Ended:

@@ -42,9 +42,11 @@ def result(record: Mapping[str, Any]) -> str:
 
 def when(stamp: str | None, seconds: bool = False) -> str:
     """A stamp of the ledger in this computer's time."""
-    if not stamp:
-        return ""
-    return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M" + (":%S" if seconds else ""))
+    try:
+        moment = datetime.fromisoformat(stamp or "").astimezone()
+    except (ValueError, OverflowError):
+        return printable(stamp or "", 19)
+    return moment.strftime("%Y-%m-%d %H:%M" + (":%S" if seconds else ""))
 
 
 def spoken(seconds: float | None) -> str:

@@ -17,7 +17,8 @@ from installer.ledger import schema, tables, upkeep
 from installer.ledger.records import Records
 from installer.ledger.store import Target, open_target
 
-ROW = "INSERT INTO installations (id, version, started, outcome, attempts, search) VALUES ('one', '1', 't', ?, 1, '')"
+STARTED = "2026-11-25T08:00:00.000+00:00"
+ROW = "INSERT INTO installations (id, version, started, outcome, attempts, search) VALUES ('one', '1', ?, ?, 1, '')"
 
 
 def at(path: Path, revision: str) -> Target:
@@ -26,7 +27,7 @@ def at(path: Path, revision: str) -> Target:
     engine = open_target(target)
     with engine.begin() as connection:
         schema.upgrade(connection, revision)
-        connection.exec_driver_sql(ROW, ("installed",))
+        connection.exec_driver_sql(ROW, (STARTED, "installed"))
     engine.dispose()
     return target
 
