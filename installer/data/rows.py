@@ -104,7 +104,12 @@ def row(*, source: str, device: str, kind: str, measured: Decimal, unit: str, ta
 def of_measurement(
     measurement: Measurement, *, source: str, device: str, received: datetime, **more: Any
 ) -> Iterator[Row]:
-    """The rows of one act of measuring; `received` stands in where the device knows no time. `more` as in `Row`."""
+    """The rows of one act of measuring; `received` stands in where the device knows no time. `more` as in `Row`.
+
+    The device's number of the user is the user, unless `more` names another.
+    """
+    if measurement.user is not None:
+        more = {"user": str(measurement.user), **more}
     for reading in measurement.readings:
         yield row(
             source=source,

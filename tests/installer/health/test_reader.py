@@ -313,3 +313,29 @@ async def test_the_first_one_may_take_longer(bench: Bench, adapter: Adapter) -> 
         assert (await asyncio.wait_for(waiting, 10)).raw == WEIGHTS[0]
         await weighing
         assert [one async for one in stream] == []
+
+
+async def test_the_pressure_in_the_cuff_is_no_blood_pressure(bench: Bench, adapter: Adapter) -> None:
+    measured = characteristic("2a35", Properties.INDICATE)
+    cuff = characteristic("2a36", Properties.NOTIFY)
+    # Of the three findings in its status, this monitor can only vouch for the irregular pulse.
+    feature = characteristic("2a49", Properties.READ, b"\x04\x00")
+    device = await bench.peripheral([Service("1810", [cuff, measured, feature])])
+    sent: list[asyncio.Task[None]] = []
+
+    async def measure() -> None:
+        for pressure in (b"\x00\x50\x00", b"\x00\x7a\x00"):
+            await device.tell(cuff, pressure + b"\xff\x07\xff\x07")
+        await device.tell(measured, bytes.fromhex("107a0050005e000700"))
+
+    def subscribed(_bearer: Any, wanted: Any, notify: bool, indicate: bool) -> None:
+        if (notify or indicate) and wanted is measured:
+            sent.append(asyncio.ensure_future(measure()))
+
+    device.stack.gatt_server.on("characteristic_subscription", subscribed)
+    async with await connected(adapter) as connection:
+        found = [one async for one in collect(connection, offered(connection), quiet=0.3)]
+    assert [str(one.measurement) for one in found] == [
+        "systolic pressure 122 mmHg, diastolic pressure 80 mmHg, mean pressure 94 mmHg"
+    ]
+    assert found[0].measurement.status == ("irregular pulse",)
