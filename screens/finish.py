@@ -125,7 +125,8 @@ class FinishScreen(Frame):
         if self.outcome.outcome == "planned":
             yield Text("\n".join(f"{p.step.value.title():<11}{p.text}" for p in state.plans), id="plans")
         if self.outcome.outcome == "installed" and state.sync is SyncMethod.BLUETOOTH:
-            yield Callout(GATEWAY if state.guide is None else PHONE, "note")
+            # The engine says also whether a gateway runs here.
+            yield Callout((state.gateway or GATEWAY) if state.guide is None else PHONE, "note")
         if self.outcome.outcome == "installed" and state.later:
             yield Callout(state.later, "note", id="later")
         with Horizontal(classes="buttons"):

@@ -71,6 +71,7 @@ class RunState:
     measured_over: str = ""
     notice: str = ""
     later: str = ""
+    gateway: str = ""
     plans: list[Planned] = field(default_factory=list)
     failure: Failed | None = None
     done: InstallationDone | None = None
@@ -143,6 +144,8 @@ class RunState:
                 self.notice = event.text
                 if event.code == "first_data_later":
                     self.later = event.text
+                if event.code == "gateway_needed":
+                    self.gateway = event.text
             case Planned():
                 self.plans.append(event)
             case Failed():

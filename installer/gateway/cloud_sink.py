@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway.outbox import Item
 from installer.gateway.sinks import Refused, SinkFailure, measurement_of, received
-from installer.gateway.targets import Target
+from installer.gateway.targets import LAB_CLOUD, Target
 from installer.text import printable
 
 if TYPE_CHECKING:
     from installer.account.account import Account
 
-NAME = "lab-cloud"
 SERVICE, ACTION = "/lab/gateway", "upload"
 SECONDS = 20.0
 # What one account's sign-in, or one device's link, is about: others fare better.
@@ -26,7 +25,7 @@ OWN = (ErrorCode.ACCOUNT_UNKNOWN, ErrorCode.TOKEN_REJECTED, ErrorCode.SECRET_UNA
 class LabCloud:
     """The lab's cloud; the accounts' tokens are those of the installation."""
 
-    name = NAME
+    name = LAB_CLOUD
     label = "the lab's cloud"
     batch = 50
 

@@ -23,6 +23,7 @@ from installer.gateway.targets import Target
 LONGEST_ASKED = 3600.0
 AGAIN_REFUSED = 86_400.0
 FORGET_AFTER = 200
+LOOK_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ class Delivery:
         if wait is None and held:
             wait = max(0.0, min(held) - time.monotonic())
         if wait is None:
-            wait = 3600.0
+            # Another process may have put something in: an installation, its first measurement.
+            wait = LOOK_SECONDS
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await event.wait()

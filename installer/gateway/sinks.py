@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from installer.errors import InstallerError
 from installer.gateway.outbox import Item
-from installer.gateway.targets import Target
+from installer.gateway.targets import STORE, Target
 from installer.measurement import Measurement
 
 if TYPE_CHECKING:
     from installer.data.rows import Row
     from installer.data.store import Store
-
-STORE = "store"
 
 
 @dataclass(frozen=True)

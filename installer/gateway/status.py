@@ -80,6 +80,18 @@ async def look(place: GatewayPlace) -> Status:
 
 def problems(status: Status, now: float) -> list[str]:
     """Why data does not flow right now, as sentences; none if it does."""
+    found = flow_problems(status, now)
+    for device in status.devices:
+        trouble = _of_device(device, now, listening=status.running)
+        if trouble is not None:
+            found.append(f"{device.name or 'The device'} {device.address} {trouble}")
+    if status.not_understood:
+        found.append(f"{_many(status.not_understood)} could not be understood; their bytes are kept in the outbox.")
+    return found
+
+
+def flow_problems(status: Status, now: float) -> list[str]:
+    """Those of the gateway itself and its sinks, the worst first."""
     found = []
     if not status.running:
         last = status.noted.alive
@@ -95,12 +107,6 @@ def problems(status: Status, now: float) -> list[str]:
             found.append(f"Nothing reaches {sink.name} since {since} ({sink.waiting} waiting): {sink.failure}")
         if sink.refused:
             found.append(f"{sink.name} refuses {_many(sink.refused)}; they are kept, and offered again each day.")
-    for device in status.devices:
-        trouble = _of_device(device, now, listening=status.running)
-        if trouble is not None:
-            found.append(f"{device.name or 'The device'} {device.address} {trouble}")
-    if status.not_understood:
-        found.append(f"{_many(status.not_understood)} could not be understood; their bytes are kept in the outbox.")
     return found
 
 

@@ -10,6 +10,9 @@ from installer.errors import ErrorCode, InstallerError
 from installer.ledger.view import Installed
 from installer.text import printable
 
+# The sinks by name (installer/gateway/sinks.py, cloud_sink.py, webhook.py).
+STORE, LAB_CLOUD, WEBHOOK = "store", "lab-cloud", "webhook"
+
 
 @dataclass(frozen=True)
 class Target:

@@ -26,13 +26,12 @@ from installer import __version__
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway.outbox import Item
 from installer.gateway.sinks import Refused, SinkFailure, measurement_of, received
-from installer.gateway.targets import Target
+from installer.gateway.targets import WEBHOOK, Target
 from installer.settings import is_loopback
 
 if TYPE_CHECKING:
     import httpx
 
-NAME = "webhook"
 PREFIX = "whsec_"
 SHORTEST_KEY = 16
 # The receiver will not have this measurement, however often it is sent.
@@ -108,7 +107,7 @@ def document(item: Item) -> bytes:
 class Webhook:
     """One receiver. `fetch_key` is asked before the first delivery, and again after a refusal of the signature."""
 
-    name = NAME
+    name = WEBHOOK
     batch = 1
 
     def __init__(

@@ -59,7 +59,7 @@ class Verify(Step):
         if situation.method is SyncMethod.BLUETOOTH and not situation.guided:
             if situation.measurement is None:
                 await bluetooth_data.collect(situation)
-            situation.emit(Notice(code="gateway_needed", text=GATEWAY))
+            situation.emit(Notice(code="gateway_needed", text=await _gateway(situation)))
             return {"source": "bluetooth", "measurement": str(situation.measurement)}
         if situation.account is None or situation.cloud_device is None:
             raise InstallerError(ErrorCode.INTERNAL, "The device is not linked.", "This is a defect; report it.")
@@ -104,3 +104,13 @@ def _unseen(error: InstallerError) -> InstallerError:
         f"credentials again. Else: {error.todo}"
     )
     return InstallerError(error.code, error.what, todo, **error.data)
+
+
+async def _gateway(situation: Situation) -> str:
+    """What is needed, and whether it is there."""
+    place = situation.surroundings.gateway
+    if place is None:
+        return GATEWAY
+    from installer.gateway import here
+
+    return f"{GATEWAY} {await here.words(place)}"

@@ -13,6 +13,7 @@ from installer import settings
 from installer.cli import _main
 from installer.data.place import open_store
 from installer.errors import ErrorCode
+from installer.events import Notice
 from installer.gateway.outbox import APPLICATION, Outbox
 from installer.gateway.place import GatewayPlace, alone
 from tests.flow.support import LabWorld, answers_for, install
@@ -50,6 +51,29 @@ async def test_what_an_installed_device_measures_comes_into_the_store(
     assert known["devices"][0]["in_range"]
     assert known["sinks"][0]["waiting"] == 0
     assert known["collected"] == known["sinks"][0]["delivered"] >= 3
+
+
+async def test_an_installation_says_that_no_gateway_runs_and_how_to_start_one(world: LabWorld) -> None:
+    ended, front = await install(answers_for(world, "thermo", "bluetooth"))
+    assert ended.outcome == "installed"
+    said = [e.text for e in front.events if isinstance(e, Notice) and e.code == "gateway_needed"]
+    assert "No gateway runs on this computer. Start one: `device-installer gateway run --lab`." in said[0]
+
+
+async def test_an_installation_beside_a_gateway_says_that_it_runs(world: LabWorld) -> None:
+    async with alone(GatewayPlace.here(lab=True)):
+        _, front = await install(answers_for(world, "thermo", "bluetooth"))
+    said = [e.text for e in front.events if isinstance(e, Notice) and e.code == "gateway_needed"]
+    assert "runs, and will visit it" in said[0]
+
+
+async def test_an_installation_beside_a_damaged_outbox_goes_on_and_says_so(world: LabWorld) -> None:
+    path = GatewayPlace.here(lab=True).outbox
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("no database " * 100)
+    ended, front = await install(answers_for(world, "thermo", "bluetooth"))
+    assert ended.outcome == "installed"
+    assert any(isinstance(e, Notice) and "cannot be asked" in e.text for e in front.events)
 
 
 def test_a_device_of_another_maker_is_named(world: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,7 @@ from installer.events import (
     Linked,
     Linking,
     NetworkChosen,
+    Notice,
     Provisioning,
     SignedIn,
     SignInNeeded,
@@ -35,6 +36,7 @@ from installer.events import (
     SyncChosen,
     WaitingForData,
 )
+from installer.gateway.here import start
 from installer.measurement import Measurement, Quantity, Reading
 from installer.provisioning.base import DeviceInfo, Stage
 from installer.questions import (
@@ -55,6 +57,7 @@ from installer.questions import (
     SyncChoice,
 )
 from installer.resuming import Resumable
+from installer.steps.verify import GATEWAY
 from installer.wifi import Band, Network, Security
 from screens.runner import Ended
 
@@ -413,6 +416,10 @@ class FakeInstallation:
         self.front.show(
             FirstMeasurement(time=TIME, source=source, measurement=Measurement(readings=readings, taken=TIME))
         )
+        if source == "bluetooth":
+            self.front.show(
+                Notice(time=TIME, code="gateway_needed", text=f"{GATEWAY} No gateway runs on this computer. {start()}")
+            )
         await self._pause()
 
 
