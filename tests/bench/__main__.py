@@ -1,16 +1,17 @@
-"""`python -m tests.bench [startup] [installation] [espressif] [repaint]`: print the tables; without names, all."""
+"""`python -m tests.bench [startup] [installation] [espressif] [repaint] [batch]`: print tables; without names, all."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench import espressif, installation, repaint, startup
+from tests.bench import batch, espressif, installation, repaint, startup
 
 PARTS = {
     "startup": startup.report,
     "installation": installation.report,
     "espressif": espressif.report,
     "repaint": repaint.report,
+    "batch": batch.report,
 }
 
 

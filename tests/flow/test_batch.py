@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from installer import saved_networks
+from installer import labs, saved_networks
+from installer.assembly import Place
+from installer.batch.station import Station
+from installer.batch.work import BatchOptions
 from installer.cli import _main
 from installer.errors import ErrorCode
+from installer.events import Event, Provisioning
+from installer.provisioning.base import Stage
 from installer.saved_networks import SavedNetwork
 from installer.secrets import SecretRef
-from tests.flow.support import PASSPHRASE, LabWorld, lines
+from installer.steps.base import Options
+from tests.flow.support import PASSPHRASE, LabWorld, lines, use
+from tests.installer.lab.support import LabProcess
 
 
 @pytest.fixture
@@ -133,3 +142,63 @@ def test_labels_carry_what_links_the_device_later(
     assert "Room 7" in text
     assert "to be linked" in text
     assert PASSPHRASE not in text
+
+
+TWO_BUTTONS = """
+name = "buttons"
+bystanders = 0
+[radio]
+advertising_interval = 0.02
+[timing]
+join = 0.05
+[[network]]
+ssid = "Home"
+passphrase = "correct horse battery staple"
+[[device]]
+model = "thermo"
+address = "00:24:E4:00:00:01"
+authorization = "manual"
+[[device]]
+model = "thermo"
+address = "00:24:E4:00:00:02"
+authorization = "manual"
+"""
+
+
+async def test_two_adapters_work_at_the_same_time(
+    lab_factory: Callable[[str], LabProcess], networks: None, tmp_path: Path
+) -> None:
+    process = lab_factory(TWO_BUTTONS)
+    state = labs.read_state(process.state_file)
+    assert state is not None
+    world = LabWorld(state)
+    use(world, process.state_file)
+    port = state.adapter.rpartition(":")[2]
+    adapters = (f"hci:tcp-client:127.0.0.1:{port}", f"hci:tcp-client:localhost:{port}")
+    # One device at a time on each adapter; nobody presses a button before both wait for it.
+    station = Station(Place(lab=True, options=Options(timeout=30.0)), adapters, BatchOptions(parallel=1, patience=5.0))
+    rows: set[str] = set()
+    seen: list[dict[str, Any]] = []
+    pressing: list[asyncio.Future[None]] = []
+
+    def press() -> None:
+        seen.append(world.call("GET", "/lab/state"))
+        for device in seen[0]["devices"]:
+            world.call("POST", f"/lab/devices/{device['address']}/press")
+
+    def show(event: Event) -> None:
+        if isinstance(event, Provisioning) and event.stage is Stage.AUTHORIZATION_NEEDED and event.row not in rows:
+            rows.add(str(event.row))
+            if len(rows) == 2:
+                pressing.append(asyncio.ensure_future(asyncio.to_thread(press)))
+
+    try:
+        await station.prepare()
+        plan = await station.check(Path(planned(tmp_path, ",thermo,wifi,home,,,,", ",thermo,wifi,home,,,R2,")), {})
+        result = await station.batch(plan, show).run()
+        await asyncio.gather(*pressing)
+    finally:
+        await station.close()
+    assert result.complete, result.failures
+    assert seen[0]["hosts"] == 2
+    assert all(device["connected"] for device in seen[0]["devices"])

@@ -1,0 +1,95 @@
+"""Batches of 1, 4 and 16 devices, one and three at a time: installations per hour, and the ledger's part of each."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from installer import labs
+from installer.assembly import Place
+from installer.batch.station import Station
+from installer.batch.work import BatchOptions
+from installer.steps.base import Options
+from tests.flow.support import PASSPHRASE, PROOF, LabWorld, use
+from tests.installer.lab.support import LabProcess
+from tests.proof.crowd import crowd, plan, save_networks, scenario
+
+SIZES = (1, 4, 16)
+AT_ONCE = (1, 3)
+JOIN = 1.0  # seconds that a device of this lab takes to join: real ones take longer, and wait for people
+
+
+class _Timed:
+    """How long the ledger's thread works, in seconds."""
+
+    def __init__(self, store: Any) -> None:
+        self.seconds = 0.0
+        self._submit: Callable[[Callable[[], Any]], Future[Any]] = store._submit
+        store._submit = self
+
+    def __call__(self, work: Callable[[], Any]) -> Future[Any]:
+        def timed() -> Any:
+            began = time.perf_counter()
+            try:
+                return work()
+            finally:
+                self.seconds += time.perf_counter() - began
+
+        return self._submit(timed)
+
+
+async def _run(file: Path, name: str, parallel: int) -> tuple[float, float]:
+    """Seconds of the whole run, and of the ledger in it; opening and preparing the ledger left out."""
+    station = Station(Place(lab=True, options=Options()), (), BatchOptions(parallel=parallel))
+    try:
+        await station.prepare()
+        records = station.assembly.records()
+        await records.store.call(records.settle)
+        ledger = _Timed(records.store)
+        checked = await station.check(file, {}, name=name)
+        began = time.perf_counter()
+        result = await station.batch(checked, lambda _: None).run()
+        took = time.perf_counter() - began
+    finally:
+        await station.close()
+    assert result.complete, result.failures
+    return took, ledger.seconds
+
+
+async def measure(folder: Path) -> list[str]:
+    """The table: sizes down, how many at once beside each other, the ratio of the two in the same run."""
+    title = f"Batch in the lab, a device joins in {JOIN:g} s"
+    lines = [f"{title:<38}{'at once':>8}{'s':>8}{'per hour':>10}{'times as fast':>15}{'ledger ms each':>16}"]
+    devices = crowd(max(SIZES))
+    with LabProcess(folder / "lab", scenario(devices).replace("join = 0.05", f"join = {JOIN}")) as lab:
+        state = labs.read_state(lab.state_file)
+        assert state is not None
+        world = LabWorld(state)
+        use(world, lab.state_file)
+        save_networks()
+        for size in SIZES:
+            alone = 0.0
+            for parallel in AT_ONCE:
+                world.call("POST", "/lab/reset")
+                file = plan(devices[:size], folder, f"{size}-{parallel}.csv")
+                took, ledger = await _run(file, f"{size} at {parallel}", parallel)
+                alone = alone or took
+                lines.append(
+                    f"{f'{size} device' + ('s' if size > 1 else ''):<38}{parallel:>8}{took:>8.1f}"
+                    f"{size / took * 3600:>10.0f}{alone / took:>15.2f}{ledger / size * 1000:>16.1f}"
+                )
+    return lines
+
+
+def report() -> list[str]:
+    """Run it in a home of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["DEVICE_INSTALLER_HOME"] = str(Path(folder) / "home")
+        os.environ["TEST_PASSPHRASE"], os.environ["TEST_PROOF"] = PASSPHRASE, PROOF
+        return asyncio.run(measure(Path(folder)))
