@@ -1,4 +1,4 @@
-"""The device's own clock: how wrong it is, and when its measurements were really taken.
+"""The device's own clock: how wrong it is, and when its measurements were really taken: pure.
 
 Source: Current Time Service 1.1 (0x1805), Current Time (0x2A2B): Date Time, day of the week, 1/256 seconds, why it was
 adjusted. Health devices keep local time without a time zone, and many were never set. This computer's clock is
@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from installer.bluetooth.connection import Connection
-from installer.errors import ErrorCode, InstallerError
 from installer.health.codec import here
-from installer.health.values import CodecError, Fields
+from installer.health.values import Fields
 from installer.measurement import Measurement
 
-SERVICE, CURRENT_TIME = "1805", "2a2b"
 # A clock this near is right: reading it takes a moment, and times must not vary from one visit to the next.
 TOLERANCE = timedelta(seconds=60)
 # No measurement is of the future, but a day is left for time zones.
@@ -48,21 +45,6 @@ class Clock:
             return None
         taken = here(corrected) if corrected >= EARLIEST else None
         return taken if taken is not None and taken <= received + FUTURE else None
-
-
-async def read_clock(connection: Connection) -> Clock:
-    """The device's clock as it is now. Raises CONNECTION_LOST; a device that does not tell its time is no failure."""
-    if not connection.has_characteristic(CURRENT_TIME, SERVICE):
-        return Clock()
-    try:
-        data = await connection.read(CURRENT_TIME)
-        return Clock(behind(data, datetime.now()))
-    except CodecError:
-        return Clock()
-    except InstallerError as error:
-        if error.code is ErrorCode.CONNECTION_LOST:
-            raise
-        return Clock()
 
 
 def behind(data: bytes, now: datetime) -> timedelta | None:

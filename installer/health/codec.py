@@ -43,6 +43,8 @@ _SITES = {
     8: "toe",
     9: "eardrum",
 }
+# Body Sensor Location (0x2A38).
+_LOCATIONS = {1: "chest", 2: "wrist", 3: "finger", 4: "hand", 5: "ear lobe", 6: "foot"}
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,12 @@ def vouched(features: bytes) -> frozenset[str]:
     """The words of a blood-pressure status that its Blood Pressure Feature (0x2A49) vouches for. Raises CodecError."""
     known = Fields(features).number(2)
     return frozenset(words for _, _, words, feature in _PRESSURE_STATUS if known & feature)
+
+
+def site(profile: Profile, data: bytes) -> str:
+    """Where on the body: of a Temperature Type (0x2A1D) or a Body Sensor Location (0x2A38). Raises CodecError."""
+    known = _LOCATIONS if profile is Profile.HEART_RATE else _SITES
+    return known.get(Fields(data).number(1), "")
 
 
 def _temperature(fields: Fields) -> Measurement:

@@ -17,7 +17,7 @@ from installer.bluetooth.connection import Connection
 from installer.catalog import Profile
 from installer.errors import ErrorCode, InstallerError
 from installer.health import codec
-from installer.health.clock import Clock, read_clock
+from installer.health.about import About, read_about
 from installer.measurement import Measurement
 
 WHAT = "waiting for a measurement"
@@ -25,9 +25,6 @@ WHAT = "waiting for a measurement"
 LIMIT_SECONDS = 600.0
 # These tell what is now, again and again, and keep nothing: waiting for their silence would last for ever.
 LIVE = frozenset({Profile.HEART_RATE})
-
-
-PRESSURE_SERVICE, PRESSURE_FEATURE = "1810", "2a49"
 
 
 class Collected(NamedTuple):
@@ -133,7 +130,7 @@ async def _visit(
         raise _not_offered(connection, profiles)
     loop = asyncio.get_running_loop()
     end = loop.time() + limit
-    inbox = _Inbox(keep, strange, await read_clock(connection), await _vouched(connection, here))
+    inbox = _Inbox(keep, strange, await read_about(connection, here))
     failure: InstallerError | None = None
     try:
         try:
@@ -186,30 +183,13 @@ async def _subscribe(connection: Connection, profiles: tuple[Profile, ...], inbo
         raise refused[0]
 
 
-async def _vouched(connection: Connection, profiles: tuple[Profile, ...]) -> frozenset[str] | None:
-    """The words of a status that this device can mean; None if it does not say."""
-    if Profile.BLOOD_PRESSURE not in profiles or not connection.has_characteristic(PRESSURE_FEATURE, PRESSURE_SERVICE):
-        return None
-    try:
-        return codec.vouched(await connection.read(PRESSURE_FEATURE))
-    except codec.CodecError:
-        return None
-    except InstallerError as error:
-        if error.code is ErrorCode.CONNECTION_LOST:
-            raise
-        return None
-
-
 class _Inbox:
     """What has arrived, decoded and kept as it came. `nonsense`: why messages were passed over."""
 
-    def __init__(
-        self, keep: Keep | None, strange: Strange | None, clock: Clock, vouched: frozenset[str] | None
-    ) -> None:
+    def __init__(self, keep: Keep | None, strange: Strange | None, about: About) -> None:
         self._keep = keep
         self._strange = strange
-        self._clock = clock
-        self._vouched = vouched
+        self._about = about
         self._parts: dict[Profile, codec.Parts] = {}
         self._queue: asyncio.Queue[Collected | codec.CodecError | BaseException] = asyncio.Queue()
         self._failed: BaseException | None = None
@@ -239,7 +219,8 @@ class _Inbox:
         try:
             try:
                 for measurement, raw in read():
-                    self._take_in(Collected(profile, self._completed(measurement), raw))
+                    received = datetime.now().astimezone()
+                    self._take_in(Collected(profile, self._about.completed(profile, measurement, received), raw))
             except codec.NoValue:
                 return  # the person measures again
             except codec.CodecError as error:
@@ -250,12 +231,6 @@ class _Inbox:
             self._failed = error
             self._queue.put_nowait(error)
             raise
-
-    def _completed(self, measurement: Measurement) -> Measurement:
-        if self._vouched is not None:
-            status = tuple(words for words in measurement.status if words in self._vouched)
-            measurement = measurement.model_copy(update={"status": status})
-        return self._clock.timed(measurement, datetime.now().astimezone())
 
     def _take_in(self, found: Collected) -> None:
         if self._keep is not None:

@@ -203,6 +203,7 @@ DECODERS: dict[str, Target] = {
             partial(_health_parts, Profile.BODY_COMPOSITION),
             partial(_health_parts, Profile.STEPS),
             health.vouched,
+            partial(health.site, Profile.HEART_RATE),
             _current_time,
         ],
         health.CodecError,

@@ -142,6 +142,14 @@ def test_a_number_of_a_hundred_digits_is_no_temperature(raw: str) -> None:
     assert one(Profile.TEMPERATURE, "000000007f")[Quantity.TEMPERATURE][0] == 0
 
 
+def test_where_on_the_body() -> None:
+    assert codec.site(Profile.TEMPERATURE, b"\x03") == "ear"
+    assert codec.site(Profile.HEART_RATE, b"\x01") == "chest"
+    assert codec.site(Profile.HEART_RATE, b"\x00") == codec.site(Profile.TEMPERATURE, b"\xff") == ""
+    with pytest.raises(CodecError):
+        codec.site(Profile.TEMPERATURE, b"")
+
+
 def test_heart_rate() -> None:
     assert one(Profile.HEART_RATE, "0048") == {Quantity.PULSE: (Decimal(72), "1/min")}
     assert one(Profile.HEART_RATE, "012c01") == {Quantity.PULSE: (Decimal(300), "1/min")}

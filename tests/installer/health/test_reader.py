@@ -339,3 +339,30 @@ async def test_the_pressure_in_the_cuff_is_no_blood_pressure(bench: Bench, adapt
         "systolic pressure 122 mmHg, diastolic pressure 80 mmHg, mean pressure 94 mmHg"
     ]
     assert found[0].measurement.status == ("irregular pulse",)
+
+
+async def test_what_a_device_tells_of_itself_is_optional(bench: Bench, adapter: Adapter) -> None:
+    def locked(_: Any) -> bytes:
+        raise att.ATT_Error(att.ATT_INSUFFICIENT_AUTHENTICATION_ERROR)
+
+    fever, ear, clock = (
+        characteristic("2a1c", Properties.INDICATE),
+        characteristic("2a1d", Properties.READ, b"\x03"),
+        characteristic("2a2b", Properties.READ, locked),
+    )
+    device = await bench.peripheral([Service("1809", [fever, ear]), Service("1805", [clock])])
+
+    def subscribed(_bearer: Any, _wanted: Any, notify: bool, indicate: bool) -> None:
+        if indicate:
+            telling.append(asyncio.ensure_future(tell()))
+
+    async def tell() -> None:
+        await device.tell(fever, FEVER)
+        await device.tell(fever, b"\x04" + FEVER[1:] + b"\x06")
+
+    telling: list[asyncio.Task[None]] = []
+    device.stack.gatt_server.on("characteristic_subscription", subscribed)
+    async with await connected(adapter) as connection:
+        found = [one.measurement async for one in collect(connection, [Profile.TEMPERATURE], quiet=0.3)]
+    # What a message says itself counts more.
+    assert [one.site for one in found] == ["ear", "mouth"]
