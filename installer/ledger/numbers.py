@@ -74,10 +74,14 @@ def _spans_of_all(connection: Connection, spans: list[tuple[str, str, str]], out
     return _grouped(((name, outcome, count) for name, outcome, count in counts if count), {})
 
 
-def _one(*conditions: ColumnElement[bool]) -> Any:
-    """One of the times of those that were installed, in order; an index holds them so."""
-    ordered = select(I.took).where(*conditions, I.outcome == INSTALLED, I.took.is_not(None)).order_by(I.took)
-    return ordered.limit(1).offset(bindparam("skip"))
+def _one(*conditions: ColumnElement[bool]) -> tuple[Any, Any]:
+    """One of the times of those that were installed, in order: from the shortest, and from the longest."""
+    return _ordered(I.took, select(I.took).where(*conditions, I.outcome == INSTALLED, I.took.is_not(None)))
+
+
+def _ordered(column: Column[Any], query: Any) -> tuple[Any, Any]:
+    # An index holds them in this order; what stands near the end is counted from there.
+    return tuple(query.order_by(o).limit(1).offset(bindparam("skip")) for o in (column, column.desc()))
 
 
 def _groups(connection: Connection, column: Column[Any]) -> list[Group]:
@@ -95,15 +99,16 @@ def _groups(connection: Connection, column: Column[Any]) -> list[Group]:
 
 def _steps_of_all(connection: Connection) -> list[tuple[str, Times]]:
     counts: dict[str, int] = dict(connection.execute(select(steps.c.step, func.count()).group_by(steps.c.step)).all())
-    one = select(steps.c.took).where(steps.c.step == bindparam("name")).order_by(steps.c.took)
-    one = one.limit(1).offset(bindparam("skip"))
+    one = _ordered(steps.c.took, select(steps.c.took).where(steps.c.step == bindparam("name")))
     return _in_order({name: _times(connection, one, {"name": name}, count) for name, count in counts.items()})
 
 
-def _times(connection: Connection, one: Any, values: dict[str, Any], count: int) -> Times:
+def _times(connection: Connection, one: tuple[Any, Any], values: dict[str, Any], count: int) -> Times:
     if not count:
         return Times()
-    median, p90 = (connection.execute(one, values | {"skip": skip}).scalar_one() for skip in _places(count))
+    middle, high = _places(count)
+    median = connection.execute(one[0], values | {"skip": middle}).scalar_one()
+    p90 = connection.execute(one[1], values | {"skip": count - 1 - high}).scalar_one()
     return Times(count, float(median), float(p90))
 
 

@@ -1,10 +1,10 @@
-"""`python -m tests.bench [startup] [installation] [espressif] [repaint] [batch]`: print tables; without names, all."""
+"""`python -m tests.bench [startup] [installation] [espressif] [repaint] [batch] [ledger]`; without: all."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench import batch, espressif, installation, repaint, startup
+from tests.bench import batch, espressif, installation, ledger, repaint, startup
 
 PARTS = {
     "startup": startup.report,
@@ -12,6 +12,7 @@ PARTS = {
     "espressif": espressif.report,
     "repaint": repaint.report,
     "batch": batch.report,
+    "ledger": ledger.report,
 }
 
 

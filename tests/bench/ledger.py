@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert
 
 from installer.ledger import clock
+from installer.ledger import report as report_page
+from installer.ledger.archive import Archive
+from installer.ledger.context import Context
 from installer.ledger.records import Records
 from installer.ledger.tables import details, failures, installations, steps
+from installer.ledger.view import Filter
 from installer.ledger.writing import searched
 
 MANY = 100_000
@@ -97,3 +107,84 @@ def _one(
         {"installation": installation, "position": 1, "step": row["step"], "code": code, "what": "no", "time": started}
     ] * (code is not None)
     return {**row, "search": searched(row)}, done, bad
+
+
+def _timed(work: Callable[[], Any], times: int = 7) -> tuple[float, float, float]:
+    """The median and the slowest of `times` runs, and the median of what the processor did, in milliseconds."""
+    found, worked = [], []
+    for _ in range(times):
+        began, before = time.perf_counter(), time.process_time()
+        work()
+        found.append((time.perf_counter() - began) * 1000)
+        worked.append((time.process_time() - before) * 1000)
+    return statistics.median(found), max(found), statistics.median(worked)
+
+
+def reading(records: Records) -> list[tuple[str, Callable[[], Any]]]:
+    """What a person asks of a large ledger."""
+    archive = Archive(records)
+    deep: tuple[str, str] | None = (clock.stamp(BEGAN + timedelta(days=30)), "~")
+    month = Filter(since=BEGAN + timedelta(days=150), until=BEGAN + timedelta(days=180))
+    half = Filter(since=BEGAN + timedelta(days=165))
+
+    def report_of(wanted: Filter) -> Callable[[], Any]:
+        return lambda: report_page.render(archive.numbers(wanted), archive.failures(wanted, 25), wanted=wanted)
+
+    return [
+        ("list: the newest 50, and how many there are", lambda: archive.page(Filter(), 50)),
+        ("list: 50 from the middle of the year", lambda: archive.page(Filter(), 50, deep)),
+        ("filter: failed", lambda: archive.page(Filter(outcome=("failed",)), 50)),
+        (
+            "filter: model, site and operator",
+            lambda: archive.page(Filter(model=("body",), site=("Site 07",), operator=("Ann",)), 50),
+        ),
+        ("filter: a month", lambda: archive.page(month, 50)),
+        ("filter: words that are there", lambda: archive.page(Filter(text="ward 33 ann"), 50)),
+        ("filter: a word that is nowhere", lambda: archive.page(Filter(text="nowhere"), 50)),
+        ("one record by the beginning of its id", lambda: archive.one(records.find(Filter(), 1).records[0]["id"][:10])),
+        ("what can be resumed", lambda: records.unfinished(20)),
+        ("report: all of it, as HTML", report_of(Filter())),
+        ("report: one site of 40, as HTML", report_of(Filter(site=("Site 07",)))),
+        ("report: one month of 11, as HTML", report_of(month)),
+        ("report: half of the year, as HTML", report_of(half)),
+    ]
+
+
+async def _write(records: Records, number: int) -> None:
+    """What an installation writes, with every wait that it has for the disk."""
+    record = records.begin(f"w{number:011d}", "0.1.0", Context(site="Site 07", operator="Ann", station="bench"), {})
+    address = f"F0:00:00:00:{number >> 8 & 255:02X}:{number & 255:02X}"
+    await record.device(address, name="Body", model="body", certainty="certain", reasons=["its name"])
+    for step in SECONDS:
+        if step == "provision":
+            await record.sending(address, "Ward 7")
+        await record.step_done(step, 1.0, {"address": address}, reached=step, answers={})
+    await record.end("installed")
+
+
+async def _writing(records: Records, count: int = 12) -> tuple[float, float]:
+    await _write(records, 0)  # opens the database
+    found = []
+    for number in range(1, count + 1):
+        began = time.perf_counter()
+        await _write(records, number)
+        found.append((time.perf_counter() - began) * 1000)
+    return statistics.median(found), max(found)
+
+
+def report() -> list[str]:
+    """A ledger with 100,000 records, and writing into it beside writing into an empty one."""
+    titles = f"{'ms (median)':>12}{'ms (slowest)':>14}{'ms (CPU)':>10}{'budget':>8}"
+    lines = [f"{f'ledger of {MANY:,} records, SQLite':<48}{titles}"]
+    with tempfile.TemporaryDirectory() as folder:
+        large, empty = Records(Path(folder) / "large.sqlite"), Records(Path(folder) / "empty.sqlite")
+        fill(large, MANY)
+        for name, work in reading(large):
+            median, slowest, worked = _timed(work)
+            lines.append(f"{name:<48}{median:>12.1f}{slowest:>14.1f}{worked:>10.1f}{200:>8}")
+        for name, records in (("an empty one", empty), ("this one", large)):
+            median, slowest = asyncio.run(_writing(records))
+            lines.append(f"{f'all writes of one installation, into {name}':<48}{median:>12.1f}{slowest:>14.1f}")
+        large.close()
+        empty.close()
+    return lines
