@@ -30,6 +30,7 @@ class PostgresServer:
         self._as = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         self._user = "postgres" if self._as else os.environ.get("USER", "postgres")
         self._numbers = count(1)
+        self._runs = False
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
@@ -47,14 +48,26 @@ class PostgresServer:
             shutil.chown(self.folder, "postgres")
         data = str(self.folder / "data")
         self._run("initdb", "-D", data, "-A", "trust", "-E", "UTF8", "--no-sync", "-U", self._user)
-        options = f"-c listen_addresses='' -c unix_socket_directories='{self.folder}' -c fsync=off"
-        self._run("pg_ctl", "start", "-w", "-D", data, "-l", str(self.folder / "log"), "-o", options)
+        self.start()
         return self
+
+    def start(self) -> None:
+        """Start it, again after `stop`; its databases are as they were."""
+        options = f"-c listen_addresses='' -c unix_socket_directories='{self.folder}' -c fsync=off"
+        data = str(self.folder / "data")
+        self._run("pg_ctl", "start", "-w", "-D", data, "-l", str(self.folder / "log"), "-o", options)
+        self._runs = True
+
+    def stop(self) -> None:
+        """Stop it at once, whatever it does: connections break."""
+        self._runs = False
+        self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self.folder / "data"))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self.folder / "data"))
+        if self._runs:
+            self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def database(self) -> str:
