@@ -45,6 +45,8 @@ GUIDED: tuple[Step, ...] = (*STEPS[:3], OpenAccount(), FollowTheGuide(), Arrived
 
 # After this step something has left for the device that no Back can fetch.
 POINT_OF_NO_RETURN = StepKey.PROVISION
+# What a step has changed for good.
+HOLDS = {StepKey.PROVISION: "it has its credentials", StepKey.LINK: "it is in the account"}
 RENEWALS = 4  # how often within the time that a silent process is given
 
 
@@ -353,6 +355,7 @@ class Installation:
 
     async def _end(self, ended: Outcome) -> Outcome:
         if ended.error is not None and ended.outcome == "failed":
+            ended.error = self._with_what_holds(ended.error)
             self._note_failure(self._current_step(), ended.error, retried=False)
         # Who looked at the list and left has begun nothing.
         if not self._options.dry_run and self._mine and (self._record.opened or ended.outcome != "cancelled"):
@@ -360,11 +363,20 @@ class Installation:
                 await self._record.end(self._kept_as(ended))
             except InstallerError as error:
                 if ended.error is None:
-                    ended = self._outcome("failed", error)
+                    ended = self._outcome("failed", self._with_what_holds(error))
                     self._note_failure(None, error, retried=False)
         took = round(time.monotonic() - self._started, 3)
         self._emit(InstallationDone(outcome=ended.outcome, took=took, summary=ended.summary))
         return ended
+
+    def _with_what_holds(self, error: InstallerError) -> InstallerError:
+        """Where only the ledger failed, the device is as the steps have left it: said, so that nobody does it twice."""
+        made = self.situation.made
+        done = [words for key, words in HOLDS.items() if made.get(key) is not None]
+        if error.code is not ErrorCode.DATABASE_FAILED or not done or self._options.dry_run:
+            return error
+        holds = f"The device is as it was left: {' and '.join(done)}. Once the ledger is back, start the same again."
+        return InstallerError(error.code, error.what, f"{error.todo} {holds}", **error.data, done=done)
 
     def _kept_as(self, ended: Outcome) -> str:
         """The outcome that the record keeps."""

@@ -151,6 +151,9 @@ async def test_an_installation_whose_ledger_goes_away(
         assert device["linked"] == (event == "linked")
         if event == "device_found":
             assert device["credentials_received"] == 0
+            assert "The device is as it was left" not in ended.error.todo
+        else:
+            assert "as it was left: it has its credentials and it is in the account." in ended.error.todo
         assert front.events[-1].event == "installation_done"
 
 
