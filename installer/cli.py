@@ -109,6 +109,9 @@ GuideTimeout = Annotated[
     typer.Option("--guide-timeout", metavar="S", min=1, help="Wait S seconds for the vendor's app (900)."),
 ]
 Ledger = Annotated[str | None, typer.Option("--ledger", metavar="URL", help="The ledger, shared by several stations.")]
+Site = Annotated[str | None, typer.Option("--site", metavar="S", help="Where: it stands in the record.")]
+Operator = Annotated[str | None, typer.Option("--operator", metavar="O", help="Who: it stands in the record.")]
+Label = Annotated[str | None, typer.Option("--label", metavar="L", help="Your name or number for the device.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the first measurement.")]
 
 
@@ -143,9 +146,13 @@ def wizard(
     require_encryption: Encryption = False,
     guided: Guided = False,
     guide_timeout: GuideTimeout = None,
+    ledger: Ledger = None,
+    site: Site = None,
+    operator: Operator = None,
 ) -> None:
     """Open the wizard. With --answers or a code, only what they leave open is asked."""
     from installer import merge
+    from installer.ledger.context import Context
     from installer.steps.base import Deadlines, Options
 
     choices = merge.Flags(network=network, wifi_qr=wifi_qr, wifi_qr_image=wifi_qr_image, qr=qr, qr_image=qr_image)
@@ -154,7 +161,9 @@ def wizard(
         require_encryption=require_encryption, guided=guided, deadlines=Deadlines().with_guide(guide_timeout)
     )
     merged = merge.merge(_load(answers), choices)
-    _wizard(_place(adapter, cloud, use_lab, catalogue, options), merged, ask)
+    who = Context(site=site, operator=operator)
+    place = replace(_place(adapter, cloud, use_lab, catalogue, options), ledger=ledger, context=who)
+    _wizard(place, merged, ask)
 
 
 @app.command()
@@ -193,9 +202,13 @@ def install(
     guide_timeout: GuideTimeout = None,
     no_wait: NoWait = False,
     ledger: Ledger = None,
+    site: Site = None,
+    operator: Operator = None,
+    label: Label = None,
 ) -> None:
     """Install one device from the command line; for scripts with --non-interactive."""
     from installer import merge
+    from installer.ledger.context import Context
     from installer.scripted import fail_early
     from installer.steps.base import Deadlines, Options
 
@@ -238,7 +251,8 @@ def install(
         ask=steps,
         timeout=timeout,
     )
-    place = replace(_place(adapter, cloud, use_lab, catalogue, options), ledger=ledger)
+    who = Context(site=site, operator=operator, label=label)
+    place = replace(_place(adapter, cloud, use_lab, catalogue, options), ledger=ledger, context=who)
     run(_install(place, merged, json=json))
 
 

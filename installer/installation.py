@@ -372,7 +372,8 @@ class Installation:
     def _with_what_holds(self, error: InstallerError) -> InstallerError:
         """Where only the ledger failed, the device is as the steps have left it: said, so that nobody does it twice."""
         made = self.situation.made
-        done = [words for key, words in HOLDS.items() if made.get(key) is not None]
+        later = made.link is not None and made.link.later
+        done = [w for key, w in HOLDS.items() if made.get(key) is not None and not (key is StepKey.LINK and later)]
         if error.code is not ErrorCode.DATABASE_FAILED or not done or self._options.dry_run:
             return error
         holds = f"The device is as it was left: {' and '.join(done)}. Once the ledger is back, start the same again."

@@ -24,7 +24,7 @@ AdapterSpec = Annotated[str | None, typer.Option("--adapter", metavar="A", help=
 CloudUrl = Annotated[str | None, typer.Option("--cloud", metavar="URL", help="Base URL of the cloud.")]
 Catalogues = Annotated[list[Path] | None, typer.Option("--catalogue", metavar="FILE", help="Add models from FILE.")]
 
-SCHEMAS = ("events", "answers", "catalogue", "scenario", "plan", "data")
+SCHEMAS = ("events", "answers", "catalogue", "scenario", "plan", "data", "record")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -139,9 +139,11 @@ def doctor(json: Json = False, adapter: AdapterSpec = None, cloud: CloudUrl = No
 
 
 def schema(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="events, answers, catalogue, scenario, plan or data.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="events, answers, catalogue, scenario, plan, data, record.")
+    ],
 ) -> None:
-    """Print the JSON Schema of events, answers, catalogue files or scenario files."""
+    """Print a JSON Schema: of events, answers, records, or of the files that this program reads."""
     output.result(jsonlib.dumps(_schema(name), ensure_ascii=False, indent=2))
 
 
@@ -170,6 +172,10 @@ def _schema(name: str) -> dict[str, Any]:
         from installer.lab.scenario import Scenario
 
         return Scenario.model_json_schema()
+    if name == "record":
+        from installer.ledger.shape import RecordData
+
+        return RecordData.model_json_schema()
     raise InstallerError(ErrorCode.USAGE, f"There is no schema “{name}”.", f"There are these: {', '.join(SCHEMAS)}.")
 
 

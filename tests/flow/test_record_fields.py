@@ -10,11 +10,15 @@ import pytest
 
 from installer import __version__
 from installer.assembly import Assembly, Place
+from installer.cli import _main
+from installer.errors import ErrorCode
 from installer.events import FirstMeasurement
 from installer.ledger.clock import seconds_of
+from installer.ledger.shape import RecordData
 from tests.flow.support import PASSPHRASE, PROOF, LabWorld, answers_for, install
 from tests.flow.test_protocols import many
 from tests.installer.lab.support import LabProcess, fast_scenario
+from tests.installer.ledger.test_schema import at
 
 __all__ = ["many"]
 
@@ -58,6 +62,7 @@ def check(record: dict[str, Any], world: LabWorld, model: str, method: str, prot
     assert ended is not None
     assert 0 < record["took"] <= ended - began + 0.1
     assert record["answers"]["find"]["device"] == device["address"]
+    RecordData.model_validate(record)
     for secret in (PASSPHRASE, PROOF):
         assert secret not in str(record)
 
@@ -125,3 +130,24 @@ async def test_a_failure_and_what_mended_it(world: LabWorld, monkeypatch: pytest
     assert (record["outcome"], record["error"], record["step"]) == ("failed", "join_failed", "provision")
     assert record["failures"][-1]["code"] == "join_failed"
     assert "wrong passphrase" not in str(record)
+
+
+def test_who_and_where_by_options(world: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["install", "--lab", "--non-interactive", "--device", world.address("move"), "--no-wait"]
+    assert _main([*words, "--site", "Ward 9", "--operator", "Ben", "--label", "Bed 4"]) == 0
+    record = newest()
+    assert (record["site"], record["operator"], record["label"]) == ("Ward 9", "Ben", "Bed 4")
+
+
+def test_an_older_ledger_stops_a_script_before_anything_is_sent(
+    world: LabWorld, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "older.sqlite"
+    at(path, "0001")
+    words = ["install", "--lab", "--non-interactive", "--device", world.address("move"), "--ledger", str(path)]
+    assert _main(words) == ErrorCode.DATABASE_OUTDATED.exit_status
+    said = capsys.readouterr().err
+    assert "device-installer ledger migrate" in said
+    assert world.device("move")["att_requests"] == 0
+    assert _main(["ledger", "migrate", "--ledger", str(path)]) == 0
+    assert _main([*words, "--no-wait"]) == 0

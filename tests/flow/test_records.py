@@ -12,6 +12,7 @@ import pytest
 from installer.cli import _main
 from installer.errors import ErrorCode
 from installer.ledger.records import Records
+from installer.ledger.shape import RecordData, Row
 from tests.bench.ledger import fill
 
 COUNT = 120
@@ -106,6 +107,17 @@ def test_one_record_is_shown(ledger: str, capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(capsys.readouterr().out)["failures"][0]["code"] == listed["error"]
     assert run("records", "show", "nothing", "--ledger", ledger) == ErrorCode.RECORD_UNKNOWN.exit_status
     assert run("records", "show", "", "--ledger", ledger) == ErrorCode.RECORD_AMBIGUOUS.exit_status
+
+
+def test_every_record_is_as_its_schema_says(ledger: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("records", "list", "--json", "--ledger", ledger) == 0
+    for line in capsys.readouterr().out.splitlines():
+        Row.model_validate_json(line)
+    assert run("records", "export", "--format", "json", "--ledger", ledger) == 0
+    for record in json.loads(capsys.readouterr().out):
+        RecordData.model_validate(record)
+    assert run("schema", "record") == 0
+    assert set(json.loads(capsys.readouterr().out)["properties"]) == set(record)
 
 
 def test_an_export_is_whole_or_not_at_all(ledger: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
