@@ -38,6 +38,9 @@ REQUEST_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
 # What every link carries in one packet (ATT_MTU of 23 bytes less the header of 3).
 SMALLEST_WRITE = 20
+# GATT errors of a device that answers only those it is paired with: authentication, authorization, encryption.
+WANTS_PAIRING = frozenset({0x05, 0x08, 0x0C, 0x0F})
+PAIR = "It wants to be paired with this computer: pair it in the system's Bluetooth settings, and try again."
 USER_DESCRIPTION = normalize_uuid_str("2901")
 
 
@@ -212,7 +215,7 @@ class Connection:
             raise InstallerError(
                 ErrorCode.DEVICE_REFUSED,
                 f"The device {self.address} refused while {what} (GATT error 0x{int(error.args[0]):02x}).",
-                "Switch the device off and on, and try again.",
+                PAIR if int(error.args[0]) in WANTS_PAIRING else "Switch the device off and on, and try again.",
                 address=self.address,
                 gatt_error=int(error.args[0]),
             ) from None

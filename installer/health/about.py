@@ -46,7 +46,7 @@ class About:
 
 async def read_about(connection: Connection, profiles: Collection[Profile]) -> About:
     """What the device tells that matters for these profiles. Raises CONNECTION_LOST."""
-    behind = await _told(connection, CURRENT_TIME, lambda data: clock.behind(data, datetime.now()))
+    known = await _told(connection, CURRENT_TIME, lambda data: clock.read(data, datetime.now().astimezone()))
     vouched = None
     if Profile.BLOOD_PRESSURE in profiles:
         vouched = await _told(connection, PRESSURE_FEATURE, codec.vouched)
@@ -54,7 +54,7 @@ async def read_about(connection: Connection, profiles: Collection[Profile]) -> A
     for profile, where in SITES.items():
         if profile in profiles and (site := await _told(connection, where, partial(codec.site, profile))):
             sites[profile] = site
-    return About(clock.Clock(behind), vouched, sites)
+    return About(known or clock.Clock(), vouched, sites)
 
 
 async def _told(connection: Connection, where: tuple[str, str], read: Callable[[bytes], T]) -> T | None:

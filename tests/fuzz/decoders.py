@@ -16,8 +16,8 @@ from installer.account import envelope
 from installer.bluetooth.hci import adverts, reports
 from installer.catalog import Profile
 from installer.errors import InstallerError
+from installer.health import clock
 from installer.health import codec as health
-from installer.health.clock import Clock, behind
 from installer.measurement import Measurement
 from installer.provisioning.espressif import codec as espressif
 from installer.provisioning.espressif.faults import ProtocolFault
@@ -134,9 +134,8 @@ def _health_parts(profile: Profile, data: bytes) -> None:
 
 def _current_time(data: bytes) -> None:
     now = datetime(2026, 11, 25, 8, 0, 0)
-    wrong = behind(data, now)
     measured = Measurement(readings=(), device_time=now)
-    Clock(wrong).timed(measured, now.astimezone())
+    clock.read(data, now.astimezone()).timed(measured, now.astimezone())
 
 
 def classify_bytes(data: bytes) -> None:

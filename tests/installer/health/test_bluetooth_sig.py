@@ -8,7 +8,7 @@ and the fault can be struck off.
 from __future__ import annotations
 
 import struct
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 from installer.catalog import Profile
 from installer.health import codec
-from installer.health.clock import behind
+from installer.health.clock import read
 from installer.measurement import Measurement, Quantity
 
 WEIGHT = WeightMeasurementCharacteristic()
@@ -151,8 +151,10 @@ def test_the_clock(when: datetime, fraction: int) -> None:
     data = date_time(when) + bytes((when.isoweekday(), fraction, 0))
     b = theirs(CURRENT_TIME, data)
     assert b.date_time == when
-    wrong = behind(data, b.date_time + timedelta(seconds=b.fractions256 / 256))
-    assert wrong == timedelta()
+    noon = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    ours = read(data, noon).wrong
+    away = noon.astimezone().replace(tzinfo=None) - b.date_time - timedelta(seconds=b.fractions256 / 256)
+    assert ours == (away if abs(away) > timedelta(minutes=1) else timedelta())
 
 
 # Where the package is wrong.

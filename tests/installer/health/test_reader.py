@@ -292,6 +292,7 @@ async def test_a_profile_that_is_refused_costs_no_other(bench: Bench, adapter: A
         with pytest.raises(InstallerError) as caught:
             await take_all(collect(connection, [Profile.TEMPERATURE], quiet=0.3), found)
     assert caught.value.code is ErrorCode.DEVICE_REFUSED
+    assert "pair it" in caught.value.todo
 
 
 async def test_the_first_one_may_take_longer(bench: Bench, adapter: Adapter) -> None:
