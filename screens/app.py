@@ -111,7 +111,8 @@ class WizardApp(App[Outcome | None]):
             self.begin()
         elif self.desk is not None:
             # The first frame does not wait for it.
-            self.call_after_refresh(self.run_worker, self._offer_migration(self.desk))
+            desk = self.desk
+            self.call_after_refresh(lambda: self.run_worker(self._offer_migration(desk)))
 
     # --- one installation -------------------------------------------------------------
 
@@ -189,9 +190,9 @@ class WizardApp(App[Outcome | None]):
 
         self.push_screen(
             ConfirmDialog(
-                "The ledger is of an older version",
-                "Installations cannot be kept in it, and so none is begun, before it is brought up to date. Nothing in "
-                "it is lost. Older versions of this program, at other stations, cannot use it after that.",
+                "The ledger is not ready for this version",
+                "Its tables are missing or of an older version. No installation is begun before it is brought up to "
+                "date. Nothing in it is lost. Older versions of this program, at other stations, cannot use it then.",
                 yes="Bring it up to date",
                 no="Not now",
             ),

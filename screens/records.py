@@ -79,11 +79,6 @@ class RecordsScreen(Frame):
         self.query_one(ChoiceList).focus()
         self.read()
 
-    def on_screen_resume(self) -> None:
-        # After a look at one record all may be different.
-        if self._asked and not self._loading:
-            self.read()
-
     @property
     def wanted(self) -> Filter:
         """What is shown."""

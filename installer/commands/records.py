@@ -94,6 +94,10 @@ def show(
 
     for line in table.whole(found):
         output.result(line)
+    if found["outcome"] == "to_be_linked":
+        output.words(f"Its user links it: `device-installer link {found['id']}`, or the code on its label.")
+    elif found["outcome"] in ("failed", "cancelled", "interrupted") and found["address"]:
+        output.words(f"`device-installer resume {found['id']}` goes on with it.")
 
 
 @app.command()

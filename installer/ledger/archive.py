@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from installer.ledger.records import Records
 
 BLOCK = 500  # records that are removed in one transaction, so that no station waits for long
+PATIENCE = 2000  # milliseconds that giving back the room of removed records waits for others
 CANDIDATES = 5  # records that are named where a short id fits several
 
 
@@ -95,11 +96,11 @@ class Archive:
         if not self.records.store.target.is_file:
             return
         import contextlib
-
-        from sqlalchemy.exc import SQLAlchemyError
+        import sqlite3
 
         # It needs the file for itself; where another process keeps it busy, that is made up for the next time.
-        with contextlib.suppress(SQLAlchemyError), self.records.store.engine().connect() as connection:
+        with self.records.store.engine().connect() as connection, contextlib.suppress(sqlite3.Error):
             raw = connection.connection
+            raw.execute(f"PRAGMA busy_timeout={PATIENCE}")
             raw.execute("VACUUM")
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from installer.database import sqlite_url
+from installer import database
 from installer.ledger import clock, late
 from installer.ledger.context import Context
 from installer.ledger.presence import Presence
@@ -36,7 +36,7 @@ class Records:
         """`target`: the database, or the path of an SQLite file. `presence`: a folder of this computer only."""
         if isinstance(target, Path):
             presence = presence or target.with_name(target.name + ".stations")
-            target = Target(sqlite_url(target))
+            target = Target(database.sqlite_url(target))
         self.store = Store(target)
         self.presence = Presence(presence) if presence is not None else None
         self.seconds = seconds
@@ -90,7 +90,7 @@ class Records:
         """Whole records, the newest first, read a few at a time."""
         self.settle()
         engine = self.store.engine()
-        with engine.connect() as connection:
+        with database.told("read the records"), engine.connect() as connection:
             yield from late.reading().every(connection.execution_options(reads_only=True), wanted)
 
     def find(self, wanted: Filter, limit: int = 50, after: tuple[str, str] | None = None) -> Page:

@@ -106,6 +106,12 @@ async def test_the_newest_come_first_and_more_as_one_goes_down(records: Records)
         assert [r.key for r in shown.rows] == [r["id"] for r in reversed(records.all())]
         await pilot.press("end")
         await wait_for_text(pilot, "250 of 250")
+        # Back from a look at one, the place is the same.
+        await pilot.press("enter")
+        await wait_for_screen(pilot, RecordScreen)
+        await pilot.press("escape")
+        await wait_for_screen(pilot, RecordsScreen)
+        await wait_for_text(pilot, "250 of 250")
 
 
 async def test_typing_filters_and_f_shows_what_failed(records: Records) -> None:
@@ -237,7 +243,7 @@ async def test_an_older_ledger_is_brought_up_to_date_if_one_likes(tmp_path: Path
     records = Records(target)
     async with running(desk=Desk(records)) as (pilot, _):
         await wait_for_screen(pilot, ConfirmDialog)
-        await wait_for_text(pilot, "The ledger is of an older version")
+        await wait_for_text(pilot, "The ledger is not ready for this version")
         await press_button(pilot, "yes" if yes else "no")
         await wait_for_screen(pilot, HomeScreen)
         if yes:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from installer.errors import ErrorCode, InstallerError
 from installer.ledger import numbers, reading
 from installer.ledger.archive import Archive
 from installer.ledger.records import Records
@@ -80,3 +81,28 @@ def test_the_numbers_of_the_whole_ledger_are_read_in_indexes_alone(make: Callabl
     for statement, plan in plans(records, lambda c: numbers.numbers(c, Filter())).items():
         assert "COVERING INDEX" in plan, (statement, plan)
         assert "TEMP B-TREE" not in plan, (statement, plan)
+
+
+async def test_another_process_that_reads_does_not_stop_the_removal(make: Callable[[], Records]) -> None:
+    records, other = make(), make()
+    await installed(records, "one", "A", "wifi")
+    await installed(records, "two", "B", "wifi")
+    age(records, "one", "two")
+    reading = other.every(Filter())
+    assert next(reading)["id"] in ("one", "two")
+    assert Archive(records).prune(NOW).removed == 2
+    reading.close()
+    await installed(records, "three", "C", "wifi")
+    assert [r["id"] for r in other.all()] == ["three"]
+
+
+def test_a_database_that_breaks_while_it_is_read_is_told(make: Callable[[], Records]) -> None:
+    records = make()
+    fill(records, 1200)
+    reading = records.every(Filter())
+    next(reading)
+    records.store.write("break it", lambda c: c.exec_driver_sql("DROP TABLE steps"))
+    with pytest.raises(InstallerError) as raised:
+        list(records.every(Filter()))
+    assert raised.value.code is ErrorCode.DATABASE_FAILED
+    reading.close()
