@@ -55,6 +55,7 @@ def _group(group: Group, owner: Owner) -> Iterator[Row]:
     if taken is None or group.category not in (None, REAL):
         return
     origin: Origin = "person" if group.attrib in TYPED else "device"
+    model = owner.model(group.model_id)
     seen: Counter[str] = Counter()
     for measure in group.measures:
         kind, unit = _kind(measure)
@@ -69,7 +70,7 @@ def _group(group: Group, owner: Owner) -> Iterator[Row]:
             taken=taken,
             user=owner.userid,
             account=owner.account,
-            model=owner.model(group.model_id),
+            model=model,
             group=group.group_id,
             origin=origin,
             period=f"group {group.group_id}{again}" if group.group_id else "",

@@ -119,10 +119,13 @@ def canonical(value: Decimal, unit: str) -> tuple[Decimal, str]:
 
 def plain(value: Decimal) -> Decimal:
     """The same number written in one way only: no needless zeros, no exponent, no minus zero."""
+    if not value:
+        return Decimal(0)
+    text = str(value)
+    if "E" not in text and (text[-1] != "0" or "." not in text):
+        return value
     with localcontext() as context:
         context.prec = 60
-        if value == 0:
-            return Decimal(0)
         short = value.normalize()
         exponent = short.as_tuple().exponent
         return short.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else short

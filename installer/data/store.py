@@ -290,7 +290,7 @@ def _values(row: Row) -> dict[str, Any]:
 
 def _storable(value: Any) -> Any:
     # PostgreSQL takes no NUL, and neither database half a surrogate pair.
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (value.isascii() and "\0" not in value):
         return value
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 

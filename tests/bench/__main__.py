@@ -1,10 +1,10 @@
-"""`python -m tests.bench [startup] [installation] [espressif] [repaint] [batch] [ledger]`; without: all."""
+"""`python -m tests.bench [NAME…]`: print the tables of these parts; without names, of all."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench import batch, espressif, installation, ledger, repaint, startup
+from tests.bench import batch, espressif, fetch, installation, ledger, repaint, startup
 
 PARTS = {
     "startup": startup.report,
@@ -13,6 +13,7 @@ PARTS = {
     "repaint": repaint.report,
     "batch": batch.report,
     "ledger": ledger.report,
+    "fetch": fetch.report,
 }
 
 

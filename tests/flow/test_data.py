@@ -2,76 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from installer.cli import _main
 from installer.data.messages import ADAPTER
 from installer.errors import ErrorCode
-from tests.flow.support import LabWorld, answers_for, install, lines
-
-# What the lab's device says it measured: the kind in the store, and the unit.
-KINDS = {
-    "weight": ("weight", "kg"),
-    "fat_ratio": ("fat ratio", "%"),
-    "systolic": ("systolic pressure", "mmHg"),
-    "diastolic": ("diastolic pressure", "mmHg"),
-    "pulse": ("pulse", "1/min"),
-    "temperature": ("temperature", "°C"),
-    "asleep": ("time asleep", "s"),
-}
-BY_WIFI = ("body", "body-plus", "bpm-connect", "sleep", "thermo")
-
-
-def measured(world: LabWorld, model: str) -> dict[str, tuple[str, str]]:
-    """What the device says: by kind, value and unit as the store writes them."""
-    last = world.device(model)["last_measurement"]
-    kinds = KINDS | ({"pulse": ("pulse asleep", "1/min")} if model == "sleep" else {})
-    return {kinds[name][0]: (f"{value:g}", kinds[name][1]) for name, value in last.items() if name in kinds}
-
-
-def values(text: str) -> list[dict[str, Any]]:
-    return [event for event in lines(text) if event["event"] == "value"]
-
-
-@pytest.mark.parametrize("model", BY_WIFI)
-async def test_what_a_device_measured_is_what_is_stored(
-    world: LabWorld, capsys: pytest.CaptureFixture[str], model: str
-) -> None:
-    outcome, _ = await install(answers_for(world, model, "wifi"))
-    assert outcome.outcome == "installed", outcome.error
-    world.act(model, "measure")
-    expected = measured(world, model)
-    assert expected
-    await _in_process("data", "fetch", "--lab", "--json")
-    shown = await _in_process("data", "show", "--lab", "--json", "--device", model)
-    stored = {(f["kind"], (f["value"], f["unit"])) for f in lines(shown)}
-    assert set(expected.items()) <= stored
-    assert capsys.readouterr().out == ""
-
-
-async def _in_process(*arguments: str) -> str:
-    """The standard output of a run of the program that must succeed."""
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from installer.cli import main; main()", *arguments],
-            capture_output=True, text=True, timeout=50, env=os.environ,
-        )  # fmt: skip
-
-    done = await asyncio.to_thread(run)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from tests.flow.support import LabWorld, lines
+from tests.flow.test_whole_way import measured
 
 
 @pytest.fixture
