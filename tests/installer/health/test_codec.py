@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from installer.catalog import Profile
+from installer.data import kinds
 from installer.health import codec
 from installer.health.codec import CodecError, NoValue, Parts, decode
 from installer.lab import health as lab
 from installer.lab.health_bytes import encode
+from installer.lab.kinds import KINDS, Kind
 from installer.measurement import Measurement, Quantity
 
 WHEN = bytes.fromhex("ea070b17120f1e")  # 2026-11-23 18:15:30
@@ -255,7 +257,7 @@ def test_nonsense_raises_nothing_else(profile: Profile, data: bytes) -> None:
         assert str(measurement)
 
 
-# Their bytes are of a kind of their own in the lab; tests/installer/health/test_body.py has them.
+# What the lab makes of body compositions is below.
 ENCODED = [profile for profile in Profile if profile is not Profile.BODY_COMPOSITION]
 NAMES = {
     Quantity.WEIGHT: "weight",
@@ -293,3 +295,51 @@ def test_what_the_lab_encodes_comes_back(profile: Profile, taken: int, given_val
         assert float(reading.value) == pytest.approx(given_values[NAMES[reading.quantity]])
     if profile in (Profile.WEIGHT, Profile.BLOOD_PRESSURE, Profile.TEMPERATURE):
         assert found.taken is not None
+
+
+IN_THE_LAB = {
+    "weight": Quantity.WEIGHT,
+    "fat_ratio": Quantity.FAT_RATIO,
+    "fat_free_mass": Quantity.FAT_FREE_MASS,
+    "muscle_mass": Quantity.MUSCLE_MASS,
+    "water_mass": Quantity.WATER_MASS,
+    "impedance": Quantity.IMPEDANCE,
+    "basal": Quantity.BASAL_METABOLISM,
+    "systolic": Quantity.SYSTOLIC,
+    "diastolic": Quantity.DIASTOLIC,
+    "temperature": Quantity.TEMPERATURE,
+    "steps": Quantity.STEPS,
+    "distance": Quantity.DISTANCE,
+}
+
+
+@given(
+    st.sampled_from([kind for kind in KINDS.values() if kind.measures]),
+    st.data(),
+    st.integers(0, 10_000),
+    st.integers(1_000_000_000, 2_000_000_000),
+    st.none() | st.integers(1, 16),
+    st.integers(20, 244),
+)
+def test_whatever_the_lab_measures_is_read_whole(
+    kind: Kind, data: st.DataObject, number: int, taken: int, user: int | None, room: int
+) -> None:
+    unit = data.draw(st.none() | st.sampled_from(lab.units(kind)) if lab.units(kind) else st.none())
+    measured = lab.measure(kind, "seed", number, taken, unit, user)
+    for profile in kind.measures:
+        messages = encode(profile, measured, room=room)
+        assert all(len(message) <= room for message in messages)
+        parts = Parts(Profile(profile))
+        ((found, raw),) = [one for message in messages for one in parts.feed(message)]
+        assert raw == b"".join(messages)
+        for reading in found.readings:
+            name = next((n for n, q in IN_THE_LAB.items() if q is reading.quantity), None)
+            if name is not None:
+                value = float(kinds.canonical(reading.value, reading.unit)[0])
+                true = measured.values[name] / (4.184 if reading.unit == "kJ" else 1)
+                # A hundredth of a pound, a tenth of a kilopascal or of a degree Fahrenheit is what the bytes hold.
+                assert value == pytest.approx(true, abs=0.01), name
+        if profile not in ("temperature", "heart-rate", "steps"):
+            assert found.user == user
+        if profile not in ("heart-rate", "steps"):
+            assert found.device_time == datetime.fromtimestamp(taken)
