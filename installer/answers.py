@@ -125,11 +125,27 @@ class ProvisionAnswer(_Answer):
 
 
 class LinkAnswer(_Answer):
-    """Which stored account, and how to link. `later`: not now; the end user links it (`device-installer link`)."""
+    """Which stored account, and how to link. `later`: not now; the end user links it (`device-installer link`).
+
+    `notify`: whether the cloud shall tell of new data, and where: true (the address of the settings), false, an
+    address with `{path}` in the place of its secret, or the place of one with its secret. Another address is taken
+    too, for this run only: it may be a secret, so that `true` is kept in its stead. Without it a person is asked, and
+    a script does what the settings say.
+    """
 
     later: bool = False
     account: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")] = "default"
     mode: LinkMode = LinkMode.AUTO
+    notify: bool | SecretRef | Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    notify_url: SkipJsonSchema[SecretStr | None] = Field(default=None, exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_address(cls, data: Any) -> Any:
+        given = data.get("notify") if isinstance(data, dict) else None
+        if not isinstance(given, str) or "{path}" in given:
+            return data
+        return {**data, "notify": True, "notify_url": SecretStr(given)}
 
 
 class VerifyAnswer(_Answer):

@@ -85,6 +85,7 @@ class Assembly:
             sign_in_robot=self._robot if self.place.lab else None,
             gateway=GatewayPlace.here(lab=self.place.lab),
             options=self.place.options,
+            open_notifications=self.notifications,
         )
 
     async def lab(self) -> LabState:

@@ -112,6 +112,15 @@ Ledger = Annotated[str | None, typer.Option("--ledger", metavar="URL", help="The
 Site = Annotated[str | None, typer.Option("--site", metavar="S", help="Where: it stands in the record.")]
 Operator = Annotated[str | None, typer.Option("--operator", metavar="O", help="Who: it stands in the record.")]
 Label = Annotated[str | None, typer.Option("--label", metavar="L", help="Your name or number for the device.")]
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        "--notify",
+        metavar="URL",
+        help="Let the cloud tell of new data there; {path} is its secret part. Or @FILE, env:VAR, -.",
+    ),
+]
+NoNotify = Annotated[bool, typer.Option("--no-notify", help="Subscribe no notifications, whatever the settings say.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the first measurement.")]
 
 
@@ -200,6 +209,8 @@ def install(
     keep_wifi: KeepWifi = False,
     guided: Guided = False,
     guide_timeout: GuideTimeout = None,
+    notify: Notify = None,
+    no_notify: NoNotify = False,
     no_wait: NoWait = False,
     ledger: Ledger = None,
     site: Site = None,
@@ -231,6 +242,8 @@ def install(
         qr=qr,
         qr_image=qr_image,
         account=account_name,
+        notify=notify,
+        no_notify=no_notify,
         no_wait=no_wait,
     )
     with fail_early(json=json):
@@ -275,6 +288,8 @@ async def _install(place: Place, answers: Answers, *, json: bool) -> None:
     if not json:
         for line in summary_lines(ended):
             output.result(line)
+    if ended.left is not None:
+        raise ended.left
 
 
 def _wizard(place: Place, answers: Answers | None, ask: str) -> None:

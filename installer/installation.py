@@ -52,13 +52,17 @@ RENEWALS = 4  # how often within the time that a silent process is given
 
 @dataclass
 class Outcome:
-    """How an installation ended. `answers`: all choices made, to be saved and replayed."""
+    """How an installation ended. `answers`: all choices made, to be saved and replayed.
+
+    `left`: what did not work out although the installation stands.
+    """
 
     outcome: Literal["installed", "to_be_linked", "failed", "cancelled", "planned"]
     answers: Answers
     summary: dict[str, Any] = field(default_factory=dict)
     error: InstallerError | None = None
     measurement: Measurement | None = None
+    left: InstallerError | None = None
 
 
 class Installation:
@@ -254,6 +258,7 @@ class Installation:
                 recovery = await self._recover(step, error, attempt)
                 if recovery is Recovery.CHANGE:
                     raise _ChangeAt(step.change_at(error), error) from error
+        answer = step.settled(self.situation, answer)
         self.situation.made = self.situation.made.with_answer(step.key, answer)
         took = time.monotonic() - began
         if not self._options.dry_run:
@@ -351,7 +356,9 @@ class Installation:
         outcome: Literal["installed", "to_be_linked", "failed", "cancelled", "planned"],
         error: InstallerError | None = None,
     ) -> Outcome:
-        return Outcome(outcome, self.situation.made, self._summary(), error, self.situation.measurement)
+        return Outcome(
+            outcome, self.situation.made, self._summary(), error, self.situation.measurement, self.situation.left
+        )
 
     async def _end(self, ended: Outcome) -> Outcome:
         if ended.error is not None and ended.outcome == "failed":
@@ -409,6 +416,8 @@ class Installation:
             summary["account"] = s.account.name
         if s.cloud_device:
             summary["device_id"] = s.cloud_device.device_id
+        if s.notified:
+            summary["notifications"] = s.notified
         if s.measurement:
             summary["first_measurement"] = s.measurement.model_dump(mode="json")
         return summary

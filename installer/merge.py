@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from installer.answers import Answers, StepKey, validate
 from installer.errors import ErrorCode, InstallerError
+from installer.secrets import SecretRef, reference
 from installer.wifi import Security
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Flags:
     qr: str | None = None
     qr_image: Path | None = None
     account: str | None = None
+    notify: str | None = None
+    no_notify: bool = False
     no_wait: bool = False
 
 
@@ -107,10 +110,27 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
         data["network"] = network
     if flags.account is not None:
         data["link"] = {**data.get("link", {}), "account": flags.account}
+    notify_url = answers.link.notify_url if answers is not None and answers.link is not None else None
+    if flags.notify is not None or flags.no_notify:
+        data["link"] = {**data.get("link", {}), "notify": _notify(flags)}
+        notify_url = None
     if flags.no_wait:
         data["verify"] = {**data.get("verify", {}), "skip": True}
     merged = validate(data, "command line" if answers is None else "answers and command line")
+    if notify_url is not None and merged.link is not None:
+        merged = merged.with_answer(StepKey.LINK, merged.link.model_copy(update={"notify_url": notify_url}))
     return _with_secrets(merged, device, wifi)
+
+
+def _notify(flags: Flags) -> Any:
+    if flags.notify is None:
+        return False
+    if flags.no_notify:
+        raise InstallerError(
+            ErrorCode.USAGE, "--notify and --no-notify were given together.", "Leave one of the two out."
+        )
+    found = reference(flags.notify)
+    return found.model_dump(exclude_none=True) if isinstance(found, SecretRef) else found
 
 
 def steps(text: str) -> frozenset[StepKey]:
@@ -172,7 +192,7 @@ def _check_sources(flags: Flags) -> None:
             "The passphrase is named in two places: the code of the network carries it.",
             "Leave out --passphrase-file, --passphrase-env, --passphrase-keyring and --passphrase-host.",
         )
-    codes = [_is_stdin(flags.wifi_qr), _is_stdin(flags.qr)]
+    codes = [_is_stdin(flags.wifi_qr), _is_stdin(flags.qr), flags.notify == "-"]
     if any(codes) and sum((*codes, flags.passphrase_file == "-", flags.proof_file == "-")) > 1:
         raise InstallerError(
             ErrorCode.USAGE,

@@ -26,6 +26,7 @@ from installer.questions import (
     ConfirmSending,
     Failure,
     FollowGuide,
+    OfferNotifications,
     Question,
     Recovery,
     SignIn,
@@ -59,6 +60,8 @@ async def prompt(question: Question) -> Any:
             return ProvisionAnswer()
         case ChooseAccount():
             return await _thread(_account, question)
+        case OfferNotifications():
+            return await _thread(_notifications, question)
         case FollowGuide():
             return await _guide(question)
         case SignIn():
@@ -190,6 +193,13 @@ def _account(question: ChooseAccount) -> LinkAnswer:
         if chosen:
             return LinkAnswer(account=chosen)
     return LinkAnswer(account=_line("Name for the account [default]: ").strip() or "default")
+
+
+def _notifications(question: OfferNotifications) -> bool | str:
+    if question.known and question.problem is None:
+        typed = _line(f"Shall {question.known} be told of new data ({question.kinds})? [Y/n] ")
+        return typed.strip().lower() in ("", "y", "yes")
+    return _line(f"Address to be told of new data ({question.kinds}; Enter: none): ").strip() or False
 
 
 async def _guide(question: FollowGuide) -> bool:

@@ -164,6 +164,22 @@ class ChooseAccount(Question):
 
 
 @dataclass(kw_only=True)
+class OfferNotifications(Question):
+    """Shall the cloud tell of this model's new data? → False, True (where the settings say), or an address (`str`).
+
+    `kinds`: what it would tell of, in words. `known`: the address of the settings as it may be shown, or empty;
+    `proposal`: one to begin with; after a refusal the one that was typed.
+    """
+
+    step: StepKey = StepKey.LINK
+    model: Model
+    account: str
+    kinds: str
+    known: str = ""
+    proposal: str = field(default="", repr=False)
+
+
+@dataclass(kw_only=True)
 class SignIn(Question):
     """Sign in in a browser → the pasted address (`str`). Withdrawn when the browser came back by itself.
 
@@ -272,6 +288,7 @@ __all__ = [
     "LinkAnswer",
     "LiveSightings",
     "NetworkAnswer",
+    "OfferNotifications",
     "ProvisionAnswer",
     "Question",
     "Recovery",

@@ -25,6 +25,7 @@ from installer.events import (
     Linking,
     NetworkChosen,
     Notice,
+    NotificationsSubscribed,
     Planned,
     Provisioning,
     SignedIn,
@@ -127,6 +128,8 @@ def in_words(event: Event) -> str | None:
             return "Linking the device to the account." if event.way == "link" else "Watching the account."
         case Linked():
             return f"The device is in account “{event.account}”."
+        case NotificationsSubscribed():
+            return f"The cloud tells {event.url} of new data."
         case WaitingForData():
             return f"Waiting for the first measurement. {event.todo}".strip()
         case FirstMeasurement():
@@ -154,6 +157,7 @@ def summary_lines(ended: Outcome) -> list[str]:
         "ssid": "network",
         "account": "account",
         "device_id": "cloud id",
+        "notifications": "notifications",
         "url": "device page",
     }
     lines = [f"{ended.outcome}: {ended.summary['installation']}"]

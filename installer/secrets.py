@@ -58,6 +58,17 @@ class SecretRef(BaseModel):
         return SecretStr(value)
 
 
+def reference(text: str) -> SecretRef | str:
+    """Where the value of an option is: `@FILE`, `env:VARIABLE`, or `-` (standard input); else the text itself."""
+    if text == "-":
+        return SecretRef(file="-")
+    if text.startswith("@"):
+        return SecretRef(file=text.removeprefix("@"))
+    if text.startswith("env:"):
+        return SecretRef(env=text.removeprefix("env:"))
+    return text
+
+
 def _from_file(name: str, what: str) -> str:
     try:
         if name == "-":

@@ -68,6 +68,8 @@ def facts_of(state: RunState) -> list[tuple[str, str]]:
         pairs.append(("Account", shown(state.linked.account)))
     elif state.signed_in is not None:
         pairs.append(("Account", f"{shown(state.signed_in.account)}   signed in"))
+    if state.notified:
+        pairs.append(("News to", shown(state.notified)))
     return pairs
 
 

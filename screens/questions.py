@@ -15,6 +15,7 @@ from installer.questions import (
     ConfirmDevice,
     ConfirmSending,
     FollowGuide,
+    OfferNotifications,
     Question,
     SignIn,
 )
@@ -30,6 +31,7 @@ SCREENS: dict[type[Question], tuple[str, str]] = {
     ConfirmSending: ("screens.provision", "SendScreen"),
     FollowGuide: ("screens.guide", "GuideScreen"),
     ChooseAccount: ("screens.link", "AccountScreen"),
+    OfferNotifications: ("screens.notify", "NotifyScreen"),
     SignIn: ("screens.sign_in", "SignInScreen"),
 }
 

@@ -20,6 +20,7 @@ from installer.events import (
     Linking,
     NetworkChosen,
     Notice,
+    NotificationsSubscribed,
     Planned,
     Provisioning,
     SignedIn,
@@ -66,6 +67,7 @@ class RunState:
     signed_in: SignedIn | None = None
     linking: Linking | None = None
     linked: Linked | None = None
+    notified: str = ""  # where the cloud tells of new data
     waiting: WaitingForData | None = None
     measurement: Measurement | None = None
     measured_over: str = ""
@@ -135,6 +137,8 @@ class RunState:
                 self.restart_clock(now, event.seconds)
             case Linked():
                 self.linked = event
+            case NotificationsSubscribed():
+                self.notified = event.url
             case WaitingForData():
                 self.waiting, self.todo = event, event.todo
                 self.restart_clock(now, event.seconds)

@@ -71,19 +71,33 @@ class NotificationDesk:
             return self._own.url if callback.PLACE in self._own.url else ""
         return f"http://127.0.0.1:{callback.DEFAULT_PORT}/{callback.PLACE}" if self._lab else ""
 
+    def known(self, account: str) -> str:
+        """The address that the settings name, or that was subscribed for the account before, as it may be shown.
+
+        An empty text if there is none. Raises SECRET_UNAVAILABLE.
+        """
+        if isinstance(self._own.url, SecretRef):
+            return "the address of the settings"
+        wished = [w.url for w in self.wishes.all(account)]
+        text = self._own.url or (wished[-1] if wished else "")
+        return callback.masked(text.replace(callback.PLACE, "")) if text else ""
+
     async def url(self, given: str | SecretRef | None, account: str = "") -> SecretStr:
         """The whole address: the given one, else that of the settings, else the one subscribed for the account before.
 
+        In the lab, in the end, that of a receiver on this computer.
+
         Raises NOTIFICATIONS_REFUSED, SECRET_UNAVAILABLE, SETTINGS_INVALID (there is none).
         """
-        text = given or self._own.url or self.proposal
-        if isinstance(text, SecretRef):
-            text = (await in_thread(lambda: text.fetch(WHAT), SECONDS)).get_secret_value()  # type: ignore[union-attr]
-        if text:
-            return callback.expanded(text, self.path_file)
-        known = self.wishes.all(account) if account else []
+        place = given or self._own.url
+        if isinstance(place, SecretRef):
+            named = place
+            place = (await in_thread(lambda: named.fetch(WHAT), SECONDS)).get_secret_value()
+        known = self.wishes.all(account) if account and not place else []
         if known:
             return SecretStr(known[-1].url)
+        if place or self.proposal:
+            return callback.expanded(place or self.proposal, self.path_file)
         raise InstallerError(
             ErrorCode.SETTINGS_INVALID,
             "No address for notifications is known.",

@@ -28,6 +28,10 @@ def link(
     ] = None,
     qr_image: Annotated[Path | None, typer.Option("--qr-image", metavar="FILE", help="A picture of the label.")] = None,
     account: Annotated[str | None, typer.Option("--account", metavar="NAME", help="The account to link to.")] = None,
+    notify: Annotated[
+        str | None,
+        typer.Option("--notify", metavar="URL", help="Let the cloud tell of new data there, as for install."),
+    ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the first measurement.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look and check, but change nothing.")] = False,
     non_interactive: Annotated[bool, typer.Option("--non-interactive", help="Ask nobody.")] = False,
@@ -47,6 +51,7 @@ def link(
 ) -> None:
     """Link a device that was set up before and left to be linked by its user."""
     from installer.assembly import Place
+    from installer.merge import Flags, merge
     from installer.scripted import fail_early
     from installer.steps.base import Options
 
@@ -66,10 +71,12 @@ def link(
         options=options,
         ledger=ledger,
     )
-    run(_link(place, text, account, wait=not no_wait, json=json))
+    with fail_early(json=json):
+        choices = merge(None, Flags(account=account, notify=notify, no_wait=no_wait))
+    run(_link(place, text, account, choices, json=json))
 
 
-async def _link(place: Place, text: str, account: str | None, *, wait: bool, json: bool) -> None:
+async def _link(place: Place, text: str, account: str | None, choices: Answers, *, json: bool) -> None:
     from installer.assembly import Assembly
     from installer.events import Notice
     from installer.linking import LinkLater
@@ -86,7 +93,7 @@ async def _link(place: Place, text: str, account: str | None, *, wait: bool, jso
             if before and account in (None, before):
                 front.show(Notice(code="linked_before", text=DONE.format(before), installation=waiting.id))
                 return
-            linking = LinkLater(assembly.surroundings(), front, _answers(account, wait=wait), waiting)
+            linking = LinkLater(assembly.surroundings(), front, choices, waiting)
         ended = await linking.run()
     finally:
         await assembly.close()
@@ -95,17 +102,8 @@ async def _link(place: Place, text: str, account: str | None, *, wait: bool, jso
     if not json:
         for line in summary_lines(ended):
             output.result(line)
-
-
-def _answers(account: str | None, *, wait: bool) -> Answers:
-    from installer.answers import Answers, LinkAnswer, VerifyAnswer, validate
-
-    if account is not None:
-        validate({"link": {"account": account}}, "command line")
-    return Answers(
-        link=LinkAnswer(account=account) if account is not None else None,
-        verify=None if wait else VerifyAnswer(skip=True),
-    )
+    if ended.left is not None:
+        raise ended.left
 
 
 def _text(device: str | None, image: Path | None) -> str:

@@ -66,7 +66,7 @@ def subscribe(
 
         async with _opened(cloud, use_lab) as (assembly, accounts):
             desk = assembly.notifications()
-            target = await desk.url(reference(url), account)
+            target = await desk.url(_reference(url), account)
             opened = await accounts.open(account)
             wanted = set(appli or ()) | await _for_models(assembly, opened, model, bool(appli))
             ensured = await desk.subscribe(opened, target, wanted)
@@ -156,7 +156,7 @@ def revoke(
         ended = 0
         async with _opened(cloud, use_lab) as (assembly, accounts):
             desk = assembly.notifications()
-            only = (await desk.url(reference(url))).get_secret_value() if url is not None else None
+            only = (await desk.url(_reference(url))).get_secret_value() if url is not None else None
             for name in await _names(accounts, account):
                 client = notifications.Notifications(await accounts.open(name))
                 wished = {(w.url, a) for w in desk.wishes.all(name) for a in w.applis}
@@ -222,19 +222,10 @@ def serve(
 THERE, REMOVED, FOREIGN = "subscribed", "removed by the cloud", "not from here"
 
 
-def reference(text: str | None) -> str | SecretRef | None:
-    """Where the address of `--url` or `--notify` is: as it stands, `@FILE`, `env:VARIABLE`, or `-` (standard input)."""
-    from installer.secrets import SecretRef
+def _reference(text: str | None) -> SecretRef | str | None:
+    from installer.secrets import reference
 
-    if text is None:
-        return None
-    if text == "-":
-        return SecretRef(file="-")
-    if text.startswith("@"):
-        return SecretRef(file=text.removeprefix("@"))
-    if text.startswith("env:"):
-        return SecretRef(env=text.removeprefix("env:"))
-    return text
+    return None if text is None else reference(text)
 
 
 def _compared(there: list[Subscription], wished: list[Wish]) -> list[tuple[str, int, str]]:

@@ -17,7 +17,7 @@ from installer.account import callback, notifications
 from installer.account.lock import file_lock
 from installer.account.pace import Paused
 from installer.assembly import Assembly
-from installer.catalog import DataService
+from installer.catalog import Catalogue, DataService, SyncMethod
 from installer.data import follow, receiver
 from installer.data.fetch import APPLIS, Fetched, Fetcher
 from installer.data.inbox import Entry, Inbox
@@ -25,11 +25,13 @@ from installer.data.notice import Notice
 from installer.data.place import open_store
 from installer.errors import ErrorCode, InstallerError
 from installer.events import NotificationArrived, NotificationFollowed, ReceiverReady
+from installer.gateway.wake import wake
 
 if TYPE_CHECKING:
     from installer.account.accounts import Accounts
     from installer.account.desk import NotificationDesk
     from installer.events import Event
+    from installer.ledger.records import Records
 
 RENEW_SECONDS = 3600.0
 # A new account is known this soon; what comes for unknown users costs no more than that.
@@ -97,13 +99,27 @@ class Says:
 class Service:
     """The parts of a running receiver."""
 
-    def __init__(self, accounts: Accounts, desk: NotificationDesk, inbox: Inbox, says: Says) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        desk: NotificationDesk,
+        inbox: Inbox,
+        says: Says,
+        records: Records,
+        catalogue: Catalogue,
+        *,
+        lab: bool = False,
+    ) -> None:
+        self._records = records
+        self._catalogue = catalogue
+        self._lab = lab
         self.accounts = accounts
         self.desk = desk
         self.inbox = inbox
         self.says = says
         self.follower: follow.Follower | None = None
         self._known: dict[str, str] = {}
+        self._told: set[tuple[str, DataService]] = set()
         self._looked = float("-inf")
 
     async def keep(self, notice: Notice) -> None:
@@ -116,10 +132,28 @@ class Service:
             one = replace(notice, appli=FIRST[APPLIS[notice.appli]])
             fresh = await asyncio.to_thread(self.inbox.put, one, time.time())
         if fresh:
+            if notice.appli in APPLIS:
+                self._told.add((notice.userid, APPLIS[notice.appli]))
             kind = notifications.in_words([notice.appli])
             self.says.arrived(NotificationArrived(account=account, appli=notice.appli, kind=kind, action=notice.action))
             if self.follower is not None:
                 self.follower.poke()
+
+    async def wake(self, userid: str, appli: int) -> None:
+        """Leave word for the gateway to visit this user's devices of that kind, if the cloud has told of it."""
+        service = APPLIS[appli]
+        if (userid, service) not in self._told:
+            return
+        self._told.discard((userid, service))
+        try:
+            for device in await asyncio.to_thread(self._records.installed, SyncMethod.BLUETOOTH.value):
+                model = next((m for m in self._catalogue.models if m.id == device.model), None)
+                kinds = notifications.applis(model) if model is not None else ()
+                if device.account == self._known.get(userid) and service in {APPLIS.get(k) for k in kinds}:
+                    await asyncio.to_thread(wake, device.address, lab=self._lab)
+        except InstallerError as error:
+            # The look into the account is worth more than the gateway's, which comes by itself in time.
+            output.words(f"The gateway was not woken. {error}")
 
     def looked(self, entry: Entry, fetched: Fetched | None, error: InstallerError | None, again: float) -> None:
         """Tell what became of a look."""
@@ -187,9 +221,9 @@ async def serve(assembly: Assembly, options: Options, path_file: Path | None) ->
         inbox = Inbox(file)
         stack.callback(inbox.close)
         store = stack.enter_context(await asyncio.to_thread(open_store, own, lab=lab, given=options.database))
-        service = Service(accounts, desk, inbox, says)
+        service = Service(accounts, desk, inbox, says, assembly.records(), assembly.catalogue, lab=lab)
         fetcher = Fetcher(store, accounts, assembly.catalogue)
-        service.follower = follow.Follower(inbox, fetcher, service.looked)
+        service.follower = follow.Follower(inbox, fetcher, service.looked, service.wake)
         web = receiver.Receiver(secret, service.keep)
         await stack.enter_async_context(web.serve(listener, options.certificate, options.key))
         port = listener.getsockname()[1]

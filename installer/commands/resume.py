@@ -125,6 +125,8 @@ async def _resume(place: Place, record: dict[str, Any], flags: Flags, *, json: b
     if not json:
         for line in summary_lines(ended):
             output.result(line)
+    if ended.left is not None:
+        raise ended.left
 
 
 def _record(place: Place, wanted: str | None) -> dict[str, Any]:

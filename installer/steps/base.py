@@ -25,6 +25,7 @@ from installer.questions import FrontEnd, Question, Recovery
 if TYPE_CHECKING:
     from installer.account.account import Account
     from installer.account.accounts import Accounts
+    from installer.account.desk import NotificationDesk
     from installer.account.models import CloudDevice
     from installer.bluetooth.adapter import Adapter
     from installer.bluetooth.connection import Connection
@@ -110,6 +111,8 @@ class Surroundings:
     cloud_name: str = "the cloud"
     # The lab's user signs in by itself in a run that asks nobody: (authorize URL) → done.
     sign_in_robot: Callable[[str], Awaitable[None]] | None = None
+    # Where this computer is told of new data; None: it is not offered.
+    open_notifications: Callable[[], NotificationDesk] | None = None
     # Several installations on one adapter share its scan; without it, each opens an adapter of its own.
     radio: SharedRadio | None = None
     # Of the cloud, by account and model: what an installation of this run has taken for its device.
@@ -167,6 +170,9 @@ class Situation:
     account: Account | None = None
     known_devices: frozenset[str] | None = None
     cloud_device: CloudDevice | None = None
+    notify: Any = None  # what was chosen about notifications: as in the answer
+    notified: str = ""  # where the cloud tells of new data, without its secret
+    left: InstallerError | None = None  # what did not work out although the installation stands
     measurement: Measurement | None = None
 
     @property
@@ -269,6 +275,10 @@ class Step(abc.ABC):
     @abc.abstractmethod
     async def carry_out(self, situation: Situation, answer: Any) -> dict[str, Any]:
         """Do it; the returned result is recorded (JSON types, no secret)."""
+
+    def settled(self, situation: Situation, answer: Any) -> Any:
+        """The answer with what was chosen while it was carried out."""
+        return answer
 
     def plan(self, situation: Situation, answer: Any) -> str | None:
         """Dry run: what would be done, in words. None: carry it out, because it changes nothing."""

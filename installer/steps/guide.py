@@ -13,6 +13,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.events import GuideShown, GuideWaiting, Linked
 from installer.provisioning import guided
 from installer.questions import FollowGuide, Recovery
+from installer.steps import notify
 from installer.steps.base import GoTo, Situation, Step
 from installer.steps.link import Link
 
@@ -190,7 +191,8 @@ class Arrived(Link):
             raise InstallerError(ErrorCode.INTERNAL, "The device is not linked.", "This is a defect; report it.")
         situation.emit(Linked(way="watch", account=answer.account, device_id=device.device_id))
         result = {"account": answer.account, "way": "watch", "device_id": device.device_id}
-        return result | ({"serial": device.serial} if device.serial else {})
+        result |= {"serial": device.serial} if device.serial else {}
+        return result | await notify.offer(situation, answer)
 
 
 def _the_account(situation: Situation) -> Account:

@@ -11,7 +11,7 @@ from installer.catalog import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.events import Linked, Linking, Notice, SignedIn, SignInNeeded
 from installer.questions import ChooseAccount, Recovery, SignIn
-from installer.steps import bluetooth_data, rejoin
+from installer.steps import bluetooth_data, notify, rejoin
 from installer.steps.base import Situation, Step
 
 if TYPE_CHECKING:
@@ -104,7 +104,12 @@ class Link(Step):
         situation.surroundings.claims.take(device.device_id, situation.id)
         situation.emit(Linked(way=way, account=answer.account, device_id=device.device_id))
         result = {"account": answer.account, "way": way, "device_id": device.device_id}
-        return result | ({"serial": device.serial} if device.serial else {})
+        result |= {"serial": device.serial} if device.serial else {}
+        return result | await notify.offer(situation, answer)
+
+    def settled(self, situation: Situation, answer: LinkAnswer) -> LinkAnswer:
+        """With what was chosen about notifications."""
+        return notify.settled(situation, answer)
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
         """Another try, or another account."""

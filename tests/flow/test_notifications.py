@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from installer.cli import _main
 from installer.errors import ErrorCode
+from tests.flow.hook import PATH, hooked
 from tests.flow.support import LabWorld, lines
-
-PATH = "a-path-that-nobody-may-see"
-
-
-class Hook(BaseHTTPRequestHandler):
-    """Says yes to whoever knows the path."""
-
-    def answer(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        self.send_response(200 if self.path == f"/{PATH}" and self.server.well else 500)  # type: ignore[attr-defined]
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_HEAD = do_POST = answer
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
 
 
 @pytest.fixture
 def hook() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
-        server.well = True  # type: ignore[attr-defined]
-        thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
-        thread.start()
+    with hooked() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -31,7 +31,10 @@ from installer.data.receiver import Receiver, listen
 from installer.data.store import Store
 from installer.errors import ErrorCode
 from installer.events import NotificationArrived, NotificationFollowed
+from installer.gateway.place import GatewayPlace
+from installer.gateway.wake import woken
 from installer.lab.cloud.scenario import CloudControl
+from installer.ledger.records import Records
 from installer.settings import NotificationsSettings
 from tests.flow.support import LabWorld, lines
 from tests.installer.account.world import SCALE, WATCH, Lab, lab
@@ -101,12 +104,13 @@ async def station(folder: Path, rest: float = 0.0, follow: bool = True, **scenar
         inbox = Inbox(folder / "inbox.sqlite")
         heard = Heard()
         desk = NotificationDesk(NotificationsSettings(), lambda: cloud.cloud, folder)
-        service = Service(cloud.accounts, desk, inbox, heard)
+        records = Records(folder / "ledger.sqlite")
+        service = Service(cloud.accounts, desk, inbox, heard, records, load(), lab=True)
         listener = listen("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/{PATH}"
         with Store.open(f"sqlite:///{folder / 'store.sqlite'}") as store:
             fetcher = Fetcher(store, cloud.accounts, load())
-            service.follower = Follower(inbox, fetcher, service.looked, rest=rest, first_wait=0.02)
+            service.follower = Follower(inbox, fetcher, service.looked, service.wake, rest=rest, first_wait=0.02)
             web = Receiver(SecretStr(PATH), service.keep)
             client = httpx.AsyncClient(trust_env=False, timeout=20, verify=False)
             async with web.serve(listener), client:
@@ -120,6 +124,7 @@ async def station(folder: Path, rest: float = 0.0, follow: bool = True, **scenar
                         working.cancel()
                         await asyncio.gather(working, return_exceptions=True)
             inbox.close()
+            records.close()
 
 
 async def test_what_a_device_measures_is_stored_without_being_asked_for(tmp_path: Path) -> None:
@@ -274,6 +279,36 @@ async def test_what_is_left_in_the_inbox_is_looked_at_after_a_restart(tmp_path: 
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
         again.close()
+
+
+async def bluetooth_only(file: Path, number: int, model: str, account: str) -> str:
+    """A device of the ledger that syncs by Bluetooth only; its address."""
+    records = Records(file)
+    address = f"00:24:E4:00:00:{number:02X}"
+    record = records.begin(f"{number:012x}", "0.1.0")
+    await record.device(address, name=model, model=model, method="bluetooth")
+    await record.known(account, [])
+    await record.step_done("link", 0.1, {"account": account, "way": "link", "device_id": str(number)})
+    await record.end("installed")
+    records.close()
+    return address
+
+
+async def test_the_gateway_is_woken_for_the_devices_of_that_kind(tmp_path: Path, home: Path) -> None:
+    watch = await bluetooth_only(tmp_path / "ledger.sqlite", 1, "move", "default")
+    scale = await bluetooth_only(tmp_path / "ledger.sqlite", 2, "body", "default")
+    await bluetooth_only(tmp_path / "ledger.sqlite", 3, "body", "another")
+    folder = GatewayPlace.here(lab=True).wake
+    async with station(tmp_path) as here:
+        await here.service.poll(0)
+        await here.quiet()
+        assert woken(folder) == set()  # a look without a notification wakes nobody
+        assert await here.send(userid=here.account.userid, appli="16", date="2026-11-25") == 200
+        await here.quiet()
+        assert woken(folder) == {watch}
+        here.weigh(72_350)
+        await here.until(lambda: here.stored() == [72.35])
+        assert woken(folder) == {scale}
 
 
 # The command itself, as a process.

@@ -30,11 +30,13 @@ from screens.proof import ProofScreen
 from screens.run import make_app
 from screens.sign_in import SignInScreen
 from screens.sync import SyncScreen
+from tests.flow.hook import PATH, hooked
 from tests.flow.support import FAST, METHODS, MODELS, PASSPHRASE, PROOF, LabWorld, answers_for
 from tests.screens.driver import (
     answer_account,
     answer_find,
     answer_network,
+    answer_notify,
     answer_passphrase,
     answer_sync,
     begin,
@@ -124,6 +126,25 @@ async def test_a_whole_installation(world: LabWorld, model: str, method: str) ->
         assert device["wifi_commands"] == 0
         assert "gateway" in shown.lower()
     assert PASSPHRASE not in shown
+
+
+async def test_the_cloud_tells_a_receiver_of_new_data(world: LabWorld, home: Path) -> None:
+    with hooked() as hook:
+        address = f"http://127.0.0.1:{hook.server_port}/{PATH}"
+        async with opened() as pilot:
+            await to_sync(pilot, world, "move")
+            await answer_sync(pilot, "bluetooth")
+            await answer_account(pilot, None)
+            await sign_in(pilot, world)
+            await answer_notify(pilot, f"{address}-mistyped")
+            await wait_for_text(pilot, "does not take")
+            screen = await answer_notify(pilot, address)
+            assert screen.question.proposal == f"{address}-mistyped"
+            await wait_for_finish(pilot)
+            shown = screen_text(pilot)
+    assert address.replace(PATH, "…/****") in shown
+    assert PATH not in shown
+    assert world.call("GET", "/lab/state")["cloud"]["subscriptions"] == 2
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from textual import events
 from textual.pilot import Pilot
 from textual.screen import Screen
-from textual.widgets import Button
+from textual.widgets import Button, Input
 from textual.worker import Worker
 
 from installer.catalog import SyncMethod
@@ -30,6 +30,7 @@ from screens.home import HomeScreen
 from screens.link import AccountScreen
 from screens.network import NetworkScreen
 from screens.network_dialogs import OtherNetworkDialog
+from screens.notify import NotifyScreen
 from screens.passphrase import PassphraseScreen
 from screens.progress import ProgressScreen
 from screens.provision import SendScreen
@@ -198,6 +199,21 @@ async def answer_account(pilot: Pilot[Any], name: str | None, timeout: float = T
         await pilot.press("enter")
 
 
+async def answer_notify(pilot: Pilot[Any], choice: str, timeout: float = TIMEOUT) -> NotifyScreen:
+    """Whether a receiver is told of new data: `no`, `known`, or an address."""
+    screen = await wait_for_screen(pilot, NotifyScreen, timeout)
+    if choice in ("no", "known"):
+        await choose_card(pilot, choice)
+        return screen
+    if not screen.query_one("#new-address").display:
+        await choose_card(pilot, "other")
+    field = screen.query_one("#address", Input)
+    field.focus()
+    field.value = choice
+    await pilot.press("enter")
+    return screen
+
+
 async def paste_address(pilot: Pilot[Any], address: str, timeout: float = TIMEOUT) -> None:
     """Finish signing in with the address of the page where the browser ended."""
     screen = await wait_for_screen(pilot, SignInScreen, timeout)
@@ -220,4 +236,11 @@ async def wait_for_progress(pilot: Pilot[Any], text: str, timeout: float = TIMEO
 
 async def wait_for_finish(pilot: Pilot[Any], timeout: float = TIMEOUT) -> FinishScreen:
     """Wait for the end of the installation."""
+
+    def asked() -> bool:
+        return isinstance(pilot.app.screen, NotifyScreen) and not pilot.app.screen.result.done()
+
+    await until(pilot, lambda: asked() or isinstance(pilot.app.screen, FinishScreen), "the end", timeout)
+    if asked():
+        await answer_notify(pilot, "no")
     return await wait_for_screen(pilot, FinishScreen, timeout)

@@ -51,6 +51,7 @@ from installer.questions import (
     ConfirmSending,
     Failure,
     FrontEnd,
+    OfferNotifications,
     Recovery,
     SignIn,
     StoredAccount,
@@ -193,6 +194,7 @@ class Script:
     browser_came_back: asyncio.Event | None = None
     scan: Callable[[], Awaitable[Sequence[Network]]] | None = None
     identify: Callable[[], Awaitable[None]] | None = None
+    offer: OfferNotifications | None = None  # asked when the device is linked
     hold: asyncio.Event | None = None  # the engine waits for this event …
     hold_at: str = "join"  # … here: button, join or verify
     offers: list[Resumable] = field(default_factory=list)
@@ -205,6 +207,7 @@ class FakeInstallation:
         self.front, self.answers, self.script = front, answers, script
         self.passphrases: list[str] = []
         self.pasted = ""
+        self.notify: bool | str | None = None
 
     async def run(self) -> Ended:
         self.front.show(InstallationStarted(time=TIME, version="0.1.0"))
@@ -381,6 +384,8 @@ class FakeInstallation:
         self.front.show(Linking(time=TIME, way="link", seconds=60))
         await self._pause()
         self.front.show(Linked(time=TIME, way="link", account=answer.account, device_id="0a1b2c"))
+        if script.offer is not None:
+            self.notify = await self.front.ask(script.offer)
 
     async def _sign_in(self, account: str) -> None:
         url = "https://account.withings.com/oauth2_user/authorize2?" + "response_type=code&client_id=" + "0" * 64

@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from installer.catalog import SyncMethod
 from installer.errors import ErrorCode, InstallerError
+from installer.questions import OfferNotifications
 from screens.app import WizardApp
 from screens.device import DeviceScreen
 from screens.dialogs import ConfirmDialog, RecoverDialog, SaveDialog
@@ -24,6 +25,7 @@ from screens.home import HomeScreen
 from screens.link import AccountScreen
 from screens.network import NetworkScreen
 from screens.network_dialogs import OtherNetworkDialog, WifiTextDialog
+from screens.notify import NotifyScreen
 from screens.passphrase import PassphraseScreen
 from screens.provision import SendScreen
 from screens.sign_in import SignInScreen
@@ -34,6 +36,7 @@ from tests.screens.driver import (
     answer_network,
     answer_sync,
     begin,
+    choose_card,
     choose_row,
     confirm_sending,
     type_text,
@@ -42,7 +45,7 @@ from tests.screens.driver import (
     wait_for_screen,
     wait_for_text,
 )
-from tests.screens.fake_engine import ADDRESS, CATALOGUE, Script, Sightings, Starter, offers
+from tests.screens.fake_engine import ADDRESS, BODY_PLUS, CATALOGUE, Script, Sightings, Starter, offers
 
 PASSPHRASE = "tiefgruene-See 42"
 SLEEP_ADDRESS = "00:24:E4:77:20:51"
@@ -286,6 +289,31 @@ async def finished_bluetooth(pilot: Pilot[Any]) -> None:
     await wait_for_finish(pilot)
 
 
+async def notify(pilot: Pilot[Any]) -> None:
+    await to_account(pilot)
+    await answer_account(pilot, "alex")
+    await wait_for_screen(pilot, NotifyScreen)
+
+
+async def notify_address(pilot: Pilot[Any]) -> None:
+    await notify(pilot)
+    await choose_card(pilot, "other")
+    await wait_for_text(pilot, "Its address")
+
+
+def offer(**more: Any) -> OfferNotifications:
+    return OfferNotifications(model=BODY_PLUS, account="alex", kinds="weight", **more)
+
+
+def refused() -> InstallerError:
+    return InstallerError(
+        ErrorCode.NOTIFICATIONS_REFUSED,
+        "The cloud does not take https://clinic.example/…/**** as an address for notifications (status 293).",
+        "The cloud asks the address itself (HTTP HEAD) and wants an answer of 2xx: check that the receiver runs, that "
+        "its certificate is good, and that no firewall or proxy keeps HEAD back.",
+    )
+
+
 async def save(pilot: Pilot[Any]) -> None:
     await finished(pilot)
     await pilot.press("s")
@@ -336,6 +364,12 @@ SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
     "measuring": (lambda: Script(hold=asyncio.Event(), hold_at="verify"), measuring),
     "finished": (Script, finished),
     "finished_bluetooth": (Script, finished_bluetooth),
+    "notify": (lambda: Script(offer=offer()), notify),
+    "notify_address": (lambda: Script(offer=offer(proposal="https://clinic.example/hooks/{path}")), notify_address),
+    "notify_refused": (
+        lambda: Script(offer=offer(known="https://clinic.example/…/****", problem=refused())),
+        notify,
+    ),
     "save": (Script, save),
     "help": (Script, help_keys),
 }
