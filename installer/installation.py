@@ -34,7 +34,7 @@ from installer.steps.find import Find
 from installer.steps.guide import Arrived, FollowTheGuide, OpenAccount
 from installer.steps.link import Link
 from installer.steps.network import ChooseTheNetwork
-from installer.steps.past import Past, go_on
+from installer.steps.past import Past, begin_at, go_on
 from installer.steps.provision import Provision
 from installer.steps.sync import Sync
 from installer.steps.verify import Verify
@@ -206,24 +206,7 @@ class Installation:
         if first is StepKey.FIND:
             self._foresee()
             return 0
-        index = len(self._steps) if self._past.ended else self._index(first)
-        if self.situation.guided and first is StepKey.LINK and self.situation.linked_as is not None:
-            # The vendor's app has brought it to the account already.
-            index = self._index(StepKey.PROVISION) + 1
-        self._tell_before(index)
-        return index
-
-    def _tell_before(self, index: int) -> None:
-        """The steps that an earlier attempt has done, for whoever follows the events."""
-        assert self._past is not None
-        for step in dict.fromkeys(s.key for s in self._steps[:index]):
-            result = self._past.done.get(step.value)
-            reason = self._steps[self._index(step)].skip_reason(self.situation)
-            if reason is not None:
-                self._emit(StepSkipped(step=step, reason=reason))
-            elif result is not None:
-                took = self._past.took.get(step.value, 0.0)
-                self._emit(StepDone(step=step, took=took, result=dict(result), before=True))
+        return begin_at(self.situation, self._past, first, self._steps)
 
     async def _one(self, index: int, problem: InstallerError | None, *, can_go_back: bool) -> None:
         """One step, until it is done; raises what the person or the script cannot or will not mend."""

@@ -55,6 +55,9 @@ def resume(
     require_encryption: Annotated[
         bool, typer.Option("--require-encryption", help="Refuse to send a passphrase unencrypted over Bluetooth.")
     ] = False,
+    keep_wifi: Annotated[
+        bool, typer.Option("--keep-wifi", help="Link a device that is on Wi-Fi or an account already as it is.")
+    ] = False,
     adapter: Annotated[
         str | None, typer.Option("--adapter", metavar="A", help="Another Bluetooth adapter than before.")
     ] = None,
@@ -76,6 +79,7 @@ def resume(
     options = Options(
         non_interactive=non_interactive or not sys.stdin.isatty(),
         require_encryption=require_encryption,
+        keep_wifi=keep_wifi,
         deadlines=Deadlines().with_guide(guide_timeout),
         timeout=timeout,
     )

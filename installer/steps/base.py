@@ -150,6 +150,7 @@ class Situation:
     keep_wifi: bool = False
     guided: bool = False  # only the vendor's app sets it up
     associated: bool | None = None  # whether it says that it is on an account already
+    associated_since: bool = False  # it may have come to that account after this installation began
     handed_over: str | None = None  # the cloud's id, if an earlier run saw it come to the account
     resumed: bool = False  # an installation that an earlier process began
     keep_wifi_wanted: bool = False  # somebody said so in an earlier attempt

@@ -172,7 +172,8 @@ class Find(Step):
                 )
             )
         await retail.settle(situation, confirmed=asked)
-        return _result(situation, guided.PROTOCOL) | {"associated": situation.associated}
+        before = bool(situation.associated) and not situation.associated_since
+        return _result(situation, guided.PROTOCOL) | {"associated": before}
 
     def _decided(self, situation: Situation) -> bool:
         """Whether the sync method stands; a person who can be asked changes an impossible one at its own step."""

@@ -151,7 +151,8 @@ class FollowTheGuide(Step):
 
         # Only a device that was on the account already may show by a new report; else it must be new itself, or
         # another one of the same model would be taken for it.
-        may_be_there = bool(situation.associated) or situation.options.keep_wifi
+        associated_before = bool(situation.associated) and not situation.associated_since
+        may_be_there = associated_before or situation.options.keep_wifi
         waiting()
         try:
             return await account.watch_for(

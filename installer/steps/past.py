@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,10 @@ from installer.answers import validate as validated
 from installer.bluetooth.sighting import Advert, Certainty, Detection, Sighting
 from installer.catalog import SyncMethod, check_sync
 from installer.errors import ErrorCode, InstallerError
-from installer.events import DeviceFound, NetworkChosen, SyncChosen
+from installer.events import DeviceFound, NetworkChosen, StepDone, StepSkipped, SyncChosen
 from installer.ledger import clock
 from installer.provisioning import guided
-from installer.steps.base import Situation
+from installer.steps.base import Situation, Step
 from installer.text import printable
 from installer.wifi import Network, Security
 
@@ -175,6 +175,27 @@ async def go_on(situation: Situation, past: Past) -> StepKey:
         seen = bool(past.done.get("network", {}).get("seen"))
         situation.emit(NetworkChosen(ssid=network.label, security=network.security.value, seen_by_device=seen))
     return first
+
+
+def begin_at(situation: Situation, past: Past, first: StepKey, steps: Sequence[Step]) -> int:
+    """Where in `steps` the walk begins; those before are told to have been done, for whoever follows the events."""
+    keys = [step.key for step in steps]
+    index = len(steps) if past.ended else keys.index(first)
+    if situation.guided and first is StepKey.LINK and situation.linked_as is not None:
+        # The vendor's app has brought it to the account already.
+        index = keys.index(StepKey.PROVISION) + 1
+    told: set[StepKey] = set()
+    for step in steps[:index]:
+        reason, result = step.skip_reason(situation), past.done.get(step.key.value)
+        if step.key in told:
+            continue
+        told.add(step.key)
+        if reason is not None:
+            situation.emit(StepSkipped(step=step.key, reason=reason))
+        elif result is not None:
+            took = past.took.get(step.key.value, 0.0)
+            situation.emit(StepDone(step=step.key, took=took, result=dict(result), before=True))
+    return index
 
 
 def restore(situation: Situation, past: Past, first: StepKey) -> None:

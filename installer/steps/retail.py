@@ -79,7 +79,10 @@ async def settle(situation: Situation, *, confirmed: bool) -> None:
         situation.handed_over = None
     if not situation.associated or situation.handed_over:
         return
-    if not (confirmed or situation.options.keep_wifi):
+    if situation.resumed and not (confirmed or situation.options.keep_wifi):
+        # It may have come there since the earlier attempt: the account tells, by when it was first seen.
+        situation.associated_since = True
+    elif not (confirmed or situation.options.keep_wifi):
         raise InstallerError(
             ErrorCode.DEVICE_ALREADY_SET_UP,
             f"{situation.the_model.name} {address} is on an account already.",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from installer import settings
+from installer import labs, settings
 from installer.account.robot import sign_in_by_form
 from installer.answers import Answers, StepKey
 from installer.assembly import Assembly, Place
@@ -29,7 +29,7 @@ from screens.link import AccountScreen
 from screens.passphrase import PassphraseScreen
 from screens.run import make_app
 from screens.sign_in import SignInScreen
-from tests.flow.support import FAST, PASSPHRASE, LabWorld, answers_for, install, lines
+from tests.flow.support import FAST, PASSPHRASE, LabWorld, answers_for, install, lines, use
 from tests.installer.lab.support import LabProcess
 from tests.proof.killing import Bench, Lane, trial
 from tests.screens.driver import (
@@ -150,22 +150,85 @@ def test_a_passphrase_that_was_typed_is_wanted_again_only_if_it_is_needed(
     assert PASSPHRASE not in json.dumps(one(records)) + json.dumps(events)
 
 
-def test_a_device_that_is_silent_after_joining_is_proved_by_its_data(
-    world: LabWorld, records: Records, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+SILENT = """
+version = 1
+name = "silent"
+[radio]
+advertising_interval = 0.02
+supervision_timeout = 0.05
+[timing]
+join = 0.05
+first_measurement_after = 0.05
+[[network]]
+ssid = "Home"
+security = "wpa2"
+passphrase = "correct horse battery staple"
+[[device]]
+model = "{model}"
+{device}
+espressif = {{ security = 1, proof = "", stops = 1 }}
+[device.faults]
+drop = {{ on = "joining" }}
+"""
+
+
+OURS = 'address = "00:24:E4:20:00:3C"\nname = "Body+ 3C"'
+OTHER = 'address = "7C:DF:A1:CE:03:C0"'
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "witness"), [("body-plus", OURS, "cloud"), ("generic", OTHER, "silence")], ids=["ours", "other"]
+)
+def test_a_device_that_ends_its_set_up_unseen(
+    home: Path,
+    records: Records,
+    lab_factory: Callable[[str], LabProcess],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    device: str,
+    witness: str,
 ) -> None:
-    """Espressif devices end their set-up when they have joined: the second witness is the cloud."""
+    """It is gone from the air when it has joined, so that only the cloud can tell; or nobody, where there is none."""
+    process = lab_factory(SILENT.format(model=model, device=device))
+    state = labs.read_state(process.state_file)
+    assert state is not None
+    world = LabWorld(state)
+    use(world, process.state_file)
     monkeypatch.setattr(rejoin, "SILENCE", 0.5)
-    world.faults("bpm-connect", {"drop": {"on": "joining"}})
-    failed(answers_for(world, "bpm-connect", "wifi"), ErrorCode.CONNECTION_LOST)
-    address = world.address("bpm-connect")
-    # What its service does half a minute later; here at once.
-    world.call("POST", f"/lab/devices/{address}/faults", {"faults": {"refuse_connections": {"times": 0}}})
-    status, events = resume(capsys)
-    assert status == ErrorCode.CONNECTION_FAILED.exit_status, events
-    world.faults("bpm-connect", {})
+    failed(answers_for(world, model, "wifi"), ErrorCode.CONNECTION_LOST)
+    asyncio.run(process.until(lambda device: not device["advertising"], model))
     status, events = resume(capsys)
     assert status == 0, events
-    assert world.device("bpm-connect")["credentials_received"] == 1
+    assert "unseen" in [e.get("code") for e in events]
+    assert world.device(model)["credentials_received"] == 1
+    steps = {s["step"]: s["result"] for s in one(records)["steps"]}
+    assert steps["provision"]["joined"] == witness
+
+
+def test_a_device_that_was_taken_off_the_account_is_linked_again(
+    world: LabWorld, records: Records, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = answers_for(world, "body-plus", "wifi")
+    world.cloud(fail=[{"path": "/measure", "status": 2554, "times": 50}])
+    failed(answers, ErrorCode.CLOUD_FAILED)
+    world.cloud(fail=[])
+
+    async def unlink() -> None:
+        assembly = Assembly(Place(lab=True))
+        await assembly.lab()
+        try:
+            account = await (await assembly.accounts()).open("default")
+            await account.unlink(world.address("body-plus"))
+        finally:
+            await assembly.close()
+
+    asyncio.run(unlink())
+    assert not world.device("body-plus")["linked"]
+    status, events = resume(capsys)
+    assert status == 0, events
+    assert begun(events) == ["verify", "link", "verify"]
+    assert world.device("body-plus")["linked"]
 
 
 def test_the_one_to_resume_is_named_where_there_are_several(
