@@ -22,7 +22,7 @@ class _Column:
 
 # In the order of what matters; what does not fit is left out from the end.
 _COLUMNS = (
-    *(_Column("ID"), _Column("STARTED"), _Column("RESULT", 14), _Column("MODEL", 11), _Column("SITE", 6)),
+    *(_Column("ID"), _Column("STARTED"), _Column("RESULT", 23), _Column("MODEL", 11), _Column("SITE", 6)),
     *(_Column("LABEL", 8), _Column("ADDRESS"), _Column("OPERATOR", 8), _Column("NAME", 8)),
 )
 _SIGNS = {"installed": "✓", "to_be_linked": "✓", "failed": "✗", "running": "…", "interrupted": "!", "cancelled": "-"}

@@ -15,12 +15,14 @@ from installer.errors import ErrorCode
 from installer.events import FirstMeasurement
 from installer.ledger.clock import seconds_of
 from installer.ledger.shape import RecordData
-from tests.flow.support import PASSPHRASE, PROOF, LabWorld, answers_for, install
+from tests.flow.support import PASSPHRASE, PROOF, Front, LabWorld, answers_for, install
+from tests.flow.test_guided import SCALE, _retail_lab, person, retail
+from tests.flow.test_guided import answers as guided_answers
 from tests.flow.test_protocols import many
 from tests.installer.lab.support import LabProcess, fast_scenario
 from tests.installer.ledger.test_schema import at
 
-__all__ = ["many"]
+__all__ = ["_retail_lab", "many", "retail"]
 
 
 def newest() -> dict[str, Any]:
@@ -151,3 +153,20 @@ def test_an_older_ledger_stops_a_script_before_anything_is_sent(
     assert world.device("move")["att_requests"] == 0
     assert _main(["ledger", "migrate", "--ledger", str(path)]) == 0
     assert _main([*words, "--no-wait"]) == 0
+
+
+@pytest.mark.usefixtures("placed")
+async def test_a_device_that_its_vendors_app_sets_up(retail: LabWorld) -> None:
+    front = Front(on_event=person(retail, SCALE, "Home"))
+    ended, _ = await install(guided_answers(SCALE, "wifi"), front, guided=True)
+    assert ended.outcome == "installed", front.text()
+    record = newest()
+    RecordData.model_validate(record)
+    assert (record["protocol"], record["method"], record["model"]) == ("guided", "wifi", "body-plus")
+    assert (record["address"], record["account"]) == (SCALE, "default")
+    # `getdevice` tells no serial number, and a retail device is asked no more than what it is.
+    assert (record["serial"], record["firmware"]) == (None, "1000")
+    assert record["device_id"] == record["handed_over"]
+    assert (record["site"], record["operator"]) == ("Ward 3", "Ann")
+    # The network is the phone's business; nothing was sent from here.
+    assert (record["ssid"], record["sent"]) == (None, None)
