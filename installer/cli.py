@@ -38,10 +38,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-info.add_to(app)
-app.command()(batch)
-app.command()(link)
-app.command()(resume)
 
 Device = Annotated[str | None, typer.Option("--device", metavar="ADDRESS", help="The device with this address.")]
 ModelName = Annotated[str | None, typer.Option("--model", metavar="NAME", help="A device of this model (see: models).")]
@@ -217,7 +213,7 @@ def install(
     operator: Operator = None,
     label: Label = None,
 ) -> None:
-    """Install one device from the command line; for scripts with --non-interactive."""
+    """Install one device; for scripts with --non-interactive."""
     from installer import merge
     from installer.ledger.context import Context
     from installer.scripted import fail_early
@@ -338,6 +334,9 @@ def _load(path: Path | None) -> Answers | None:
 
 # No room on the disk, none left of a quota, or a file too large.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+for later in (resume, batch, link):
+    app.command()(later)
+info.add_to(app)
 _COMMANDS = tuple(app.registered_commands)
 
 

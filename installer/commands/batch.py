@@ -80,7 +80,7 @@ def batch(
         bool, typer.Option("--require-encryption", help="Refuse to send a passphrase unencrypted over Bluetooth.")
     ] = False,
 ) -> None:
-    """Install many devices by a plan; started again, it does what is left."""
+    """Install many devices by a plan, or what is left of it."""
     if template is not None:
         _print_template(template)
         return

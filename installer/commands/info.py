@@ -118,7 +118,10 @@ def _sync(methods: tuple[SyncMethod, ...]) -> str:
 
 
 def doctor(json: Json = False, adapter: AdapterSpec = None, cloud: CloudUrl = None, use_lab: UseLab = False) -> None:
-    """Check this computer: Bluetooth, permissions, keyring, cloud, name clash, terminal."""
+    """Check this computer: Bluetooth, keyring, cloud.
+
+    Also permissions, whether another program owns the name `installer`, and what the terminal can show.
+    """
     from installer import diagnosis
     from installer.assembly import Place
 
@@ -143,7 +146,7 @@ def schema(
         str, typer.Argument(metavar="NAME", help="events, answers, catalogue, scenario, plan, data, record.")
     ],
 ) -> None:
-    """Print a JSON Schema: of events, answers, records, or of the files that this program reads."""
+    """Print a JSON Schema: of events, answers, records, or files."""
     output.result(jsonlib.dumps(_schema(name), ensure_ascii=False, indent=2))
 
 

@@ -42,14 +42,15 @@ def status(ledger: Ledger = None, use_lab: UseLab = False, json: Json = False) -
     """Say where the ledger is, its version, and how many records it holds."""
     from installer.ledger import upkeep
 
-    found = upkeep.status(_target(ledger, use_lab=use_lab))
+    target = _target(ledger, use_lab=use_lab)
+    found = upkeep.status(target)
     if json:
         output.result(jsonlib.dumps(found))
         return
     for line in _lines(found):
         output.result(line)
     if found["state"] in ("older", "empty") and found["there"]:
-        output.words("`device-installer ledger migrate` brings it up to date; nothing in it is lost.")
+        output.words(f"`{target.migrate}` brings it up to date; nothing in it is lost.")
 
 
 def _target(ledger: str | None, *, use_lab: bool) -> Target:

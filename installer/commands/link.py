@@ -49,7 +49,7 @@ def link(
         list[Path] | None, typer.Option("--catalogue", metavar="FILE", help="Add models from FILE (repeatable).")
     ] = None,
 ) -> None:
-    """Link a device that was set up before and left to be linked by its user."""
+    """Link a device that was set up before to its user's account."""
     from installer.assembly import Place
     from installer.merge import Flags, merge
     from installer.scripted import fail_early

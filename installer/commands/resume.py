@@ -70,7 +70,10 @@ def resume(
         str | None, typer.Option("--ledger", metavar="URL", help="The ledger that has the record.")
     ] = None,
 ) -> None:
-    """Go on with an installation that was cut off; nothing that is done is done again."""
+    """Go on with an installation that was cut off.
+
+    Nothing that is done is done again.
+    """
     from installer.assembly import Place
     from installer.merge import Flags
     from installer.scripted import fail_early

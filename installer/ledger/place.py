@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -35,13 +36,14 @@ def target(given: str | None, configured: LedgerSettings, *, lab: bool = False) 
     url, setting = next(((u, s) for u, s in named if u), (None, ""))
     if url is None:
         own = settings.data_dir() / ("lab-ledger.sqlite" if lab else "ledger.sqlite")
-        return Target(sqlite_url(own), json=json)
+        return Target(sqlite_url(own), json=json, flags="--lab" if lab else "")
+    flags = f"--ledger {shlex.quote(url)}" if given else ""
     if "://" not in url:
-        return Target(sqlite_url(Path(url).expanduser().absolute()), setting, json=json)
+        return Target(sqlite_url(Path(url).expanduser().absolute()), setting, json=json, flags=flags)
     if url.startswith("sqlite"):
-        return Target(url, setting, json=json)
+        return Target(url, setting, json=json, flags=flags)
     _no_password(url, setting)
-    return Target(url, setting, _password(configured), json)
+    return Target(url, setting, _password(configured), json, flags)
 
 
 def context(given: Context, configured: LedgerSettings) -> Context:

@@ -63,7 +63,7 @@ def prepare(engine: Engine, target: Target) -> None:
                     _take_over(connection, target)
                     found = State.CURRENT
     if found is not State.CURRENT:
-        raise outdated(found)
+        raise outdated(found, target)
     _put_away(target)
 
 
@@ -77,7 +77,7 @@ def migrate(engine: Engine, target: Target) -> tuple[str | None, str]:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
         found, before = state(connection)
         if found in (State.NEWER, State.FOREIGN):
-            raise outdated(found)
+            raise outdated(found, target)
         if found is State.EMPTY:
             _create(connection)
         elif found is State.OLDER:
@@ -99,7 +99,7 @@ def upgrade(connection: Connection, revision: str) -> None:
     command.upgrade(config, revision)
 
 
-def outdated(found: State) -> InstallerError:
+def outdated(found: State, target: Target) -> InstallerError:
     """DATABASE_OUTDATED in words."""
     if found is State.NEWER:
         return InstallerError(
@@ -119,7 +119,7 @@ def outdated(found: State) -> InstallerError:
     return InstallerError(
         ErrorCode.DATABASE_OUTDATED,
         f"The ledger {what}.",
-        "`device-installer ledger migrate` brings it up to date; nothing in it is lost.",
+        f"`{target.migrate}` brings it up to date; nothing in it is lost.",
         state=found.value,
     )
 

@@ -27,12 +27,21 @@ Work = Callable[["Connection"], T]
 
 @dataclass(frozen=True)
 class Target:
-    """Where the ledger is. `json`: the folder of records of an older version, to be taken over once."""
+    """Where the ledger is. `json`: the folder of records of an older version, to be taken over once.
+
+    `flags`: what a person adds to a command so that it means this one.
+    """
 
     url: str
     setting: str = "the ledger's URL"
     password: Callable[[], SecretStr | None] | None = None
     json: Path | None = None
+    flags: str = ""
+
+    @property
+    def migrate(self) -> str:
+        """The command that brings it up to date."""
+        return f"device-installer ledger migrate {self.flags}".rstrip()
 
     @property
     def is_file(self) -> bool:
