@@ -107,7 +107,8 @@ def show(
     from installer.data import show as pictures
 
     with _open(use_lab, database) as store:
-        devices, rows = store.devices(), store.latest(last, account)
+        rows = store.latest(last, account)
+        devices = choose.named(rows, store.devices(), _models())
     if device is not None:
         wanted = choose.device_ids(device, rows, devices)
         rows = [row for row in rows if row.device in wanted]
@@ -146,13 +147,11 @@ def export(
 
     begin, end = moments.parse(since, "--since"), moments.parse(until, "--until", end=True)
     with _open(use_lab, database) as store:
-        devices, number = store.devices(), 0
-        ids: set[str] | set[None] = {None}
-        if device is not None or kind is not None:
-            known = store.latest()
-            ids = choose.device_ids(device, known, devices) if device is not None else ids
-            if kind is not None:
-                choose.check_kind(kind, known)
+        known, number = store.latest(), 0
+        devices = choose.named(known, store.devices(), _models())
+        ids: set[str] | set[None] = {None} if device is None else choose.device_ids(device, known, devices)
+        if kind is not None:
+            choose.check_kind(kind, known)
 
         def rows() -> Iterator[Row]:
             nonlocal number
@@ -255,6 +254,12 @@ def _open(use_lab: bool, database: str | None) -> Store:
     from installer.data.place import open_store
 
     return open_store(settings.load(), lab=use_lab, given=database)
+
+
+def _models() -> dict[str, str]:
+    from installer.assembly import catalogue
+
+    return {model.id: model.name for model in catalogue().models}
 
 
 def _width() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from installer.data.rows import Row
 from installer.data.store import Device
@@ -10,6 +11,21 @@ from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
 PREFIX = 4
+
+
+def named(rows: Iterable[Row], devices: Mapping[str, Device], models: Mapping[str, str]) -> dict[str, Device]:
+    """`devices`, and those that are known by their address only, by the name that their other half or model has.
+
+    `models`: the names of the catalogue's models by their ids.
+    """
+    halves = {d.address.upper(): d for d in devices.values() if d.address}
+    found = dict(devices)
+    for row in rows:
+        known = found.get(row.device, Device(row.device, model=row.model))
+        if row.device and not known.name:
+            other = halves.get(row.device.upper(), known)
+            found[row.device] = replace(known, name=other.name or models.get(row.model, ""))
+    return found
 
 
 def device_ids(text: str, rows: Iterable[Row], devices: Mapping[str, Device]) -> set[str]:

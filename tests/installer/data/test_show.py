@@ -94,3 +94,15 @@ def test_a_kind_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(InstallerError) as caught:
         choose.check_kind("wieght", [made()])
     assert (caught.value.exit_status, caught.value.todo) == (79, "Kinds that there are: weight.")
+
+
+def test_a_device_that_is_known_by_its_address_has_the_name_of_its_other_half_or_of_its_model() -> None:
+    bluetooth = [
+        made(device="00:24:E4:20:00:3C", source="bluetooth", model="body-plus"),
+        made(device="F0:00:00:00:00:01", source="bluetooth", model="move"),
+        made(device="F0:00:00:00:00:02", source="bluetooth"),
+    ]
+    mine = {ID: Device(ID, "Scale of the bath", "body-plus", "00:24:E4:20:00:3C")}
+    found = choose.named([made(), *bluetooth], mine, {"body-plus": "Body+", "move": "Move"})
+    assert [show.name(row, found) for row in bluetooth] == ["Scale of the bath", "Move", "F0:00:00:00:00:02"]
+    assert found[ID] == mine[ID]
