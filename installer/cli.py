@@ -266,9 +266,9 @@ def install(
 
 
 async def _install(place: Place, answers: Answers, *, json: bool) -> None:
-
     from installer.assembly import Assembly
     from installer.installation import Installation
+    from installer.resuming import with_hint
     from installer.scripted import Scripted, fail_early, summary_lines
 
     with fail_early(json=json):
@@ -280,7 +280,7 @@ async def _install(place: Place, answers: Answers, *, json: bool) -> None:
     finally:
         await assembly.close()
     if ended.error is not None:
-        raise ended.error
+        raise with_hint(ended.error, ended.summary, lab=place.lab)
     if not json:
         for line in summary_lines(ended):
             output.result(line)
@@ -381,7 +381,11 @@ def _main(arguments: list[str] | None) -> int:
     except InstallerError as error:
         return tell(error)
     except (typer.Abort, KeyboardInterrupt):
-        return tell(InstallerError(ErrorCode.INTERRUPTED, "Stopped.", "Start it again to go on."))
+        return tell(
+            InstallerError(
+                ErrorCode.INTERRUPTED, "Stopped.", "Start it again, or go on with `device-installer resume`."
+            )
+        )
     except BrokenPipeError:
         # Whoever read the results has gone; there is nobody to tell.
         sys.stderr.close()

@@ -124,7 +124,7 @@ class Installation:
             raise InstallerError(
                 ErrorCode.TIMEOUT,
                 f"The time of {self._options.timeout:g} s is over.",
-                "Give more with --timeout. What was done is kept: start the same command again.",
+                "Give more with --timeout. What was done is kept.",
             ) from None
 
     async def _walk_and_keep(self) -> None:
@@ -422,5 +422,5 @@ def _kept(answers: Answers) -> dict[str, Any]:
 
 def _cancelled() -> InstallerError:
     return InstallerError(
-        ErrorCode.INTERRUPTED, "The installation was stopped.", "Start it again to go on; nothing else is needed."
+        ErrorCode.INTERRUPTED, "The installation was stopped.", "It can be gone on with, or started anew."
     )

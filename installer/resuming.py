@@ -158,6 +158,14 @@ def options_of(options: Options, record: Mapping[str, Any]) -> Options:
     )
 
 
+def with_hint(error: InstallerError, summary: Mapping[str, Any], *, lab: bool) -> InstallerError:
+    """`error` with the command that goes on, where that saves something: from the choice of the sync method on."""
+    if "sync" not in summary:
+        return error
+    command = f"device-installer resume {summary['installation']}{' --lab' if lab else ''}"
+    return InstallerError(error.code, error.what, f"{error.todo} Later, `{command}` goes on.".strip(), **error.data)
+
+
 def _several(fits: Sequence[Resumable]) -> InstallerError:
     listed = "; ".join(f"{r.id} ({r.device}, {r.step} step)" for r in fits[:SHOWN])
     more = f"; and {len(fits) - SHOWN} more" if len(fits) > SHOWN else ""

@@ -21,6 +21,7 @@ from installer.events import (
     GuideShown,
     GuideWaiting,
     InstallationDone,
+    InstallationStarted,
     Linked,
     Linking,
     NetworkChosen,
@@ -101,6 +102,8 @@ class Scripted:
 def in_words(event: Event) -> str | None:
     """One sentence about an event; None for those that say nothing new to a person."""
     match event:
+        case InstallationStarted() if event.resumed is not None:
+            return f"Going on with installation {event.installation} at the step “{event.resumed}”."
         case DeviceFound():
             return f"Found {event.name or event.model} at {event.address} ({event.model}, {event.certainty})."
         case DeviceConnected():

@@ -128,10 +128,12 @@ async def _resume(place: Place, record: dict[str, Any], flags: Flags, *, json: b
     finally:
         await assembly.close()
     if ended.error is not None:
-        raise ended.error
+        raise resuming.with_hint(ended.error, ended.summary, lab=place.lab)
     if not json:
         for line in summary_lines(ended):
             output.result(line)
+    if ended.left is not None:
+        raise ended.left
     if ended.left is not None:
         raise ended.left
 
