@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -84,9 +85,12 @@ class Archive:
         planned: Pruned = store.read("read the records", lambda c: pruning.count(c, stamp, force=force))
         if dry_run:
             return planned
+        ids: list[str] = store.read("read the records", lambda c: pruning.chosen(c, stamp, force=force))
         removed = 0
-        while gone := store.write("remove records", lambda c: pruning.remove(c, stamp, BLOCK, force=force)):
-            removed += gone
+        for start in range(0, len(ids), BLOCK):
+            block = ids[start : start + BLOCK]
+            work = functools.partial(pruning.remove, ids=block, before=stamp, force=force)
+            removed += store.write("remove records", work)
         if removed:
             self._compact()
         return Pruned(removed, planned.kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -29,7 +30,8 @@ def safe(value: Any) -> str:
         return ""
     if isinstance(value, int | float):
         return str(value)
-    text = str(value).replace("\x00", "\ufffd")
+    # No control character reaches a terminal; line breaks within a cell are quoted by CSV itself.
+    text = "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\ufffd" for c in str(value))
     return f"'{text}" if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, delete, func, literal, or_, select
@@ -22,19 +23,23 @@ COLLECTED = "needed by the gateway to know its devices"
 
 
 def count(connection: Connection, before: str, *, force: bool) -> Pruned:
-    """What `remove` would do. `before`: a stamp; `force`: only what is running stays."""
+    """What would be removed. `before`: a stamp; `force`: only what is running stays."""
     reason = _reason(force=force)
     found = connection.execute(select(reason, func.count()).where(*_old(before)).group_by(reason))
     counts = {str(why): int(number) for why, number in found}
     return Pruned(counts.pop(REMOVED, 0), counts)
 
 
-def remove(connection: Connection, before: str, limit: int, *, force: bool) -> int:
-    """Remove up to `limit` of them, with all that belongs to them; how many."""
-    chosen = select(I.id).where(*_old(before), _reason(force=force) == REMOVED).limit(limit)
-    ids = list(connection.execute(chosen).scalars())
-    # Another station may have taken one up meanwhile.
-    return connection.execute(delete(installations).where(I.id.in_(ids), I.outcome != RUNNING)).rowcount
+def chosen(connection: Connection, before: str, *, force: bool) -> list[str]:
+    """The ids of what is to be removed, the oldest first."""
+    query = select(I.id).where(*_old(before), _reason(force=force) == REMOVED).order_by(I.started, I.id)
+    return list(connection.execute(query).scalars())
+
+
+def remove(connection: Connection, ids: Sequence[str], before: str, *, force: bool) -> int:
+    """Remove these, with all that belongs to them; how many. One that is needed again meanwhile stays."""
+    still = *_old(before), _reason(force=force) == REMOVED
+    return connection.execute(delete(installations).where(I.id.in_(ids), *still)).rowcount
 
 
 def _old(before: str) -> tuple[ColumnElement[bool], ...]:

@@ -160,7 +160,7 @@ async def what_was_interrupted_before_a_success_is_old(make: Make) -> None:
 async def records_go_into_a_spreadsheet_and_into_json(make: Make) -> None:
     records = make()
     await installed(records, "one", "A", "wifi", site='=HYPERLINK("http://x")', operator='Ann, "B"\nC', label="-1+1")
-    bad = await found(records, "two", "B", label="+49 30", site=" =1")
+    bad = await found(records, "two", "B", label="+49 30", site=" =1", operator="\x1b[31mred")
     bad.failed("link", "link_refused", "no")
     await bad.end("failed")
     archive = Archive(records)
@@ -170,6 +170,7 @@ async def records_go_into_a_spreadsheet_and_into_json(make: Make) -> None:
     assert rows[1]["site"] == '\'=HYPERLINK("http://x")'
     assert (rows[1]["label"], rows[0]["label"], rows[0]["site"]) == ("'-1+1", "'+49 30", "' =1")
     assert rows[1]["operator"] == 'Ann, "B"\nC'
+    assert rows[0]["operator"] == "\ufffd[31mred"
     assert (rows[1]["find_seconds"], rows[1]["verify_seconds"]) == ("1.0", "")
     assert (rows[0]["error"], rows[0]["failures"]) == ("link_refused", "link: link_refused")
     whole = json.loads("".join(export.as_json(archive.every(Filter()))))
