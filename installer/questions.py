@@ -95,11 +95,15 @@ class SyncChoice:
 
 @dataclass(kw_only=True)
 class ChooseSync(Question):
-    """Wi-Fi or Bluetooth only? → `SyncAnswer`. All methods are there, the missing ones with their reason."""
+    """Wi-Fi or Bluetooth only? → `SyncAnswer`. All methods are there, the missing ones with their reason.
+
+    `count`: of the devices that are asked about at once.
+    """
 
     step: StepKey = StepKey.SYNC
     model: Model
     choices: tuple[SyncChoice, ...]
+    count: int = 1
 
 
 @dataclass(kw_only=True)

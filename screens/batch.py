@@ -191,6 +191,10 @@ class BatchScreen(Frame):
 class LabelDialog(Dialog[None]):
     """One label: its words and its code."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "code", "QR code", id="label.code", tooltip="The label's code over the whole window"),
+    ]
+
     def __init__(self, label: Label) -> None:
         super().__init__()
         self._label = label
@@ -210,9 +214,18 @@ class LabelDialog(Dialog[None]):
             yield Text(self._label.code)
 
     def buttons(self) -> Iterable[Button]:
+        yield button("QR code (Q)", "code")
         yield button("Close", "close", "primary")
 
-    @on(Button.Pressed)
+    @on(Button.Pressed, "#code")
+    def action_code(self) -> None:
+        """The code over the whole window, where it has room more often."""
+        from screens.qr import QrScreen
+
+        words = "its text is what `device-installer link` takes"
+        self.app.push_screen(QrScreen(self._label.code, words))
+
+    @on(Button.Pressed, "#close")
     def _pressed(self) -> None:
         self.dismiss(None)
 

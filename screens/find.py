@@ -69,7 +69,7 @@ class FindScreen(QuestionScreen[ChooseDevice]):
         ),
         Binding("a", "toggle_all", "All devices", id="find.all", tooltip="All devices, or only those to set up"),
         Binding("space", "tick", "Tick", id="find.tick", tooltip="Tick devices, to install several at once"),
-        Binding("b", "batch", "Install ticked", id="find.batch", tooltip="Install all that are ticked"),
+        Binding("b", "batch", "Install", id="find.batch", tooltip="Install all that are ticked"),
         Binding("p", "code", "QR text", id="find.code", tooltip="Take the device from the text of its QR code"),
         Binding("o", "sort", "Sort", show=False, id="find.sort", tooltip="Sort: new devices first, then by signal"),
     ]

@@ -39,7 +39,8 @@ class SyncScreen(QuestionScreen[ChooseSync]):
     """Asks for the sync method."""
 
     def heading(self) -> str:
-        return f"How shall {self.question.model.name} deliver its data?"
+        whose = "its" if self.question.count == 1 else "their"
+        return f"How shall {self.question.model.name} deliver {whose} data?"
 
     def hint(self) -> str:
         if sum(c.allowed for c in self.question.choices) > 1:

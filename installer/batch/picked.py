@@ -16,7 +16,7 @@ from installer.batch.plan import Plan, Unit
 from installer.batch.run import Batch
 from installer.batch.station import Station
 from installer.batch.work import Result
-from installer.catalog import DeviceType, Model, SyncMethod
+from installer.catalog import CloudIds, DataService, DeviceType, Model, SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.questions import AskPassphrase, Back, ChooseAccount, ChooseNetwork, ChooseSync, SyncChoice
 from installer.steps.base import Situation
@@ -111,7 +111,10 @@ class PickedBatch:
         if both:
             count = sum(len(model.sync) > 1 for _, model in self._devices)
             choices = tuple(SyncChoice(method, True) for method in SyncMethod)
-            answer: SyncAnswer = await self._front.ask(ChooseSync(model=_several(count), choices=choices))
+            data = next((m.cloud.data for m in both if m.cloud.data is not None), None)
+            answer: SyncAnswer = await self._front.ask(
+                ChooseSync(model=_several(count, data), choices=choices, count=count)
+            )
             chosen = answer.method
         return {m.id: chosen if m.allows(chosen) else m.sync[0] for m in models.values()}
 
@@ -188,13 +191,14 @@ class PickedBatch:
                 problem = error
 
 
-def _several(count: int) -> Model:
-    """The devices as one, for a question that is asked about a model."""
+def _several(count: int, data: DataService | None = None) -> Model:
+    """The devices as one, for a question that is asked about a model. `data`: where a cloud keeps those of any."""
     return Model(
         id="several",
         name=f"these {count} devices" if count > 1 else "this device",
         type=DeviceType.OTHER,
         sync=tuple(SyncMethod),
+        cloud=CloudIds(data=data),
     )
 
 

@@ -112,12 +112,19 @@ class Station:
                         model=before.model,
                         method=SyncMethod(before.method) if before.method in tuple(SyncMethod) else None,
                         since=_seconds(before.began),
+                        name=self._model_name(before.model),
                         site=unit.site,
                         label=unit.label,
                         open=before.outcome == "to_be_linked",
                     )
                 )
         return found
+
+    def _model_name(self, model: str) -> str:
+        try:
+            return self.assembly.catalogue.get(model).name
+        except InstallerError:  # of another computer's catalogue
+            return ""
 
     async def write_labels(self, plan: Plan, path: Path) -> None:
         """Write them as one sheet. Raises FILE_UNWRITABLE."""

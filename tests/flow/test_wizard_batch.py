@@ -1,0 +1,104 @@
+"""Several devices in the wizard: ticked, chosen for once, installed together; the label of one, the sheet of all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.batch import BatchScreen, LabelDialog
+from screens.choices import ChoiceList
+from screens.find import FindScreen
+from screens.home import HomeScreen
+from screens.link import LATER
+from screens.qr import QrScreen
+from screens.sync import SyncScreen
+from tests.flow.support import PASSPHRASE, LabWorld
+from tests.flow.test_wizard import _the_radio_is_never_idle, opened, sign_in
+from tests.screens.driver import (
+    answer_account,
+    answer_network,
+    answer_sync,
+    begin,
+    choose_card,
+    flat_text,
+    press_button,
+    screen_text,
+    until,
+    wait_for_screen,
+    wait_for_text,
+)
+
+__all__ = ["_the_radio_is_never_idle"]
+
+
+async def tick(pilot: Pilot[Any], *addresses: str) -> None:
+    """Tick these rows of the list of devices, and begin."""
+    await wait_for_screen(pilot, FindScreen)
+    rows = pilot.app.screen.query_one(ChoiceList)
+    await until(pilot, lambda: set(addresses) <= {r.key for r in rows.rows}, "the devices")
+    rows.focus()
+    for address in addresses:
+        while (keys := [r.key for r in rows.rows]) and rows.cursor != keys.index(address):
+            await pilot.press("down" if rows.cursor < keys.index(address) else "up")
+        await pilot.press("space")
+    await wait_for_text(pilot, f"{len(addresses)} ticked")
+    await pilot.press("b")
+
+
+async def test_three_devices_with_one_choice_each(
+    world: LabWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with opened() as pilot:
+        await begin(pilot)
+        await tick(pilot, world.address("body"), world.address("thermo"), world.address("move"))
+        await wait_for_screen(pilot, SyncScreen)
+        # The watch has one way only; asked is about the two that have both.
+        assert "How shall these 2 devices deliver their data?" in screen_text(pilot)
+        assert "no cloud" not in flat_text(pilot)
+        await answer_sync(pilot, "wifi")
+        await answer_network(pilot, "Home", PASSPHRASE, listed=False)
+        await answer_account(pilot, None)
+        await sign_in(pilot, world)
+        await wait_for_screen(pilot, BatchScreen)
+        await wait_for_text(pilot, "All 3 devices are done")
+        assert "3 of 3 installed" in screen_text(pilot)
+        await pilot.press("enter")
+        await wait_for_screen(pilot, LabelDialog)
+        # In 24 lines there is no room for its code beside the words, but in the whole window.
+        await pilot.press("q")
+        await wait_for_screen(pilot, QrScreen)
+        await wait_for_text(pilot, "Scan it with a phone")
+        await pilot.press("escape", "escape")
+        await wait_for_screen(pilot, BatchScreen)
+        await pilot.press("l")
+        await wait_for_text(pilot, "Labels for 3 devices")
+        await press_button(pilot, "write")
+        await wait_for_screen(pilot, BatchScreen)
+        await pilot.press("h")
+        await wait_for_screen(pilot, HomeScreen)
+    sheet = (tmp_path / "labels.html").read_text("utf-8")
+    assert all(world.address(model) in sheet for model in ("body", "thermo", "move"))
+    assert PASSPHRASE not in sheet
+    assert [world.device(m)["joined"] for m in ("body", "thermo", "move")] == ["Home", "Home", None]
+    assert all(world.device(m)["linked"] for m in ("body", "thermo", "move"))
+
+
+async def test_one_that_fails_is_tried_again_and_all_are_linked_later(world: LabWorld) -> None:
+    world.faults("body", {"network_vanishes": {"times": 1}})
+    async with opened() as pilot:
+        await begin(pilot)
+        await tick(pilot, world.address("body"), world.address("move"))
+        await answer_sync(pilot, "wifi")
+        await answer_network(pilot, "Home", PASSPHRASE, listed=False)
+        await wait_for_text(pilot, "Link them later")
+        await choose_card(pilot, LATER)
+        await wait_for_screen(pilot, BatchScreen)
+        await wait_for_text(pilot, "1 to be linked, 1 failed")
+        await pilot.press("r")
+        await wait_for_text(pilot, "2 to be linked")
+    assert world.device("body")["joined"] == "Home"
+    assert not world.device("body")["linked"]
