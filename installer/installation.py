@@ -200,7 +200,8 @@ class Installation:
         if self._past is None:
             self._foresee()
             return 0
-        await self._record.claimed()
+        # A choice that is made anew with this attempt holds for the ones after it too.
+        await self._record.claimed(self._answers())
         self._mine = True
         first = await go_on(self.situation, self._past)
         if first is StepKey.FIND:

@@ -231,9 +231,12 @@ class Record:
         if not self._wanted:
             self._post(lambda _: None)
 
-    async def claimed(self) -> None:
-        """The same, and wait until it is on disk. Raises DEVICE_TAKEN where another process works on it."""
-        await self._run(lambda _: None)
+    async def claimed(self, answers: dict[str, Any] | None = None) -> None:
+        """The same, and wait until it is on disk. Raises DEVICE_TAKEN where another process works on it.
+
+        `answers`: those that hold from here on, without secrets.
+        """
+        await self._run(lambda c: None if answers is None else late.writing().choices(c, self.id, answers))
 
     async def device(self, address: str, **values: Any) -> None:
         """Keep which device it is, and keep other stations off it. Raises DEVICE_TAKEN.

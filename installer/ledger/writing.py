@@ -156,13 +156,18 @@ def step_done(
         values["handed_over"] = result["device_id"]
     _set(connection, installation, holder, {**values, "error": None, **({"step": reached} if reached else {})})
     if answers is not None:
-        connection.execute(update(details).where(details.c.installation == installation).values(answers=clean(answers)))
+        choices(connection, installation, answers)
     if step == "sync" and result.get("method") == "bluetooth":
         _set(connection, installation, holder, {"ssid": None})
     if step == "find" and result.get("reasons"):
         connection.execute(
             update(details).where(details.c.installation == installation).values(reasons=clean(result["reasons"]))
         )
+
+
+def choices(connection: Connection, installation: str, answers: dict[str, Any]) -> None:
+    """The choices that hold now."""
+    connection.execute(update(details).where(details.c.installation == installation).values(answers=clean(answers)))
 
 
 def known(connection: Connection, installation: str, account: str, ids: list[str]) -> None:

@@ -278,9 +278,14 @@ def test_what_was_left_to_be_linked_is_linked(
     ended, front = asyncio.run(install(answers_for(world, "body-plus", "wifi", link={"later": True})))
     assert ended.outcome == "to_be_linked", front.text()
     assert resume(capsys)[0] == 16
-    status, events = resume(capsys, str(ended.summary["installation"]))
+    # Also if that is cut off once more.
+    world.cloud(down=True)
+    name = str(ended.summary["installation"])
+    assert resume(capsys, name)[0] != 0
+    world.cloud(down=False)
+    status, events = resume(capsys)
     assert status == 0, events
-    assert events[-1]["outcome"] == "installed"
+    assert (events[-1]["outcome"], events[-1]["installation"]) == ("installed", name)
     assert world.device("body-plus")["linked"]
 
 
