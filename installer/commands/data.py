@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -200,10 +200,30 @@ async def _watch(assembly: Assembly, store: Store, names: list[str], every: floa
         if floor > every and number > 1:
             output.words(f"{number} accounts are looked at every {floor:.0f} s, so that the cloud's limit is kept.")
         output.words("Waiting for new measurements; Ctrl-C ends it.")
-        await Watch(fetcher, printer, every=max(every, floor), names=names).run()
+        await _until_told(Watch(fetcher, printer, every=max(every, floor), names=names).run())
     finally:
         await assembly.close()
         output.words(f"{printer.total} new values were stored.")
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Run until SIGTERM, which is how a system ends what it has started; that is no failure."""
+    import asyncio
+    import signal
+    from contextlib import suppress
+
+    told = asyncio.Event()
+    with suppress(NotImplementedError):  # Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(told.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0].done():
+            tasks[0].result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _fetcher(assembly: Assembly, store: Store, printer: Printer) -> Fetcher:

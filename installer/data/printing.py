@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from installer import output
+from installer.catalog import DataService
 from installer.data import messages, show
 from installer.data.fetch import Fetched
 from installer.data.rows import Row
@@ -15,6 +16,7 @@ from installer.text import printable
 
 # So many new values a person is shown at once.
 SHOWN = 20
+WORDS = {DataService.MEASURES: "measurements", DataService.ACTIVITY: "activity", DataService.SLEEP: "sleep"}
 
 
 class Printer:
@@ -25,6 +27,7 @@ class Printer:
         self._json = json
         self._shown = 0
         self._hidden = 0
+        self._told_left_out: set[str] = set()
         self.total = 0
 
     def got(self, added: Added) -> None:
@@ -50,16 +53,19 @@ class Printer:
             output.words(f"… and {self._hidden} more; `device-installer data show` has the last of each kind.")
         self._shown = self._hidden = 0
         for one in ended:
-            if always or one.misfits or (self._json and (one.new or one.changed)):
+            left_out = bool(one.left_out) and one.account not in self._told_left_out
+            if always or one.misfits or left_out or (self._json and (one.new or one.changed)):
                 self._account(one)
 
     def _account(self, one: Fetched) -> None:
+        self._told_left_out.add(one.account)
         if self._json:
             output.result(messages.fetched(one).model_dump_json())
             return
         words = [f"{one.new} new", f"{one.changed} changed" if one.changed else ""]
         words += [f"{one.misfits} not understood" if one.misfits else ""]
-        words += [f"not granted: {', '.join(one.left_out)}" if one.left_out else ""]
+        if one.left_out:
+            words.append(f"not granted when signing in: {', '.join(WORDS[service] for service in one.left_out)}")
         if one.error is not None:
             words.append(one.error.what)
         output.words(f"{printable(one.account)}: {', '.join(w for w in words if w)}")

@@ -114,7 +114,10 @@ def test_without_an_account_it_is_said_how_to_sign_in(home: Path, capsys: pytest
     assert "device-installer account login" in capsys.readouterr().err
 
 
-def test_watch_prints_each_new_value_and_ends_cleanly(scale: LabWorld) -> None:
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, ErrorCode.INTERRUPTED.exit_status), (signal.SIGTERM, 0)]
+)
+def test_watch_prints_each_new_value_and_ends_cleanly(scale: LabWorld, number: int, status: int) -> None:
     program = subprocess.Popen(
         [sys.executable, "-c", "from installer.cli import main; main()"]
         + ["data", "watch", "--lab", "--every", "0.2", "--json"],
@@ -131,8 +134,8 @@ def test_watch_prints_each_new_value_and_ends_cleanly(scale: LabWorld) -> None:
         expected = measured(scale, "body-plus")
         assert {e["kind"]: (e["value"], e["unit"]) for e in fresh} == expected
     finally:
-        program.send_signal(signal.SIGINT)
+        program.send_signal(number)
         _, words = program.communicate(timeout=20)
-    assert program.returncode == ErrorCode.INTERRUPTED.exit_status
+    assert program.returncode == status
     assert "6 new values were stored." in words
     assert "Traceback" not in words

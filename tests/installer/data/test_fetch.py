@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -365,6 +367,69 @@ async def test_a_database_that_fails_ends_it_all(practice: Lab, store: Store, tm
     with pytest.raises(InstallerError) as caught:
         await fetcher(practice, store).all()
     assert caught.value.code is ErrorCode.DATABASE_FAILED
+
+
+async def test_two_at_once_store_everything_once(practice: Lab, store: Store, tmp_path: Path) -> None:
+    for number in range(30):
+        practice.weigh(SCALE, 70_000 + number)
+    other = practice.another()
+    with Store.open(database.sqlite_url(tmp_path / "store.sqlite")) as same:
+        both = await asyncio.gather(fetcher(practice, store).all(), Fetcher(same, other, MODELS).all())
+    await other.close()
+    assert [ended.error for [ended] in both] == [None, None]
+    assert sum(ended.new for [ended] in both) == store.count() == 32
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from pydantic import SecretStr
+from installer import catalog
+from installer.account.accounts import Accounts
+from installer.account.tokens import TokenStore
+from installer.data.fetch import Fetcher
+from installer.data.store import Store
+from installer.settings import CloudSettings
+
+async def main():
+    cloud = CloudSettings().at_lab(sys.argv[1], "lab-client", SecretStr("lab-secret"))
+    with Store.open(sys.argv[3]) as store:
+        await Fetcher(store, Accounts(cloud, TokenStore(Path(sys.argv[2]), "file")), catalog.load()).all()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_fetch_that_is_killed_leaves_no_gap(tmp_path: Path, store: Store) -> None:
+    third = asyncio.Event()
+    alive = True
+
+    async def page(form: dict[str, str]) -> Any:
+        number = int(form.get("offset", "0"))
+        if number == 2 and alive:
+            third.set()
+            await asyncio.sleep(60)
+        # The newest first: what is stored before the kill is newer than what is not.
+        return measures(
+            group(number, 70_000 + number, modified=DATE + 9 - number), more=int(number < 4), offset=number + 1
+        )
+
+    async with accounts_at({**NOTHING, "getmeas": [page]}, tmp_path) as (cloud, accounts):
+        url = database.sqlite_url(tmp_path / "store.sqlite")
+        program = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-c", KILLED, cloud.base, str(tmp_path / "accounts"), url],
+            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        )
+        try:
+            await asyncio.wait_for(third.wait(), 30)
+        finally:
+            program.kill()
+            await program.wait()
+        alive = False
+        assert store.count() == 2
+        [ended] = await Fetcher(store, accounts, MODELS).all()
+    assert (ended.new, store.count()) == (3, 5)
+    assert sorted(int(row.value * 1000) for row in store.rows()) == [70_000 + n for n in range(5)]
 
 
 async def test_a_fetch_that_is_cancelled_ends(tmp_path: Path, store: Store) -> None:
