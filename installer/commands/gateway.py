@@ -223,8 +223,10 @@ async def _work(options: _Options, told: Callable[[Told], None]) -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, working.cancel)
         output.words("The gateway runs. Ctrl-C ends it.")
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
+        # The task is only waited for, so that an end from outside is told from its own.
+        await asyncio.wait({working})
+        if not working.cancelled():
+            working.result()
 
 
 @contextlib.asynccontextmanager

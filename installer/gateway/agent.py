@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -152,8 +152,10 @@ class Agent:
             woken.cancel()
             changed.cancel()
             self._look.clear()
-            with suppress(asyncio.CancelledError):
-                await changed
+            # Not awaited itself: being cancelled here, and being cancelled from outside, would look the same.
+            await asyncio.wait({changed, woken})
+        if not changed.cancelled():
+            changed.result()
 
     def _hear(self, sightings: Sequence[Sighting]) -> None:
         now = time.monotonic()
@@ -202,37 +204,23 @@ class Agent:
         # Many adapters cannot scan and connect at once, and none makes two connections at once.
         async with self._connecting:
             await scan.pause()
-            resumed = asyncio.Event()
-
-            def connected() -> None:
-                resumed.set()
-
+            up = asyncio.Event()
+            device = scan.ble_device(plan.target.address)
             work = asyncio.ensure_future(
-                collect(
-                    adapter,
-                    scan.ble_device(plan.target.address),
-                    plan.target.profiles,
-                    intake,
-                    self._pace.waits,
-                    connected,
-                )
+                collect(adapter, device, plan.target.profiles, intake, self._pace.waits, up.set)
             )
-            up = asyncio.ensure_future(resumed.wait())
             try:
-                await asyncio.wait({work, up}, return_when=asyncio.FIRST_COMPLETED)
+                await _either(work, up)
+                with suppress(InstallerError):  # told by the scan
+                    await scan.resume()
             except BaseException:
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
+                await _end(work)
                 raise
-            finally:
-                up.cancel()
-                await _shielded(scan.resume())
         try:
-            await work
+            await asyncio.wait({work})
         finally:
-            if not work.done():
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
+            await _end(work)
+        work.result()
 
     def _wait_after(self, plan: _Plan, failure: InstallerError | None) -> float:
         if failure is None:
@@ -243,6 +231,18 @@ class Agent:
         return wait * random.uniform(0.5, 1.0)  # so that devices that failed together do not come back together
 
 
-async def _shielded(work: Awaitable[None]) -> None:
-    with suppress(InstallerError):  # a scan that does not go on is told by the scan
-        await asyncio.shield(asyncio.ensure_future(work))
+async def _either(work: asyncio.Future[None], up: asyncio.Event) -> None:
+    """Wait until the work is done, or the event happens."""
+    happened = asyncio.ensure_future(up.wait())
+    try:
+        await asyncio.wait((work, happened), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        happened.cancel()
+
+
+async def _end(work: asyncio.Future[None]) -> None:
+    """Cancel the work if it goes on, and wait until it has cleaned up."""
+    work.cancel()
+    await asyncio.wait({work})
+    if not work.cancelled():
+        work.exception()

@@ -164,13 +164,19 @@ class HciHost:
             attempt.exception()
 
     async def command(self, work: Any) -> Any:
-        """Await a Bumble coroutine that only talks to the controller. Raises BleakError when it fails."""
+        """Await a Bumble coroutine that only talks to the controller. Raises BleakError when it fails.
+
+        A caller who is cancelled leaves it to its end: Bumble would mistake its answer for the next command's.
+        """
         from bumble.core import BaseBumbleError
 
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(_looked_at)
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
-                return await work
+                return await asyncio.shield(task)
         except TimeoutError:
+            task.cancel()
             raise BleakError("The Bluetooth controller does not answer") from None
         except BaseBumbleError as error:
             raise BleakError(f"The Bluetooth controller refused: {error}") from None
@@ -208,6 +214,12 @@ class HciHost:
         self.lost.set()
         for callback in tuple(self._on_lost):
             callback()
+
+
+def _looked_at(task: asyncio.Future[Any]) -> None:
+    """So that nobody complains of a failure that its caller did not wait for."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _import_bumble() -> None:
