@@ -41,6 +41,10 @@ def add(
     passphrase_file: Annotated[
         str | None, typer.Option("--passphrase-file", metavar="F", help="Read the passphrase from file F; - is stdin.")
     ] = None,
+    passphrase_env: Annotated[
+        str | None,
+        typer.Option("--passphrase-env", metavar="VAR", help="Keep no passphrase, only that it is in variable VAR."),
+    ] = None,
     wifi_qr: Annotated[
         str | None, typer.Option("--wifi-qr", metavar="TEXT", help="All of it from a WIFI: text: -, @FILE, env:VAR.")
     ] = None,
@@ -56,7 +60,12 @@ def add(
     saved_networks.check_name(name)
     _check_free(name, replace)
     code = qr_flags.wifi_code(wifi_qr, wifi_qr_image)
-    if code is not None and (ssid is not None or passphrase_file is not None or security != "unknown"):
+    secrets = [given for given in (passphrase_file, passphrase_env) if given is not None]
+    if len(secrets) > 1:
+        raise InstallerError(
+            ErrorCode.USAGE, "The passphrase is named in two places.", "Give --passphrase-file or --passphrase-env."
+        )
+    if code is not None and (ssid is not None or secrets or security != "unknown"):
         raise InstallerError(
             ErrorCode.USAGE,
             "The code says what the network is, and so do the other options.",
@@ -68,6 +77,10 @@ def add(
     else:
         network = Network(ssid=name if ssid is None else ssid, security=_security(security), hidden=hidden)
         check_network(network)
+        if passphrase_env is not None:
+            run(_add_named(name, network, passphrase_env, replace))
+            output.words(f"Saved “{name}”: {network.label}, its passphrase is in the variable {passphrase_env}.")
+            return
         passphrase = _passphrase(network, passphrase_file)
     check_credentials(Credentials(network=network, passphrase=passphrase))
     place = run(_add(name, network, passphrase, replace))
@@ -131,6 +144,30 @@ async def _add(name: str, network: Network, passphrase: SecretStr, replace: bool
     return place
 
 
+async def _add_named(name: str, network: Network, variable: str, replace: bool) -> None:
+    """Keep only where the passphrase is: for a computer without a keyring. One that can be read now is checked."""
+    import os
+
+    from installer import saved_networks
+    from installer.saved_networks import SavedNetwork
+    from installer.secrets import SecretRef
+    from installer.wifi import Credentials, Security, check_credentials
+
+    ref = SecretRef(env=variable)
+    if os.environ.get(variable) or network.security is Security.OPEN:
+        check_credentials(Credentials(network=network, passphrase=ref.fetch()))
+    async with _locked():
+        _check_free(name, replace)
+        networks = saved_networks.load()
+        old = networks.get(name)
+        networks[name] = SavedNetwork(
+            ssid=network.ssid, security=network.security, hidden=network.hidden, passphrase=ref
+        )
+        saved_networks.save(networks)
+        if old is not None:
+            await _forget(name, old)
+
+
 async def _remove(name: str) -> None:
     """File first, then the keyring. A passphrase that a line names elsewhere is left where it is."""
     from installer import saved_networks
@@ -178,8 +215,8 @@ def _no_keyring(why: str) -> InstallerError:
     return InstallerError(
         ErrorCode.SECRET_UNAVAILABLE,
         f"The passphrase cannot be saved: {why}. It is never written into a plain file.",
-        "Give it at each installation (--ssid with --passphrase-file or --passphrase-env), or name its place in "
-        f'{saved_networks.path()}: passphrase = {{ env = "VARIABLE" }} or {{ file = "PATH" }}.',
+        "Save only where it is: --passphrase-env VARIABLE (or passphrase = "
+        f'{{ file = "PATH" }} in {saved_networks.path()}); or give it at each installation.',
     )
 
 

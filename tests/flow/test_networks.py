@@ -240,6 +240,22 @@ def test_without_a_keyring_no_passphrase_is_kept_anywhere(
     assert _main(["networks", "add", "Guests", "--security", "open"]) == 0
 
 
+def test_without_a_keyring_the_place_of_a_passphrase_is_kept(
+    world: LabWorld, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVICE_INSTALLER_KEYRING", "off")
+    monkeypatch.setenv("CLINIC", "short")
+    add = ["networks", "add", "clinic", "--ssid", "Home", "--passphrase-env", "CLINIC"]
+    assert _main(add) == ErrorCode.PASSPHRASE_INVALID.exit_status
+    assert _main([*add, "--passphrase-file", "-"]) == ErrorCode.USAGE.exit_status
+    monkeypatch.setenv("CLINIC", PASSPHRASE)
+    assert _main(add) == 0
+    assert holds(home, PASSPHRASE) == []
+    assert _main([*SCRIPT, "--model", "body", "--sync", "wifi", "--network", "clinic", "--no-wait"]) == 0
+    assert world.device("body")["joined"] == "Home"
+    assert _main(["networks", "remove", "clinic"]) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "passphrase", "code"),
     [
