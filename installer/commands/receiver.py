@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from installer import output, settings
 from installer.account import callback, notifications
 from installer.account.lock import file_lock
-from installer.account.pace import Paused
 from installer.assembly import Assembly
 from installer.catalog import Catalogue, DataService, SyncMethod
 from installer.data import follow, receiver
@@ -187,7 +186,7 @@ class Service:
                 try:
                     account = await self.accounts.open(wish.account)
                     ensured = await notifications.Notifications(account).ensure(wish.url, wish.applis)
-                except (InstallerError, Paused) as error:
+                except InstallerError as error:
                     output.words(f"Renewing the notifications of account “{wish.account}” failed: {error}")
                     continue
                 if ensured.new:

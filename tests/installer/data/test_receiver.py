@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from installer.data import receiver
@@ -235,3 +242,28 @@ async def test_a_certificate_that_is_none_is_told_in_words(tmp_path: Path) -> No
         async with Receiver(SecretStr(PATH), hook.keep).serve(listen("127.0.0.1", 0), tmp_path / "cert.pem"):
             pass
     assert caught.value.code is ErrorCode.RECEIVER_FAILED
+
+
+async def test_it_speaks_https_by_itself(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificate, secret = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.write_bytes(made.public_bytes(Encoding.PEM))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    hook = Hook()
+    listener = listen("127.0.0.1", 0)
+    url = f"https://localhost:{listener.getsockname()[1]}/{PATH}"
+    trust = ssl.create_default_context(cafile=str(certificate))
+    receiving = Receiver(SecretStr(PATH), hook.keep).serve(listener, certificate, secret)
+    async with receiving, httpx.AsyncClient(trust_env=False, timeout=20, verify=trust) as http:
+        assert (await http.head(url)).status_code == 200
+        assert (await http.post(url, data=FORM)).status_code == 200
+    assert hook.kept == [Notice("7", 1, 100, 101)]
