@@ -79,7 +79,7 @@ class Fetcher:
         self._accounts = accounts
         self._catalogue = catalogue
         self._got = got
-        self._named: set[str] = set()
+        self._named: set[str] | None = None
 
     async def all(self, names: Collection[str] = (), since: datetime | None = None) -> list[Fetched]:
         """Fetch these accounts, or all; what happens to one does not stop the others.
@@ -198,6 +198,9 @@ class Fetcher:
 
     async def _name(self, account: Account, rows: Sequence[Row], entries: Sequence[data.Entry]) -> None:
         """Remember what the devices of these rows are called, once."""
+        if self._named is None:
+            known = await asyncio.to_thread(self._store.devices)
+            self._named = {device for device, said in known.items() if said.name}
         fresh = {row.device: row.model for row in rows if row.device and row.device not in self._named}
         if not fresh:
             return

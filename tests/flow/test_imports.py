@@ -17,7 +17,8 @@ PROGRAM = """
 import sys
 from installer.cli import _main
 status = _main(sys.argv[1:])
-heavy = {m.split(".")[0] for m in sys.modules} & {"textual", "screens", "bumble", "bleak", "httpx", "pydantic"}
+known = {"textual", "screens", "bumble", "bleak", "httpx", "pydantic", "sqlalchemy", "rich"}
+heavy = {m.split(".")[0] for m in sys.modules} & known
 sys.stderr.write(f"status={status} loaded={sorted(heavy)}\\n")
 """
 
@@ -32,7 +33,12 @@ def run(*arguments: str, stdin: str = "") -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("arguments", "loaded"),
     # Typer itself takes pydantic in as soon as it reads an option.
-    [(("--help",), "[]"), (("install", "--help"), "['pydantic']"), (("--version",), "['pydantic']")],
+    [
+        (("--help",), "[]"),
+        (("install", "--help"), "['pydantic']"),
+        (("--version",), "['pydantic']"),
+        (("data", "show", "--help"), "['pydantic']"),
+    ],
 )
 def test_help_loads_nothing_heavy(arguments: tuple[str, ...], loaded: str) -> None:
     out, last = run(*arguments)

@@ -126,6 +126,9 @@ async def test_only_what_is_new_comes_again(practice: Lab, store: Store) -> None
     practice.weigh(SCALE, 71_000)
     assert (await getting.all())[0].new == 1
     assert [r.value for t in told for r in t.new] == [Decimal(71)]
+    # What the devices are called is asked once, also by the next program.
+    await Fetcher(store, practice.accounts, MODELS).all()
+    assert practice.calls("/v2/user getdevice") == 1
 
 
 async def test_a_day_that_grows_is_one_value(practice: Lab, store: Store) -> None:
