@@ -75,4 +75,5 @@ class Measurement(BaseModel):
     sequence: int | None = None
 
     def __str__(self) -> str:
-        return ", ".join(str(r) for r in self.readings)
+        remarkable = f" ({', '.join(self.status)})" if self.status else ""
+        return ", ".join(str(r) for r in self.readings) + remarkable

@@ -337,7 +337,7 @@ async def test_the_pressure_in_the_cuff_is_no_blood_pressure(bench: Bench, adapt
     async with await connected(adapter) as connection:
         found = [one async for one in collect(connection, offered(connection), quiet=0.3)]
     assert [str(one.measurement) for one in found] == [
-        "systolic pressure 122 mmHg, diastolic pressure 80 mmHg, mean pressure 94 mmHg"
+        "systolic pressure 122 mmHg, diastolic pressure 80 mmHg, mean pressure 94 mmHg (irregular pulse)"
     ]
     assert found[0].measurement.status == ("irregular pulse",)
 
