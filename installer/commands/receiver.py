@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from installer.ledger.records import Records
 
 RENEW_SECONDS = 3600.0
-# A new account is known this soon; what comes for unknown users costs no more than that.
-KNOWN_SECONDS = 2.0
+# What comes for an unknown user waits for a look at the stored accounts, of which there is one in so many seconds: the
+# account may be new. Twice this must be well within the two seconds that the cloud waits for an answer.
+KNOWN_SECONDS = 0.5
 FILE, LAB_FILE = "notifications-inbox.sqlite", "lab-notifications-inbox.sqlite"
 # All kinds of one service of the cloud are found by one look; the first stands for them.
 FIRST = {service: appli for appli, service in reversed(APPLIS.items())}
@@ -120,6 +121,7 @@ class Service:
         self._known: dict[str, str] = {}
         self._told: set[tuple[str, DataService]] = set()
         self._looked = float("-inf")
+        self._looking: asyncio.Task[None] | None = None
 
     async def keep(self, notice: Notice) -> None:
         """Keep a notification of a user of this computer. Raises DATABASE_FAILED."""
@@ -195,9 +197,18 @@ class Service:
             await asyncio.sleep(RENEW_SECONDS)
 
     async def _account(self, userid: str) -> str | None:
-        if userid not in self._known and time.monotonic() - self._looked > KNOWN_SECONDS:
-            await self._refresh()
+        # The second look has begun after this notification came.
+        for _ in range(2):
+            if userid in self._known:
+                break
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look_again())
+            await asyncio.shield(self._looking)
         return self._known.get(userid)
+
+    async def _look_again(self) -> None:
+        await asyncio.sleep(max(0.0, self._looked + KNOWN_SECONDS - time.monotonic()))
+        await self._refresh()
 
     async def _refresh(self) -> None:
         self._looked = time.monotonic()

@@ -204,12 +204,9 @@ async def test_unknown_users_and_kinds_cost_nothing_and_learn_nothing(tmp_path: 
         assert [a.name for a in await here.cloud.accounts.stored()] == ["default"]
 
 
-async def test_an_account_that_is_signed_in_later_is_known_soon(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_account_that_is_signed_in_later_is_known_at_once(tmp_path: Path) -> None:
     async with station(tmp_path) as here:
         await here.cloud.accounts.logout("default")
-        monkeypatch.setattr("installer.commands.receiver.KNOWN_SECONDS", 0.0)
         user = here.account.userid
         assert await here.send(userid=user, appli="1") == 200
         assert not here.heard.arrivals
