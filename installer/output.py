@@ -48,9 +48,27 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def words(text: str) -> None:
-    """One line for the person at the terminal."""
+    """One line for the person at the terminal, broken between words where it is longer than the terminal is wide."""
+    if sys.stderr.isatty():
+        width = max(shutil.get_terminal_size((80, 24)).columns, 20)
+        text = "\n".join(_broken(line, width) for line in text.split("\n"))
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+def _broken(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    # An address stays whole, so that a terminal makes a link of it.
+    return textwrap.fill(
+        line.strip(),
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def ask(prompt: str) -> str:

@@ -46,3 +46,21 @@ def test_a_full_standard_output_is_said_in_words(command: list[str]) -> None:
     assert done.returncode == ErrorCode.FILE_UNWRITABLE.exit_status
     assert done.stderr.startswith("Error: Standard output cannot be written: ")
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_words_are_broken_between_words_on_a_terminal_and_left_alone_elsewhere(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    address = "http://127.0.0.1:37471/oauth2_user/authorize2?response_type=code"
+    text = f"The passphrase travels unencrypted over Bluetooth.\n  or: {address}"
+    output.words(text)
+    assert capsys.readouterr().err == text + "\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    output.words(text)
+    assert capsys.readouterr().err.splitlines() == [
+        "The passphrase travels unencrypted over",
+        "Bluetooth.",
+        "  or:",
+        f"  {address}",
+    ]

@@ -150,7 +150,9 @@ def run_until(command: list[str], stop: Callable[[dict[str, Any]], bool]) -> tup
         process.stdout.close()
         status = process.wait(60)
         assert process.stderr is not None
+        words = process.stderr.read()
         process.stderr.close()
+        assert status != 1, words
     finally:
         guard.cancel()
     return status, events
