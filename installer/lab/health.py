@@ -23,7 +23,7 @@ class Measurement:
     `taken`: unix seconds, whole. `values`: weight, muscle_mass, fat_free_mass, water_mass (kg), fat_ratio (%),
     impedance (ohm), basal (kJ), systolic and diastolic (mmHg), pulse (1/min), temperature (°C), steps, distance (m),
     asleep (s). `unit`: what the device shows instead of the first of these. `user`: its number, where the device
-    tells its users apart.
+    tells its users apart. `height` (m): where a scale was told it.
     """
 
     number: int
@@ -31,6 +31,7 @@ class Measurement:
     values: dict[str, float]
     unit: Unit | None = None
     user: int | None = None
+    height: float | None = None
 
     def describe(self) -> dict[str, Any]:
         """What `/lab/state` shows."""

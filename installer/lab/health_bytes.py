@@ -46,8 +46,8 @@ def features(profile: Profile, users: bool) -> dict[int, bytes]:
     """What can be read of the profile's service. `users`: whether the device tells its users apart."""
     several = 0x02 if users else 0
     if profile == "weight":
-        # Time stamps; weight in steps of 0.005 kg (7 in bits 3 to 6).
-        return {0x2A9E: struct.pack("<I", 0x01 | several | 7 << 3)}
+        # Time stamps, body mass index; steps of 0.005 kg (7 in bits 3 to 6) and of 0.001 m (3 in those above).
+        return {0x2A9E: struct.pack("<I", 0x01 | several | 0x04 | 7 << 3 | 3 << 7)}
     if profile == "body-composition":
         # Time stamps, basal metabolism, muscle mass, fat free mass, water, impedance; masses in steps of 0.005 kg.
         return {0x2A9B: struct.pack("<I", 0x01 | several | 0x04 | 0x10 | 0x20 | 0x80 | 0x100 | 7 << 11)}
@@ -70,7 +70,9 @@ def encode(profile: Profile, measurement: Measurement, wrong: float = 0, room: i
     named = 0x04 if user else 0
     if profile == "weight":
         imperial = measurement.unit == "lb"
-        return [struct.pack("<BH", 0x02 | named | imperial, _mass(values["weight"], imperial)) + when + user]
+        size = b"" if measurement.height is None else _size(values["weight"], measurement.height, imperial)
+        flags = 0x02 | named | imperial | (0x08 if size else 0)
+        return [struct.pack("<BH", flags, _mass(values["weight"], imperial)) + when + user + size]
     if profile == "body-composition":
         return _composition(measurement, when, user, room)
     if profile == "blood-pressure":
@@ -88,6 +90,12 @@ def encode(profile: Profile, measurement: Measurement, wrong: float = 0, room: i
 
 def _mass(kilograms: float, imperial: bool) -> int:
     return round(kilograms / KILOGRAMS_OF_A_POUND / 0.01) if imperial else round(kilograms / 0.005)
+
+
+def _size(kilograms: float, height: float, imperial: bool) -> bytes:
+    """Body mass index and height, which stand together."""
+    index = round(kilograms / height**2 / 0.1)
+    return struct.pack("<HH", index, round(height / 0.0254 / 0.1) if imperial else round(height / 0.001))
 
 
 def _composition(measurement: Measurement, when: bytes, user: bytes, room: int) -> list[bytes]:

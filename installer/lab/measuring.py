@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from bumble.core import ProtocolError
@@ -86,6 +87,8 @@ class Measuring:
         seed = f"{self._around.scenario.seed}:{self._device.address}"
         who = user if scenario.users > 1 else None
         taken = health.measure(self._device.kind, seed, self.count, when, scenario.unit, who)
+        if scenario.height is not None:
+            taken = replace(taken, height=scenario.height)
         self.history.append(taken)
         return taken
 

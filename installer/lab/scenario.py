@@ -161,9 +161,10 @@ class DeviceScenario(_Part):
     only the vendor's app brings it onto an account, so many seconds after a client's link ended (`vendor_app_after`),
     onto `vendor_app_network` or over the app's phone.
     `unit`: what it shows and tells over Bluetooth, instead of kg, °C or mmHg. `users`: how many use it, in turn; from
-    two on it tells them apart. `stored`: how many measurements it has at the start, one every `stored_every` seconds;
-    `memory`: how many it holds, then the oldest is lost. `clock`: by how many seconds its clock is ahead;
-    `tells_time`: whether it has the Current Time service.
+    two on it tells them apart. `height` (m): what a scale was told, so that it tells a body mass index. `stored`: how
+    many measurements it has at the start, one every `stored_every` seconds; `memory`: how many it holds, then the
+    oldest is lost. `clock`: by how many seconds its clock is ahead; `tells_time`: whether it has the Current Time
+    service.
     """
 
     model: Literal[
@@ -189,6 +190,7 @@ class DeviceScenario(_Part):
     battery: bool = True
     unit: Unit | None = None
     users: Annotated[int, Field(ge=1, le=16)] = 1
+    height: Annotated[float, Field(ge=0.5, le=2.5)] | None = None
     stored: Annotated[int, Field(ge=0, le=5000)] = 0
     stored_every: Annotated[float, Field(ge=1, le=86_400 * 7)] = 3600.0
     memory: Annotated[int, Field(ge=1, le=5000)] = 200

@@ -74,6 +74,8 @@ def world() -> str:
     text += device(0x41, "body", "clock = 500_000_000\ntells_time = false")
     text += device(0x42, "body-plus", "mtu = 23\nusers = 2")
     text += device(0x43, "body", "memory = 4")
+    text += device(0x46, "body", "height = 1.8\nusers = 2", stored=1)
+    text += device(0x47, "body", 'height = 1.8\nunit = "lb"', stored=1)
     # Little else to discover, for these are visited many times.
     bare = "improv = false\nvendor_service = false\ninformation = false\nbattery = false\n"
     text += device(0x44, "body-plus", bare + "mtu = 23", stored=2)
@@ -241,6 +243,16 @@ async def test_short_packets_split_a_body_composition(lab: LabProcess, adapter: 
             {NAMES[name][0]: true[name] for name in NAMES if name in true and name != "weight"}, abs=0.0051
         )
         assert one.measurement.user == true["user"]
+
+
+@pytest.mark.parametrize(("of", "height"), [(address(0x46), (1.8, "m")), (address(0x47), (70.9, "in"))])
+async def test_a_scale_that_was_told_a_height(
+    lab: LabProcess, adapter: Adapter, of: str, height: tuple[float, str]
+) -> None:
+    (true,) = await lab.measurements(of)
+    ((values,),) = told(await visit(adapter, of)).values()
+    assert values[Quantity.HEIGHT] == (pytest.approx(height[0]), height[1])
+    assert values[Quantity.BODY_MASS_INDEX][0] == pytest.approx(true["weight"] / 1.8**2, abs=0.051)
 
 
 async def test_a_full_memory_loses_the_oldest(lab: LabProcess, adapter: Adapter) -> None:

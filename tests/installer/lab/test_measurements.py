@@ -157,7 +157,7 @@ async def test_information_and_battery_can_be_read(lab: LabProcess, client: Clie
     link = await client.connect(lab.address("body-plus"))
     assert await link.read("2a19") == bytes((87,))
     assert b"emulated" in await link.read("2a29")
-    assert await link.read("2a9e") == struct.pack("<I", 0x39)
+    assert await link.read("2a9e") == struct.pack("<I", 0x01BD)
 
 
 def test_number_formats() -> None:
