@@ -61,6 +61,11 @@ def advice(url: str) -> str:
     if parts is None:
         return "Give a web address (https://host/…)."
     host, broken = parts.hostname or "", []
+    if parts.scheme == "http" and is_loopback(host):
+        return (
+            "An address of this computer is for the lab: start `device-installer notifications serve --lab` first. The "
+            "real cloud takes https:// on a public domain name only."
+        )
     if parts.scheme != "https":
         broken.append("it must begin with https://")
     if _is_address(host) or is_loopback(host) or "." not in host:

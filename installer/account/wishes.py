@@ -75,6 +75,14 @@ class Wishes:
             )
             content.wishes = [w for w in content.wishes if w is not old] + [new]
 
+    async def forget(self, account: str) -> bool:
+        """Want nothing for this account any more; False if nothing was wanted."""
+        if not self.all(account):
+            return False
+        async with self._changing() as content:
+            content.wishes = [w for w in content.wishes if not self._mine(w, account)]
+        return True
+
     async def drop(self, account: str, url: str, applis: Iterable[int] | None = None) -> None:
         """Want these kinds no more at this address; without `applis` none of them."""
         gone = None if applis is None else set(applis)

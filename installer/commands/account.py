@@ -60,6 +60,8 @@ def logout(name: Name = "default", cloud: CloudUrl = None, use_lab: UseLab = Fal
         assembly = _assembly(cloud, use_lab)
         try:
             await (await assembly.accounts()).logout(name)
+            if await assembly.notifications().wishes.forget(name):
+                output.words("Its notifications are not renewed any more; the cloud ends them when nobody answers.")
         finally:
             await assembly.close()
 

@@ -110,5 +110,7 @@ def _left(situation: Situation, error: InstallerError) -> dict[str, Any]:
         f"{error.todo} Then: device-installer notifications subscribe",
         **{**error.data, "cause": error.code.value},
     )
-    situation.emit(Notice(code=ErrorCode.NOTIFICATIONS_REFUSED.value, text=str(situation.left)))
+    situation.emit(
+        Notice(code=ErrorCode.NOTIFICATIONS_REFUSED.value, text=f"{situation.left.what} The installation goes on.")
+    )
     return {"notifications": "refused"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import batch, espressif, fetch, installation, ledger, repaint, startup
+from tests.bench import batch, espressif, fetch, installation, ledger, receiver, repaint, startup
 
 PARTS = {
     "startup": startup.report,
@@ -14,6 +14,7 @@ PARTS = {
     "batch": batch.report,
     "ledger": ledger.report,
     "fetch": fetch.report,
+    "receiver": receiver.report,
 }
 
 

@@ -83,6 +83,13 @@ def test_subscribe_list_renew_revoke(
     listed = lines(capsys.readouterr().out)
     assert [(r["state"], r["appli"]) for r in listed] == [("subscribed", 1), ("subscribed", 4)]
 
+    assert _main(["account", "logout", "--lab"]) == 0
+    assert "not renewed any more" in capsys.readouterr().err
+    assert notifications("renew") == 0  # and not a failure each night
+    assert _main(["install", "--lab", "--non-interactive", "--no-wait", "--device", world.address("move")]) == 0
+    assert notifications("subscribe", "--url", url, "--appli", "1", "--appli", "4") == 0
+    capsys.readouterr()
+
     assert notifications("revoke", "--json") == 0
     assert len(lines(capsys.readouterr().out)) == 2
     assert notifications("revoke") == 0

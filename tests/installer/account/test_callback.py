@@ -65,6 +65,7 @@ def test_what_cannot_be_an_address_is_refused_without_repeating_it(url: str) -> 
         ("https://localhost/x", "public domain"),
         ("https://clinic.example:8443/x", "443 or 80"),
         ("https://clinic.example/x", "HEAD"),
+        ("http://127.0.0.1:8085/x", "notifications serve --lab"),
     ],
 )
 def test_the_advice_names_the_rule_that_is_broken(url: str, words: str) -> None:

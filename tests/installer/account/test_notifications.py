@@ -98,7 +98,7 @@ async def test_an_address_that_the_cloud_does_not_take_is_told_in_words(practice
     assert error.data["status"] == 293
     assert "nobody-is-here" not in f"{error} {error.data}"
     assert "http://127.0.0.1:" in error.what  # which receiver it is
-    assert "must begin with https://" in error.todo
+    assert "https:// on a public domain" in error.todo
 
 
 async def test_lists_of_the_cloud_are_read_with_patience(tmp_path: Path) -> None:
@@ -189,6 +189,16 @@ async def test_wishes_of_another_cloud_are_not_seen(practice: Lab, tmp_path: Pat
     await there.drop("default", "https://clinic.example/x")
     assert there.all() == []
     assert [w.applis for w in here.all()] == [(1,)]
+
+
+async def test_an_account_that_is_signed_out_is_forgotten(tmp_path: Path) -> None:
+    wishes = Wishes(tmp_path / "wishes.json", "https://a.example", "me")
+    assert not await wishes.forget("default")
+    assert not wishes.path.exists()
+    for name in ("default", "another"):
+        await wishes.add(name, "https://clinic.example/x", (1,))
+    assert await wishes.forget("default")
+    assert [w.account for w in wishes.all()] == ["another"]
 
 
 async def test_many_wishes_at_once_are_all_kept(tmp_path: Path) -> None:
