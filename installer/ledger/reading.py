@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 I = installations.c  # noqa: E741 - the columns, in every line below
 HIDDEN = ("holder", "alive_until", "search", "sent_address", "sent_ssid", "sent_at", "handed_over")
-SHOWN = tuple(c for c in installations.columns if c.name not in HIDDEN)
+SHOWN = tuple(c for c in installations.columns if c.name not in HIDDEN and not c.name.startswith("seconds_"))
 INTERRUPTED = "interrupted"
 FORGOTTEN = "forgotten"  # among the options of a record: it is not offered any more
 ENDED_EARLY = ("failed", "cancelled")

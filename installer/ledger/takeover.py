@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 
 from installer.ledger import clock
 from installer.ledger.tables import details, failures, installations, steps
-from installer.ledger.writing import COLUMNS, clean, kept, searched
+from installer.ledger.writing import COLUMNS, SECONDS, clean, kept, searched
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -70,6 +70,8 @@ def _insert(connection: Connection, installation: str, data: dict[str, Any]) -> 
     reasons = None
     for step in done:
         result = _object(step.get("result"))
+        if step["step"] in SECONDS:
+            values[SECONDS[step["step"]]] = _number(step.get("took"))
         reasons = result.get("reasons", reasons)
         for key, column in COLUMNS.get(step["step"], {}).items():
             if isinstance(result.get(key), str) and result[key]:

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select, update
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger import clock
 from installer.ledger.context import Context
-from installer.ledger.tables import details, failures, installations, steps
+from installer.ledger.tables import TIMED, details, failures, installations, steps
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,6 +32,8 @@ COLUMNS: dict[str, dict[str, str]] = {
 OF_DEVICE = ("serial", "firmware", "protocol", "method", "ssid", "account", "device_id", "handed_over")
 
 
+# Which column has the seconds of a step, too.
+SECONDS = {step: f"seconds_{step}" for step in TIMED}
 # What a step tells that is no business of a ledger: a person's measurement belongs to that person's data.
 PRIVATE = ("measurement",)
 
@@ -117,7 +119,7 @@ def device(connection: Connection, installation: str, holder: str, values: dict[
     before = connection.execute(select(installations.c.address).where(installations.c.id == installation)).scalar()
     if before not in (None, values.get("address")):
         connection.execute(steps.delete().where(steps.c.installation == installation))
-        values = {**dict.fromkeys(OF_DEVICE), **values}
+        values = {**dict.fromkeys((*OF_DEVICE, *SECONDS.values())), **values}
     _set(connection, installation, holder, values)
     if reasons is not None:
         connection.execute(
@@ -152,6 +154,8 @@ def step_done(
     values: dict[str, Any] = {
         column: result[key] for key, column in COLUMNS.get(step, {}).items() if result.get(key) not in (None, "")
     }
+    if step in SECONDS:
+        values[SECONDS[step]] = round(took, 3)
     if step == "provision" and result.get("protocol") == "guided" and "device_id" in result:
         values["handed_over"] = result["device_id"]
     _set(connection, installation, holder, {**values, "error": None, **({"step": reached} if reached else {})})

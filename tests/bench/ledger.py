@@ -103,6 +103,7 @@ def _one(
         "label": f"L{number:06d}",
         "station": f"station-{chance.randrange(8)}",
     }
+    row |= {f"seconds_{key}": None for key in SECONDS} | {f"seconds_{d['step']}": d["took"] for d in done}
     bad = [
         {"installation": installation, "position": 1, "step": row["step"], "code": code, "what": "no", "time": started}
     ] * (code is not None)

@@ -25,6 +25,7 @@ from tests.screens.test_records import RecordsScreen
 __all__ = ["_the_radio_is_never_idle"]
 
 
+@pytest.mark.timeout(150)  # three installations
 async def test_the_passphrase_is_asked_and_the_rest_is_known(world: LabWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     await install(answers_for(world, "pulse-hr", "bluetooth"))  # signs in
     monkeypatch.setenv("TEST_PASSPHRASE", "wrong horse battery")

@@ -91,6 +91,26 @@ async def the_numbers_of_all_are_those_of_every_part(make: Make) -> None:
     assert [g for g in rest.models if g.name != "body"] == [g for g in whole.models if g.name != "body"]
 
 
+async def the_times_of_a_part_are_those_of_its_steps(make: Make) -> None:
+    records = make()
+    for installation, site in (("one", "north"), ("two", "north"), ("three", "south")):
+        await installed(records, installation, f"A-{installation}", "wifi", site=site)
+    again = await found(records, "four", "A-four", site="north")
+    await again.step_done("find", 60.0, {"address": "A-four"})
+    # Another device after all: what was done with the first one does not count.
+    await again.device("A-five", name="Scale", model="body", certainty="certain", reasons=[])
+    archive = Archive(records)
+    whole, part = archive.numbers(Filter()), archive.numbers(Filter(site=("north",)))
+    assert [(step, t.count, t.median) for step, t in part.steps] == [
+        ("find", 2, 1.0),
+        ("sync", 2, 0.1),
+        ("link", 2, 2.0),
+    ]
+    assert [(step, t.count) for step, t in whole.steps] == [("find", 3), ("sync", 3), ("link", 3)]
+    assert part.all.outcomes == {"installed": 2, "running": 1}
+    await again.end("cancelled")
+
+
 async def what_is_old_is_removed_with_all_that_belongs_to_it(make: Make) -> None:
     records = make()
     archive = Archive(records)
@@ -183,6 +203,7 @@ ALL = [
     one_is_found_by_the_beginning_of_its_id,
     an_empty_ledger_has_numbers,
     the_numbers_of_all_are_those_of_every_part,
+    the_times_of_a_part_are_those_of_its_steps,
     what_is_old_is_removed_with_all_that_belongs_to_it,
     what_is_still_needed_stays_without_force,
     what_was_interrupted_before_a_success_is_old,
