@@ -7,8 +7,9 @@ a lock has a limit; and a failure of the database is told in words, without the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +68,19 @@ def open_engine(url: str, setting: str = "the database URL") -> Engine:
                 "Free some space or give the folder another place with DEVICE_INSTALLER_HOME.",
             ) from None
     engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "do_connect", _make_private)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_at_once)
     return engine
+
+
+def _make_private(_dialect: Any, _record: Any, arguments: Any, _more: Any) -> None:
+    """A new file is for its owner only; what SQLite puts beside it gets the same mode. (One that is there stays.)"""
+    path = arguments[0] if arguments else ""
+    if path and path != ":memory:":
+        # Where it cannot be made, SQLite says so itself.
+        with suppress(OSError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -55,6 +55,8 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        # What only reads waits for no fetch that writes.
+        self._reading = engine.execution_options(reads_only=True)
 
     @classmethod
     def open(cls, url: str, setting: str = "the database URL") -> Store:
@@ -65,8 +67,12 @@ class Store:
         engine = database.open_engine(url, setting)
         store = cls(engine)
         try:
-            with database.told("open the store of measurements"), engine.begin() as connection:
-                _prepare(connection)
+            with database.told("open the store of measurements"):
+                with store._reading.connect() as connection:
+                    ready = _is_ready(connection)
+                if not ready:
+                    with engine.begin() as connection:
+                        _prepare(connection)
         except InstallerError:
             engine.dispose()
             raise
@@ -147,7 +153,7 @@ class Store:
         last: tuple[datetime, int] | None = None
         while True:
             after = [] if last is None else [or_(t.c.taken > last[0], and_(t.c.taken == last[0], t.c.number > last[1]))]
-            with database.told("read the measurements"), self._engine.connect() as connection:
+            with database.told("read the measurements"), self._reading.connect() as connection:
                 statement = select(t).where(*where, *after).order_by(*order).limit(PAGE)
                 page = connection.execute(statement).mappings().all()
             for found in page:
@@ -168,7 +174,7 @@ class Store:
         where = [t.c.account == account] if account is not None else []
         ranked = select(t, place.label("place")).where(*where).subquery()
         statement = select(ranked).where(ranked.c.place <= each).order_by(ranked.c.taken.desc(), ranked.c.number.desc())
-        with database.told("read the measurements"), self._engine.connect() as connection:
+        with database.told("read the measurements"), self._reading.connect() as connection:
             return [_row(found) for found in connection.execute(statement).mappings()]
 
     def count(self) -> int:
@@ -177,7 +183,7 @@ class Store:
 
         from installer.data.tables import measurements as t
 
-        with database.told("count the measurements"), self._engine.connect() as connection:
+        with database.told("count the measurements"), self._reading.connect() as connection:
             return int(connection.execute(select(func.count()).select_from(t)).scalar_one())
 
     def devices(self) -> dict[str, Device]:
@@ -186,7 +192,7 @@ class Store:
 
         from installer.data.tables import devices as table
 
-        with database.told("read the names of devices"), self._engine.connect() as connection:
+        with database.told("read the names of devices"), self._reading.connect() as connection:
             found = connection.execute(select(table)).mappings()
             return {d["device"]: Device(**d) for d in found}
 
@@ -197,9 +203,20 @@ class Store:
         from installer.data.tables import cursors as table
 
         where = (table.c.account == account, table.c.service == service)
-        with database.told("read the store"), self._engine.connect() as connection:
+        with database.told("read the store"), self._reading.connect() as connection:
             value = connection.execute(select(table.c.lastupdate).where(*where)).scalar_one_or_none()
             return None if value is None else int(value)
+
+
+def _is_ready(connection: Connection) -> bool:
+    """Whether the tables are there, and this version's: then there is nothing to wait for."""
+    from sqlalchemy import inspect, select
+
+    from installer.data.tables import VERSION, store_version
+
+    if not inspect(connection).has_table(store_version.name):
+        return False
+    return connection.execute(select(store_version.c.version)).scalar() == VERSION
 
 
 def _prepare(connection: Connection) -> None:

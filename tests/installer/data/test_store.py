@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +17,7 @@ from installer.data import kinds
 from installer.data.rows import row
 from installer.data.store import Store
 from installer.errors import ErrorCode, InstallerError
-from tests.installer.data.store_behaviours import StoreBehaviours
+from tests.installer.data.store_behaviours import StoreBehaviours, weight
 
 
 @pytest.fixture
@@ -33,6 +35,30 @@ def test_a_file_that_is_no_database_is_said_to_be_one(tmp_path: Path) -> None:
     with pytest.raises(InstallerError) as caught:
         Store.open(database.sqlite_url(path))
     assert caught.value.code is ErrorCode.DATABASE_FAILED
+
+
+def test_a_new_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with Store.open(database.sqlite_url(path)) as store:
+        store.put([weight()])
+        assert {p.stat().st_mode & 0o777 for p in tmp_path.iterdir()} == {0o600}
+    # Whoever lets others read it knows why.
+    path.chmod(0o640)
+    with Store.open(database.sqlite_url(path)) as store:
+        assert store.count() == 1
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_reading_does_not_wait_for_somebody_who_writes(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with Store.open(database.sqlite_url(path)) as store, closing(sqlite3.connect(path)) as other:
+        store.put([weight()])
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("DELETE FROM measurements")
+        assert [r.kind for r in store.rows()] == [r.kind for r in store.latest()] == ["weight"]
+        assert (store.count(), store.devices(), store.cursor("a", "b")) == (1, {}, None)
+        with Store.open(database.sqlite_url(path)) as again:
+            assert again.count() == 1
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
