@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, delete, func, literal, or_, select
+from sqlalchemy import and_, case, delete, func, literal, select
 
 from installer.ledger import reading
 from installer.ledger.tables import details, installations
@@ -60,8 +60,7 @@ def _reason(*, force: bool) -> ColumnElement[Any]:
         .exists()
     )
     # The same as can be resumed by `reading.unfinished`.
-    ended_early = and_(I.outcome.in_(reading.ENDED_EARLY), I.address.is_not(None))
-    unfinished = or_(I.outcome == reading.INTERRUPTED, ended_early) & ~begun_anew & ~forgotten
+    unfinished = reading.half_way() & ~begun_anew & ~forgotten
     collected = and_(I.outcome == "installed", I.method == "bluetooth", I.address.is_not(None))
     return case(
         (I.outcome == RUNNING, literal(RUNNING)),

@@ -19,7 +19,7 @@ HIDDEN = ("holder", "alive_until", "search", "sent_address", "sent_ssid", "sent_
 SHOWN = tuple(c for c in installations.columns if c.name not in HIDDEN and not c.name.startswith("seconds_"))
 INTERRUPTED = "interrupted"
 FORGOTTEN = "forgotten"  # among the options of a record: it is not offered any more
-ENDED_EARLY = ("failed", "cancelled")
+BEGINNING = ("find", "sync")  # one that failed there is begun anew as well
 ORDER = {name: at for at, name in enumerate(("find", "sync", "network", "provision", "link", "verify"))}
 
 
@@ -160,18 +160,25 @@ def of_batch(connection: Connection, batch: str) -> list[dict[str, Any]]:
     return [dict(r) for r in connection.execute(query.order_by(I.started.desc(), I.id.desc())).mappings()]
 
 
+def half_way() -> ColumnElement[bool]:
+    """Whether an installation ended before its end, in a way that can be gone on with."""
+    failed = and_(I.outcome == "failed", I.address.is_not(None), I.step.not_in(BEGINNING))
+    stopped = and_(I.outcome == "cancelled", I.sent_address.is_not(None))
+    return or_(I.outcome == INTERRUPTED, failed, stopped)
+
+
 def unfinished(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """Whole records of what can be gone on with, the newest first: interrupted, or ended early with a device.
+    """Whole records of what can be gone on with, the newest first: interrupted, failed half-way, or stopped by a
+    person when credentials had left.
 
     Only the newest of a device, none of a device that was begun anew since, and none that somebody wants to forget.
     """
     later = installations.alias()
     since = select(later.c.id).where(later.c.address == I.address, later.c.started > I.started)
-    early = and_(I.outcome.in_(ENDED_EARLY), I.address.is_not(None))
     query = (
         select(I.id, details.c.options)
         .outerjoin(details, details.c.installation == I.id)
-        .where(or_(I.outcome == INTERRUPTED, early), ~since.exists())
+        .where(half_way(), ~since.exists())
         .order_by(I.started.desc(), I.id.desc())
     )
     ids: list[str] = []

@@ -106,7 +106,7 @@ class Records:
         return found
 
     def unfinished(self, limit: int = 20) -> list[dict[str, Any]]:
-        """What can be resumed, whole, the newest first: interrupted, or ended early when it had a device."""
+        """What can be resumed, whole, the newest first: interrupted, failed half-way, stopped after sending."""
         self.settle()
         return self.store.read("read the records", lambda c: late.reading().unfinished(c, limit))
 

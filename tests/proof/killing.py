@@ -33,7 +33,7 @@ version = 1
 name = "killing"
 bystanders = 0
 [radio]
-advertising_interval = 0.02
+advertising_interval = 0.05
 supervision_timeout = 0.05
 [timing]
 join = 0.1

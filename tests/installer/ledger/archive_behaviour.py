@@ -143,6 +143,8 @@ async def what_is_still_needed_stays_without_force(make: Make) -> None:
         *(("bad", "F", "failed"), ("unwanted", "G", "cancelled")),
     ):
         record = await found(records, installation, address)
+        if outcome == "failed":
+            record.failed("link", "cloud_unreachable", "no")
         await record.end(outcome)
     await installed(records, "ble-before", "D", "bluetooth")
     await installed(records, "ble", "E", "bluetooth")

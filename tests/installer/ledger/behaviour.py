@@ -233,6 +233,35 @@ async def a_silent_installation_is_interrupted_and_can_be_taken_up(make: Make) -
     assert north.unfinished() == []
 
 
+async def what_can_be_gone_on_with_is_listed(make: Make) -> None:
+    """Interrupted, failed half-way, stopped after sending; of a device the newest; not what is to be forgotten."""
+    records = make()
+    made = []
+    for number in range(7):
+        made.append(await found(records, str(number), f"A{number}"))
+        await asyncio.sleep(0.002)  # another millisecond
+    early, late, stopped, sent, older, newer, forgotten = made
+    early.failed("sync", "sync_wifi_only", "no")
+    for record in (late, older, newer, forgotten):
+        record.failed("link", "cloud_unreachable", "no")
+    for record in (early, late, older, forgotten):
+        await record.end("failed")
+    await stopped.end("cancelled")
+    await sent.sending("A3", "Home")
+    await sent.end("cancelled")
+    await newer.device("A4", name="Scale", model="body", certainty="certain", reasons=[])
+    await newer.end("failed")
+    records.forget("6")
+    assert [r["id"] for r in records.unfinished()] == ["5", "3", "1"]
+    assert records.unfinished()[0]["failures"]
+    again = await found(records, "7", "A1")
+    await again.end("installed")
+    assert [r["id"] for r in records.unfinished()] == ["5", "3"]
+    whole = records.get("6")
+    assert whole is not None
+    assert whole["outcome"] == "failed"
+
+
 async def who_was_only_thought_dead_goes_on(make: Make) -> None:
     north, south = make(), make()
     north.seconds = 0.05
@@ -294,6 +323,7 @@ ALL = [
     a_lease_ends_by_itself,
     nothing_is_sent_after_the_lease_was_lost,
     a_silent_installation_is_interrupted_and_can_be_taken_up,
+    what_can_be_gone_on_with_is_listed,
     who_was_only_thought_dead_goes_on,
     a_record_that_is_not_there,
     text_that_no_database_holds_is_kept_readable,
