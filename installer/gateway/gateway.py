@@ -102,12 +102,19 @@ class Gateway:
         def over() -> bool:
             return not self._agent.visiting and (not self._agent.waiting_for or time.monotonic() >= end)
 
+        failure: InstallerError | None = None
         try:
-            async with await self._parts.open_adapter() as adapter:
-                await self._agent.run(adapter, over)
+            try:
+                async with await self._parts.open_adapter() as adapter:
+                    await self._agent.run(adapter, over)
+            except InstallerError as error:
+                # What was collected before can be delivered without Bluetooth.
+                failure = error
             delivered = await self._delivery.drain()
         finally:
             await self._delivery.close()
+        if failure is not None:
+            raise failure
         return Once(dict(self._visited), self._agent.waiting_for, delivered)
 
     def _on_visit(self, visited: Visited) -> None:

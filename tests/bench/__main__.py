@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import batch, espressif, fetch, installation, ledger, receiver, repaint, startup
+from tests.bench import batch, espressif, fetch, gateway, installation, ledger, receiver, repaint, startup
 
 PARTS = {
     "startup": startup.report,
@@ -15,6 +15,7 @@ PARTS = {
     "ledger": ledger.report,
     "fetch": fetch.report,
     "receiver": receiver.report,
+    "gateway": gateway.report,
 }
 
 

@@ -76,6 +76,17 @@ async def test_an_installation_beside_a_damaged_outbox_goes_on_and_says_so(world
     assert any(isinstance(e, Notice) and "cannot be asked" in e.text for e in front.events)
 
 
+async def test_without_bluetooth_what_was_collected_before_is_delivered(world: LabWorld) -> None:
+    await install(answers_for(world, "body", "bluetooth"))
+    world.cloud(down=True)
+    world.act("body", "measure")
+    assert await asyncio.to_thread(once) == ErrorCode.GATEWAY_INCOMPLETE.exit_status
+    world.cloud(down=False)
+    nothing = ("--adapter", "hci:tcp-client:127.0.0.1:1")
+    assert await asyncio.to_thread(once, *nothing) == ErrorCode.ADAPTER_FAILED.exit_status
+    assert world.call("GET", "/lab/state")["cloud"]["accounts"][0]["measurements"] >= 1
+
+
 def test_a_device_of_another_maker_is_named(world: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
     address = world.address("thermo")
     assert once("--device", address, "--profile", "temperature", "--json") == 0

@@ -266,5 +266,5 @@ async def test_the_cloud_is_away_for_a_week_and_all_arrives_in_order(
     assert len(arrived) == 672
     assert all(values == sorted(values) and len(values) == 336 for values in by_device.values())
     # The whole week in a few requests, far below the limit of 120 a minute, which the cloud would have refused.
-    assert asked <= 20
+    assert asked <= 30
     assert not any(t.failure and t.failure.code.value == "cloud_busy" for t in told)

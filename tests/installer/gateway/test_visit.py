@@ -137,6 +137,25 @@ async def test_what_cannot_be_written_is_not_confirmed_and_comes_again(
     assert raws(outbox) == [weight(n) for n in range(4)]
 
 
+async def test_while_the_disk_is_full_the_device_keeps_its_measurements(
+    scale: Scale, adapter: Adapter, outbox: Outbox
+) -> None:
+    # SQLite's own limit: it fails in the same way as on a disk without a free block.
+    pages = outbox.rows("PRAGMA page_count")[0][0]
+    outbox.rows(f"PRAGMA max_page_count = {pages + 2}")
+    scale.kept = [weight(n) for n in range(200)]
+    with pytest.raises(InstallerError) as caught:
+        await visit(adapter, outbox)
+    assert caught.value.code is ErrorCode.DATABASE_FAILED
+    assert "Free some space" in caught.value.todo
+    kept = outbox.count()
+    assert 0 < kept == len(scale.confirmed) < 200
+    outbox.rows("PRAGMA max_page_count = 100000")
+    intake = await visit(adapter, outbox)
+    assert intake.taken == 200 - kept
+    assert raws(outbox) == [weight(n) for n in range(200)]
+
+
 @pytest.mark.parametrize("dated", [True, False])
 async def test_after_a_lost_confirmation_the_same_is_no_second_measurement(
     scale: Scale, adapter: Adapter, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, dated: bool
