@@ -170,11 +170,14 @@ class Service:
     async def poll(self, every: float) -> None:
         """Look into all accounts now and then, as if told: what got lost on the way is found."""
         while True:
-            await self._refresh()
-            now = time.time()
-            for userid in list(self._known):
-                for appli in FIRST.values():
-                    await asyncio.to_thread(self.inbox.put, Notice(userid, appli), now)
+            try:
+                await self._refresh()
+                for userid in list(self._known):
+                    for appli in FIRST.values():
+                        await asyncio.to_thread(self.inbox.put, Notice(userid, appli), time.time())
+            except InstallerError as error:
+                # A disk that is full now may have room the next time; notifications are repeated meanwhile.
+                output.words(f"Not all accounts can be looked into. {error}")
             if self.follower is not None:
                 self.follower.poke()
             if not every:
@@ -184,7 +187,12 @@ class Service:
     async def renew(self) -> None:
         """Subscribe again what the cloud has removed, at the start and then every hour."""
         while True:
-            for wish in self.desk.wishes.all():
+            try:
+                wishes = self.desk.wishes.all()
+            except InstallerError as error:
+                output.words(f"What was subscribed cannot be renewed. {error}")
+                wishes = []
+            for wish in wishes:
                 try:
                     account = await self.accounts.open(wish.account)
                     ensured = await notifications.Notifications(account).ensure(wish.url, wish.applis)

@@ -7,6 +7,7 @@ that a flood costs no more requests than a trickle. A look that fails is repeate
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -66,7 +67,7 @@ class Follower:
         self._news.set()
 
     async def run(self) -> None:
-        """Work until cancelled; what is not finished then stays in the inbox. Raises DATABASE_FAILED."""
+        """Work until cancelled; what is not finished then stays in the inbox."""
         try:
             while True:
                 self._news.clear()
@@ -85,8 +86,9 @@ class Follower:
 
     async def _wait(self) -> None:
         """Until there is news, a look has ended, or the next entry is due."""
-        due = self._inbox.next_due(without=self._busy) if len(self._busy) < AT_ONCE else None
-        left = None if due is None else max(0.0, due - time.time())
+        now = time.time()
+        due = self._inbox.next_due(now, without=self._busy) if len(self._busy) < AT_ONCE else None
+        left = None if due is None else max(0.0, due - now)
         news = asyncio.ensure_future(self._news.wait())
         try:
             await asyncio.wait([news, *self._busy.values()], timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -108,11 +110,16 @@ class Follower:
         except InstallerError as failed:
             error = failed
         if error is None:
-            await asyncio.to_thread(self._inbox.done, entry, time.time() + self._rest)
-            self._looked(entry, fetched, None, 0.0)
-            return
+            try:
+                await asyncio.to_thread(self._inbox.done, entry, time.time() + self._rest)
+            except InstallerError as failed:
+                error = failed
+            else:
+                self._looked(entry, fetched, None, 0.0)
+                return
         wait = self._pause(entry, error)
-        await asyncio.to_thread(self._inbox.failed, entry, time.time() + wait)
+        with contextlib.suppress(InstallerError):  # a full disk: it is remembered, and told with the next look
+            await asyncio.to_thread(self._inbox.failed, entry, time.time() + wait)
         self._looked(entry, fetched, error, wait)
 
     def _pause(self, entry: Entry, error: InstallerError) -> float:

@@ -22,6 +22,7 @@ from installer.data.notice import Notice, widest
 from installer.errors import ErrorCode, InstallerError
 
 BUSY_SECONDS = 1.0
+FARTHEST = 3600.0
 VERSION = 1
 _TABLE = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -96,7 +97,7 @@ class Inbox:
         with self._lock:
             old = self._entries.get(key)
             if old is None:
-                fresh = Entry(*key, *window, count=1, number=1, received=now, due=max(now, self._rests.get(key, now)))
+                fresh = Entry(*key, *window, count=1, number=1, received=now, due=self._after_rest(key, now))
             else:
                 wide = widest((old.start, old.end), window)
                 if wide == (old.start, old.end) and self._looking.get(key) != old.number:
@@ -108,13 +109,13 @@ class Inbox:
     def due(self, now: float) -> list[Entry]:
         """What is to be looked at now, the longest waiting first."""
         with self._lock:
-            found = [e for e in self._entries.values() if e.due <= now]
+            found = [e for e in self._entries.values() if _when(e, now) <= now]
         return sorted(found, key=lambda e: (e.due, e.received))
 
-    def next_due(self, without: Collection[str] = ()) -> float | None:
+    def next_due(self, now: float, without: Collection[str] = ()) -> float | None:
         """When something is to be looked at next, these users left out."""
         with self._lock:
-            return min((e.due for e in self._entries.values() if e.userid not in without), default=None)
+            return min((_when(e, now) for e in self._entries.values() if e.userid not in without), default=None)
 
     def look(self, entry: Entry) -> Entry:
         """A look at this begins: what comes from now on needs another one. The entry as it is by now."""
@@ -124,7 +125,10 @@ class Inbox:
             return current
 
     def done(self, entry: Entry, again: float) -> None:
-        """The look at `entry` succeeded; what came meanwhile, or comes soon, is due at `again`."""
+        """The look at `entry` succeeded; what came meanwhile, or comes soon, is due at `again`.
+
+        If that cannot be written the entry stays; call `failed` then.
+        """
         with self._lock:
             self._looking.pop(entry.key, None)
             self._rests[entry.key] = again
@@ -139,15 +143,20 @@ class Inbox:
             del self._entries[entry.key]
 
     def failed(self, entry: Entry, again: float) -> None:
-        """The look failed; it is due once more at `again`."""
+        """The look failed; it is due once more at `again`, in this process also if that cannot be written."""
         with self._lock:
             self._looking.pop(entry.key, None)
             current = self._entries.get(entry.key)
             if current is not None:
-                self._write(replace(current, due=again, tries=current.tries + 1))
+                self._entries[entry.key] = replace(current, due=again, tries=current.tries + 1)
+                self._write(self._entries[entry.key])
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def _after_rest(self, key: Key, now: float) -> float:
+        again = self._rests.get(key, now)
+        return again if now < again <= now + FARTHEST else now
 
     def _write(self, entry: Entry) -> None:
         values = (
@@ -170,6 +179,11 @@ class Inbox:
                 f"Free some space and check the permissions of {self._path}. If it is damaged, move it away: the next "
                 "look into the account finds the same.",
             ) from error
+
+
+def _when(entry: Entry, now: float) -> float:
+    """When this is due. No wait is that long: the clock was set back, or the file is of a computer whose is ahead."""
+    return entry.due if entry.due <= now + FARTHEST else now
 
 
 def _make(path: Path) -> None:

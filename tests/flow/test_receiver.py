@@ -241,6 +241,18 @@ async def test_an_account_that_is_signed_out_keeps_no_other_waiting(tmp_path: Pa
         await here.until(lambda: here.stored() == [72.35])
 
 
+async def test_a_disk_that_is_full_for_a_while_ends_nothing(tmp_path: Path) -> None:
+    async with station(tmp_path) as here:
+        here.inbox._connection.execute("PRAGMA query_only=1")
+        assert await here.send(userid=here.account.userid, appli="1") == 503
+        await here.service.poll(0)
+        here.weigh(72_350)
+        await here.until(lambda: here.cloud.store.told["attempts"] >= 2)
+        here.inbox._connection.execute("PRAGMA query_only=0")
+        await here.until(lambda: here.stored() == [72.35])
+        await here.quiet()
+
+
 async def test_what_comes_during_a_look_is_not_taken_for_done(tmp_path: Path) -> None:
     async with station(tmp_path) as here:
         before = here.cloud.calls("/measure getmeas")

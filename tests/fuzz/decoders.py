@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from installer.account import envelope
 from installer.bluetooth.hci import adverts, reports
 from installer.catalog import Profile
+from installer.data import notice
 from installer.errors import InstallerError
 from installer.health import clock
 from installer.health import codec as health
@@ -210,4 +211,5 @@ DECODERS: dict[str, Target] = {
     "advertisement": Target([adverts.parse, reports.parse_report]),
     "envelope": Target([envelope.parse], InstallerError),
     "qr": Target([classify_bytes], InstallerError),
+    "notification": Target([notice.parse]),
 }

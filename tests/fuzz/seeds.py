@@ -189,4 +189,11 @@ SEEDS: dict[str, list[bytes]] = {
             {"ver": "v1", "name": "PROV_1", "network": "thread"},
         ),
     ),
+    "notification": _at(
+        0,
+        b"userid=40012345&appli=1&startdate=1730000000&enddate=1730000001",
+        b"userid=40012345&appli=16&date=2024-10-27&foo=bar",
+        b"userid=40012345&appli=46&action=unlink",
+        b"userid=40012345&appli=50&date=1730000000&deviceid=9f2c",
+    ),
 }

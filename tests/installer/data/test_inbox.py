@@ -61,7 +61,7 @@ def test_after_a_look_there_is_a_rest(inbox: Inbox) -> None:
     inbox.done(inbox.look(inbox.due(1.0)[0]), again=6.0)
     inbox.put(WEIGHT, 2.0)
     assert inbox.due(5.0) == []
-    assert inbox.next_due() == 6.0
+    assert inbox.next_due(5.0) == 6.0
     assert len(inbox.due(6.0)) == 1
 
 
@@ -70,7 +70,7 @@ def test_a_look_that_failed_is_due_again(inbox: Inbox) -> None:
     inbox.failed(inbox.look(inbox.due(1.0)[0]), again=30.0)
     assert inbox.due(29.0) == []
     assert [e.tries for e in inbox.due(30.0)] == [1]
-    assert inbox.next_due(without={"7"}) is None
+    assert inbox.next_due(30.0, without={"7"}) is None
 
 
 def test_what_was_put_is_there_after_a_kill(tmp_path: Path) -> None:
@@ -139,6 +139,31 @@ def test_a_full_disk_is_told_and_what_was_there_stays(inbox: Inbox) -> None:
     assert caught.value.code is ErrorCode.DATABASE_FAILED
     assert "full" in caught.value.what
     assert WEIGHT.userid in {e.userid for e in inbox.due(1.0)}
+
+
+def test_a_look_whose_end_cannot_be_written_is_repeated_later(inbox: Inbox) -> None:
+    inbox.put(WEIGHT, 1.0)
+    entry = inbox.look(inbox.due(1.0)[0])
+    inbox._connection.execute("PRAGMA query_only=1")
+    with pytest.raises(InstallerError):
+        inbox.done(entry, again=6.0)
+    with pytest.raises(InstallerError):
+        inbox.failed(entry, again=30.0)
+    assert inbox.due(29.0) == []
+    inbox._connection.execute("PRAGMA query_only=0")
+    inbox.done(inbox.look(inbox.due(30.0)[0]), again=40.0)
+    assert len(inbox) == 0
+
+
+def test_a_clock_that_is_set_back_keeps_nothing_waiting(inbox: Inbox) -> None:
+    inbox.put(WEIGHT, 1_000_000.0)
+    inbox.failed(inbox.look(inbox.due(1_000_000.0)[0]), again=1_000_900.0)
+    assert inbox.due(1_000_000.0) == []
+    assert len(inbox.due(500_000.0)) == 1
+    assert inbox.next_due(500_000.0) == 500_000.0
+    inbox.done(inbox.due(500_000.0)[0], again=1_000_905.0)
+    inbox.put(WEIGHT, 500_000.0)
+    assert len(inbox.due(500_000.0)) == 1
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

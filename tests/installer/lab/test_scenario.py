@@ -28,6 +28,17 @@ def test_an_empty_file_is_an_empty_world() -> None:
     assert world.cloud.client_id == "lab-client"
 
 
+def test_notifications_may_go_astray() -> None:
+    world = scenario.parse("[cloud.callbacks]\nlose = 3\ndouble = 1\ndelay = 0.5\nremove_after = 4\n", "astray.toml")
+    assert (world.cloud.callbacks.lose, world.cloud.callbacks.delay, world.cloud.callbacks.answer_seconds) == (
+        3,
+        0.5,
+        2,
+    )
+    with pytest.raises(InstallerError, match=r"callbacks\.lose"):
+        scenario.parse("[cloud.callbacks]\nlose = -1\n", "astray.toml")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
