@@ -82,14 +82,17 @@ def continues(first: bytes, second: bytes) -> bool:
     return not more & (TIME | USER) and not (begun ^ more) & IMPERIAL and first[2:4] == second[2:4]
 
 
-def joined(first: bytes, second: bytes) -> Measurement:
-    """The measurement of two packets. Raises CodecError if a field stands in both."""
+def joined(first: bytes, second: bytes) -> tuple[Measurement, Measurement]:
+    """What the second packet adds, with the time and user of the first; and the whole measurement.
+
+    Raises CodecError if a field stands in both.
+    """
     begun, more = composition(Fields(first)), composition(Fields(second))
     known = {reading.quantity for reading in begun.readings}
     added = tuple(reading for reading in more.readings if reading.quantity is not Quantity.FAT_RATIO)
     if known & {reading.quantity for reading in added}:
         raise CodecError("both packets of a measurement have the same field")
-    return begun.model_copy(update={"readings": begun.readings + added})
+    return begun.model_copy(update={"readings": added}), begun.model_copy(update={"readings": begun.readings + added})
 
 
 def _reading(quantity: Quantity, raw: int, resolution: str, unit: str) -> Reading:

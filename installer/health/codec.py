@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from installer.catalog import Profile
 from installer.health import body
 from installer.health.values import CodecError, Fields, NoValue, float32, sfloat
 from installer.measurement import Measurement, Quantity, Reading
 
-__all__ = ["CHARACTERISTICS", "Characteristic", "CodecError", "NoValue", "Parts", "decode", "float32", "sfloat"]
+__all__ = ["CHARACTERISTICS", "Characteristic", "CodecError", "NoValue", "Parts", "Told", "decode", "float32", "sfloat"]
 
 _SMALLEST, _LARGEST = Decimal("1e-9"), Decimal("1e9")
 _UNKNOWN_24 = 0xFFFFFF
@@ -71,8 +72,7 @@ def decode(profile: Profile, data: bytes) -> Measurement:
     Its times: `device_time` as the device's clock shows it, `taken` the same in this computer's time zone, as far as
     such a time can be. What comes in several parts is put together by `Parts`.
     """
-    measurement = _DECODERS[profile](Fields(data))
-    return measurement.model_copy(update={"taken": here(measurement.device_time)})
+    return _dated(_DECODERS[profile](Fields(data)))
 
 
 def here(shown: datetime | None) -> datetime | None:
@@ -81,6 +81,19 @@ def here(shown: datetime | None) -> datetime | None:
         return shown.astimezone() if shown is not None else None
     except (ValueError, OverflowError, OSError):
         return None
+
+
+class Told(NamedTuple):
+    """A measurement with its bytes; those of one that came in several messages stand one after the other.
+
+    `piece`: what one message of several adds, with the time and the user of the first: to be kept, for the device may
+    forget it. `whole`: to be handed on. A measurement of one message is both.
+    """
+
+    measurement: Measurement
+    raw: bytes
+    piece: bool = True
+    whole: bool = True
 
 
 class Parts:
@@ -93,8 +106,8 @@ class Parts:
         self._profile = profile
         self._held: list[bytes] = []
 
-    def feed(self, data: bytes) -> Iterator[tuple[Measurement, bytes]]:
-        """What is complete now, with its bytes. Raises CodecError, after it has yielded what came before.
+    def feed(self, data: bytes) -> Iterator[Told]:
+        """What this message tells and completes. Raises CodecError, after it has yielded what came before.
 
         NoValue where there is no measurement.
         """
@@ -103,27 +116,31 @@ class Parts:
         elif self._profile is Profile.STEPS:
             yield from self._steps(data)
         else:
-            yield decode(self._profile, data), data
+            yield Told(decode(self._profile, data), data)
 
-    def rest(self) -> Iterator[tuple[Measurement, bytes]]:
-        """What the first part alone says, where the other never came. Raises CodecError."""
+    def rest(self) -> Iterator[Told]:
+        """What the first part alone says, where the other never came."""
         held, self._held = self._held, []
         if held and self._profile is Profile.BODY_COMPOSITION:
-            yield decode(self._profile, held[0]), held[0]
+            yield Told(decode(self._profile, held[0]), held[0], piece=False)
 
-    def _composition(self, data: bytes) -> Iterator[tuple[Measurement, bytes]]:
+    def _composition(self, data: bytes) -> Iterator[Told]:
         if self._held and body.continues(self._held[0], data):
             first = self._held.pop()
-            whole = body.joined(first, data)
-            yield whole.model_copy(update={"taken": here(whole.device_time)}), first + data
+            more, joined = (_dated(measurement) for measurement in body.joined(first, data))
+            if more.readings:
+                yield Told(more, first + data, whole=False)
+            yield Told(joined, first + data, piece=False)
             return
         yield from self.rest()
+        measurement = decode(self._profile, data)
         if body.is_split(data):
             self._held = [data]
+            yield Told(measurement, data, whole=False)
         else:
-            yield decode(self._profile, data), data
+            yield Told(measurement, data)
 
-    def _steps(self, data: bytes) -> Iterator[tuple[Measurement, bytes]]:
+    def _steps(self, data: bytes) -> Iterator[Told]:
         header = Fields(data).number(1)
         if header & _FIRST:
             self._held = []
@@ -134,7 +151,11 @@ class Parts:
         if header & _LAST:
             parts, self._held = self._held, []
             whole = bytes((_FIRST | _LAST,)) + b"".join(part[1:] for part in parts)
-            yield decode(self._profile, whole), b"".join(parts)
+            yield Told(decode(self._profile, whole), b"".join(parts))
+
+
+def _dated(measurement: Measurement) -> Measurement:
+    return measurement.model_copy(update={"taken": here(measurement.device_time)})
 
 
 def _blood_pressure(fields: Fields) -> Measurement:

@@ -101,7 +101,8 @@ async def collect(
     is raised here; nothing is kept after it. `strange` gets, in the same way, the bytes of a message that makes no
     sense, and why; that is no failure then.
 
-    The first part of a measurement that comes in two is held until the other is there, or the visit is over.
+    A body composition that comes in two packets is handed on when both are there, or the visit is over. `keep` gets
+    each of them as it comes, as a measurement of the same time and user: confirmed, the device may forget it.
 
     Take all of it, or give `keep`: the device holds what has arrived for delivered. Raises at the end, when all that
     had arrived was handed on: CONNECTION_LOST; DEVICE_MISBEHAVED if something made no sense (it is passed over). At
@@ -210,17 +211,14 @@ class _Inbox:
             if self._failed is None:
                 self._arrived(profile, parts.rest)
 
-    def _arrived(
-        self, profile: Profile, read: Callable[[], Iterator[tuple[Measurement, bytes]]], data: bytes = b""
-    ) -> None:
+    def _arrived(self, profile: Profile, read: Callable[[], Iterator[codec.Told]], data: bytes = b"") -> None:
         if self._failed is not None:
             # Raised to the stack, so that one that confirms after its callback does not confirm.
             raise self._failed
         try:
             try:
-                for measurement, raw in read():
-                    received = datetime.now().astimezone()
-                    self._take_in(Collected(profile, self._about.completed(profile, measurement, received), raw))
+                for told in read():
+                    self._take_in(profile, told)
             except codec.NoValue:
                 return  # the person measures again
             except codec.CodecError as error:
@@ -232,10 +230,13 @@ class _Inbox:
             self._queue.put_nowait(error)
             raise
 
-    def _take_in(self, found: Collected) -> None:
-        if self._keep is not None:
+    def _take_in(self, profile: Profile, told: codec.Told) -> None:
+        measurement = self._about.completed(profile, told.measurement, datetime.now().astimezone())
+        found = Collected(profile, measurement, told.raw)
+        if told.piece and self._keep is not None:
             self._keep(found)
-        self._queue.put_nowait(found)
+        if told.whole:
+            self._queue.put_nowait(found)
 
     async def take(self) -> Collected | None:
         """The next one; None for one that makes no sense. Raises what `keep` raised."""

@@ -126,9 +126,9 @@ def _health_parts(profile: Profile, data: bytes) -> None:
     parts = health.Parts(profile)
     for at in range(0, len(rest), size):
         with contextlib.suppress(health.CodecError):
-            for measurement, raw in parts.feed(rest[at : at + size]):
-                assert measurement.readings
-                assert raw in rest
+            for told in parts.feed(rest[at : at + size]):
+                assert told.measurement.readings
+                assert told.raw in rest
     with contextlib.suppress(health.CodecError):
         parts.rest()
 

@@ -217,8 +217,8 @@ def test_it_does_not_know_measurements_in_two_packets() -> None:
     assert theirs(COMPOSITION, first).weight is None
     second = bytes.fromhex("c01fc800e02e882c401f8813983ad606")
     parts = codec.Parts(Profile.BODY_COMPOSITION)
-    ((whole, _),) = [*parts.feed(first), *parts.feed(second)]
-    assert number(whole, Quantity.WEIGHT) == 75
+    (whole,) = [one for one in [*parts.feed(first), *parts.feed(second)] if one.whole]
+    assert number(whole.measurement, Quantity.WEIGHT) == 75
 
 
 def test_it_leaves_a_pulse_without_contact_to_its_user() -> None:

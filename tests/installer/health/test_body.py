@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from installer.catalog import Profile
-from installer.health.codec import CodecError, NoValue, Parts, decode
+from installer.health.codec import CodecError, NoValue, Parts, Told, decode
 from installer.measurement import Measurement, Quantity
 
 WHEN = bytes.fromhex("ea070b17120f1e")  # 2026-11-23 18:15:30
@@ -44,9 +44,14 @@ def values(measurement: Measurement) -> dict[Quantity, tuple[Decimal, str]]:
     return {reading.quantity: (reading.value, reading.unit) for reading in measurement.readings}
 
 
-def fed(*messages: bytes) -> list[tuple[Measurement, bytes]]:
+def told(*messages: bytes) -> list[Told]:
     parts = Parts(Profile.BODY_COMPOSITION)
     return [one for message in messages for one in parts.feed(message)] + list(parts.rest())
+
+
+def fed(*messages: bytes) -> list[tuple[Measurement, bytes]]:
+    """What is handed on."""
+    return [(one.measurement, one.raw) for one in told(*messages) if one.whole]
 
 
 def test_every_field() -> None:
@@ -82,6 +87,19 @@ def test_two_packets_are_one_measurement() -> None:
     assert raw == FIRST + SECOND
 
 
+def test_each_packet_is_kept_as_it_comes() -> None:
+    first, second = (one for one in told(FIRST, SECOND) if one.piece)
+    assert (first.raw, second.raw) == (FIRST, FIRST + SECOND)
+    # Both have time and user, no value stands in both, and none is missing.
+    assert (second.measurement.taken, second.measurement.user) == (first.measurement.taken, first.measurement.user)
+    assert first.measurement.taken is not None
+    assert not values(first.measurement).keys() & values(second.measurement).keys()
+    assert values(first.measurement) | values(second.measurement) == VALUES
+    # One packet is kept once, and half a measurement is not kept again when it is handed on alone.
+    assert [(one.raw, one.piece, one.whole) for one in told(ALONE)] == [(ALONE, True, True)]
+    assert [(one.piece, one.whole) for one in told(FIRST)] == [(True, False), (False, True)]
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -99,9 +117,9 @@ def test_half_a_measurement_is_not_lost() -> None:
     assert [raw for _, raw in fed(SECOND)] == [SECOND]
     # Nor by nonsense that follows it.
     parts = Parts(Profile.BODY_COMPOSITION)
-    assert list(parts.feed(FIRST)) == []
+    assert [one.whole for one in parts.feed(FIRST)] == [False]
     following = parts.feed(b"\x02\x00")
-    assert next(following)[1] == FIRST
+    assert next(following).raw == FIRST
     with pytest.raises(CodecError):
         next(following)
 

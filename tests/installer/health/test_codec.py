@@ -187,7 +187,7 @@ def test_a_summary_of_steps_in_several_parts() -> None:
     first, second, last = b"\x01" + whole[1:8], b"\x04" + whole[8:12], b"\x0a" + whole[12:]
     parts = Parts(Profile.STEPS)
     assert [list(parts.feed(part)) for part in (first, second)] == [[], []]
-    assert list(parts.feed(last)) == [(decode(Profile.STEPS, whole), first + second + last)]
+    assert list(parts.feed(last)) == [(decode(Profile.STEPS, whole), first + second + last, True, True)]
     # A part is missing: the others are of no use, and the next summary is read again.
     assert list(parts.feed(first)) == []
     for stray in (last, second):
@@ -330,8 +330,9 @@ def test_whatever_the_lab_measures_is_read_whole(
         messages = encode(profile, measured, room=room)
         assert all(len(message) <= room for message in messages)
         parts = Parts(Profile(profile))
-        ((found, raw),) = [one for message in messages for one in parts.feed(message)]
-        assert raw == b"".join(messages)
+        (one,) = [one for message in messages for one in parts.feed(message) if one.whole]
+        found = one.measurement
+        assert one.raw == b"".join(messages)
         for reading in found.readings:
             name = next((n for n, q in IN_THE_LAB.items() if q is reading.quantity), None)
             if name is not None:

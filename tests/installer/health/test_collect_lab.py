@@ -245,6 +245,25 @@ async def test_short_packets_split_a_body_composition(lab: LabProcess, adapter: 
         assert one.measurement.user == true["user"]
 
 
+async def test_each_packet_is_kept_before_the_device_may_forget_it(lab: LabProcess, adapter: Adapter) -> None:
+    of = address(0x44)
+    kept: list[Collected] = []
+    # Clock and subscription are four messages; the seventh is the second packet, which never comes.
+    await lab.faults(of, drop={"on": "message", "number": 7})
+    async with await connected(adapter, of) as connection:
+        with pytest.raises(InstallerError):
+            await anext(collect(connection, [Profile.BODY_COMPOSITION], QUIET, keep=kept.append))
+    (half,) = kept
+    assert half.measurement.taken is not None
+    async with await connected(adapter, of) as connection:
+        found = [one async for one in collect(connection, [Profile.BODY_COMPOSITION], QUIET, keep=kept.append)]
+    # The first packet comes again, byte for byte the same; what the second one adds is kept beside it.
+    assert [one.raw for one in kept[:2]] == [half.raw, half.raw]
+    assert kept[2].raw == found[0].raw
+    assert len(kept) == 1 + 2 * len(found) == 5
+    assert half.measurement.readings + kept[2].measurement.readings == found[0].measurement.readings
+
+
 @pytest.mark.parametrize(("of", "height"), [(address(0x46), (1.8, "m")), (address(0x47), (70.9, "in"))])
 async def test_a_scale_that_was_told_a_height(
     lab: LabProcess, adapter: Adapter, of: str, height: tuple[float, str]
