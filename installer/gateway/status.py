@@ -5,11 +5,14 @@ Read from the outbox's file, so that it is told also of a gateway that was kille
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from installer import output
 from installer.gateway.outbox import Count, Outbox
 from installer.gateway.place import GatewayPlace, is_running, running_pid
 from installer.gateway.state import Noted, State
@@ -111,27 +114,27 @@ def flow_problems(status: Status, now: float) -> list[str]:
 
 
 def lines(status: Status, now: float | None = None) -> list[str]:
-    """The status for a person: one line for each thing."""
+    """The status for a person: the gateway, a table of devices, one of sinks, and each problem."""
     now = time.time() if now is None else now
-    text = []
     if status.running:
         since = f" since {clock(status.noted.started)}" if status.noted.started is not None else ""
         process = f" (process {status.pid})" if status.pid else ""
-        text.append(f"gateway    running{since}{process}")
+        text = [f"The gateway is running{since}{process}."]
     else:
-        text.append("gateway    not running")
-    for device in status.devices:
-        name = printable(device.name or device.model or "-", 24)
-        text.append(
-            f"device     {device.address}  {name}: heard {ago(device.seen, now)}, visited {ago(device.visited, now)}, "
-            f"{_many(device.collected)} collected"
-        )
-    for sink in status.sinks:
-        last = f", the last {ago(sink.last, now)}" if sink.last is not None else ""
-        text.append(f"sink       {sink.name}: {sink.delivered} delivered{last}, {sink.waiting} waiting")
-    if not status.devices:
-        text.append("device     none: no device was installed for Bluetooth-only sync, and none was named")
-    text += [f"problem    {printable(problem, 500)}" for problem in problems(status, now)]
+        text = ["The gateway is not running."]
+    if status.devices:
+        titles = ("DEVICE", "NAME", "HEARD", "VISITED", "COLLECTED")
+        text += ["", *output.table(titles, [_device_row(device, now) for device in status.devices])]
+    else:
+        text += ["", "No device: none was installed for Bluetooth-only sync, and none was named."]
+    if status.sinks:
+        titles = ("SINK", "DELIVERED", "WAITING", "REFUSED", "LAST")
+        text += ["", *output.table(titles, [_sink_row(sink, now) for sink in status.sinks])]
+    found = problems(status, now)
+    width = min(max(shutil.get_terminal_size((80, 24)).columns, 60), 100)
+    for number, problem in enumerate(found):
+        text += [""] if not number else []
+        text += textwrap.wrap(f"Problem: {printable(problem, 500)}", width, subsequent_indent="  ")
     return text
 
 
@@ -190,6 +193,17 @@ def clock(when: float | None) -> str:
         return "an unknown time"
     moment = datetime.fromtimestamp(min(max(when, 0.0), 4e9)).astimezone()
     return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _device_row(device: Known, now: float) -> output.Row:
+    name = printable(device.name or device.model or "-", 24)
+    heard, visited = ago(device.seen, now), ago(device.visited, now)
+    return output.Row((device.address, name, heard, visited, str(device.collected)))
+
+
+def _sink_row(sink: SinkStatus, now: float) -> output.Row:
+    counts = (str(sink.delivered), str(sink.waiting), str(sink.refused))
+    return output.Row((sink.name, *counts, ago(sink.last, now)))
 
 
 def _of_device(device: Known, now: float, *, listening: bool) -> str | None:

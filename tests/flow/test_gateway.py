@@ -147,7 +147,7 @@ def test_before_anything_was_done(home: Path, capsys: pytest.CaptureFixture[str]
     assert _main(["gateway", "status"]) == 0
     out = capsys.readouterr().out
     assert "not running" in out
-    assert "no device was installed" in out
+    assert "none was installed" in out
     assert not GatewayPlace.here(lab=False).outbox.exists()
     assert _main(["gateway", "status", "--check"]) == ErrorCode.GATEWAY_INCOMPLETE.exit_status
 
