@@ -180,7 +180,9 @@ async def go_on(situation: Situation, past: Past) -> StepKey:
 def begin_at(situation: Situation, past: Past, first: StepKey, steps: Sequence[Step]) -> int:
     """Where in `steps` the walk begins; those before are told to have been done, for whoever follows the events."""
     keys = [step.key for step in steps]
-    index = len(steps) if past.ended else keys.index(first)
+    # Another account may be wanted now than the one that it was verified in.
+    ended = past.ended and (first is StepKey.VERIFY or "link" not in past.done)
+    index = len(steps) if ended else keys.index(first)
     if situation.guided and first is StepKey.LINK and situation.linked_as is not None:
         # The vendor's app has brought it to the account already.
         index = keys.index(StepKey.PROVISION) + 1

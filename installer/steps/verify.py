@@ -73,7 +73,7 @@ class Verify(Step):
             )
         except InstallerError as error:
             if error.code is not ErrorCode.FIRST_DATA_TIMEOUT or not model.cloud.later:
-                raise _unseen(error) if situation.unseen is not None else error from None
+                raise _resumed(situation, error) from None
             situation.emit(Notice(code="first_data_later", text=model.cloud.later))
             return {"source": "cloud", "measurement": None}
         await rejoin.confirmed(situation)
@@ -95,14 +95,17 @@ async def _still_linked(situation: Situation) -> None:
         raise GoTo(StepKey.LINK)
 
 
-def _unseen(error: InstallerError) -> InstallerError:
-    """The same for a device of which it is not known whether it has joined."""
-    if error.code is not ErrorCode.FIRST_DATA_TIMEOUT:
+def _resumed(situation: Situation, error: InstallerError) -> InstallerError:
+    """The same for a device that this process has not seen joining its network."""
+    if error.code is not ErrorCode.FIRST_DATA_TIMEOUT or not situation.resumed:
         return error
-    todo = (
-        "Nobody saw it join its network. If it shows that it waits to be set up, resume once more: it then gets the "
-        f"credentials again. Else: {error.todo}"
-    )
+    if situation.unseen is not None:
+        todo = (
+            "Nobody saw it join its network. If it shows that it waits to be set up, resume once more: it then gets "
+            f"the credentials again. Else: {error.todo}"
+        )
+    else:
+        todo = f"{error.todo} If it was reset meanwhile, install it anew."
     return InstallerError(error.code, error.what, todo, **error.data)
 
 
