@@ -195,6 +195,7 @@ class Script:
     scan: Callable[[], Awaitable[Sequence[Network]]] | None = None
     identify: Callable[[], Awaitable[None]] | None = None
     offer: OfferNotifications | None = None  # asked when the device is linked
+    later: str = ""  # nothing is measured yet; when it will be
     hold: asyncio.Event | None = None  # the engine waits for this event …
     hold_at: str = "join"  # … here: button, join or verify
     offers: list[Resumable] = field(default_factory=list)
@@ -414,6 +415,9 @@ class FakeInstallation:
         self.front.show(WaitingForData(time=TIME, source=source, seconds=120, todo=todo))
         await self._hold("verify")
         await self._pause()
+        if self.script.later:
+            self.front.show(Notice(time=TIME, code="first_data_later", text=self.script.later))
+            return
         readings = (
             Reading(quantity=Quantity.WEIGHT, value=Decimal("72.35"), unit="kg"),
             Reading(quantity=Quantity.FAT_RATIO, value=Decimal("21.4"), unit="%"),

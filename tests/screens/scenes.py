@@ -44,6 +44,7 @@ from tests.screens.driver import (
     wait_for_progress,
     wait_for_screen,
     wait_for_text,
+    wizard,
 )
 from tests.screens.fake_engine import ADDRESS, BODY_PLUS, CATALOGUE, Script, Sightings, Starter, offers
 
@@ -281,6 +282,14 @@ async def finished(pilot: Pilot[Any]) -> None:
     await wait_for_finish(pilot)
 
 
+async def finished_waiting(pilot: Pilot[Any]) -> None:
+    async def first_data(_outcome: Any) -> None:
+        await asyncio.sleep(3600)
+
+    wizard(pilot).first_data = first_data
+    await finished(pilot)
+
+
 async def finished_bluetooth(pilot: Pilot[Any]) -> None:
     await to_sync(pilot)
     await answer_sync(pilot, SyncMethod.BLUETOOTH)
@@ -332,6 +341,8 @@ def _off() -> InstallerError:
     )
 
 
+LATER = "A sleep mat has something to tell after the first night: its data comes the next morning."
+
 # Each scene: how the engine behaves, and how to get there.
 SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
     "home": (Script, home),
@@ -363,6 +374,7 @@ SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
     "sign_in": (lambda: Script(accounts=()), sign_in),
     "measuring": (lambda: Script(hold=asyncio.Event(), hold_at="verify"), measuring),
     "finished": (Script, finished),
+    "finished_waiting": (lambda: Script(later=LATER), finished_waiting),
     "finished_bluetooth": (Script, finished_bluetooth),
     "notify": (lambda: Script(offer=offer()), notify),
     "notify_address": (lambda: Script(offer=offer(proposal="https://clinic.example/hooks/{path}")), notify_address),
