@@ -52,7 +52,7 @@ class Label:
     def lines(self) -> list[str]:
         """What a person reads on it."""
         title = self.label or self.name or self.model
-        facts = [printable(title, 40), f"{printable(self.model, 30)}  {self.address}"]
+        facts = [printable(title, 40), f"{printable(self.name or self.model, 30)}  {self.address}"]
         facts += [printable(self.site, 40)] if self.site else []
         facts.append(f"no. {self.id}")
         facts.append("to be linked: device-installer link" if self.open else "installed")

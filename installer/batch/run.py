@@ -267,7 +267,7 @@ class Batch:
         named = work.unit.device or work.bound
         taken = frozenset(self._later) | (frozenset() if named else frozenset(self._used))
         for lane in sorted(self._lanes, key=lambda one: len(one.busy)):
-            if lane.free and work.goes_on:
+            if lane.free and work.goes_on and work.past is not None and work.past.address not in self._later:
                 return lane, None
             if lane.free:
                 sighting = pick(work.unit, work.bound, lane.radio.current(), taken)
@@ -345,7 +345,7 @@ class Batch:
             work.took_over(before)
             self._used |= {work.bound} if work.bound else set()
             self._say(work, "waiting")
-        elif not work.unseen:
+        else:
             work.unseen = True
             if not work.goes_on:
                 self._waiting.remove(work)
