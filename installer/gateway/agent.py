@@ -37,11 +37,12 @@ OWN = (ErrorCode.DATABASE_FAILED, ErrorCode.OUTBOX_INVALID, ErrorCode.FILE_UNWRI
 
 @dataclass
 class _Plan:
-    """When a device is visited next. `due`: monotonic seconds."""
+    """When a device is visited next. Monotonic seconds: `due`; `heard`; `left`, the end of the last visit."""
 
     target: Target
     due: float = 0.0
     heard: float = float("-inf")
+    left: float = float("-inf")
     failures: int = 0
     visiting: asyncio.Task[None] | None = None
     visited: bool = False
@@ -58,9 +59,13 @@ class Visited:
 
 @dataclass
 class Pace:
-    """Seconds and numbers. `every`: between two visits of a device that stays; `parallel`: visits at the same time."""
+    """Seconds and numbers. `every`: between two visits of a device that stays; `parallel`: visits at the same time.
+
+    `rest`: between two visits at least, however often somebody wakes the gateway.
+    """
 
     every: float = 300.0
+    rest: float = 5.0
     parallel: int = 2
     waits: Waits = field(default_factory=Waits)
     failed_first: float = FAILED_FIRST
@@ -111,7 +116,8 @@ class Agent:
         """Somebody says that there is something: visit the device, or all of them, as soon as it is heard."""
         for plan in self._plans.values():
             if address in (None, plan.target.address):
-                plan.due = 0.0
+                # What was delivered a moment ago makes the cloud tell of it, and that wakes the gateway once more.
+                plan.due = min(plan.due, plan.left + self._pace.rest)
         self._look.set()
 
     @property
@@ -195,7 +201,7 @@ class Agent:
             plan.visited = True
             plan.failures = plan.failures + 1 if failure else 0
             # While it was connected it could not be heard; that it is heard now is nothing new.
-            plan.heard = time.monotonic()
+            plan.heard = plan.left = time.monotonic()
             plan.due = plan.heard + self._wait_after(plan, failure)
             self._look.set()
         self._told(Visited(target, intake.taken if intake else 0, failure))

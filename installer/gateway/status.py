@@ -6,6 +6,7 @@ Read from the outbox's file, so that it is told also of a gateway that was kille
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 import time
 from dataclasses import asdict, dataclass, field
@@ -131,7 +132,8 @@ def lines(status: Status, now: float | None = None) -> list[str]:
         titles = ("SINK", "DELIVERED", "WAITING", "REFUSED", "LAST")
         text += ["", *output.table(titles, [_sink_row(sink, now) for sink in status.sinks])]
     found = problems(status, now)
-    width = min(max(shutil.get_terminal_size((80, 24)).columns, 60), 100)
+    # One line each for whoever reads them through a pipe.
+    width = min(max(shutil.get_terminal_size((80, 24)).columns, 60), 100) if sys.stdout.isatty() else 10_000
     for number, problem in enumerate(found):
         text += [""] if not number else []
         text += textwrap.wrap(f"Problem: {printable(problem, 500)}", width, subsequent_indent="  ")

@@ -106,13 +106,25 @@ async def test_one_that_stays_is_visited_again_after_a_while_and_when_somebody_w
     await Scale(1).start(bench)
     async with working(adapter, outbox, target(1), every=0.3) as (_, told):
         await until(lambda: len(told) == 3)
-    async with working(adapter, outbox, target(1)) as (agent, told):
+    async with working(adapter, outbox, target(1), rest=0.0) as (agent, told):
         await until(lambda: len(told) == 1)
         agent.wake(address(1))
         await until(lambda: len(told) == 2)
         agent.wake(address(9))
         agent.wake(None)
         await until(lambda: len(told) == 3)
+
+
+async def test_a_flood_of_calls_does_not_keep_a_device_connected(
+    bench: Bench, adapter: Adapter, outbox: Outbox
+) -> None:
+    await Scale(1).start(bench)
+    async with working(adapter, outbox, target(1), rest=1000.0) as (agent, told):
+        await until(lambda: len(told) == 1)
+        for _ in range(20):
+            agent.wake(None)
+            await asyncio.sleep(0.02)
+        assert len(told) == 1
 
 
 async def test_a_device_that_fails_waits_longer_each_time_and_holds_up_no_other(

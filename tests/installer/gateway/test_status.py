@@ -63,7 +63,7 @@ async def test_each_limit_is_a_line_with_since_when(place: GatewayPlace) -> None
     ]
     text = "\n".join(status.lines(found, NOW))
     assert "2 days ago" in text
-    assert all(len(line) <= 100 for line in text.splitlines())
+    assert all(f"Problem: {problem}" in text.splitlines() for problem in problems)
     plain = status.plain(found, NOW)
     assert plain["problems"] == problems
     assert plain["bluetooth"]["code"] == "bluetooth_off"
