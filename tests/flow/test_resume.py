@@ -6,13 +6,14 @@ import asyncio
 import io
 import json
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from textual.pilot import Pilot
 
 from installer import labs, settings
 from installer.account.robot import sign_in_by_form
@@ -325,6 +326,15 @@ def test_killed_without_warning(point: str, lab: LabProcess, tmp_path: Path) -> 
     trial(bench, killed)
 
 
+@asynccontextmanager
+async def closing_wizard(assembly: Assembly) -> AsyncIterator[Pilot[Any]]:
+    try:
+        async with make_app(assembly, Answers()).run_test(size=(80, 24)) as pilot:
+            yield pilot
+    finally:
+        await assembly.close()
+
+
 async def test_the_wizard_offers_it_and_goes_on(world: LabWorld, records: Records) -> None:
     world.cloud(down=True)
     ended, front = await install(answers_for(world, "body-plus", "wifi"))
@@ -332,7 +342,7 @@ async def test_the_wizard_offers_it_and_goes_on(world: LabWorld, records: Record
     world.cloud(down=False)
     assembly = Assembly(Place(lab=True, options=Options(deadlines=FAST)))
     await assembly.lab()
-    async with make_app(assembly, Answers()).run_test(size=(80, 24)) as pilot:
+    async with closing_wizard(assembly) as pilot:
         await wait_for_text(pilot, "Continue Body+")
         assert "stopped at the link step" in flat_text(pilot)
         await pilot.press("c")
@@ -359,7 +369,7 @@ async def test_the_wizard_asks_for_a_typed_passphrase_again(world: LabWorld, rec
     assert ended.error is not None, front.text()
     assembly = Assembly(Place(lab=True, options=Options(deadlines=FAST)))
     await assembly.lab()
-    async with make_app(assembly, Answers()).run_test(size=(80, 24)) as pilot:
+    async with closing_wizard(assembly) as pilot:
         await wait_for_text(pilot, "Continue Body+")
         await pilot.press("c")
         await wait_for_screen(pilot, PassphraseScreen)
