@@ -27,6 +27,7 @@ from screens.questions import screen_for
 from screens.runner import Ended, FirstData, Installation, Outcome, RecordsDesk, Start, StartBatch, Unfinished
 from screens.state import RunState
 from screens.theme import DARK, DEFAULTS, LIGHT
+from screens.widgets import later
 
 if TYPE_CHECKING:
     from installer.bluetooth.sighting import Sighting
@@ -112,7 +113,7 @@ class WizardApp(App[Outcome | None]):
         elif self.desk is not None:
             # The first frame does not wait for it.
             desk = self.desk
-            self.call_after_refresh(lambda: self.run_worker(self._offer_migration(desk)))
+            self.call_after_refresh(lambda: self.run_worker(later(self._offer_migration, desk)))
 
     # --- one installation -------------------------------------------------------------
 
@@ -186,7 +187,7 @@ class WizardApp(App[Outcome | None]):
 
         def decide(yes: bool | None) -> None:
             if yes:
-                self.run_worker(self._migrate(desk))
+                self.run_worker(later(self._migrate, desk))
 
         self.push_screen(
             ConfirmDialog(

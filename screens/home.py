@@ -18,7 +18,7 @@ from installer.errors import InstallerError
 from installer.resuming import Resumable
 from screens.cards import Card, Cards, Choice
 from screens.frame import Frame
-from screens.widgets import Text, shown
+from screens.widgets import Text, later, shown
 
 MAX_MODELS = 9
 NAME = 24  # columns
@@ -89,7 +89,7 @@ class HomeScreen(Frame):
 
     def on_screen_resume(self) -> None:
         """Look for what was cut off, also by what has just ended."""
-        self.call_after_refresh(lambda: self.run_worker(self._look(), group="offers", exclusive=True))
+        self.call_after_refresh(lambda: self.run_worker(later(self._look), group="offers", exclusive=True))
 
     async def _look(self) -> None:
         await self._offer(await self.wizard.offers())

@@ -17,7 +17,7 @@ from installer.ledger.table import facts, result, spoken, when
 from screens.frame import Frame
 from screens.records import can_try_again, try_again
 from screens.runner import RecordsDesk
-from screens.widgets import Callout, Facts, Text, shown
+from screens.widgets import Callout, Facts, Text, later, shown
 
 
 class RecordScreen(Frame):
@@ -52,7 +52,7 @@ class RecordScreen(Frame):
             yield Text("", id="past")
 
     def on_mount(self) -> None:
-        self.run_worker(self._read())
+        self.run_worker(later(self._read))
 
     async def _read(self) -> None:
         try:
@@ -97,7 +97,7 @@ class RecordScreen(Frame):
 
     def action_again(self) -> None:
         """Install that device again."""
-        self.run_worker(try_again(self, self._desk, self._installation), exclusive=True)
+        self.run_worker(later(try_again, self, self._desk, self._installation), exclusive=True)
 
     def action_back(self) -> None:
         """Back to the list."""

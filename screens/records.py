@@ -20,7 +20,7 @@ from screens.choices import ChoiceList, ChoiceTable, Column, Row
 from screens.find import FilterInput
 from screens.frame import Frame
 from screens.runner import RecordsDesk
-from screens.widgets import Callout, Text, shown
+from screens.widgets import Callout, Text, later, shown
 
 PAGE = 100
 AHEAD = 30  # rows before the end at which the next page is fetched
@@ -87,7 +87,7 @@ class RecordsScreen(Frame):
     def read(self) -> None:
         """Read the first page anew; an older question's answer is not waited for."""
         self._asked += 1
-        self.run_worker(self._read(self._asked), group="records", exclusive=True)
+        self.run_worker(later(self._read, self._asked), group="records", exclusive=True)
 
     async def _read(self, asked: int, after: tuple[str, str] | None = None) -> None:
         self._loading = True
@@ -152,7 +152,7 @@ class RecordsScreen(Frame):
     def _moved(self, event: ChoiceList.Moved) -> None:
         rows = self.query_one(ChoiceList)
         if self._next is not None and not self._loading and rows.cursor >= len(rows.rows) - AHEAD:
-            self.run_worker(self._read(self._asked, self._next), group="records", exclusive=True)
+            self.run_worker(later(self._read, self._asked, self._next), group="records", exclusive=True)
         record = self._records.get(event.row.key) if event.row is not None else None
         self.query_one("#detail", Text).update(Content(_detail(record) if record is not None else ""))
         self._tell()
@@ -194,7 +194,7 @@ class RecordsScreen(Frame):
         """Install that device again."""
         record = self._marked()
         if record is not None:
-            self.run_worker(try_again(self, self._desk, record["id"]), exclusive=True)
+            self.run_worker(later(try_again, self, self._desk, record["id"]), exclusive=True)
 
     def action_home(self) -> None:
         """Back to the first screen."""

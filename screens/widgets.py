@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -74,6 +75,11 @@ def spoken(seconds: float) -> str:
 def shown(text: str, limit: int = 80) -> str:
     """Text that came from outside, safe and of a steady width."""
     return steady(printable(text, limit))
+
+
+def later(work: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    """Work for `run_worker`. Not the coroutine itself: of a worker that is cancelled before it starts none is left."""
+    return partial(work, *arguments)
 
 
 class Text(Static):
