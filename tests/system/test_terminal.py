@@ -108,7 +108,11 @@ def test_an_installation_with_nothing_but_the_keyboard(terminal: Terminal, world
     terminal.wait_text("Careful")
     terminal.keys("Enter")
     choose(terminal, "default")
-    terminal.wait_text("kg")
+    shown = terminal.wait_text("Shall the cloud tell you of new data?")
+    assert "❯ No" in shown
+    terminal.keys("Enter")
+    shown = terminal.wait_text("is installed")
+    assert "kg" in shown
     assert world.device("body-plus")["linked"]
     terminal.keys("q")
     terminal.wait_text("status=0")
