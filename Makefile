@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # More than there are cores: many tests wait for a deadline.
 WORKERS ?= $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN))
 PROOF_WORKERS ?= auto
-DECODERS ?= improv espressif espressif-session shelly nordic withings withings-assembler health advertisement envelope qr notification
+DECODERS ?= improv espressif espressif-session shelly nordic withings withings-assembler health advertisement envelope qr notification label plan
 SECONDS_EACH ?= 600
 # Python keeps what it compiled, whatever the environment says: the tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=

@@ -66,8 +66,11 @@ def is_code(text: str) -> bool:
 
 def parse(text: str) -> Label:
     """The label behind the text of its code. Raises LABEL_UNKNOWN."""
-    parts = urlsplit(text.strip())
-    facts = {key: values[0] for key, values in parse_qs(parts.query, max_num_fields=20).items()}
+    try:
+        parts = urlsplit(text.strip())
+        facts = {key: values[0] for key, values in parse_qs(parts.query, max_num_fields=20).items()}
+    except ValueError:  # no address at all, or one with very many fields
+        raise unknown("This is not the text of a label's code.") from None
     address = facts.get("a", "").upper()
     if re.fullmatch(r"[0-9A-F]{12}", address):
         address = ":".join(address[i : i + 2] for i in range(0, 12, 2))

@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from pydantic import SecretStr
 
 from installer.account import envelope
+from installer.batch import labels, source
+from installer.batch import plan as plans
 from installer.bluetooth.hci import adverts, reports
-from installer.catalog import Profile
+from installer.catalog import Catalogue, Profile, load
 from installer.data import notice
 from installer.errors import InstallerError
 from installer.health import clock
@@ -144,6 +146,24 @@ def classify_bytes(data: bytes) -> None:
     classify(data.decode("utf-8", "surrogateescape"))
 
 
+def label(data: bytes) -> None:
+    """The text of a label's code."""
+    text = data.decode("utf-8", "surrogateescape")
+    labels.parse(text)
+    labels.is_code(text)
+
+
+def _plan(read: Callable[[bytes, source.RawPlan], None], data: bytes) -> None:
+    plan = source.RawPlan("fuzz.csv", "fuzz")
+    read(data, plan)
+    plans.check(plan, plans.Known(_catalogue(), {}, ["default"]))
+
+
+@cache
+def _catalogue() -> Catalogue:
+    return load()
+
+
 DECODERS: dict[str, Target] = {
     "improv": Target(
         [
@@ -212,4 +232,6 @@ DECODERS: dict[str, Target] = {
     "envelope": Target([envelope.parse], InstallerError),
     "qr": Target([classify_bytes], InstallerError),
     "notification": Target([notice.parse]),
+    "label": Target([label], InstallerError),
+    "plan": Target([partial(_plan, source._table), partial(_plan, source._toml)], InstallerError),
 }

@@ -196,4 +196,24 @@ SEEDS: dict[str, list[bytes]] = {
         b"userid=40012345&appli=46&action=unlink",
         b"userid=40012345&appli=50&date=1730000000&deviceid=9f2c",
     ),
+    "label": _at(
+        0,
+        b"device-installer:link/a1b2c3d4e5f6?a=0024E4123456&m=body-plus&s=wifi&t=1764000000",
+        b"device-installer:link/a1b2c3d4e5f6?a=0024E412-3456-0024-E412-34560024E412&m=move&s=bluetooth",
+        b"device-installer:link/a1b2?a=0024E4123456&m=move",
+    ),
+    "plan": [
+        *_at(
+            0,
+            b"device,model,count,sync,account,site,label,proof\n,Move,3,bluetooth,later,Berlin,Room 1,\n",
+            b'\xef\xbb\xbfmodel;sync;account\r\n\r\n;;\r\n"Pulse HR";Bluetooth;default\r\n',
+            b"sep=;\nMAC;sync\n00:24:E4:12:34:56;ble\n",
+            b"model\tcount\nmove\t2,0\n# words\n",
+        ),
+        *_at(
+            1,
+            b'version = 1\n[defaults]\nsync = "bluetooth"\n[[row]]\nmodel = "move"\ncount = 2\n',
+            b'[[row]]\ndevice = "00:24:E4:12:34:56"\nsync = "bluetooth"\nproof = { env = "P" }\n',
+        ),
+    ],
 }

@@ -34,7 +34,10 @@ def test_a_code_is_read_back() -> None:
     assert labels.is_code(f"  {LABEL.code}\n")
 
 
-@pytest.mark.parametrize("text", ["", "hello", "device-installer:link/", "device-installer:link/abcd?a=zz&m=body"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "hello", "device-installer:link/", "device-installer:link/abcd?a=zz&m=body", "//[", "x:link/y?" + "&a=1" * 30],
+)
 def test_another_text_is_refused_in_words(text: str) -> None:
     with pytest.raises(InstallerError) as caught:
         labels.parse(text)
