@@ -23,6 +23,7 @@ MAX_CHARACTERS = 4296  # what the largest QR code holds at most
 MAX_NAME_BYTES = 248  # a Bluetooth device name
 MAX_PROOF_BYTES = 1024
 VENDOR_HOST = "withings.com"
+LABEL_START = "device-installer:link/"  # as `installer/batch/labels.py` writes it
 
 
 class QrKind(enum.StrEnum):
@@ -32,6 +33,7 @@ class QrKind(enum.StrEnum):
     DEVICE = "the set-up code of a device"
     MATTER = "the set-up code of a Matter device"
     DPP = "a Wi-Fi Easy Connect (DPP) code"
+    LABEL = "the label of a device that was set up"
     VENDOR = "a link to Withings"
     URL = "a web address"
     OTHER = "some other text"
@@ -77,6 +79,8 @@ def kind_of(text: str) -> QrKind:
         return QrKind.MATTER
     if start.startswith("DPP:"):
         return QrKind.DPP
+    if text[: len(LABEL_START)].lower() == LABEL_START:
+        return QrKind.LABEL
     host = _host(text)
     if host is None:
         return QrKind.OTHER
@@ -108,6 +112,12 @@ def classify(text: str) -> WifiText | DevicePayload | VendorLink:
             raise _unsupported(
                 "This is a Wi-Fi Easy Connect (DPP) code, which is handed over by Wi-Fi and not by Bluetooth.",
                 "Scan it with an Android phone (Settings, Wi-Fi, add a device), or use a router that can take it.",
+            )
+        case QrKind.LABEL:
+            raise InstallerError(
+                ErrorCode.ANSWERS_INVALID,
+                "This is the label of a device that was set up before.",
+                "Bring it to your account with `device-installer link` and this text in quotes.",
             )
         case QrKind.URL:
             raise _wrong("This is a web address, not a set-up code.")

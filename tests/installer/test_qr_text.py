@@ -161,3 +161,10 @@ NAMES = st.text(string.ascii_letters + string.digits + "_ -é🏠", min_size=1, 
 def test_name_and_proof_come_through_unchanged(name: str, pop: str) -> None:
     found = parse_device(code(name=name, pop=pop))
     assert (found.name, proof(found)) == (name, pop)
+
+
+def test_the_label_of_an_installed_device_is_told_from_a_set_up_code() -> None:
+    error = refused("device-installer:link/a1b2c3d4?a=0024E4123456&m=body&s=wifi")
+    assert error.code is ErrorCode.ANSWERS_INVALID
+    assert "label" in error.what
+    assert "`device-installer link`" in error.todo
