@@ -55,12 +55,13 @@ class Archive:
             raise writing.unknown(start)
         return record
 
-    def numbers(self, wanted: Filter) -> Numbers:
-        """The numbers of a report."""
+    def numbers(self, wanted: Filter, detailed: int | None = None) -> Numbers:
+        """The numbers of a report. Up to `detailed` records: each step's time by model and by site, too."""
         from installer.ledger import numbers
 
+        limit = numbers.DETAILED if detailed is None else detailed
         self.records.settle()
-        found: Numbers = self.records.store.read("read the records", lambda c: numbers.numbers(c, wanted))
+        found: Numbers = self.records.store.read("read the records", lambda c: numbers.numbers(c, wanted, limit))
         return found
 
     def failures(self, wanted: Filter, limit: int) -> list[dict[str, Any]]:

@@ -26,21 +26,22 @@ ORDER = tuple(key.value for key in StepKey)
 TIMES = tuple(I[f"seconds_{step}"] for step in TIMED)
 INSTALLED = "installed"
 FAILED = "failed"
+DETAILED = 20_000  # records that are counted by model and step, by site and step in a fifth of a second
 
 
-def numbers(connection: Connection, wanted: Filter) -> Numbers:
-    """The numbers of the records that fit."""
+def numbers(connection: Connection, wanted: Filter, detailed: int = DETAILED) -> Numbers:
+    """The numbers of the records that fit. Up to `detailed` of them: each step's time by model and by site, too."""
     conditions = reading.where(wanted)
     count = select(func.count()).select_from(installations)
     # Apart from each other: each of the two ends is one look into an index.
     first, last = (
         connection.execute(select(end(I.started)).where(*conditions)).scalar() for end in (func.min, func.max)
     )
-    if conditions:
-        some = connection.execute(count.where(*conditions)).scalar_one()
-        if some != connection.execute(count).scalar_one():
-            return _of_a_part(connection, conditions, first, last)
-    return _of_all(connection, first, last)
+    total = connection.execute(count).scalar_one()
+    some = connection.execute(count.where(*conditions)).scalar_one() if conditions else total
+    if some == total > detailed:
+        return _of_all(connection, first, last)
+    return _of_a_part(connection, conditions, first, last, detail=some <= detailed)
 
 
 def _of_all(connection: Connection, first: str | None, last: str | None) -> Numbers:
@@ -122,7 +123,7 @@ def _places(count: int) -> tuple[int, int]:
 
 
 def _of_a_part(
-    connection: Connection, conditions: list[ColumnElement[bool]], first: str | None, last: str | None
+    connection: Connection, conditions: list[ColumnElement[bool]], first: str | None, last: str | None, *, detail: bool
 ) -> Numbers:
     # Column by column from here on: in tuples of all values of one column, which is far faster than row by row.
     query = select(I.outcome, I.error, I.took, I.started, I.model, I.site, I.operator, *TIMES).where(*conditions)
@@ -131,9 +132,11 @@ def _of_a_part(
     unit, spans = calendar.spans(first, last)
     begins, firsts = [begin for _, begin, _ in spans], [name for name, _, _ in spans]
     by_time = [firsts[max(bisect_right(begins, moment) - 1, 0)] for moment in started]
-    models, sites, operators = (_of_names(each, outcomes, took) for each in names[:3])
+    columns = names[3:]
+    models, sites = (_of_names(each, outcomes, took, columns if detail else ()) for each in names[:2])
+    operators = _of_names(names[2], outcomes, took)
     good = [time for outcome, time in zip(outcomes, took, strict=True) if outcome == INSTALLED and time is not None]
-    steps_of = zip(TIMED, names[3:], strict=True)
+    steps_of = zip(TIMED, columns, strict=True)
     return Numbers(
         all=Group("", dict(Counter(outcomes)), _of(good)),
         first=first,
@@ -153,12 +156,26 @@ def _any(times: Sequence[float | None]) -> bool:
     return any(time is not None for time in times)
 
 
-def _of_names(names: Sequence[Any], outcomes: Sequence[str], took: Sequence[float | None]) -> list[Group]:
+def _of_names(
+    names: Sequence[Any],
+    outcomes: Sequence[str],
+    took: Sequence[float | None],
+    columns: Sequence[Sequence[float | None]] = (),
+) -> list[Group]:
+    """Groups by name. `columns`: the seconds of each step, if those are wanted by name."""
     times: defaultdict[Any, list[float]] = defaultdict(list)
     for name, outcome, time in zip(names, outcomes, took, strict=True):
         if outcome == INSTALLED and time is not None:
             times[name].append(time)
-    return _grouped(_counted(names, outcomes), {name: _of(found) for name, found in times.items()})
+    by_step: defaultdict[Any, dict[str, Times]] = defaultdict(dict)
+    for step, seconds in zip(TIMED, columns, strict=False):
+        found: defaultdict[Any, list[float]] = defaultdict(list)
+        for name, time in zip(names, seconds, strict=True):
+            if time is not None:
+                found[name].append(time)
+        for name, each in found.items():
+            by_step[name][step] = _of(each)
+    return _grouped(_counted(names, outcomes), {name: _of(each) for name, each in times.items()}, by_step)
 
 
 def _counted(names: Sequence[Any], outcomes: Sequence[str]) -> Iterable[tuple[Any, str, int]]:
@@ -176,11 +193,14 @@ def _of(times: list[float]) -> Times:
 # Both.
 
 
-def _grouped(counts: Iterable[Sequence[Any]], times: dict[Any, Times]) -> list[Group]:
+def _grouped(
+    counts: Iterable[Sequence[Any]], times: dict[Any, Times], by_step: dict[Any, dict[str, Times]] | None = None
+) -> list[Group]:
     found: defaultdict[Any, dict[str, int]] = defaultdict(dict)
     for name, outcome, count in counts:
         found[name][outcome] = count
-    return [Group(name or "", outcomes, times.get(name, Times())) for name, outcomes in found.items()]
+    steps_of = by_step or {}
+    return [Group(name or "", o, times.get(name, Times()), steps_of.get(name, {})) for name, o in found.items()]
 
 
 def _by_size(groups: list[Group]) -> list[Group]:

@@ -11,7 +11,7 @@ from typing import Any
 import installer
 from installer.errors import ErrorCode
 from installer.ledger.table import spoken, when
-from installer.ledger.view import Filter, Group, Numbers
+from installer.ledger.view import Filter, Group, Numbers, Times
 from installer.text import printable
 
 MOST_ROWS = 60  # of a table; what is left out is said
@@ -65,6 +65,9 @@ def render(
         reasons=_reasons(numbers.failures, whole.failed),
         steps=_steps(numbers),
         models=_rows(numbers.models, names),
+        step_names=[step for step, _ in numbers.steps],
+        steps_by_model=_by_step(numbers.models, numbers, names),
+        steps_by_site=_by_step(numbers.sites, numbers, {}) if any(g.name for g in numbers.sites) else [],
         models_left_out=_left_out(numbers.models, "model"),
         sites=_named(numbers.sites),
         sites_left_out=_left_out(numbers.sites, "site"),
@@ -126,6 +129,18 @@ def _rows(groups: Sequence[Group], names: Mapping[str, str]) -> list[_Row]:
 def _named(groups: Sequence[Group]) -> list[_Row]:
     """None where nobody ever told it."""
     return _rows(groups, {}) if any(g.name for g in groups) else []
+
+
+def _by_step(groups: Sequence[Group], numbers: Numbers, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The median of each step, a group a line; nothing where it was not counted."""
+    return [
+        {
+            "name": printable(names.get(group.name, group.name) or NONE),
+            "medians": [spoken(group.steps.get(step, Times()).median) or "–" for step, _ in numbers.steps],
+        }
+        for group in groups[:MOST_ROWS]
+        if group.steps
+    ]
 
 
 def _left_out(groups: Sequence[Group], what: str) -> str:

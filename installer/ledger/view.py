@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -56,11 +56,15 @@ class Times:
 
 @dataclass(frozen=True)
 class Group:
-    """The installations of one model, site, operator or span of time. `times`: of those that were installed."""
+    """The installations of one model, site, operator or span of time. `times`: of those that were installed.
+
+    `steps`: of each step in the order of the flow; told of models and sites, and not of a very large ledger.
+    """
 
     name: str
     outcomes: dict[str, int]
     times: Times = Times()
+    steps: dict[str, Times] = field(default_factory=dict)
 
     @property
     def total(self) -> int:

@@ -63,7 +63,7 @@ async def the_numbers_of_all_are_those_of_every_part(make: Make) -> None:
     first = await found(records, "odd", "FF", site=None)
     await first.end("to_be_linked")
     archive = Archive(records)
-    whole = archive.numbers(Filter())
+    whole = archive.numbers(Filter(), 0)
     every = archive.records.all()
     took = [r["took"] for r in every if r["outcome"] == "installed"]
     assert whole.all.outcomes == {o: sum(r["outcome"] == o for r in every) for o in {r["outcome"] for r in every}}
@@ -83,12 +83,28 @@ async def the_numbers_of_all_are_those_of_every_part(make: Make) -> None:
             assert alone.all.outcomes == group.outcomes
             assert alone.all.times == group.times
     # All but one.
-    rest = archive.numbers(Filter(text="l0"))
+    rest = archive.numbers(Filter(text="l0"), 0)
     assert rest.all.total == 600
     assert rest.steps == whole.steps
     assert rest.failures == whole.failures
     assert (rest.unit, len(rest.spans), rest.spans[:40]) == (whole.unit, 48, whole.spans[:40])
     assert [g for g in rest.models if g.name != "body"] == [g for g in whole.models if g.name != "body"]
+
+
+async def a_ledger_that_is_not_very_large_tells_each_step_by_model_and_site(make: Make) -> None:
+    records = make()
+    fill(records, 300)
+    archive = Archive(records)
+    numbers, every = archive.numbers(Filter()), records.all()
+    assert (numbers.all, numbers.steps) == (archive.numbers(Filter(), 0).all, archive.numbers(Filter(), 0).steps)
+    for column, groups in (("model", numbers.models), ("site", numbers.sites)):
+        for group in groups[:4]:
+            own = [s["took"] for r in every if r[column] == group.name for s in r["steps"] if s["step"] == "provision"]
+            assert group.steps["provision"].count == len(own)
+            assert group.steps["provision"].median == pytest.approx(statistics.median_low(own))
+    (watch,) = [g for g in numbers.models if g.name == "move"]
+    assert list(watch.steps) == ["find", "sync", "provision", "link", "verify"]
+    assert all(g.steps == {} for g in archive.numbers(Filter(), 299).models)
 
 
 async def the_times_of_a_part_are_those_of_its_steps(make: Make) -> None:
@@ -100,7 +116,7 @@ async def the_times_of_a_part_are_those_of_its_steps(make: Make) -> None:
     # Another device after all: what was done with the first one does not count.
     await again.device("A-five", name="Scale", model="body", certainty="certain", reasons=[])
     archive = Archive(records)
-    whole, part = archive.numbers(Filter()), archive.numbers(Filter(site=("north",)))
+    whole, part = archive.numbers(Filter(), 0), archive.numbers(Filter(site=("north",)))
     assert [(step, t.count, t.median) for step, t in part.steps] == [
         ("find", 2, 1.0),
         ("sync", 2, 0.1),
@@ -206,6 +222,7 @@ ALL = [
     an_empty_ledger_has_numbers,
     the_numbers_of_all_are_those_of_every_part,
     the_times_of_a_part_are_those_of_its_steps,
+    a_ledger_that_is_not_very_large_tells_each_step_by_model_and_site,
     what_is_old_is_removed_with_all_that_belongs_to_it,
     what_is_still_needed_stays_without_force,
     what_was_interrupted_before_a_success_is_old,

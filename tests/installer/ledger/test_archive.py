@@ -78,7 +78,7 @@ def test_a_page_is_read_in_the_order_of_an_index(make: Callable[[], Records], wa
 def test_the_numbers_of_the_whole_ledger_are_read_in_indexes_alone(make: Callable[[], Records]) -> None:
     records = make()
     fill(records, 50)
-    for statement, plan in plans(records, lambda c: numbers.numbers(c, Filter())).items():
+    for statement, plan in plans(records, lambda c: numbers.numbers(c, Filter(), 0)).items():
         assert "COVERING INDEX" in plan, (statement, plan)
         assert "TEMP B-TREE" not in plan, (statement, plan)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import statistics
 from collections.abc import Callable
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -15,6 +16,7 @@ from installer.cli import _main
 from installer.ledger import calendar, report
 from installer.ledger.archive import Archive
 from installer.ledger.records import Records
+from installer.ledger.table import spoken
 from installer.ledger.view import Filter, Group, Times
 from tests.bench.ledger import fill
 from tests.installer.ledger.behaviour import found, installed
@@ -75,6 +77,8 @@ def test_it_says_what_a_lead_wants_to_know(make: Callable[[], Records]) -> None:
     assert set(shown.tables) == {
         "Failed, by reason",
         "Time of each step",
+        "Median time of each step, by model",
+        "Median time of each step, by site",
         "By model",
         "By site",
         "By operator",
@@ -97,6 +101,11 @@ def test_it_says_what_a_lead_wants_to_know(make: Callable[[], Records]) -> None:
     assert body[1:4] == [str(len(own)), str(good), str(bad)]
     assert body[5] == f"{good * 100 / (good + bad):.1f} %"
     assert sum(int(row[1]) for row in shown.tables["By site"][1:]) == 400
+    by_model = {row[0]: row[1:] for row in shown.tables["Median time of each step, by model"]}
+    assert by_model["model"] == ["find", "sync", "network", "provision", "link", "verify"]
+    finds = [s["took"] for r in own for s in r["steps"] if s["step"] == "find"]
+    assert by_model["Body"][0] == spoken(statistics.median_low(finds))
+    assert by_model["move"][2] == "–"
     assert len(shown.tables["The last failures"]) == 1 + min(25, len(failed))
     assert "<title>Installations, 2026-01-01 to 2026-11-2" in text
 
@@ -128,7 +137,7 @@ async def test_what_nobody_told_takes_no_table(make: Callable[[], Records]) -> N
     records = make()
     await installed(records, "one", "A", "wifi")
     _, shown = page(records)
-    assert {"By site", "By operator", "Failed, by reason"}.isdisjoint(shown.tables)
+    assert {"By site", "By operator", "Failed, by reason", "Median time of each step, by site"}.isdisjoint(shown.tables)
     await installed(records, "two", "B", "wifi", site="North")
     _, shown = page(records)
     assert [row[0] for row in shown.tables["By site"]] == ["site", "North", report.NONE]
