@@ -38,7 +38,9 @@ class Link(Step):
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> LinkAnswer:
         """The given account, the one that a person picks, or `default`."""
         given = situation.given.link
-        if given is not None and problem is None:
+        # Who said only where notifications go has not chosen an account yet.
+        only_notify = given is not None and set() < given.model_fields_set <= {"notify", "notify_url"}
+        if given is not None and problem is None and not (only_notify and situation.may_ask(self.key)):
             return given
         if not situation.may_ask(self.key):
             return LinkAnswer()
@@ -51,7 +53,9 @@ class Link(Step):
                 problem=problem,
             )
         )
-        return answer
+        if given is None:
+            return answer
+        return answer.model_copy(update={"notify": given.notify, "notify_url": given.notify_url})
 
     def plan(self, situation: Situation, answer: LinkAnswer) -> str | None:
         """Linking changes the account."""

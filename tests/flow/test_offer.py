@@ -130,6 +130,22 @@ def test_a_secret_path_stays_out_of_settings_options_and_records(
     assert PATH not in captured.out + captured.err + everything_in(home)
 
 
+def test_a_device_that_is_linked_later(
+    world: LabWorld, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CALLBACK", url)
+    answers = tmp_path / "answers.toml"
+    answers.write_text("[link]\nlater = true\n", "utf-8")
+    assert _main(command(world, "--answers", str(answers), "--json")) == 0
+    installation = lines(capsys.readouterr().out)[-1]["installation"]
+    assert subscribed(world) == 0
+    assert _main(["link", installation, "--lab", "--notify", "env:CALLBACK", "--no-wait"]) == 0
+    assert subscribed(world) == 2
+    captured = capsys.readouterr()
+    assert url.replace(PATH, "…/****") in captured.out
+    assert PATH not in captured.out + captured.err
+
+
 async def test_a_person_is_asked_and_may_say_no(world: LabWorld) -> None:
     front = Front(answers={ChooseAccount: LinkAnswer(), SignIn: sign_in(world), OfferNotifications: False})
     ended, _ = await install(person(world), front, non_interactive=False)
@@ -139,6 +155,16 @@ async def test_a_person_is_asked_and_may_say_no(world: LabWorld) -> None:
     assert ended.answers.link is not None
     assert ended.answers.link.notify is False
     assert subscribed(world) == 0
+
+
+async def test_who_said_only_where_still_chooses_the_account(world: LabWorld, url: str) -> None:
+    front = Front(answers={ChooseAccount: LinkAnswer(account="mine"), SignIn: sign_in(world)})
+    given = person(world).with_answer(StepKey.LINK, validate({"link": {"notify": url}}, "test").link)
+    ended, _ = await install(given, front, non_interactive=False)
+    assert ended.outcome == "installed", front.text()
+    assert [e.account for e in front.of(NotificationsSubscribed)] == ["mine"]
+    assert ended.answers.link is not None
+    assert (ended.answers.link.account, ended.answers.link.notify) == ("mine", True)
 
 
 async def test_a_person_sees_why_and_tries_again(world: LabWorld, url: str) -> None:
