@@ -1,4 +1,4 @@
-"""The wizard's app: the front end of one engine after another, from the home screen to the finish screen."""
+"""The wizard's app: one engine after another, from the home screen to the finish screen."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -10,20 +10,18 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.worker import WorkerFailed
 
-from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, StepKey, SyncAnswer
+from installer.answers import Answers, StepKey
 from installer.catalog import Catalogue
 from installer.errors import InstallerError
-from installer.events import Event
-from installer.questions import AskProof, Cancelled, Failure, Question, Recovery
-from screens.frame import Frame, QuestionScreen
+from installer.questions import Cancelled
+from screens.frame import Frame
+from screens.front_end import FrontEndApp
 from screens.home import HomeScreen
-from screens.questions import screen_for
 from screens.runner import Ended, FirstData, Installation, Outcome, RecordsDesk, Start, StartBatch, Unfinished
 from screens.state import RunState
 from screens.theme import DARK, DEFAULTS, LIGHT
@@ -34,14 +32,11 @@ if TYPE_CHECKING:
     from installer.resuming import Resumable
     from screens.batch import BatchScreen
 
-# An answered question stays on screen this long if the next one does not come sooner: no flicker between the two.
-LINGER = 0.15
 # How long an engine may take to tidy up when it is stopped, in seconds.
 STOP_WITHIN = 10.0
-_ANSWERS = (FindAnswer, SyncAnswer, NetworkAnswer, ProvisionAnswer, LinkAnswer)
 
 
-class WizardApp(App[Outcome | None]):
+class WizardApp(FrontEndApp):
     """The wizard. `start(front, answers)` makes an installation whose front end is this app.
 
     `answers`: given beforehand, those steps are not asked. `lab`: show the badge. `begin`: start
@@ -72,28 +67,20 @@ class WizardApp(App[Outcome | None]):
         clock: Callable[[], float] = time.monotonic,
         desk: RecordsDesk | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(answers or Answers(), clock)
         self.desk = desk
         self._kept: Answers | None = None
         self._start = start
-        self._given = answers or Answers()
+        self._given = self.answers
         self.lab = lab
         self.catalogue = catalogue
-        self.clock = clock
-        self.state = RunState()
-        self.answers = self._given
         self.outcome: Outcome | None = None
         self._begin = begin
         self._start_batch = start_batch
         self.first_data = first_data
         self._unfinished = unfinished
         self._ticked: tuple[Sighting, ...] = ()
-        self.batch: BatchScreen | None = None
         self._engine: asyncio.Task[Any] | None = None
-        self._pending: asyncio.Future[Any] | None = None
-        self._lingering: QuestionScreen[Any] | None = None
-        self._linger_timer: Timer | None = None
-        self._stopping = False
         self._leaving = False
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -176,39 +163,9 @@ class WizardApp(App[Outcome | None]):
             self.push_screen(RecordsScreen(self.desk))
 
     async def _offer_migration(self, desk: RecordsDesk) -> None:
-        """A ledger of an older version can keep nothing: said at once, and mended if the person likes."""
-        from screens.dialogs import ConfirmDialog
+        from screens.migration import offer_migration
 
-        try:
-            if not await desk.outdated() or self.installing:
-                return
-        except InstallerError:
-            return  # said by whoever needs it
-
-        def decide(yes: bool | None) -> None:
-            if yes:
-                self.run_worker(later(self._migrate, desk))
-
-        self.push_screen(
-            ConfirmDialog(
-                "The ledger is not ready for this version",
-                "Its tables are missing or of an older version. No installation is begun before it is brought up to "
-                "date. Nothing in it is lost. Older versions of this program, at other stations, cannot use it then.",
-                yes="Bring it up to date",
-                no="Not now",
-            ),
-            decide,
-        )
-
-    async def _migrate(self, desk: RecordsDesk) -> None:
-        from screens.dialogs import MessageDialog
-
-        try:
-            await desk.migrate()
-        except InstallerError as error:
-            self.push_screen(MessageDialog("The ledger is as it was", str(error)))
-        else:
-            self.notify("It is up to date now.", title="The ledger", markup=False)
+        await offer_migration(self, desk)
 
     @property
     def can_batch(self) -> bool:
@@ -297,104 +254,6 @@ class WizardApp(App[Outcome | None]):
 
             self.go_home()
             await self.push_screen(FinishScreen(self.outcome, self.state, problem))
-
-    # --- the front end of the engine ----------------------------------------------------
-
-    def show(self, event: Event) -> None:
-        """Take in an event; whatever screen is there draws it."""
-        if self.batch is not None:
-            self.batch.take(event)
-            return
-        self.state.apply(event, self.clock())
-        for screen in self.screen_stack:
-            if isinstance(screen, Frame) and screen.is_mounted:
-                screen.refresh_trail()
-                refresh = getattr(screen, "state_changed", None)
-                if refresh is not None:
-                    refresh()
-
-    async def ask(self, question: Question) -> Any:
-        """Show the question's screen until it is answered, or withdrawn by cancelling this task."""
-        if self._stopping:
-            raise Cancelled
-        if self.state.step is None or not isinstance(question, AskProof):
-            # The proof is asked for when a device wants it, whatever step is at hand.
-            self.state.enter(question.step)
-        screen = screen_for(question)
-        await self._replace_lingering(screen)
-        self._pending = screen.result
-        try:
-            answer = await screen.result
-        except asyncio.CancelledError:
-            self._close(screen)
-            raise
-        except Cancelled:
-            self._stopping = True
-            self._linger(screen)
-            raise
-        else:
-            if isinstance(answer, _ANSWERS):
-                self.answers = self.answers.with_answer(question.step, answer)
-            return answer
-        finally:
-            self._pending = None
-            screen.forget()
-            if screen in self.screen_stack:
-                self._linger(screen)
-
-    async def recover(self, failure: Failure) -> Recovery:
-        """Show what failed and what may follow."""
-        from screens.dialogs import RecoverDialog
-
-        if self._stopping:
-            return Recovery.STOP
-        self._close_lingering()
-        dialog = RecoverDialog(failure)
-        await self.push_screen(dialog)
-        self._pending = dialog.result
-        try:
-            recovery: Recovery = await dialog.result
-        except Cancelled:
-            recovery = Recovery.STOP
-        finally:
-            self._pending = None
-            self._close(dialog)
-        if recovery is Recovery.STOP:
-            self._stopping = True
-        return recovery
-
-    async def _replace_lingering(self, screen: QuestionScreen[Any]) -> None:
-        old = self._lingering
-        self._stop_lingering()
-        if old is None or old not in self.screen_stack:
-            await self.push_screen(screen)
-            return
-        while self.screen is not old:
-            self.pop_screen()
-        await self.switch_screen(screen)
-
-    def _linger(self, screen: QuestionScreen[Any]) -> None:
-        if self._lingering is screen:
-            return
-        self._stop_lingering()
-        self._lingering = screen
-        self._linger_timer = self.set_timer(LINGER, self._close_lingering)
-
-    def _stop_lingering(self) -> None:
-        if self._linger_timer is not None:
-            self._linger_timer.stop()
-        self._lingering = self._linger_timer = None
-
-    def _close_lingering(self) -> None:
-        screen = self._lingering
-        self._stop_lingering()
-        if screen is not None:
-            self._close(screen)
-
-    def _close(self, screen: Screen[Any]) -> None:
-        """Take a screen away, with the dialogs that are above it."""
-        while screen in self.screen_stack[1:]:
-            self.pop_screen()
 
     # --- stopping, leaving, saving ------------------------------------------------------
 
