@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import json as jsonlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,18 +13,13 @@ import typer
 
 from installer import output
 from installer.commands import GROUPS
+from installer.commands.gateway_parts import GatewayOptions, WebhookOptions, opened
 from installer.commands.run import run as run_command
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
 if TYPE_CHECKING:
-    from installer.account.account import Account
-    from installer.assembly import Assembly
-    from installer.gateway.gateway import Gateway, Once, Parts, Told
-    from installer.gateway.place import GatewayPlace
-    from installer.gateway.sinks import Sink
-    from installer.gateway.targets import Target
-    from installer.settings import GatewaySettings
+    from installer.gateway.gateway import Once, Told
 
 app = typer.Typer(help=GROUPS["gateway"], rich_markup_mode=None)
 
@@ -63,7 +57,7 @@ Catalogues = Annotated[list[Path] | None, typer.Option("--catalogue", metavar="F
 
 
 @app.command(name="run")
-def run_gateway(
+def rungateway(
     device: Devices = None,
     profile: Profiles = None,
     every: Every = None,
@@ -77,12 +71,12 @@ def run_gateway(
     catalogue: Catalogues = None,
 ) -> None:
     """Collect and deliver until it is stopped (Ctrl-C, SIGTERM)."""
-    options = _Options(
+    options = GatewayOptions(
         tuple(device or ()),
         tuple(profile or ()),
         every,
         quiet,
-        _Webhook(webhook, webhook_key_file, webhook_key_env),
+        WebhookOptions(webhook, webhook_key_file, webhook_key_env),
         adapter,
         use_lab,
         tuple(catalogue or ()),
@@ -108,19 +102,19 @@ def once(
     catalogue: Catalogues = None,
 ) -> None:
     """Collect from every device that shows up, deliver, and end; for cron."""
-    options = _Options(
+    options = GatewayOptions(
         tuple(device or ()),
         tuple(profile or ()),
         None,
         quiet,
-        _Webhook(webhook, webhook_key_file, webhook_key_env),
+        WebhookOptions(webhook, webhook_key_file, webhook_key_env),
         adapter,
         use_lab,
         tuple(catalogue or ()),
     )
 
     async def collecting() -> Once:
-        async with _gateway(options, _say, must_have_devices=True) as gateway:
+        async with opened(options, _say, must_have_devices=True) as gateway:
             return await gateway.once(seconds)
 
     came = run_command(collecting())
@@ -190,33 +184,12 @@ def install_service(
     output.words(f"The gateway starts by itself now. {service.note}")
 
 
-@dataclass(frozen=True)
-class _Webhook:
-    """What the command line says of a webhook; the settings have the rest."""
-
-    url: str | None
-    key_file: str | None
-    key_env: str | None
-
-
-@dataclass(frozen=True)
-class _Options:
-    devices: tuple[str, ...]
-    profiles: tuple[str, ...]
-    every: float | None
-    quiet: float
-    webhook: _Webhook
-    adapter: str | None
-    lab: bool
-    catalogues: tuple[Path, ...]
-
-
-async def _work(options: _Options, told: Callable[[Told], None]) -> None:
+async def _work(options: GatewayOptions, told: Callable[[Told], None]) -> None:
     """Run the gateway until a signal ends it."""
     import asyncio
     import signal
 
-    async with _gateway(options, told) as gateway:
+    async with opened(options, told) as gateway:
         working = asyncio.ensure_future(gateway.run())
         loop = asyncio.get_running_loop()
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C cancels, and there is no SIGTERM
@@ -227,98 +200,6 @@ async def _work(options: _Options, told: Callable[[Told], None]) -> None:
         await asyncio.wait({working})
         if not working.cancelled():
             working.result()
-
-
-@contextlib.asynccontextmanager
-async def _gateway(
-    options: _Options, told: Callable[[Told], None], *, must_have_devices: bool = False
-) -> AsyncIterator[Gateway]:
-    """The gateway of this computer, alone."""
-    from installer.assembly import Assembly, Place
-    from installer.gateway.gateway import Gateway
-    from installer.gateway.outbox import Outbox
-    from installer.gateway.place import GatewayPlace, alone
-
-    place = GatewayPlace.here(lab=options.lab)
-    assembly = Assembly(Place(adapter=options.adapter, lab=options.lab, catalogues=options.catalogues))
-    try:
-        async with alone(place):
-            if options.lab:
-                await assembly.lab()
-            parts = _parts(assembly, place, options, told)
-            if not await parts.targets() and must_have_devices:
-                raise _nothing_to_do()
-            with Outbox.open(place.outbox) as outbox:
-                yield Gateway(parts, outbox)
-    finally:
-        await assembly.close()
-
-
-def _parts(assembly: Assembly, place: GatewayPlace, options: _Options, told: Callable[[Told], None]) -> Parts:
-    import asyncio
-
-    from installer.data.place import open_store
-    from installer.gateway import targets
-    from installer.gateway.agent import Pace
-    from installer.gateway.gateway import Parts
-    from installer.gateway.sinks import LocalStore
-    from installer.gateway.visit import Waits
-
-    own = assembly.settings
-    webhook = _webhook(options.webhook, own.gateway)
-    sinks: list[Sink] = [LocalStore(lambda: open_store(own, lab=options.lab))]
-    if options.lab:
-        from installer.gateway.cloud_sink import LabCloud
-
-        async def account(name: str) -> Account:
-            return await (await assembly.accounts()).open(name)
-
-        sinks.append(LabCloud(account))
-    sinks += [webhook] if webhook is not None else []
-
-    async def wanted() -> Sequence[Target]:
-        installed = await asyncio.to_thread(assembly.records().installed, "bluetooth")
-        known = targets.of_ledger(installed, assembly.catalogue)
-        return targets.named(options.devices, options.profiles, known) if options.devices else known
-
-    return Parts(
-        place=place,
-        catalogue=assembly.catalogue,
-        open_adapter=assembly.adapter,
-        targets=wanted,
-        sinks=sinks,
-        told=told,
-        pace=Pace(every=options.every or own.gateway.every, waits=Waits(quiet=options.quiet)),
-    )
-
-
-def _webhook(given: _Webhook, own: GatewaySettings) -> Sink | None:
-    """The webhook of the command line, else of the settings. Raises USAGE, SETTINGS_INVALID, SECRET_UNAVAILABLE."""
-    from installer.secrets import SecretRef
-
-    configured = own.webhook
-    url = given.url or (configured if isinstance(configured, str) else None)
-    if url is None and isinstance(configured, SecretRef):
-        url = configured.fetch("address of the webhook").get_secret_value()
-    if not url:
-        return None
-    key = own.webhook_key
-    if given.key_file is not None:
-        key = SecretRef(file=given.key_file)
-    elif given.key_env is not None:
-        key = SecretRef(env=given.key_env)
-    if key is None:
-        raise InstallerError(
-            ErrorCode.USAGE,
-            "The webhook has no key, and its receiver could not tell who sends.",
-            "Name its place: --webhook-key-file F, --webhook-key-env VAR, or [gateway] webhook_key in config.toml.",
-        )
-    from installer.gateway.webhook import Webhook, key_bytes
-
-    # Read now, so that a mistake is told at the start.
-    secret = key.fetch("key of the webhook")
-    key_bytes(secret)
-    return Webhook(url, lambda: secret if key.file == "-" else key.fetch("key of the webhook"))
 
 
 def _line(told: Told) -> None:
@@ -339,8 +220,6 @@ def _say(told: Told) -> None:
             output.words(f"{name}: {told.failure.what}")
         elif told.taken:
             output.words(f"{name}: {_many(told.taken)} collected.")
-        else:
-            output.words(f"{name}: nothing new.")
     elif isinstance(told, Delivered):
         if told.failure is not None:
             output.words(f"Not delivered to {told.sink.label}: {told.failure.what} Again in {told.wait:.0f} s.")
@@ -374,14 +253,6 @@ def _plain(came: Once) -> dict[str, object]:
         "unseen": [target.address for target in came.unseen],
         "delivered": came.delivered,
     }
-
-
-def _nothing_to_do() -> InstallerError:
-    return InstallerError(
-        ErrorCode.GATEWAY_EMPTY,
-        "No device was installed here for Bluetooth-only sync.",
-        "Install one, or name one of another maker with --device ADDRESS --profile PROFILE.",
-    )
 
 
 def _many(count: int) -> str:

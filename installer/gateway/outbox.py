@@ -8,7 +8,6 @@ that they get twice by its key. Order is that of the numbers, never that of a cl
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,62 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from installer.errors import ErrorCode, InstallerError
+from installer.gateway import outbox_file
 
-# What tells an outbox from any other SQLite file (PRAGMA application_id): “diGW”.
-APPLICATION = 0x64694757
-VERSION = 1
-BUSY_SECONDS = 15.0
 # So many delivered measurements of each device stay, so that one that comes again is known.
 REMEMBERED = 1000
-
-_TABLES = """
-CREATE TABLE items (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    key TEXT NOT NULL UNIQUE,
-    device TEXT NOT NULL,
-    model TEXT NOT NULL,
-    account TEXT NOT NULL,
-    profile TEXT NOT NULL,
-    raw BLOB NOT NULL,
-    measurement TEXT,
-    problem TEXT,
-    received REAL NOT NULL,
-    visit INTEGER NOT NULL
-);
-CREATE INDEX items_device ON items (device, number);
-CREATE TABLE waiting (
-    sink TEXT NOT NULL,
-    device TEXT NOT NULL,
-    number INTEGER NOT NULL REFERENCES items (number),
-    refused TEXT,
-    PRIMARY KEY (sink, device, number)
-) WITHOUT ROWID;
-CREATE INDEX waiting_number ON waiting (number);
-CREATE TABLE devices (
-    address TEXT PRIMARY KEY,
-    model TEXT NOT NULL,
-    name TEXT NOT NULL,
-    seen REAL,
-    visit INTEGER NOT NULL DEFAULT 0,
-    visit_open INTEGER NOT NULL DEFAULT 0,
-    visited REAL,
-    collected INTEGER NOT NULL DEFAULT 0,
-    failed REAL,
-    failures INTEGER NOT NULL DEFAULT 0,
-    code TEXT,
-    failure TEXT
-) WITHOUT ROWID;
-CREATE TABLE sinks (
-    name TEXT PRIMARY KEY,
-    delivered INTEGER NOT NULL DEFAULT 0,
-    last REAL,
-    failing_since REAL,
-    code TEXT,
-    failure TEXT
-) WITHOUT ROWID;
-CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,21 +69,12 @@ class Outbox:
     @classmethod
     def open(cls, path: Path) -> Outbox:
         """The outbox in this file, made if it is not there. Raises OUTBOX_INVALID, FILE_UNWRITABLE, DATABASE_FAILED."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Health data: nobody else on this computer shall read it.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        except OSError as error:
-            raise InstallerError(
-                ErrorCode.FILE_UNWRITABLE,
-                f"The gateway's outbox {path} cannot be made: {error.strerror}.",
-                "Free some space, check the permissions, or give the data another place with DEVICE_INSTALLER_HOME.",
-            ) from None
-        connection = _connect(path, "rw")
+        outbox_file.make(path)
+        connection = outbox_file.connect(path)
         box = cls(path, connection)
         try:
             with box.told("open it"):
-                _prepare(path, connection)
+                outbox_file.prepare(path, connection)
         except BaseException:
             connection.close()
             raise
@@ -147,12 +85,12 @@ class Outbox:
         """The outbox to be read while a gateway may be working with it; None if there is none. Raises as `open`."""
         if not path.exists():
             return None
-        connection = _connect(path, "rw")
+        connection = outbox_file.connect(path)
         box = cls(path, connection)
         try:
             with box.told("open it"):
-                if not _is_new(connection):
-                    _check(path, connection)
+                if not outbox_file.is_new(connection):
+                    outbox_file.check(path, connection)
                     return box
         except BaseException:
             connection.close()
@@ -311,86 +249,4 @@ class Outbox:
         try:
             yield
         except sqlite3.Error as error:
-            raise _failure(self.path, what, error) from None
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, isolation_level=None
-        )
-    except sqlite3.Error as error:
-        raise _failure(path, "open it", error) from None
-    connection.row_factory = sqlite3.Row
-    return connection
-
-
-def _prepare(path: Path, connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA foreign_keys = ON")
-    if _is_new(connection):
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};{_TABLES}COMMIT;"
-        )
-        return
-    _check(path, connection)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise _damaged(path)
-
-
-def _is_new(connection: sqlite3.Connection) -> bool:
-    return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-
-
-def _check(path: Path, connection: sqlite3.Connection) -> None:
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-        raise InstallerError(
-            ErrorCode.OUTBOX_INVALID,
-            f"The file {path} is a database, but no outbox of this program.",
-            "Move it away; it was not touched.",
-            path=str(path),
-        )
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
-        raise InstallerError(
-            ErrorCode.OUTBOX_INVALID,
-            f"The outbox {path} is of version {version}; this program knows version {VERSION}.",
-            "Update device-installer; the outbox was not touched.",
-            path=str(path),
-        )
-
-
-def _failure(path: Path, what: str, error: sqlite3.Error) -> InstallerError:
-    number = getattr(error, "sqlite_errorcode", None)
-    primary = number & 0xFF if isinstance(number, int) else None
-    if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return _damaged(path)
-    todo = "Check the disk, then try again."
-    if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-        todo = (
-            "Free some space on the disk. What a device sent meanwhile was not confirmed, so the device still has it."
-        )
-    elif primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        todo = "Another program holds the file; end it, or try again."
-    elif primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        todo = "Check the permissions of the file and its folder."
-    return InstallerError(
-        ErrorCode.DATABASE_FAILED,
-        f"The gateway's outbox {path} could not {what}: {error}.",
-        todo,
-        full=primary == sqlite3.SQLITE_FULL,
-    )
-
-
-def _damaged(path: Path) -> InstallerError:
-    return InstallerError(
-        ErrorCode.OUTBOX_INVALID,
-        f"The outbox {path} is damaged, or no database at all.",
-        "Move it away (the gateway then begins a new one), and keep it: `sqlite3 FILE .recover` may still read what "
-        "was not delivered. Check the disk, too.",
-        path=str(path),
-    )
+            raise outbox_file.failure(self.path, what, error) from None

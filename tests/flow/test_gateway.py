@@ -14,7 +14,8 @@ from installer.cli import _main
 from installer.data.place import open_store
 from installer.errors import ErrorCode
 from installer.events import Notice
-from installer.gateway.outbox import APPLICATION, Outbox
+from installer.gateway.outbox import Outbox
+from installer.gateway.outbox_file import APPLICATION
 from installer.gateway.place import GatewayPlace, alone
 from tests.flow.support import LabWorld, answers_for, install
 

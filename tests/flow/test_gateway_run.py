@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from installer import settings
+from installer import labs, settings
 from installer.data.place import open_store
 from installer.gateway.outbox import Outbox
 from installer.gateway.place import GatewayPlace, is_running
 from installer.gateway.wake import wake
-from tests.flow.support import LabWorld, answers_for, install
+from tests.flow.support import LabWorld, answers_for, install, use
 from tests.installer.gateway.support import receiver, until
+from tests.installer.lab.support import LabProcess
 
 COMMAND = [sys.executable, "-c", "from installer.cli import main; main()", "gateway"]
 
@@ -171,4 +172,19 @@ async def test_without_bluetooth_it_waits_and_says_so(world: LabWorld, capsys: p
 
         found = await status.look(GatewayPlace.here(lab=True))
         assert any("Bluetooth does not work since" in line for line in status.lines(found))
+        assert await running.end() == 0
+
+
+async def test_a_lab_that_has_stopped_is_told(
+    home: Path, lab_factory: Callable[[str | None], LabProcess], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = lab_factory(None)
+    state = labs.read_state(lab.state_file)
+    assert state is not None
+    use(LabWorld(state), lab.state_file)
+    async with gateway("--device", "F0:00:00:00:00:09", "--profile", "weight") as running:
+        await until(lambda: LabWorld(state).call("GET", "/lab/state")["hosts"] == 1)
+        lab.stop()
+        trouble = await running.event(lambda e: e["event"] == "gateway_trouble" and e["code"] == "lab_unavailable")
+        assert "has stopped" in trouble["what"]
         assert await running.end() == 0

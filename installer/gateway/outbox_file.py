@@ -1,0 +1,163 @@
+"""The outbox's file: its tables, opening it, and its failures in words. What is no outbox is told, and left alone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from installer.errors import ErrorCode, InstallerError
+
+# What tells an outbox from any other SQLite file (PRAGMA application_id): “diGW”.
+APPLICATION = 0x64694757
+VERSION = 1
+BUSY_SECONDS = 15.0
+
+_TABLES = """
+CREATE TABLE items (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    device TEXT NOT NULL,
+    model TEXT NOT NULL,
+    account TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    raw BLOB NOT NULL,
+    measurement TEXT,
+    problem TEXT,
+    received REAL NOT NULL,
+    visit INTEGER NOT NULL
+);
+CREATE INDEX items_device ON items (device, number);
+CREATE TABLE waiting (
+    sink TEXT NOT NULL,
+    device TEXT NOT NULL,
+    number INTEGER NOT NULL REFERENCES items (number),
+    refused TEXT,
+    PRIMARY KEY (sink, device, number)
+) WITHOUT ROWID;
+CREATE INDEX waiting_number ON waiting (number);
+CREATE TABLE devices (
+    address TEXT PRIMARY KEY,
+    model TEXT NOT NULL,
+    name TEXT NOT NULL,
+    seen REAL,
+    visit INTEGER NOT NULL DEFAULT 0,
+    visit_open INTEGER NOT NULL DEFAULT 0,
+    visited REAL,
+    collected INTEGER NOT NULL DEFAULT 0,
+    failed REAL,
+    failures INTEGER NOT NULL DEFAULT 0,
+    code TEXT,
+    failure TEXT
+) WITHOUT ROWID;
+CREATE TABLE sinks (
+    name TEXT PRIMARY KEY,
+    delivered INTEGER NOT NULL DEFAULT 0,
+    last REAL,
+    failing_since REAL,
+    code TEXT,
+    failure TEXT
+) WITHOUT ROWID;
+CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+def make(path: Path) -> None:
+    """Make the file if it is not there, for this user alone. Raises FILE_UNWRITABLE."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Health data: nobody else on this computer shall read it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise InstallerError(
+            ErrorCode.FILE_UNWRITABLE,
+            f"The gateway's outbox {path} cannot be made: {error.strerror}.",
+            "Free some space, check the permissions, or give the data another place with DEVICE_INSTALLER_HOME.",
+        ) from None
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to a file that is there; no transaction begins by itself. Raises as `failure`."""
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None
+        )
+    except sqlite3.Error as error:
+        raise failure(path, "open it", error) from None
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def prepare(path: Path, connection: sqlite3.Connection) -> None:
+    """Make the tables, or see that they are those of an outbox, and whole. Raises OUTBOX_INVALID, sqlite3.Error."""
+    connection.execute("PRAGMA foreign_keys = ON")
+    if is_new(connection):
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};{_TABLES}COMMIT;"
+        )
+        return
+    check(path, connection)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise _damaged(path)
+
+
+def is_new(connection: sqlite3.Connection) -> bool:
+    """Whether the file is empty yet."""
+    return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+
+
+def check(path: Path, connection: sqlite3.Connection) -> None:
+    """Raise OUTBOX_INVALID for a database of another program or version."""
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+        raise InstallerError(
+            ErrorCode.OUTBOX_INVALID,
+            f"The file {path} is a database, but no outbox of this program.",
+            "Move it away; it was not touched.",
+            path=str(path),
+        )
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != VERSION:
+        raise InstallerError(
+            ErrorCode.OUTBOX_INVALID,
+            f"The outbox {path} is of version {version}; this program knows version {VERSION}.",
+            "Update device-installer; the outbox was not touched.",
+            path=str(path),
+        )
+
+
+def failure(path: Path, what: str, error: sqlite3.Error) -> InstallerError:
+    """OUTBOX_INVALID for a damaged file, else DATABASE_FAILED; `what` it could not do, as in “keep a measurement”."""
+    number = getattr(error, "sqlite_errorcode", None)
+    primary = number & 0xFF if isinstance(number, int) else None
+    if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return _damaged(path)
+    todo = "Check the disk, then try again."
+    if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        todo = (
+            "Free some space on the disk. What a device sent meanwhile was not confirmed, so the device still has it."
+        )
+    elif primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        todo = "Another program holds the file; end it, or try again."
+    elif primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        todo = "Check the permissions of the file and its folder."
+    return InstallerError(
+        ErrorCode.DATABASE_FAILED,
+        f"The gateway's outbox {path} could not {what}: {error}.",
+        todo,
+        full=primary == sqlite3.SQLITE_FULL,
+    )
+
+
+def _damaged(path: Path) -> InstallerError:
+    return InstallerError(
+        ErrorCode.OUTBOX_INVALID,
+        f"The outbox {path} is damaged, or no database at all.",
+        "Move it away (the gateway then begins a new one), and keep it: `sqlite3 FILE .recover` may still read what "
+        "was not delivered. Check the disk, too.",
+        path=str(path),
+    )
