@@ -122,7 +122,7 @@ class Agent:
 
     @property
     def waiting_for(self) -> list[Target]:
-        """The devices that were not visited yet by this agent."""
+        """The devices that this agent has still to visit: none was heard, or the visit failed and may yet succeed."""
         return [plan.target for plan in self._plans.values() if not plan.visited]
 
     @property
@@ -198,7 +198,8 @@ class Agent:
                     self._visits.failed(target.address, error, self._clock())
         finally:
             plan.visiting = None
-            plan.visited = True
+            # What passes may succeed with the next try; what does not is done with.
+            plan.visited = failure is None or failure.code in (*HARD, *OWN)
             plan.failures = plan.failures + 1 if failure else 0
             # While it was connected it could not be heard; that it is heard now is nothing new.
             plan.heard = plan.left = time.monotonic()

@@ -115,10 +115,13 @@ class Gateway:
             await self._delivery.close()
         if failure is not None:
             raise failure
-        return Once(dict(self._visited), self._agent.waiting_for, delivered)
+        unseen = [target for target in self._agent.waiting_for if target.address not in self._visited]
+        return Once(dict(self._visited), unseen, delivered)
 
     def _on_visit(self, visited: Visited) -> None:
-        self._visited[visited.target.address] = visited
+        before = self._visited.get(visited.target.address)
+        taken = visited.taken + (before.taken if before is not None else 0)
+        self._visited[visited.target.address] = Visited(visited.target, taken, visited.failure)
         if visited.taken:
             self._delivery.arrived()
         self._parts.told(visited)
