@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -94,10 +95,11 @@ def show(
 
     for line in table.whole(found):
         output.result(line)
+    place = (" --lab" if use_lab else "") + (f" --ledger {shlex.quote(ledger)}" if ledger else "")
     if found["outcome"] == "to_be_linked":
-        output.words(f"Its user links it: `device-installer link {found['id']}`, or the code on its label.")
+        output.words(f"Its user links it: `device-installer link {found['id']}{place}`, or the code on its label.")
     elif found["outcome"] in ("failed", "cancelled", "interrupted") and found["address"]:
-        output.words(f"`device-installer resume {found['id']}` goes on with it.")
+        output.words(f"`device-installer resume {found['id']}{place}` goes on with it.")
 
 
 @app.command()

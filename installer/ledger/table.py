@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +12,7 @@ from typing import Any
 from installer.text import printable
 
 GAP = 2
+WIDTH = 100  # of one record whole
 
 
 @dataclass(frozen=True)
@@ -129,14 +132,16 @@ def facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     def joined(*parts: str) -> str:
         return ", ".join(p for p in parts if p)
 
-    reasons = printable("; ".join(record.get("reasons") or ()), 300)
-    sure = joined(text("certainty"), reasons)
+    # The scores behind the reasons are for JSON.
+    reasons = (re.sub(r"\s*\([+-]\d[^)]*\)", "", str(reason)) for reason in record.get("reasons") or ())
+    sure = text("certainty")
     sent = record.get("sent")
     row = f"row {text('row')}" if record.get("row") else ""
     pairs = [
         ("Outcome", result(record)[2:] + (f" at {text('step')}" if record["outcome"] == "failed" else "")),
         ("Device", joined(text("name"), text("address"))),
         ("Model", f"{text('model')} ({sure})" if sure else text("model")),
+        ("Known by", printable("; ".join(reasons), 400)),
         ("Serial number", text("serial")),
         ("Firmware", text("firmware")),
         ("Protocol", text("protocol")),
@@ -161,7 +166,8 @@ def facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 def whole(record: Mapping[str, Any]) -> list[str]:
     """One record: facts, steps, failures."""
     found = [f"Record {printable(str(record['id']))}"]
-    found += [f"  {name:<14} {value}" for name, value in facts(record)]
+    for name, value in facts(record):
+        found += textwrap.wrap(value, WIDTH, initial_indent=f"  {name:<14} ", subsequent_indent=" " * 17)
     if record["steps"]:
         found += ["", "Steps"]
         found += [f"  {s['step']:<14} {spoken(s['took']):<10} {when(s['done'], seconds=True)}" for s in record["steps"]]
