@@ -100,7 +100,7 @@ class History:
 
     async def look(self, key: str) -> Past | None:
         """This row, now."""
-        return (await self._call(self._load)).get(key)
+        return (await self._call(lambda: self._load(key))).get(key)
 
     async def record(self, past: Past) -> dict[str, Any] | None:
         """The whole record behind it."""
@@ -178,9 +178,9 @@ class History:
 
     # In the thread of the ledger.
 
-    def _load(self) -> dict[str, Past]:
+    def _load(self, key: str | None = None) -> dict[str, Past]:
         past: dict[str, Past] = {}
-        for record in self._records.of_batch(self._batch):
+        for record in self._records.of_batch(self._batch, key):
             row = str(record["row"] or "")
             found = _past(record)
             # The newest first; a row that was done once stays done.

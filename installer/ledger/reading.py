@@ -153,10 +153,14 @@ def sent(connection: Connection, address: str) -> tuple[str, str] | None:
     return (str(row[0]), str(row[1])) if row is not None else None
 
 
-def of_batch(connection: Connection, batch: str) -> list[dict[str, Any]]:
-    """What a later run of the batch, or another station, asks of all its records: few columns, the newest first."""
+def of_batch(connection: Connection, batch: str, row: str | None = None) -> list[dict[str, Any]]:
+    """What a later run of the batch, or another station, asks of its records: few columns, the newest first.
+
+    `row`: the key of one row; without it, all.
+    """
     columns = (I.id, I.row, I.outcome, I.address, I.model, I.method, I.ssid, I.account, I.started, I.station)
     query = select(*columns, I.error, I.step, I.sent_address, I.sent_ssid).where(I.batch == batch)
+    query = query.where(I.row == row) if row is not None else query
     return [dict(r) for r in connection.execute(query.order_by(I.started.desc(), I.id.desc())).mappings()]
 
 

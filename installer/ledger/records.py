@@ -110,10 +110,10 @@ class Records:
         self.settle()
         return self.store.read("read the records", lambda c: late.reading().unfinished(c, limit))
 
-    def of_batch(self, batch: str) -> list[dict[str, Any]]:
-        """What is known of the rows of a batch, the newest first: no whole records."""
+    def of_batch(self, batch: str, row: str | None = None) -> list[dict[str, Any]]:
+        """What is known of the rows of a batch, or of one, the newest first: no whole records."""
         self.settle()
-        return self.store.read("read the records", lambda c: late.reading().of_batch(c, batch))
+        return self.store.read("read the records", lambda c: late.reading().of_batch(c, batch, row))
 
     def installed(self, method: str) -> list[Installed]:
         """The devices whose last completed installation was with this sync method (`wifi` or `bluetooth`)."""
