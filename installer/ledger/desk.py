@@ -31,7 +31,10 @@ class Desk:
         """Whether the tables must be brought up to date before anything can be kept. Makes nothing."""
         from installer.ledger import upkeep
 
-        found = await self._records.store.call(upkeep.status, self._records.store.target)
+        target = self._records.store.target
+        if target.practice:
+            return False
+        found = await self._records.store.call(upkeep.status, target)
         return bool(found["there"]) and found["state"] in ("older", "empty")
 
     async def migrate(self) -> None:

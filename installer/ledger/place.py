@@ -36,7 +36,7 @@ def target(given: str | None, configured: LedgerSettings, *, lab: bool = False) 
     url, setting = next(((u, s) for u, s in named if u), (None, ""))
     if url is None:
         own = settings.data_dir() / ("lab-ledger.sqlite" if lab else "ledger.sqlite")
-        return Target(sqlite_url(own), json=json, flags="--lab" if lab else "")
+        return Target(sqlite_url(own), json=json, flags="--lab" if lab else "", practice=lab)
     flags = f"--ledger {shlex.quote(url)}" if given else ""
     if "://" not in url:
         return Target(sqlite_url(Path(url).expanduser().absolute()), setting, json=json, flags=flags)

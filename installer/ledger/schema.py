@@ -62,6 +62,9 @@ def prepare(engine: Engine, target: Target) -> None:
                     _create(connection)
                     _take_over(connection, target)
                     found = State.CURRENT
+    if found is State.OLDER and target.practice:
+        migrate(engine, target)
+        return
     if found is not State.CURRENT:
         raise outdated(found, target)
     _put_away(target)

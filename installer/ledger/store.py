@@ -29,7 +29,8 @@ Work = Callable[["Connection"], T]
 class Target:
     """Where the ledger is. `json`: the folder of records of an older version, to be taken over once.
 
-    `flags`: what a person adds to a command so that it means this one.
+    `flags`: what a person adds to a command so that it means this one. `practice`: the lab's own, which is brought up
+    to date unasked; nobody else uses it.
     """
 
     url: str
@@ -37,6 +38,7 @@ class Target:
     password: Callable[[], SecretStr | None] | None = None
     json: Path | None = None
     flags: str = ""
+    practice: bool = False
 
     @property
     def migrate(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,14 @@ def test_an_older_ledger_is_not_touched_without_being_asked(tmp_path: Path, revi
     assert "device-installer ledger migrate" in raised.value.todo
     found = upkeep.status(target)
     assert (found["state"], found["version"], "records" in found) == ("older", revision, False)
+
+
+def test_the_labs_own_ledger_is_brought_up_to_date_unasked(tmp_path: Path) -> None:
+    target = at(tmp_path / "ledger.sqlite", "0001")
+    records = Records(dataclasses.replace(target, practice=True))
+    assert [r["id"] for r in records.all()] == ["one"]
+    records.close()
+    assert upkeep.status(target)["state"] == "current"
 
 
 def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
