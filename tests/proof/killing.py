@@ -57,7 +57,7 @@ class Lane:
     sync: str = "wifi"
     cloud: str = 'mode = "contract"'
     options: tuple[str, ...] = ()
-    since: str = ""  # only from this step on: before it, all is as in another lane
+    since: str = ""  # only from this event, or the first of this step, on: before it, all is as in another lane
 
     @property
     def scenario(self) -> str:
@@ -82,15 +82,21 @@ class Lane:
 LANES = (
     Lane("improv"),
     Lane("improv-watched", cloud='mode = "public"\nassociate_after = 0.1', since="link"),
-    Lane("espressif-1", f'espressif = {{ security = 1, proof = "{PROOF}" }}', options=("--proof-env", "TEST_PROOF")),
+    Lane(
+        "espressif-1",
+        f'espressif = {{ security = 1, proof = "{PROOF}" }}',
+        options=("--proof-env", "TEST_PROOF"),
+        since="device_connected",
+    ),
     Lane(
         "espressif-2",
         f'espressif = {{ security = 2, username = "wifiprov", proof = "{PROOF}" }}',
         options=("--proof-env", "TEST_PROOF", "--username", "wifiprov"),
+        since="device_connected",
     ),
-    Lane("shelly", "shelly = {}\nimprov = false"),
-    Lane("nordic", "nordic = {}\nimprov = false"),
-    Lane("bluetooth", sync="bluetooth"),
+    Lane("shelly", "shelly = {}\nimprov = false", since="device_connected"),
+    Lane("nordic", "nordic = {}\nimprov = false", since="device_connected"),
+    Lane("bluetooth", sync="bluetooth", since="device_connected"),
     Lane("bluetooth-watched", sync="bluetooth", cloud='mode = "public"\nassociate_after = 0.1', since="link"),
     Lane(
         "guided",

@@ -36,8 +36,9 @@ def test_killed_after_every_event(bench: Bench) -> None:
     bench.fresh()
     whole = bench.install()
     assert whole.status == 0, whole
-    steps = [number for number, e in enumerate(whole.events, 1) if e.get("step") == bench.lane.since]
-    for at in range(steps[0] if steps else 1, len(whole.events) + 1):
+    since = [n for n, e in enumerate(whole.events, 1) if bench.lane.since in (e["event"], e.get("step"))]
+    assert since or not bench.lane.since, whole
+    for at in range(since[0] if since else 1, len(whole.events) + 1):
         bench.fresh()
         killed = bench.install(lambda number, _event, at=at: number == at)
         if killed.status != -signal.SIGKILL:
