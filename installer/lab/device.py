@@ -1,66 +1,34 @@
-"""One device of the lab: its Bluetooth, its Wi-Fi, its measurements, and what goes wrong with it."""
+"""One device of the lab: its services, its Wi-Fi, its measurements, and what a person does with it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from bumble import att, hci
-from bumble.core import AdvertisingData
-from bumble.device import Connection, Device
+from bumble import hci
+from bumble.device import Connection
 from bumble.gatt import Characteristic
-from bumble.gatt_server import Server
-from bumble.host import Host
-from bumble.transport.common import AsyncPipeSink
 from pydantic import SecretStr
 
 from installer.lab import gatt, improv, improv_frames, withings
-from installer.lab.cloud.store import CloudStore
-from installer.lab.controller import LabController
-from installer.lab.faults import FaultBox
 from installer.lab.health_bytes import current_time
-from installer.lab.kinds import KINDS, vendor_uuid
+from installer.lab.kinds import vendor_uuid
 from installer.lab.measuring import Measuring
-from installer.lab.messages import Messages
-from installer.lab.networks import Airspace, Heard, Join
-from installer.lab.radio import Radio
-from installer.lab.scenario import DeviceScenario, Faults, Scenario
+from installer.lab.networks import Heard, Join
+from installer.lab.peripheral import Peripheral, Surroundings
+from installer.lab.scenario import DeviceScenario, Faults
 from installer.lab.timers import Timers
 
 COMPANY = 0x03FF
 GOODBYE = 1.0
-ON_ITS_WAY = 0.02
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What a device lives in."""
-
-    scenario: Scenario
-    radio: Radio
-    airspace: Airspace
-    store: CloudStore
-    log: Callable[[str], None]
-
-
-class LabDevice:
-    """A device with a controller, a host stack and a GATT table of its own."""
+class LabDevice(Peripheral):
+    """A device with the services, the Wi-Fi and the place in the cloud of its kind."""
 
     def __init__(self, scenario: DeviceScenario, around: Surroundings) -> None:
-        self.scenario = scenario
-        self.kind = KINDS[scenario.model]
-        self.address = scenario.address
-        self.name = scenario.name or self.kind.name
-        self.timing = around.scenario.timing.changed(scenario.timing)
-        self.faults = FaultBox(scenario.faults)
-        self._around = around
-        self.controller = LabController(
-            self.name, around.radio, self.address, scenario.rssi, around.scenario.radio.rssi_jitter
-        )
-        self.controller.refuse = lambda: self.faults.take("refuse_connections") is not None
+        super().__init__(scenario, around)
         self.improv = improv.Improv(
             self,
             self.faults,
@@ -71,35 +39,19 @@ class LabDevice:
             authorization=scenario.authorization,
             expires=self.timing.authorization_expires,
         )
-        self._stack = Device(
-            name=self.name,
-            address=hci.Address(f"F{self.address[1:]}", hci.Address.RANDOM_DEVICE_ADDRESS),
-            host=Host(self.controller, AsyncPipeSink(self.controller)),
-        )
         self._improv_table: dict[str, Characteristic[bytes]] = {}
         self.vendor = withings.Vendor(self.address, self.name, lambda: self.linked, self._tell_vendor)
         self._vendor_pipe: Characteristic[bytes] | None = None
         self._person = Timers()
         self.phone = False
-        self._timers = Timers()
-        self._hung = False
-        self.connection: Connection | None = None
-        self.messages = Messages(self.faults, self.log, self.drop, self.taken_over)
         self.measuring = Measuring(self, around)
         self.joined: str | None = None
-        self.att_requests = 0
-
-    @property
-    def server(self) -> Server:
-        """Its GATT server."""
-        return self._stack.gatt_server
 
     # Coming up.
 
     async def power_on(self) -> None:
         """Fill the GATT table and start to advertise."""
         server = self._stack.gatt_server
-        server.max_mtu = self.scenario.mtu
         if self.scenario.improv:
             service, self._improv_table = gatt.improv_service(self.improv.values, self.improv.write)
             server.add_service(service)
@@ -115,28 +67,8 @@ class LabDevice:
             server.add_service(gatt.information_service(self.kind.name, self.address.replace(":", "")))
         if self.scenario.battery:
             server.add_service(gatt.battery_service())
-        server.on(server.EVENT_CHARACTERISTIC_SUBSCRIPTION, self._subscribed)
-        self._answer_pdu = server.on_gatt_pdu
-        server.on_gatt_pdu = self._on_pdu  # type: ignore[method-assign, assignment]
-        self._send_pdu = server.send_gatt_pdu
-        server.send_gatt_pdu = self._sending  # type: ignore[method-assign]
-        self._stack.on(Device.EVENT_CONNECTION, self._connected)
-        await self._stack.power_on()
-        self.controller.le_legacy_advertiser.cycle = self._payloads
-        if self.scenario.advertising:
-            await self._advertise()
+        await super().power_on()
         self.measuring.start(self.scenario.stored)
-
-    async def _advertise(self) -> None:
-        interval = 1000 * (self.scenario.advertising_interval or self._around.scenario.radio.advertising_interval)
-        await self._stack.start_advertising(
-            own_address_type=hci.OwnAddressType.PUBLIC,
-            auto_restart=True,
-            advertising_data=self._payloads()[0],
-            scan_response_data=bytes(AdvertisingData([(AdvertisingData.COMPLETE_LOCAL_NAME, self.name.encode()[:29])])),
-            advertising_interval_min=interval,
-            advertising_interval_max=interval,
-        )
 
     def _payloads(self) -> tuple[bytes, ...]:
         """The advertisements that take turns, each at most 31 bytes (`facts/improv-ble.md` §11)."""
@@ -154,69 +86,22 @@ class LabDevice:
     # The link.
 
     def _connected(self, connection: Connection) -> None:
-        self.connection = connection
-        connection.on(Connection.EVENT_DISCONNECTION, lambda reason: self._gone(connection, reason))
-        others = len(self.controller.le_connections) - 1
-        if not others:
-            self.messages.start()
-        if others + 1 < self.scenario.connections:
-            self._more = asyncio.create_task(self._advertise())
-        self._hung = self.faults.take("silent", "att") is not None
-        self.log("connected" + (" (fault: it answers nothing)" if self._hung else ""))
+        super()._connected(connection)
         self.improv.connected()
         self.drop_at("connect")
 
-    def _gone(self, connection: Connection, reason: int) -> None:
-        if not self.controller.le_connections:
-            self._disconnected(reason)
-            return
-        self.log(f"one of its clients disconnected (reason 0x{reason:02x})")
-        self.one_left(connection)
-
-    def one_left(self, connection: Connection) -> None:
-        """One of several clients is gone."""
-
     def _disconnected(self, reason: int) -> None:
-        self.connection = None
-        self._hung = False
-        self.log(f"disconnected (reason 0x{reason:02x})")
-        self._timers.clear()
+        super()._disconnected(reason)
         self.measuring.link_ended()
         self.improv.disconnected()
         self.vendor.disconnected()
         if self.scenario.vendor_app_after is not None and self.att_requests and not self.linked:
             self._person.later("vendor app", self.scenario.vendor_app_after, self._vendor_app_by_itself)
 
-    def _on_pdu(self, bearer: Any, pdu: att.ATT_PDU) -> None:
-        self.att_requests += 1
-        if not self._hung and self.messages.heard(pdu):
-            self._answer_pdu(bearer, pdu)
-
-    def _sending(self, bearer: Any, pdu: bytes) -> None:
-        data = self.messages.sent(pdu, bearer.att_mtu)
-        if data is not None:
-            self._send_pdu(bearer, data)
-
     def _subscribed(self, bearer: Any, characteristic: Characteristic[bytes], notify: bool, indicate: bool) -> None:
         if not (notify or indicate) or self.drop_at("subscribe"):
             return
         self.measuring.subscribed(characteristic)
-
-    def drop_at(self, point: str) -> bool:
-        """Whether the fault `drop` happens at this point; then the link ends soon."""
-        if self.faults.take("drop", point) is None:
-            return False
-        self.log(f"fault: the link drops at {point}")
-        self.drop_soon()
-        return True
-
-    def drop(self) -> None:
-        """End the link now, as a lost one; both ends see a supervision timeout."""
-        self.controller.lose_links()
-
-    def drop_soon(self) -> None:
-        """End it when what is on its way has arrived."""
-        self._timers.later("drop", ON_ITS_WAY, self.drop)
 
     # What the Improv firmware asks of the device.
 
@@ -270,10 +155,6 @@ class LabDevice:
 
     def _goodbye(self) -> None:
         self.controller.lose_links(int(hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR))
-
-    def log(self, words: str) -> None:
-        """A line for the lab's log."""
-        self._around.log(f"{self.address} {self.name}: {words}")
 
     # The vendor's own protocol, and a person with the vendor's app.
 

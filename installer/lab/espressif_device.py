@@ -12,11 +12,12 @@ from bumble.gatt import Characteristic, Descriptor, Service
 from pydantic import SecretStr, ValidationError
 
 from installer.catalog import problems
-from installer.lab.device import LabDevice, Surroundings
+from installer.lab.device import LabDevice
 from installer.lab.espressif import SESSION, EspressifFirmware, Lost
 from installer.lab.espressif_crypto import HandlerFailed
 from installer.lab.espressif_scenario import EspressifFaults, EspressifScenario
 from installer.lab.networks import Join
+from installer.lab.peripheral import Surroundings
 from installer.lab.scenario import DeviceScenario
 
 Properties = Characteristic.Properties

@@ -18,7 +18,8 @@ from installer.lab.kinds import Profile
 from installer.lab.timers import Timers
 
 if TYPE_CHECKING:
-    from installer.lab.device import LabDevice, Surroundings
+    from installer.lab.device import LabDevice
+    from installer.lab.peripheral import Surroundings
 
 CLOUD_RETRY = 1.0
 HISTORY = 10_000

@@ -12,10 +12,11 @@ from pydantic import SecretStr, ValidationError
 
 from installer.catalog import problems
 from installer.lab import gatt
-from installer.lab.device import LabDevice, Surroundings
+from installer.lab.device import LabDevice
 from installer.lab.networks import Join
 from installer.lab.nordic import NordicFirmware
 from installer.lab.nordic_scenario import NordicFaults, NordicScenario
+from installer.lab.peripheral import Surroundings
 from installer.lab.scenario import DeviceScenario
 
 Properties = Characteristic.Properties

@@ -11,7 +11,8 @@ from bumble.gatt import Characteristic, Service
 from pydantic import ValidationError
 
 from installer.catalog import problems
-from installer.lab.device import LabDevice, Surroundings
+from installer.lab.device import LabDevice
+from installer.lab.peripheral import Surroundings
 from installer.lab.scenario import DeviceScenario
 from installer.lab.shelly import RequestRefused, ShellyFirmware
 from installer.lab.shelly_scenario import ShellyFaults, ShellyScenario

@@ -8,12 +8,13 @@ from typing import Any
 
 from installer.lab.beacons import Bystanders
 from installer.lab.cloud.store import CloudStore
-from installer.lab.device import LabDevice, Surroundings
+from installer.lab.device import LabDevice
 from installer.lab.espressif_device import EspressifDevice
 from installer.lab.hosts import Doorway
 from installer.lab.networks import Airspace
 from installer.lab.nordic_device import NordicDevice
 from installer.lab.nordic_scenario import NordicScenario
+from installer.lab.peripheral import Surroundings
 from installer.lab.radio import Radio
 from installer.lab.scenario import DeviceScenario, Scenario
 from installer.lab.shelly_device import ShellyDevice

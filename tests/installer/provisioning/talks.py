@@ -19,11 +19,12 @@ from installer.bluetooth.connection import Connection
 from installer.catalog import Profile
 from installer.errors import ErrorCode, InstallerError
 from installer.health.reader import take_measurement
-from installer.lab.device import LabDevice, Surroundings
+from installer.lab.device import LabDevice
 from installer.lab.espressif_device import EspressifDevice
 from installer.lab.espressif_scenario import EspressifScenario
 from installer.lab.nordic_device import NordicDevice
 from installer.lab.nordic_scenario import NordicScenario
+from installer.lab.peripheral import Surroundings
 from installer.lab.scenario import DeviceScenario
 from installer.lab.shelly_device import ShellyDevice
 from installer.lab.shelly_scenario import ShellyScenario

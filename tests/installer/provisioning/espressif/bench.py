@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
-from installer.lab.device import Surroundings
 from installer.lab.espressif_device import EspressifDevice
 from installer.lab.espressif_scenario import EspressifFaults, EspressifScenario
+from installer.lab.peripheral import Surroundings
 from installer.lab.scenario import Scenario
 from installer.lab.world import World
 from installer.provisioning.base import Progress

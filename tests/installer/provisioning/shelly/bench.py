@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
 from installer.errors import InstallerError
-from installer.lab.device import LabDevice, Surroundings
+from installer.lab.device import LabDevice
+from installer.lab.peripheral import Surroundings
 from installer.lab.scenario import DeviceScenario, Faults, Scenario
 from installer.lab.shelly_device import ShellyDevice
 from installer.lab.shelly_scenario import ShellyScenario
