@@ -35,7 +35,8 @@ class Accounts:
 
     async def open(self, name: str) -> Account:
         """The stored account with this name. Raises ACCOUNT_UNKNOWN (with the known names), SECRET_UNAVAILABLE."""
-        from installer.account.account import Account, unknown
+        from installer.account.account import Account
+        from installer.account.session import unknown
 
         stored = await self._store.load(self._application, name)
         if stored is None:
@@ -56,7 +57,7 @@ class Accounts:
 
     async def logout(self, name: str) -> None:
         """Forget the tokens of this account on this computer. Raises ACCOUNT_UNKNOWN, FILE_UNWRITABLE."""
-        from installer.account.account import unknown
+        from installer.account.session import unknown
 
         async with self._store.lock(self._application, name):
             gone = await self._store.delete(self._application, name)

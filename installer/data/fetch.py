@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from installer.account import data
-from installer.account.account import unknown
+from installer.account.session import unknown
 from installer.catalog import Catalogue, DataService
 from installer.data import convert, kinds
 from installer.data.rows import Row
