@@ -18,7 +18,8 @@ from installer.lab.cloud.callbacks import redirect_allowed
 from installer.lab.cloud.envelope import NO_STORE, Refusal, fields, spoil
 from installer.lab.cloud.oauth import SCOPES, scopes_of
 from installer.lab.cloud.signature import same
-from installer.lab.cloud.store import DEMO_USERID, CloudStore
+from installer.lab.cloud.state import DEMO_USERID
+from installer.lab.cloud.store import CloudStore
 from installer.lab.cloud.tokens import Grant
 
 PATH = "/oauth2_user/authorize2"
@@ -57,8 +58,8 @@ class Authorize:
 
     async def show(self, request: Request) -> Response:
         """Check the parameters and show the form."""
-        self._store.count(PATH, None)
-        spoiled = await spoil(self._store.fault(PATH, None), request)
+        self._store.state.count(PATH, None)
+        spoiled = await spoil(self._store.state.fault(PATH, None), request)
         if spoiled is not None:
             return spoiled
         browser = request.cookies.get(COOKIE, "")
@@ -75,12 +76,12 @@ class Authorize:
 
     async def submit(self, request: Request) -> Response:
         """Allow or Cancel."""
-        self._store.count(PATH, "submit")
+        self._store.state.count(PATH, "submit")
         try:
             form = await fields(request)
         except Refusal as refusal:
             return pages.problem("This form cannot be read", refusal.error, "Start again in the program.")
-        spoiled = await spoil(self._store.fault(PATH, "submit"), request)
+        spoiled = await spoil(self._store.state.fault(PATH, "submit"), request)
         if spoiled is not None:
             return spoiled
         csrf = form.get("csrf", "")

@@ -149,8 +149,8 @@ def service(store: CloudStore, path: str, actions: Mapping[str, Handler], method
             return answer(refusal.body, refusal.status, refusal.error)
         action = params.get("action")
         known = action if action in actions else None
-        store.count(path, known)
-        spoiled = await spoil(store.fault(path, action), request)
+        store.state.count(path, known)
+        spoiled = await spoil(store.state.fault(path, action), request)
         if spoiled is not None:
             return spoiled
         call = Call(store, params, bearer(request))
@@ -235,6 +235,6 @@ def _limit(call: Call) -> None:
     known = call.bearer is not None and call.store.tokens.peek(call.bearer) is not None
     if not known and call.params.get("client_id") != call.store.scenario.client_id:
         return
-    wait = call.store.throttle()
+    wait = call.store.state.throttle()
     if wait is not None:
         raise Refusal(TOO_MANY, "Too Many Requests", {"wait_seconds": wait})

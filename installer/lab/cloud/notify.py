@@ -10,7 +10,8 @@ import httpx
 from installer.lab.cloud.accounts import Account, Device
 from installer.lab.cloud.callbacks import loopback, public
 from installer.lab.cloud.envelope import BAD_CALLBACK, NO_SUBSCRIPTION, Call, Handler, Refusal, invalid
-from installer.lab.cloud.store import CloudStore, Sample, Subscription
+from installer.lab.cloud.state import Subscription
+from installer.lab.cloud.store import CloudStore, Sample
 
 # appli: the scope that it needs (§3.2); None: no scope.
 APPLIS: dict[int, str | None] = {
@@ -103,7 +104,7 @@ class Notifier:
             for entry in self._store.subscriptions:
                 if entry.userid == account.userid and entry.appli == appli:
                     self._store.told["notifications"] += 1
-                    for _ in range(2 if self._store.double() else 1):
+                    for _ in range(2 if self._store.state.double() else 1):
                         self._begin(entry, fields)
 
     def _begin(self, entry: Subscription, fields: dict[str, str]) -> None:
@@ -137,7 +138,7 @@ class Notifier:
         """One attempt; after too many in a row without success the subscription is gone."""
         told, limit = self._store.told, self._store.callbacks
         told["attempts"] += 1
-        if not self._store.lose() and await self._answered("POST", entry.url, 400, limit.answer_seconds, data):
+        if not self._store.state.lose() and await self._answered("POST", entry.url, 400, limit.answer_seconds, data):
             told["heard"] += 1
             entry.failed = 0
             return True

@@ -6,7 +6,7 @@ from typing import Any
 
 from installer.lab.cloud.envelope import TOO_MANY, Call, Handler, Refusal, invalid
 from installer.lab.cloud.signature import same, sign
-from installer.lab.cloud.store import DEMO_USERID
+from installer.lab.cloud.state import DEMO_USERID
 from installer.lab.cloud.tokens import Grant, Tokens
 
 SCOPES: dict[str, str] = {

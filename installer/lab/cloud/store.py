@@ -1,26 +1,19 @@
-"""The state of the lab's cloud, and what the lab's devices tell it."""
+"""The lab's cloud behind its HTTP side: the devices, whose they are, and what they tell it."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import SecretStr
-
 from installer.lab.cloud.accounts import Account, Device
-from installer.lab.cloud.scenario import Callbacks, CloudControl, CloudScenario, CloudUser, Fault, Mode
+from installer.lab.cloud.scenario import Callbacks, CloudControl, CloudScenario, Mode
 from installer.lab.cloud.signature import same
+from installer.lab.cloud.state import DEMO_USERID, Armed, State, Subscription
 from installer.lab.cloud.tokens import TokenBook
-
-FIRST_USERID = 40_000_001
-DEMO_USERID = "49999999"
-DEMO_MAC = "00:24:E4:00:00:00"
-WINDOW = 60.0
 
 
 @dataclass(frozen=True)
@@ -36,46 +29,6 @@ class Sample:
     values: dict[str, Any]
 
 
-@dataclass(eq=False)
-class Subscription:
-    """Who wants to hear of what, and where (§3). `failed`: attempts in a row that were not heard."""
-
-    userid: str
-    appli: int
-    url: str
-    comment: str
-    failed: int = 0
-
-
-@dataclass
-class _Armed:
-    fault: Fault
-    left: int
-
-
-@dataclass
-class _World:
-    """Everything that `reset` makes anew."""
-
-    scenario: CloudScenario
-    now: Callable[[], float]
-    tokens: TokenBook
-    mode: Mode
-    down: bool | Literal["closed"]
-    offset: float
-    accounts: dict[str, Account]
-    armed: list[_Armed]
-    callbacks: Callbacks
-    lose: int
-    double: int
-    subscriptions: list[Subscription] = field(default_factory=list)
-    requests: deque[float] = field(default_factory=deque)
-    calls: Counter[str] = field(default_factory=Counter)
-    told: Counter[str] = field(default_factory=Counter)
-    waiting: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
-    uploaded: set[str] = field(default_factory=set)
-
-
 class CloudStore:
     """Devices, accounts and tokens of the lab's cloud. All methods belong to one event loop's thread.
 
@@ -89,7 +42,7 @@ class CloudStore:
         self.on_linked: list[Callable[[str], None]] = []
         self.on_measured: list[Callable[[Account, Device, Sample], None]] = []
         self._devices: dict[str, Device] = {}
-        self._world = self._create()
+        self.state = State.of(self.scenario, self.clock, self.now)
 
     # What the devices do.
 
@@ -111,7 +64,7 @@ class CloudStore:
     def measured(self, mac: str, sample: Sample) -> bool:
         """The device delivered a measurement. False: it is on no account, nothing is stored."""
         device = self._devices[mac.upper()]
-        account = self._world.accounts.get(device.owner or "")
+        account = self.state.accounts.get(device.owner or "")
         if account is None:
             return False
         now = self.clock()
@@ -131,7 +84,7 @@ class CloudStore:
 
         Raises ValueError if it is on somebody else's account, KeyError for a device that was never made.
         """
-        device, first = self._devices[mac.upper()], next(iter(self._world.accounts.values()))
+        device, first = self._devices[mac.upper()], next(iter(self.state.accounts.values()))
         if device.owner not in (None, first.userid):
             raise ValueError("the device is on another account")
         self.link(device, first)
@@ -150,14 +103,14 @@ class CloudStore:
     def reset(self) -> None:
         """Back to the scenario: no tokens, no data, no faults; the devices stay made, on their first accounts."""
         self.close()
-        self._world = self._create()
+        self.state = State.of(self.scenario, self.clock, self.now)
         for device in self._devices.values():
             device.forgotten()
             self._place(device)
 
     def close(self) -> None:
         """End what waits to happen."""
-        for mac in list(self._world.waiting):
+        for mac in list(self.state.waiting):
             self._stop_waiting(mac)
 
     # What the HTTP side asks and does.
@@ -185,12 +138,12 @@ class CloudStore:
 
     def account(self, userid: str) -> Account | None:
         """The account with this id."""
-        return self._world.accounts.get(userid)
+        return self.state.accounts.get(userid)
 
     def by_email(self, email: str) -> Account | None:
         """The account with this email address (case does not matter)."""
         wanted = email.strip().lower()
-        people = (a for a in self._world.accounts.values() if a.userid != DEMO_USERID)
+        people = (a for a in self.state.accounts.values() if a.userid != DEMO_USERID)
         return next((a for a in people if a.user.email.lower() == wanted), None)
 
     def sign_in(self, email: str, password: str) -> Account | None:
@@ -203,66 +156,50 @@ class CloudStore:
     @property
     def tokens(self) -> TokenBook:
         """Codes, tokens, nonces."""
-        return self._world.tokens
+        return self.state.tokens
 
     @property
     def subscriptions(self) -> list[Subscription]:
         """The subscriptions of all users."""
-        return self._world.subscriptions
+        return self.state.subscriptions
 
     @property
     def callbacks(self) -> Callbacks:
         """How notifications are sent."""
-        return self._world.callbacks
+        return self.state.callbacks
 
     @property
     def told(self) -> Counter[str]:
         """What became of the notifications: `notifications`, `attempts`, `heard`, `lost`, `doubled`, `removed`."""
-        return self._world.told
-
-    def lose(self) -> bool:
-        """Whether this attempt gets lost on the way, counted."""
-        if self._world.lose <= 0:
-            return False
-        self._world.lose -= 1
-        self._world.told["lost"] += 1
-        return True
-
-    def double(self) -> bool:
-        """Whether this notification is sent twice, counted."""
-        if self._world.double <= 0:
-            return False
-        self._world.double -= 1
-        self._world.told["doubled"] += 1
-        return True
+        return self.state.told
 
     @property
     def uploaded(self) -> set[str]:
         """The keys of the measurements that gateways have delivered."""
-        return self._world.uploaded
+        return self.state.uploaded
 
     @property
     def mode(self) -> Mode:
         """`contract` or `public`."""
-        return self._world.mode
+        return self.state.mode
 
     @property
     def down(self) -> bool | Literal["closed"]:
         """Whether the cloud answers nothing but HTTP 503 (True), or ends its answers in the middle (`closed`)."""
-        return self._world.down
+        return self.state.down
 
     def control(self, change: CloudControl) -> None:
         """Carry out what `POST /lab/cloud` asks. Belongs to the event loop's thread."""
-        world = self._world
+        world = self.state
         if change.down is not None:
             world.down = change.down
         if change.clock is not None:
             world.offset = change.clock
         if change.fail is not None:
-            world.armed = [_Armed(fault, fault.times) for fault in change.fail]
+            world.armed = [Armed(fault, fault.times) for fault in change.fail]
         if change.callbacks is not None:
             world.callbacks = change.callbacks
-            world.lose, world.double = change.callbacks.lose, change.callbacks.double
+            world.losing, world.doubling = change.callbacks.lose, change.callbacks.double
         if change.mode is not None and change.mode != world.mode:
             world.mode = change.mode
             self.close()
@@ -270,34 +207,9 @@ class CloudStore:
                 if device.last_session is not None:
                     self._expect(device)
 
-    def fault(self, path: str, action: str | None) -> Fault | None:
-        """The fault that this request meets, counted."""
-        for armed in self._world.armed:
-            if armed.fault.path == path and armed.fault.action in (None, action):
-                if armed.fault.times:
-                    armed.left -= 1
-                    if armed.left <= 0:
-                        self._world.armed.remove(armed)
-                return armed.fault
-        return None
-
-    def count(self, path: str, action: str | None) -> None:
-        """Note a request for `describe`; only known names are given here."""
-        self._world.calls[f"{path} {action}" if action else path] += 1
-
-    def throttle(self) -> int | None:
-        """Count a request of the application: None, or the seconds to wait when the limit is reached (§5)."""
-        now, requests = self._world.now(), self._world.requests
-        while requests and not 0 <= now - requests[0] < WINDOW:
-            requests.popleft()
-        if len(requests) >= self.scenario.rate_limit:
-            return max(1, math.ceil(requests[0] + WINDOW - now))
-        requests.append(now)
-        return None
-
     def describe(self) -> dict[str, Any]:
         """What `/lab/state` shows of the cloud: JSON types, and nothing secret."""
-        world = self._world
+        world = self.state
         return {
             "mode": world.mode,
             "down": world.down,
@@ -322,37 +234,17 @@ class CloudStore:
             "fail": [{**armed.fault.model_dump(exclude_none=True), "left": armed.left} for armed in world.armed],
         }
 
-    def _create(self) -> _World:
-        scenario = self.scenario
-        accounts = {
-            str(FIRST_USERID + i): Account(str(FIRST_USERID + i), user) for i, user in enumerate(scenario.users)
-        }
-        accounts[DEMO_USERID] = demo_account(self.clock())
-        return _World(
-            scenario,
-            self.now,
-            TokenBook(scenario, self.now),
-            scenario.mode,
-            scenario.down,
-            scenario.clock,
-            accounts,
-            [_Armed(fault, fault.times) for fault in scenario.fail],
-            scenario.callbacks,
-            scenario.callbacks.lose,
-            scenario.callbacks.double,
-        )
-
     def now(self) -> float:
         """The time for lifetimes and limits: the clock plus the offset."""
-        return self.clock() + self._world.offset
+        return self.clock() + self.state.offset
 
     def _place(self, device: Device) -> None:
-        for account in self._world.accounts.values():
+        for account in self.state.accounts.values():
             if device.mac in account.user.devices:
                 device.owner = account.userid
 
     def _expect(self, device: Device) -> None:
-        world = self._world
+        world = self.state
         if world.mode != "public" or device.owner is not None or device.mac in world.waiting:
             return
         first = next(iter(world.accounts.values()))
@@ -365,19 +257,6 @@ class CloudStore:
         world.waiting[device.mac] = loop.call_later(self.scenario.associate_after, associate)
 
     def _stop_waiting(self, mac: str) -> None:
-        timer = self._world.waiting.pop(mac, None)
+        timer = self.state.waiting.pop(mac, None)
         if timer is not None:
             timer.cancel()
-
-
-def demo_account(now: float) -> Account:
-    """The demo user of `mode=demo` and `getdemoaccess`: made-up data of one scale."""
-    scale = Device(DEMO_MAC, 5, "Body+", "Scale", DEMO_USERID)
-    user = CloudUser(email="demo@example.org", password=SecretStr(""), name="Demo")
-    account = Account(DEMO_USERID, user, fixed=[scale])
-    for days in range(5, 0, -1):
-        date = now - days * 86_400
-        scale.met(date)
-        values = {"measures": [{"type": 1, "value": 72_000 + 50 * days, "unit": -3}]}
-        account.add_group(scale, date, date + 30, values)
-    return account

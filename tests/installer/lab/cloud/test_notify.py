@@ -260,7 +260,7 @@ async def test_the_faults_of_notifications_change_while_it_runs(world: World) ->
     answer = await world.http.post("/lab/cloud", json={"callbacks": {"lose": 2, "remove_after": 4}})
     assert answer.status_code == 200
     assert world.store.callbacks.remove_after == 4
-    assert [world.store.lose() for _ in range(3)] == [True, True, False]
+    assert [world.store.state.lose() for _ in range(3)] == [True, True, False]
     assert (await world.http.post("/lab/cloud", json={"callbacks": {"lose": -1}})).status_code == 400
 
 
