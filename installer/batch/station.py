@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from installer import saved_networks
 from installer.assembly import Assembly, Place
-from installer.batch import plan as plans
-from installer.batch import source
+from installer.batch import checking, source
+from installer.batch.checking import Known
 from installer.batch.history import History
 from installer.batch.labels import Label
 from installer.batch.lanes import Lane
-from installer.batch.plan import Known, Plan, Unit
+from installer.batch.plan import Plan, Unit
 from installer.batch.run import Batch
 from installer.batch.work import BatchOptions
 from installer.bluetooth.shared import SharedRadio
@@ -64,7 +64,7 @@ class Station:
             accounts=None if self.assembly.place.lab else [a.name for a in await self._stored()],
             loose=loose,
         )
-        plan = plans.check(raw, known, over)
+        plan = checking.check(raw, known, over)
         return replace(plan, name=name or plan.name)
 
     async def rehearse(self, plan: Plan, show: Callable[[Event], None]) -> None:

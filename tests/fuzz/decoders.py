@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from pydantic import SecretStr
 
 from installer.account import envelope
-from installer.batch import labels, source
-from installer.batch import plan as plans
+from installer.batch import checking, labels, source
 from installer.bluetooth.hci import adverts, reports
 from installer.catalog import Catalogue, Profile, load
 from installer.data import notice
@@ -156,7 +155,7 @@ def label(data: bytes) -> None:
 def _plan(read: Callable[[bytes, source.RawPlan], None], data: bytes) -> None:
     plan = source.RawPlan("fuzz.csv", "fuzz")
     read(data, plan)
-    plans.check(plan, plans.Known(_catalogue(), {}, ["default"]))
+    checking.check(plan, checking.Known(_catalogue(), {}, ["default"]))
 
 
 @cache

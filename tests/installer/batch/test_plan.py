@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from installer import catalog
-from installer.batch import plan as plans
-from installer.batch import sheet, source
-from installer.batch.plan import Known, Plan
+from installer.batch import checking, sheet, source
+from installer.batch.checking import Known
+from installer.batch.plan import Plan
 from installer.batch.rows import PlanFile
 from installer.batch.template import template
 from installer.catalog import SyncMethod
@@ -41,7 +41,7 @@ def written(folder: Path, text: str | bytes, name: str = "plan.csv") -> Path:
 
 
 def read(path: Path, known: Known, **over: Any) -> Plan:
-    return plans.check(source.read(path), known, over)
+    return checking.check(source.read(path), known, over)
 
 
 def mistakes(path: Path, known: Known, **over: Any) -> list[dict[str, Any]]:
@@ -273,6 +273,6 @@ def test_any_text_is_a_plan_or_mistakes(text: str) -> None:
             path.write_bytes(("model,count,device\n" + text).encode("utf-8", "surrogatepass"))
             with_known = Known(CATALOGUE, {}, None)
             try:
-                plans.check(source.read(path), with_known)
+                checking.check(source.read(path), with_known)
             except InstallerError as error:
                 assert error.code is ErrorCode.PLAN_INVALID  # noqa: PT017
