@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import installer
+from installer import outcome as outcomes
 from installer.answers import Answers, StepKey
 from installer.errors import ErrorCode, InstallerError
 from installer.events import (
@@ -26,7 +26,7 @@ from installer.events import (
     StepStarted,
 )
 from installer.ledger.records import Record
-from installer.measurement import Measurement
+from installer.outcome import Outcome
 from installer.questions import Back, Cancelled, Failure, FrontEnd, Recovery
 from installer.steps import device
 from installer.steps.base import GoTo, Situation, Step, Surroundings
@@ -45,24 +45,7 @@ GUIDED: tuple[Step, ...] = (*STEPS[:3], OpenAccount(), FollowTheGuide(), Arrived
 
 # After this step something has left for the device that no Back can fetch.
 POINT_OF_NO_RETURN = StepKey.PROVISION
-# What a step has changed for good.
-HOLDS = {StepKey.PROVISION: "it has its credentials", StepKey.LINK: "it is in the account"}
 RENEWALS = 4  # how often within the time that a silent process is given
-
-
-@dataclass
-class Outcome:
-    """How an installation ended. `answers`: all choices made, to be saved and replayed.
-
-    `left`: what did not work out although the installation stands.
-    """
-
-    outcome: Literal["installed", "to_be_linked", "failed", "cancelled", "planned"]
-    answers: Answers
-    summary: dict[str, Any] = field(default_factory=dict)
-    error: InstallerError | None = None
-    measurement: Measurement | None = None
-    left: InstallerError | None = None
 
 
 class Installation:
@@ -87,7 +70,7 @@ class Installation:
         records, version, context = surroundings.records, installer.__version__, surroundings.context
         if self._past is not None:
             return records.resume(self.id, version, context)
-        return records.begin(self.id, version, context, _kept(answers))
+        return records.begin(self.id, version, context, outcomes.kept(answers))
 
     async def run(self) -> Outcome:
         """Walk the steps to the end. Failures that nobody mends end in the outcome, not in an exception."""
@@ -101,13 +84,13 @@ class Installation:
         )
         try:
             await self._walk_in_time()
-            ended: Outcome = self._outcome("planned" if self._options.dry_run else self._reached())
+            ended: Outcome = self._outcome("planned" if self._options.dry_run else outcomes.reached(self.situation))
         except InstallerError as error:
             ended = self._outcome("failed", error)
         except (Cancelled, Back):
-            ended = self._outcome("cancelled", _cancelled())
+            ended = self._outcome("cancelled", outcomes.cancelled())
         except asyncio.CancelledError:
-            await self._end(self._outcome("cancelled", _cancelled()))
+            await self._end(self._outcome("cancelled", outcomes.cancelled()))
             raise
         finally:
             await device.leave(self.situation)
@@ -236,7 +219,7 @@ class Installation:
                 break
             except InstallerError as error:
                 if error.code is ErrorCode.PROOF_WRONG:
-                    self._forget_proof(error)
+                    self.situation.forget_proof(error)
                 if error.data.get("reconnect"):
                     await device.disconnect(self.situation)
                 recovery = await self._recover(step, error, attempt)
@@ -289,27 +272,7 @@ class Installation:
         if key is StepKey.FIND:
             # A device that is connected does not advertise: it would be missing from the list.
             await device.disconnect(self.situation)
-        situation = self.situation
-        situation.given = situation.given.without([key])
-        order = list(StepKey)
-        if order.index(key) <= order.index(StepKey.NETWORK):
-            situation.credentials = None
-        if key in (StepKey.FIND, StepKey.SYNC):
-            situation.network = None
-            situation.method = None
-        if key is StepKey.FIND:
-            situation.networks = situation.sighting = situation.model = situation.info = None
-            situation.keep_wifi = situation.guided = False
-            situation.associated = situation.handed_over = None
-            situation.proof = situation.username = None
-
-    def _forget_proof(self, problem: InstallerError) -> None:
-        """A wrong proof is asked for anew, and not taken from where it was given once more."""
-        self.situation.proof, self.situation.proof_problem = None, problem
-        given = self.situation.given.find
-        if given is not None:
-            tried = given.model_copy(update={"proof": None, "secret": None})
-            self.situation.given = self.situation.given.with_answer(StepKey.FIND, tried)
+        self.situation.forget_choice(key)
 
     def _emit(self, event: Event) -> None:
         self._front.show(event.model_copy(update={"installation": self.id}))
@@ -329,24 +292,23 @@ class Installation:
         if not self._options.dry_run and self._mine:
             self._record.failed(step.value if step else None, error.code.value, error.what)
 
-    def _reached(self) -> Literal["installed", "to_be_linked"]:
-        """How far it came: what is left to its user is not called installed."""
-        s = self.situation
-        waits = s.stored or (s.later and s.the_model.cloud.data is not None)
-        return "to_be_linked" if waits else "installed"
-
     def _outcome(
         self,
         outcome: Literal["installed", "to_be_linked", "failed", "cancelled", "planned"],
         error: InstallerError | None = None,
     ) -> Outcome:
         return Outcome(
-            outcome, self.situation.made, self._summary(), error, self.situation.measurement, self.situation.left
+            outcome,
+            self.situation.made,
+            outcomes.summary(self.situation),
+            error,
+            self.situation.measurement,
+            self.situation.left,
         )
 
     async def _end(self, ended: Outcome) -> Outcome:
         if ended.error is not None and ended.outcome == "failed":
-            ended.error = self._with_what_holds(ended.error)
+            ended.error = outcomes.with_what_holds(ended.error, self.situation)
             self._note_failure(self._current_step(), ended.error, retried=False)
         # Who looked at the list and left has begun nothing.
         if not self._options.dry_run and self._mine and (self._record.opened or ended.outcome != "cancelled"):
@@ -354,57 +316,25 @@ class Installation:
                 await self._record.end(self._kept_as(ended))
             except InstallerError as error:
                 if ended.error is None:
-                    ended = self._outcome("failed", self._with_what_holds(error))
+                    ended = self._outcome("failed", outcomes.with_what_holds(error, self.situation))
                     self._note_failure(None, error, retried=False)
         took = round(time.monotonic() - self._started, 3)
         self._emit(InstallationDone(outcome=ended.outcome, took=took, summary=ended.summary))
         return ended
 
-    def _with_what_holds(self, error: InstallerError) -> InstallerError:
-        """Where only the ledger failed, the device is as the steps have left it: said, so that nobody does it twice."""
-        made = self.situation.made
-        later = made.link is not None and made.link.later
-        done = [w for key, w in HOLDS.items() if made.get(key) is not None and not (key is StepKey.LINK and later)]
-        if error.code is not ErrorCode.DATABASE_FAILED or not done or self._options.dry_run:
-            return error
-        holds = f"The device is as it was left: {' and '.join(done)}. Once the ledger is back, start the same again."
-        return InstallerError(error.code, error.what, f"{error.todo} {holds}", **error.data, done=done)
+    def _answers(self) -> dict[str, Any]:
+        """The choices that the record keeps."""
+        return outcomes.choices(self.situation)
 
     def _kept_as(self, ended: Outcome) -> str:
         """The outcome that the record keeps."""
         return ended.outcome
-
-    def _answers(self) -> dict[str, Any]:
-        """All choices so far, as the record keeps them: those made, and those given for steps to come."""
-        made = {key.value: self.situation.made.get(key) or self.situation.given.get(key) for key in StepKey}
-        return _kept(Answers(**made))
 
     def _current_step(self) -> StepKey | None:
         if self._foreseen is not None:
             return self._foreseen
         done = {key for key in StepKey if self.situation.made.get(key) is not None}
         return next((s.key for s in self._steps if s.key not in done and s.skip_reason(self.situation) is None), None)
-
-    def _summary(self) -> dict[str, Any]:
-        s = self.situation
-        summary: dict[str, Any] = {"installation": self.id}
-        if s.sighting and s.model:
-            summary |= {"address": s.sighting.address, "name": s.sighting.name, "model": s.model.id}
-        if s.method:
-            summary["sync"] = s.method.value
-        if s.network:
-            summary["ssid"] = s.network.ssid
-        if s.url:
-            summary["url"] = s.url
-        if s.account:
-            summary["account"] = s.account.name
-        if s.cloud_device:
-            summary["device_id"] = s.cloud_device.device_id
-        if s.notified:
-            summary["notifications"] = s.notified
-        if s.measurement:
-            summary["first_measurement"] = s.measurement.model_dump(mode="json")
-        return summary
 
 
 class _ChangeAt(Exception):
@@ -414,14 +344,3 @@ class _ChangeAt(Exception):
         super().__init__(step)
         self.step = step
         self.problem = problem
-
-
-def _kept(answers: Answers) -> dict[str, Any]:
-    """Answers as a record keeps them: without secrets, only with the names of their places."""
-    return answers.model_dump(mode="json", exclude_none=True)
-
-
-def _cancelled() -> InstallerError:
-    return InstallerError(
-        ErrorCode.INTERRUPTED, "The installation was stopped.", "It can be gone on with, or started anew."
-    )

@@ -12,7 +12,8 @@ from installer.answers import Answers
 from installer.bluetooth.sighting import Sighting
 from installer.catalog import Model, SyncMethod, check_sync
 from installer.errors import ErrorCode, InstallerError
-from installer.installation import Installation, Outcome
+from installer.installation import Installation
+from installer.outcome import Outcome
 from installer.questions import FrontEnd
 from installer.steps.base import Situation, Step, Surroundings
 from installer.steps.link import Link

@@ -35,7 +35,7 @@ from installer.events import (
     SyncChosen,
     WaitingForData,
 )
-from installer.installation import Outcome
+from installer.outcome import Outcome
 from installer.provisioning.base import Stage
 from installer.questions import Failure, Question, Recovery
 from installer.text import printable

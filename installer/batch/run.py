@@ -19,7 +19,8 @@ from installer.batch.plan import Plan, Unit
 from installer.batch.work import BatchOptions, Result, RowFront, Show, Work
 from installer.errors import ErrorCode, InstallerError
 from installer.events import BatchDone, BatchRow, BatchStarted, Notice, PlannedRow
-from installer.installation import Installation, Outcome
+from installer.installation import Installation
+from installer.outcome import Outcome
 from installer.steps import past as earlier
 from installer.steps.base import Claims, Options
 

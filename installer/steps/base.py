@@ -208,6 +208,29 @@ class Situation:
         link = self.made.link or self.given.link
         return link is not None and link.later
 
+    def forget_choice(self, key: StepKey) -> None:
+        """What was chosen at this step, and what followed from it, no longer holds; a given answer is not taken."""
+        self.given = self.given.without([key])
+        order = list(StepKey)
+        if order.index(key) <= order.index(StepKey.NETWORK):
+            self.credentials = None
+        if key in (StepKey.FIND, StepKey.SYNC):
+            self.network = None
+            self.method = None
+        if key is StepKey.FIND:
+            self.networks = self.sighting = self.model = self.info = None
+            self.keep_wifi = self.guided = False
+            self.associated = self.handed_over = None
+            self.proof = self.username = None
+
+    def forget_proof(self, problem: InstallerError) -> None:
+        """A wrong proof is asked for anew, and not taken from where it was given once more."""
+        self.proof, self.proof_problem = None, problem
+        given = self.given.find
+        if given is not None:
+            tried = given.model_copy(update={"proof": None, "secret": None})
+            self.given = self.given.with_answer(StepKey.FIND, tried)
+
     def may_ask(self, key: StepKey) -> bool:
         """Whether a person can be asked for this step."""
         return not self.options.non_interactive or key in self.options.ask

@@ -12,7 +12,8 @@ from installer import labs
 from installer.answers import Answers, validate
 from installer.assembly import Assembly, Place, lab_state_file
 from installer.events import Event
-from installer.installation import Installation, Outcome
+from installer.installation import Installation
+from installer.outcome import Outcome
 from installer.questions import Failure, OfferNotifications, Question, Recovery
 from installer.steps.base import Deadlines, Options
 from tests.installer.lab.support import control
