@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-import installer
-from installer.answers import StepKey
-from installer.batch.lanes import Lane, may_be_installed, pick
+from installer.batch.lanes import Lane, may_be_installed
 from installer.batch.plan import Plan, Unit
-from installer.batch.work import BatchOptions, Result, RowFront, Show, Work
+from installer.batch.reach import Reach
+from installer.batch.telling import Teller
+from installer.batch.work import TRANSIENT, BatchOptions, Result, RowFront, Show, Work
 from installer.errors import ErrorCode, InstallerError
-from installer.events import BatchDone, BatchRow, BatchStarted, Notice, PlannedRow
+from installer.events import Notice
 from installer.installation import Installation
 from installer.outcome import Outcome
 from installer.steps import past as earlier
@@ -32,19 +32,6 @@ if TYPE_CHECKING:
 TICK = 0.25  # seconds between two looks at what is in reach
 UNSEEN_DATA = 120.0  # seconds to wait for the first data of a device that nobody has seen join
 LOOK_ELSEWHERE = 2.0  # seconds between two looks at what another station does
-TRANSIENT = (
-    ErrorCode.CONNECTION_FAILED,
-    ErrorCode.CONNECTION_LOST,
-    ErrorCode.DEVICE_MISBEHAVED,
-    ErrorCode.DEVICE_NOT_FOUND,
-    ErrorCode.PROVISIONING_TIMEOUT,
-    ErrorCode.AUTHORIZATION_TIMEOUT,
-    ErrorCode.ADAPTER_FAILED,
-    ErrorCode.CLOUD_UNREACHABLE,
-    ErrorCode.CLOUD_BUSY,
-    ErrorCode.CLOUD_FAILED,
-    ErrorCode.LINK_TIMEOUT,
-)
 
 
 class Make(Protocol):
@@ -70,8 +57,10 @@ class Batch:
     ) -> None:
         self.plan = plan
         self.options = options or BatchOptions()
-        self.result = Result()
+        self._tell = Teller(plan, self.options, show)
+        self.result = self._tell.result
         self._lanes = list(lanes)
+        self._reach = Reach(self._lanes)
         self._make = make
         self._history = history
         self._show = show
@@ -79,9 +68,6 @@ class Batch:
         self._claims = Claims(shared=True)
         self._waiting: list[Work] = []
         self._running: dict[asyncio.Task[None], Work] = {}
-        self._used: set[str] = set()
-        self._later: dict[str, float] = {}
-        self._before: dict[str, list[str]] = {}
         self._wake = asyncio.Event()
         self._defect: BaseException | None = None
         self._ticked = 0.0
@@ -109,8 +95,8 @@ class Batch:
         await self._begin()
         await self._history.release()
         for work in self._waiting:
-            self._over(work, "planned")
-        self._end(0.0)
+            self._tell.over(work, "planned")
+        self._tell.ended(0.0)
 
     async def run(self) -> Result:
         """Every row to its end. Raises only what concerns all: no adapter, no ledger."""
@@ -138,93 +124,24 @@ class Batch:
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(*(lane.radio.close() for lane in self._lanes), return_exceptions=True)
             await self._history.release()
-        self._end(time.monotonic() - began)
+        self._tell.ended(time.monotonic() - began)
         return self.result
-
-    # Beginning and end.
 
     async def _begin(self) -> None:
         past = await self._history.load()
-        planned = []
         for unit in self.plan.units:
             before = past.get(unit.key)
-            done = before is not None and before.done
-            if done and before is not None:
+            if before is not None and before.done:
                 self.result.states[unit.name] = before.state
-                self._used.add(before.address)
+                self._reach.used.add(before.address)
             else:
                 work = Work(unit)
                 work.took_over(before)
                 self._waiting.append(work)
-            planned.append(
-                PlannedRow(
-                    row=unit.name,
-                    device=unit.device or (before.address if before is not None else ""),
-                    model=unit.model or "",
-                    sync=unit.sync.value if unit.sync is not None else "",
-                    site=unit.site,
-                    label=unit.label,
-                    state=before.state if done and before is not None else "waiting",
-                )
-            )
-        self._used |= {w.bound for w in self._waiting if w.bound}
-        self._used |= {u.device for u in self.plan.units if u.device}
-        self._show(
-            BatchStarted(
-                batch=self.plan.name,
-                plan=self.plan.source,
-                version=installer.__version__,
-                dry_run=self.options.dry_run,
-                rows=tuple(planned),
-                left=len(self._waiting),
-                adapters=tuple(lane.radio.name or "system" for lane in self._lanes),
-                parallel=self.options.parallel,
-            )
-        )
-        for text in (*self.plan.remarks, *self._history.differences(self.plan, past)):
-            self._show(Notice(code="plan", text=text))
-
-    def _end(self, took: float) -> None:
-        counts: dict[str, int] = {}
-        for state in self.result.states.values():
-            counts[state] = counts.get(state, 0) + 1
-        failures: dict[str, tuple[str, ...]] = {}
-        for name, error in self.result.failures.items():
-            failures[error.code.value] = (*failures.get(error.code.value, ()), name)
-        status = 0 if self.result.complete else ErrorCode.BATCH_INCOMPLETE.exit_status
-        if self.result.stopped and not self.result.complete:
-            status = ErrorCode.INTERRUPTED.exit_status
-        self._show(
-            BatchDone(batch=self.plan.name, counts=counts, failures=failures, took=round(took, 3), exit_status=status)
-        )
-
-    def _over(self, work: Work, state: str, error: InstallerError | None = None, **more: object) -> None:
-        self.result.states[work.unit.name] = state
-        self.result.failures.pop(work.unit.name, None)
-        if error is not None and state == "failed":
-            self.result.failures[work.unit.name] = error
-        self._say(work, state, error, **more)
-
-    def _say(self, work: Work, state: str, error: InstallerError | None = None, **more: object) -> None:
-        took = None
-        if work.began is not None and state not in ("started", "retrying", "waiting", "elsewhere"):
-            took = round(time.monotonic() - work.began, 3)
-        self._show(
-            BatchRow.model_validate(
-                {
-                    "row": work.unit.name,
-                    "state": state,
-                    "device": work.unit.device or work.bound or "",
-                    "model": work.unit.model or "",
-                    "attempt": work.attempt,
-                    "took": took,
-                    "code": error.code.value if error else "",
-                    "what": error.what if error else "",
-                    "todo": error.todo if error else "",
-                    **more,
-                }
-            )
-        )
+        self._reach.used |= {w.bound for w in self._waiting if w.bound}
+        self._reach.used |= {u.device for u in self.plan.units if u.device}
+        names = [lane.radio.name or "system" for lane in self._lanes]
+        self._tell.begun(past, len(self._waiting), names, self._history.differences(self.plan, past))
 
     # What is next.
 
@@ -241,57 +158,28 @@ class Batch:
         alive = [lane for lane in self._lanes if lane.error is None]
         if not alive and not self._running:
             for work in self._waiting:
-                self._over(work, "failed", self._lanes[0].error)
+                self._tell.over(work, "failed", self._lanes[0].error)
             self._waiting = []
 
     def _start(self) -> None:
         now = time.monotonic()
         passed, self._ticked = now - self._ticked, now
         listens = any(lane.listens for lane in self._lanes)
-        self._later = {address: until for address, until in self._later.items() if until > now}
+        self._reach.awake()
         for work in tuple(self._waiting):
             if work.elsewhere:
                 continue
-            lane, sighting = self._fitting(work)
+            lane, sighting = self._reach.fitting(work)
             address = sighting.address if sighting is not None else work.past.address if work.past is not None else ""
             if lane is None or not address:
                 work.waited += passed if listens else 0.0
                 continue
             self._waiting.remove(work)
-            self._used.add(address)
+            self._reach.used.add(address)
             lane.busy.add(work.unit.name)
             task = asyncio.create_task(self._one(work, lane, address, sighting))
             self._running[task] = work
             task.add_done_callback(self._finished)
-
-    def _fitting(self, work: Work) -> tuple[Lane | None, Sighting | None]:
-        named = work.unit.device or work.bound
-        taken = frozenset(self._later) | (frozenset() if named else frozenset(self._used))
-        for lane in sorted(self._lanes, key=lambda one: len(one.busy)):
-            if lane.free and work.goes_on and work.past is not None and work.past.address not in self._later:
-                return lane, None
-            if lane.free:
-                sighting = pick(work.unit, work.bound, lane.radio.current(), taken)
-                if sighting is not None:
-                    return lane, sighting
-        return None, None
-
-    def _not_found(self, unit: Unit) -> InstallerError:
-        seconds = self.options.patience
-        if unit.device is not None:
-            what = f"{unit.device} did not come into reach within {seconds:g} s."
-        else:
-            what = f"No (further) {unit.model} that is not set up came into reach within {seconds:g} s."
-            before = self._before.get(unit.model or "", [])
-            if before:
-                what += f" In reach, but installed before according to the ledger: {', '.join(before)}."
-        return InstallerError(
-            ErrorCode.DEVICE_NOT_FOUND,
-            what,
-            "Check that it is switched on, close by, in set-up mode, and not connected to a phone; then start again. "
-            "A device that was installed before is installed anew by a row with its address.",
-            step=StepKey.FIND.value,
-        )
 
     async def _pause(self) -> None:
         self._wake.clear()
@@ -309,7 +197,7 @@ class Batch:
 
     def _give_up_waiting(self) -> None:
         for work in self._waiting:
-            self._over(work, "cancelled")
+            self._tell.over(work, "cancelled")
         self._waiting = []
 
     async def _look_elsewhere(self) -> None:
@@ -324,8 +212,8 @@ class Batch:
             before = past.get(work.unit.key)
             if before is not None and before.done:
                 self._waiting.remove(work)
-                self._used.add(before.address)
-                self._over(work, before.state, device=before.address)
+                self._reach.used.add(before.address)
+                self._tell.over(work, before.state, device=before.address)
             elif work.elsewhere or work.waited >= self.options.patience:
                 await self._look_at(work, before)
 
@@ -333,24 +221,24 @@ class Batch:
         """One row that another station has or had, or whose device does not come."""
         if not await self._history.is_free(work.unit.key):
             if not work.elsewhere:
-                self._say(work, "elsewhere")
+                self._tell.say(work, "elsewhere")
             # Should it come free again, its device is waited for anew.
             work.elsewhere, work.waited = True, 0.0
         elif work.elsewhere and work.failed_since(before):
             assert before is not None
             self._waiting.remove(work)
-            self._over(work, "failed", before.error)
+            self._tell.over(work, "failed", before.error)
         elif work.elsewhere:
             work.elsewhere = False
             # Where that one has sent credentials, this one goes on with the same device.
             work.took_over(before)
-            self._used |= {work.bound} if work.bound else set()
-            self._say(work, "waiting")
+            self._reach.used |= {work.bound} if work.bound else set()
+            self._tell.say(work, "waiting")
         else:
             work.unseen = True
             if not work.goes_on:
                 self._waiting.remove(work)
-                self._over(work, "failed", self._not_found(work.unit))
+                self._tell.over(work, "failed", self._reach.not_found(work.unit, self.options.patience))
 
     # One row.
 
@@ -365,11 +253,11 @@ class Batch:
             while not self.result.stopped or error is None:
                 work.attempt += 1
                 again = "retrying" if work.attempt > 1 else "started"
-                self._say(work, again, error, device=address)
+                self._tell.say(work, again, error, device=address)
                 model = unit.model or (sighting.detection.model_id if sighting is not None else None)
                 outcome = await self._install(work, lane, address, model, only_new=picked and not work.sent)
                 if outcome.error is None or outcome.outcome == "cancelled":
-                    self._over(work, outcome.outcome, device=address, installation=outcome.summary["installation"])
+                    self._tell.over(work, outcome.outcome, device=address, installation=outcome.summary["installation"])
                     return
                 error = outcome.error
                 if self._set_aside(work, lane, address, picked, error):
@@ -377,16 +265,16 @@ class Batch:
                 if error.code not in TRANSIENT or work.attempt >= self.options.tries:
                     break
                 await asyncio.sleep(self.options.pause * 2 ** (work.attempt - 1))
-            self._over(work, "failed", error, device=address)
+            self._tell.over(work, "failed", error, device=address)
         except asyncio.CancelledError:
-            self._over(work, "cancelled", device=address)
+            self._tell.over(work, "cancelled", device=address)
             raise
         except InstallerError as error:  # the ledger, or what no row can mend
-            self._over(work, "failed", error, device=address)
+            self._tell.over(work, "failed", error, device=address)
         finally:
             lane.busy.discard(unit.name)
             if work in self._waiting and picked:
-                self._used.discard(address)
+                self._reach.used.discard(address)
             await asyncio.shield(self._history.give_back(unit.key, address if picked else None))
 
     async def _may(self, work: Work, address: str, sighting: Sighting | None, picked: bool) -> bool:
@@ -395,11 +283,11 @@ class Batch:
         if not await self._history.take_row(unit.key):
             work.elsewhere, work.waited = True, 0.0
             self._waiting.append(work)
-            self._say(work, "elsewhere")
+            self._tell.say(work, "elsewhere")
             return False
         past = await self._history.look(unit.key)
         if past is not None and past.done:
-            self._over(work, past.state, device=past.address)
+            self._tell.over(work, past.state, device=past.address)
             return False
         if picked and past is not None and past.sent:
             # A moment ago another station has begun it, with another device.
@@ -409,12 +297,11 @@ class Batch:
         if not picked or sighting is None:
             return True
         if not await self._history.take_device(address):
-            self._later[address] = time.monotonic() + LOOK_ELSEWHERE
+            self._reach.rest(address, LOOK_ELSEWHERE)
             self._waiting.append(work)
             return False
         if may_be_installed(unit, sighting) and await self._history.was_installed(address):
-            self._later[address] = float("inf")
-            self._before.setdefault(unit.model or "", []).append(address)
+            self._reach.installed_before(unit, address)
             self._waiting.append(work)
             return False
         return True
@@ -427,15 +314,15 @@ class Batch:
                 self._show(Notice(code="adapter_full", text=text))
             work.attempt -= 1
         elif error.code is ErrorCode.DEVICE_TAKEN:
-            self._later[address] = time.monotonic() + LOOK_ELSEWHERE
+            self._reach.rest(address, LOOK_ELSEWHERE)
             work.attempt -= 1
         elif picked and error.code is ErrorCode.DEVICE_ALREADY_SET_UP:
-            self._later[address] = float("inf")
+            self._reach.rest(address)
             work.attempt -= 1
         else:
             return False
         self._waiting.append(work)
-        self._say(work, "waiting")
+        self._tell.say(work, "waiting")
         return True
 
     async def _install(self, work: Work, lane: Lane, address: str, model: str | None, *, only_new: bool) -> Outcome:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from installer.batch.plan import Unit
-from installer.errors import InstallerError
+from installer.errors import ErrorCode, InstallerError
 from installer.events import Event, Provisioning
 from installer.provisioning.base import Stage
 from installer.questions import Failure, Question, Recovery
@@ -16,6 +16,20 @@ from installer.steps.base import missing
 if TYPE_CHECKING:
     from installer.batch.history import Past
 
+# What may pass by itself, and is tried again.
+TRANSIENT = (
+    ErrorCode.CONNECTION_FAILED,
+    ErrorCode.CONNECTION_LOST,
+    ErrorCode.DEVICE_MISBEHAVED,
+    ErrorCode.DEVICE_NOT_FOUND,
+    ErrorCode.PROVISIONING_TIMEOUT,
+    ErrorCode.AUTHORIZATION_TIMEOUT,
+    ErrorCode.ADAPTER_FAILED,
+    ErrorCode.CLOUD_UNREACHABLE,
+    ErrorCode.CLOUD_BUSY,
+    ErrorCode.CLOUD_FAILED,
+    ErrorCode.LINK_TIMEOUT,
+)
 Show = Callable[[Event], None]
 
 
