@@ -6,51 +6,36 @@ passphrase or a token. `time` is UTC in ISO 8601; durations are in seconds.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from installer.answers import StepKey
+from installer.batch_events import BatchDone, BatchRow, BatchStarted, PlanMistake
 from installer.bluetooth.sighting import Sighting
 from installer.catalog import SyncMethod
+from installer.event_base import BaseEvent, is_false, is_none
 from installer.measurement import Measurement
+from installer.notification_events import (
+    NotificationArrived,
+    NotificationFollowed,
+    NotificationsSubscribed,
+    ReceiverReady,
+)
 from installer.provisioning.base import DeviceInfo, Stage
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _is_none(value: object) -> bool:
-    return value is None
-
-
-def _is_false(value: object) -> bool:
-    return value is False
-
-
-class _Event(BaseModel):
-    # Built when first used: a run uses few of them, and none before its first Bluetooth call.
-    model_config = ConfigDict(frozen=True, defer_build=True)
-
-    time: datetime = Field(default_factory=_now)
-    installation: str = ""
-    # In a batch: the row of the plan that the installation is for, "3", or "3.2" for the second of a row's devices.
-    row: str | None = Field(default=None, exclude_if=_is_none)
-
-
-class InstallationStarted(_Event):
+class InstallationStarted(BaseEvent):
     """The first event. `version` is the program's. `resumed`: the step that an earlier attempt had reached."""
 
     event: Literal["installation_started"] = "installation_started"
     version: str
     dry_run: bool = False
     non_interactive: bool = False
-    resumed: StepKey | None = Field(default=None, exclude_if=_is_none)
+    resumed: StepKey | None = Field(default=None, exclude_if=is_none)
 
 
-class StepStarted(_Event):
+class StepStarted(BaseEvent):
     """A step begins; `seconds`: how long it usually takes at most."""
 
     event: Literal["step_started"] = "step_started"
@@ -58,7 +43,7 @@ class StepStarted(_Event):
     seconds: float | None = None
 
 
-class StepSkipped(_Event):
+class StepSkipped(BaseEvent):
     """A step does not apply, for example the network step of a watch."""
 
     event: Literal["step_skipped"] = "step_skipped"
@@ -66,17 +51,17 @@ class StepSkipped(_Event):
     reason: str
 
 
-class StepDone(_Event):
+class StepDone(BaseEvent):
     """A step is done; `result` is what the record keeps of it. `before`: by an earlier attempt, and not again."""
 
     event: Literal["step_done"] = "step_done"
     step: StepKey
     took: float
-    result: dict[str, Any] = {}
-    before: bool = Field(default=False, exclude_if=_is_false)
+    result: dict[str, Any] = Field(default={})
+    before: bool = Field(default=False, exclude_if=is_false)
 
 
-class DeviceFound(_Event):
+class DeviceFound(BaseEvent):
     """The device of this installation, and how sure its model is."""
 
     event: Literal["device_found"] = "device_found"
@@ -88,7 +73,7 @@ class DeviceFound(_Event):
     reasons: tuple[str, ...] = ()
 
 
-class DeviceConnected(_Event):
+class DeviceConnected(BaseEvent):
     """The connection is open; what the device says of itself."""
 
     event: Literal["device_connected"] = "device_connected"
@@ -98,14 +83,14 @@ class DeviceConnected(_Event):
     info: DeviceInfo
 
 
-class SyncChosen(_Event):
+class SyncChosen(BaseEvent):
     """The sync method that the rule allowed."""
 
     event: Literal["sync_chosen"] = "sync_chosen"
     method: SyncMethod
 
 
-class NetworkChosen(_Event):
+class NetworkChosen(BaseEvent):
     """The network; never the passphrase."""
 
     event: Literal["network_chosen"] = "network_chosen"
@@ -114,7 +99,7 @@ class NetworkChosen(_Event):
     seen_by_device: bool
 
 
-class Provisioning(_Event):
+class Provisioning(BaseEvent):
     """A stage of the hand-over of credentials; `todo`: what the person must do now, if anything.
 
     `attempts_left`: how often the device tries once more by itself, where it tells.
@@ -135,7 +120,7 @@ class Provisioning(_Event):
         return f"That did not work; it tries again by itself: {left} attempt{'' if left == 1 else 's'} left."
 
 
-class GuideShown(_Event):
+class GuideShown(BaseEvent):
     """What somebody must do with the vendor's app (`app`); this program sends nothing to the device.
 
     `url`: the vendor's public page, or empty. `account`: the one that is watched.
@@ -149,7 +134,7 @@ class GuideShown(_Event):
     account: str
 
 
-class GuideWaiting(_Event):
+class GuideWaiting(BaseEvent):
     """Waiting, `seconds` at most, until the device shows up in the account. `trouble`: why nobody can tell now."""
 
     event: Literal["guide_waiting"] = "guide_waiting"
@@ -158,7 +143,7 @@ class GuideWaiting(_Event):
     trouble: str = ""
 
 
-class SignInNeeded(_Event):
+class SignInNeeded(BaseEvent):
     """Somebody must sign in to the cloud. `url` opens the vendor's page; `short_url` is served by this machine."""
 
     event: Literal["sign_in_needed"] = "sign_in_needed"
@@ -168,7 +153,7 @@ class SignInNeeded(_Event):
     seconds: float
 
 
-class SignedIn(_Event):
+class SignedIn(BaseEvent):
     """Tokens for the account are there. `stored_in`: the keyring or the file that keeps them."""
 
     event: Literal["signed_in"] = "signed_in"
@@ -176,7 +161,7 @@ class SignedIn(_Event):
     stored_in: str
 
 
-class Linking(_Event):
+class Linking(BaseEvent):
     """Waiting until the device shows up in the account. `way`: link or watch."""
 
     event: Literal["linking"] = "linking"
@@ -184,7 +169,7 @@ class Linking(_Event):
     seconds: float
 
 
-class Linked(_Event):
+class Linked(BaseEvent):
     """The device is in the account. `device_id` is the cloud's."""
 
     event: Literal["linked"] = "linked"
@@ -193,7 +178,7 @@ class Linked(_Event):
     device_id: str
 
 
-class WaitingForData(_Event):
+class WaitingForData(BaseEvent):
     """Waiting for the first measurement, from the cloud or over Bluetooth."""
 
     event: Literal["waiting_for_data"] = "waiting_for_data"
@@ -202,7 +187,7 @@ class WaitingForData(_Event):
     todo: str = ""
 
 
-class FirstMeasurement(_Event):
+class FirstMeasurement(BaseEvent):
     """Proof that data flows."""
 
     event: Literal["first_measurement"] = "first_measurement"
@@ -210,7 +195,7 @@ class FirstMeasurement(_Event):
     measurement: Measurement
 
 
-class Notice(_Event):
+class Notice(BaseEvent):
     """Something the person should know; the installation goes on."""
 
     event: Literal["notice"] = "notice"
@@ -218,7 +203,7 @@ class Notice(_Event):
     text: str
 
 
-class Planned(_Event):
+class Planned(BaseEvent):
     """A dry run: what this step would do."""
 
     event: Literal["planned"] = "planned"
@@ -226,7 +211,7 @@ class Planned(_Event):
     text: str
 
 
-class Failed(_Event):
+class Failed(BaseEvent):
     """What went wrong. `retried`: the installation goes on with another try."""
 
     event: Literal["failed"] = "failed"
@@ -236,148 +221,23 @@ class Failed(_Event):
     what: str
     todo: str
     retried: bool = False
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default={})
 
 
-class InstallationDone(_Event):
+class InstallationDone(BaseEvent):
     """The last event. `outcome`: installed, to_be_linked (by the end user), failed, cancelled or planned."""
 
     event: Literal["installation_done"] = "installation_done"
     outcome: Literal["installed", "to_be_linked", "failed", "cancelled", "planned"]
     took: float
-    summary: dict[str, Any] = {}
+    summary: dict[str, Any] = Field(default={})
 
 
-class DeviceSighted(_Event):
+class DeviceSighted(BaseEvent):
     """`scan --json`: one device, as last seen."""
 
     event: Literal["device_sighted"] = "device_sighted"
     sighting: dict[str, Any]
-
-
-class PlannedRow(BaseModel):
-    """One row of a batch at its start: what it is for. `state`: where it is already."""
-
-    model_config = ConfigDict(frozen=True, defer_build=True)
-
-    row: str
-    device: str = ""
-    model: str = ""
-    sync: str = ""
-    site: str = ""
-    label: str = ""
-    state: str = "waiting"
-
-
-class BatchStarted(_Event):
-    """A batch begins. `batch`: what its runs are kept under; `left`: how many rows are still to do.
-
-    `parallel`: installations at once on each of the `adapters`.
-    """
-
-    event: Literal["batch_started"] = "batch_started"
-    batch: str
-    plan: str
-    version: str
-    dry_run: bool = False
-    rows: tuple[PlannedRow, ...]
-    left: int
-    adapters: tuple[str, ...]
-    parallel: int
-
-
-class BatchRow(_Event):
-    """A row is somewhere else now. `attempt` from 1; `code`, `what`, `todo`: why it failed or is tried again.
-
-    `state`: waiting (for its device), started, retrying, elsewhere (another station has it), installed, to_be_linked,
-    failed, cancelled, done_before (in an earlier run) or planned.
-    """
-
-    event: Literal["batch_row"] = "batch_row"
-    row: str
-    state: Literal[
-        "waiting", "started", "retrying", "elsewhere", "installed", "to_be_linked", "failed", "cancelled",
-        "done_before", "planned",
-    ]  # fmt: skip
-    device: str = ""
-    model: str = ""
-    attempt: int = 0
-    took: float | None = None
-    code: str = ""
-    what: str = ""
-    todo: str = ""
-
-
-class BatchDone(_Event):
-    """The last event of a batch. `counts`: rows by state; `failures`: rows by error code."""
-
-    event: Literal["batch_done"] = "batch_done"
-    batch: str
-    counts: dict[str, int]
-    failures: dict[str, tuple[str, ...]]
-    took: float
-    exit_status: int
-
-
-class PlanMistake(_Event):
-    """A mistake of a plan: `line` and `column` from 1 (0: not known), `name` of the column or key."""
-
-    event: Literal["plan_mistake"] = "plan_mistake"
-    line: int
-    column: int
-    name: str
-    what: str
-    todo: str
-
-
-class NotificationsSubscribed(_Event):
-    """The cloud will tell `url` (its secret part is left out) of new data. `new`, `kept`: the cloud's appli numbers."""
-
-    event: Literal["notifications_subscribed"] = "notifications_subscribed"
-    account: str
-    url: str
-    new: tuple[int, ...] = ()
-    kept: tuple[int, ...] = ()
-
-
-class ReceiverReady(_Event):
-    """`notifications serve` listens; `url` as the cloud reaches it, without its secret part, if it is known."""
-
-    event: Literal["receiver_ready"] = "receiver_ready"
-    host: str
-    port: int
-    url: str = ""
-
-
-class NotificationArrived(_Event):
-    """The cloud (or somebody who knows the address) says that there is news of this kind for a user of this computer.
-
-    `appli`: the cloud's number; `action`: what befell the user's account (delete, unlink, update), if it is about that.
-    """
-
-    event: Literal["notification_arrived"] = "notification_arrived"
-    account: str
-    appli: int
-    kind: str
-    action: str = ""
-
-
-class NotificationFollowed(_Event):
-    """What a look into the account found: values that are `new` or have `changed`.
-
-    `kind`: measurements, activity or sleep. `code`, `what`, `todo`: why it failed, and `again`: the seconds after which
-    it is repeated.
-    """
-
-    event: Literal["notification_followed"] = "notification_followed"
-    account: str
-    kind: str
-    new: int = 0
-    changed: int = 0
-    code: str = ""
-    what: str = ""
-    todo: str = ""
-    again: float | None = None
 
 
 Event = Annotated[

@@ -26,7 +26,6 @@ from installer.events import (
     Linking,
     NetworkChosen,
     Notice,
-    NotificationsSubscribed,
     Planned,
     Provisioning,
     SignedIn,
@@ -35,6 +34,7 @@ from installer.events import (
     SyncChosen,
     WaitingForData,
 )
+from installer.notification_events import NotificationsSubscribed
 from installer.outcome import Outcome
 from installer.provisioning.base import Stage
 from installer.questions import Failure, Question, Recovery

@@ -20,7 +20,6 @@ from installer.events import (
     Linking,
     NetworkChosen,
     Notice,
-    NotificationsSubscribed,
     Planned,
     Provisioning,
     SignedIn,
@@ -32,6 +31,7 @@ from installer.events import (
     WaitingForData,
 )
 from installer.measurement import Measurement
+from installer.notification_events import NotificationsSubscribed
 from installer.provisioning.base import Stage
 
 

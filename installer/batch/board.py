@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from installer.answers import StepKey
+from installer.batch_events import BatchDone, BatchRow, BatchStarted
 from installer.events import (
-    BatchDone,
-    BatchRow,
-    BatchStarted,
     DeviceConnected,
     DeviceFound,
     Event,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from installer import output
 from installer.batch.board import GOOD, ORDER, Board, RowState
-from installer.events import BatchRow, BatchStarted, Event, Notice
+from installer.batch_events import BatchRow, BatchStarted
+from installer.events import Event, Notice
 from installer.text import printable
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import installer
 from installer.batch.plan import Plan, Unit
 from installer.batch.work import BatchOptions, Result, Show, Work
+from installer.batch_events import BatchDone, BatchRow, BatchStarted, PlannedRow
 from installer.errors import ErrorCode, InstallerError
-from installer.events import BatchDone, BatchRow, BatchStarted, Notice, PlannedRow
+from installer.events import Notice
 
 if TYPE_CHECKING:
     from installer.batch.history import Past

@@ -216,7 +216,7 @@ def _print_template(kind: str) -> None:
 
 
 def _tell_mistakes(error: InstallerError, source: str, *, json: bool) -> None:
-    from installer.events import PlanMistake
+    from installer.batch_events import PlanMistake
 
     for mistake in error.data.get("mistakes", ()):
         if json:

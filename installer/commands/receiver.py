@@ -23,8 +23,8 @@ from installer.data.inbox import Entry, Inbox
 from installer.data.notice import Notice
 from installer.data.place import open_store
 from installer.errors import ErrorCode, InstallerError
-from installer.events import NotificationArrived, NotificationFollowed, ReceiverReady
 from installer.gateway.wake import wake
+from installer.notification_events import NotificationArrived, NotificationFollowed, ReceiverReady
 
 if TYPE_CHECKING:
     from installer.account.accounts import Accounts

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from installer.answers import LinkAnswer, StepKey
 from installer.errors import ErrorCode, InstallerError
-from installer.events import Notice, NotificationsSubscribed
+from installer.events import Notice
+from installer.notification_events import NotificationsSubscribed
 from installer.questions import OfferNotifications
 from installer.secrets import SecretRef
 from installer.steps.base import Situation

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from installer.answers import Answers, LinkAnswer, StepKey, load, to_toml, validate
 from installer.cli import _main
 from installer.errors import ErrorCode
-from installer.events import NotificationsSubscribed
 from installer.merge import Flags, merge
+from installer.notification_events import NotificationsSubscribed
 from installer.questions import ChooseAccount, OfferNotifications, SignIn
 from installer.secrets import SecretRef
 from tests.flow.hook import PATH, hooked

@@ -30,11 +30,11 @@ from installer.data.inbox import Inbox
 from installer.data.receiver import Receiver, listen
 from installer.data.store import Store
 from installer.errors import ErrorCode
-from installer.events import NotificationArrived, NotificationFollowed
 from installer.gateway.place import GatewayPlace
 from installer.gateway.wake import woken
 from installer.lab.cloud.scenario import CloudControl
 from installer.ledger.records import Records
+from installer.notification_events import NotificationArrived, NotificationFollowed
 from installer.settings import NotificationsSettings
 from tests.flow.support import LabWorld, lines
 from tests.installer.account.world import SCALE, WATCH, Lab, lab

@@ -19,7 +19,8 @@ from installer.assembly import Place
 from installer.batch.board import Board
 from installer.batch.station import Station
 from installer.batch.work import BatchOptions
-from installer.events import BatchRow, BatchStarted, Event, InstallationDone
+from installer.batch_events import BatchRow, BatchStarted
+from installer.events import Event, InstallationDone
 from installer.steps.base import Deadlines, Options
 from tests.flow.support import PASSPHRASE, LabWorld, use
 from tests.installer.lab.support import LabProcess
