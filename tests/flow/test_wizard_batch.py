@@ -24,6 +24,7 @@ from tests.screens.driver import (
     begin,
     choose_card,
     flat_text,
+    go_to_row,
     press_button,
     screen_text,
     until,
@@ -34,6 +35,10 @@ from tests.screens.driver import (
 __all__ = ["_the_radio_is_never_idle"]
 
 
+def _is_ticked(rows: ChoiceList, address: str) -> bool:
+    return any(row.key == address and row.cells[0].startswith("[x]") for row in rows.rows)
+
+
 async def tick(pilot: Pilot[Any], *addresses: str) -> None:
     """Tick these rows of the list of devices, and begin."""
     await wait_for_screen(pilot, FindScreen)
@@ -41,9 +46,9 @@ async def tick(pilot: Pilot[Any], *addresses: str) -> None:
     await until(pilot, lambda: set(addresses) <= {r.key for r in rows.rows}, "the devices")
     rows.focus()
     for address in addresses:
-        while (keys := [r.key for r in rows.rows]) and rows.cursor != keys.index(address):
-            await pilot.press("down" if rows.cursor < keys.index(address) else "up")
+        await go_to_row(pilot, rows, address)
         await pilot.press("space")
+        await until(pilot, lambda address=address: _is_ticked(rows, address), "the tick")
     await wait_for_text(pilot, f"{len(addresses)} ticked")
     await pilot.press("b")
 

@@ -108,13 +108,25 @@ async def choose_row(pilot: Pilot[Any], key: str, timeout: float = TIMEOUT) -> N
     rows = pilot.app.screen.query_one(ChoiceList)
     await until(pilot, lambda: any(r.key == key for r in rows.rows), f"the row {key!r}", timeout)
     rows.focus()
-    # The row may be moved by newer ones meanwhile, so each step looks anew.
+    await go_to_row(pilot, rows, key)
+    await pilot.press("enter")
+
+
+async def go_to_row(pilot: Pilot[Any], rows: ChoiceList, key: str) -> None:
+    """Go to the row with this key by the arrow keys."""
+    # The row may be moved by newer ones meanwhile, so each step looks anew; and it waits for its key, as a person
+    # does: one that is still on its way would put the next on another row.
     for _ in range(len(rows.rows) * 2 + 5):
         keys = [r.key for r in rows.rows]
-        if rows.cursor == keys.index(key):
-            await pilot.press("enter")
+        at = rows.cursor
+        if at == keys.index(key):
             return
-        await pilot.press("down" if rows.cursor < keys.index(key) else "up")
+        await pilot.press("down" if at < keys.index(key) else "up")
+
+        def moved(at: int | None = at, keys: list[str] = keys) -> bool:
+            return rows.cursor != at or [r.key for r in rows.rows] != keys
+
+        await until(pilot, moved, "the cursor to move")
     raise AssertionError(f"the cursor did not reach {key!r}:\n{screen_text(pilot)}")
 
 
@@ -127,6 +139,8 @@ async def choose_card(pilot: Pilot[Any], key: str) -> None:
             await pilot.press("enter")
             return
         await pilot.press("down")
+        if len(cards) > 1:
+            await until(pilot, lambda before=focused: pilot.app.focused is not before, "the next card")
     raise AssertionError(f"no card {key!r} can be chosen:\n{screen_text(pilot)}")
 
 

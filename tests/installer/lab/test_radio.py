@@ -87,12 +87,12 @@ async def test_many_hosts_at_once_each_with_a_controller_of_its_own(lab: LabProc
         assert len({str(c.device.public_address) for c in (one, two, three)}) == 3
         links = [
             await client.connect(lab.address(model))
-            for client, model in ((one, "body"), (two, "body-plus"), (three, "thermo"))
+            for client, model in ((one, "body"), (two, "body-plus"), (three, "generic"))
         ]
         for link in links:
             await ready(link)
         answers = await asyncio.gather(*(ask(link, 3) for link in links))
-        assert [answer[3] for answer in answers] == ["Body 1A", "Body+ 3C", "Thermo"]
+        assert [answer[3] for answer in answers] == ["Body 1A", "Body+ 3C", "Temperature Monitor"]
     await lab.until(lambda state: state["hosts"] == 0)
 
 
