@@ -332,13 +332,13 @@ class Batch:
         found = surroundings.catalogue.get(model) if model else None
         front, past = RowFront(work, self._show), await self._begun(work)
         # Nobody has seen this device join: its first data must show it.
-        doubt = self.options.verify or (UNSEEN_DATA if past is not None and past.unsettled else None)
+        doubt = self.options.verify or (UNSEEN_DATA if work.unseen and past is not None and past.unsettled else None)
         answers = work.unit.answers(address, found, verify=doubt)
         return await Installation(surroundings, front, answers, past).run()
 
     async def _begun(self, work: Work) -> earlier.Past | None:
         """The installation that is gone on with, if it is."""
-        if not work.goes_on or work.past is None:
+        if not work.begun or work.past is None:
             return None
         record = await self._history.record(work.past)
         return earlier.Past.of(record) if record is not None else None

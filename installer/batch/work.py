@@ -67,12 +67,17 @@ class Work:
     unseen: bool = False
 
     @property
-    def goes_on(self) -> bool:
-        """Whether its installation is gone on with where it was cut off; the device need not be in reach for that."""
+    def begun(self) -> bool:
+        """Whether an earlier run has sent credentials for it: its installation is gone on with, and asks first."""
         past, network = self.past, self.unit.network
-        if past is None or not (past.sent and past.open) or (network is not None and network.ssid != past.sent):
+        if past is None or not (past.sent and past.open):
             return False
-        return past.joined or self.unseen
+        return network is None or network.ssid == past.sent
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is gone on with though its device is not in reach."""
+        return self.begun and self.past is not None and (self.past.joined or self.unseen)
 
     def took_over(self, before: Past | None) -> None:
         """What an earlier run, or another station, has begun for it is gone on with here."""

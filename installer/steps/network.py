@@ -50,6 +50,8 @@ class ChooseTheNetwork(Step):
         bluetooth = sync is not None and sync.method is SyncMethod.BLUETOOTH
         if given is None or no_wifi or bluetooth or options.keep_wifi or options.guided:
             return
+        if given.passphrase is not None and given.passphrase.host:
+            return  # the system is asked at the step itself: it may ask its person
         if given.secret is None and given.passphrase is not None:
             given = given.model_copy(update={"secret": given.passphrase.fetch()})
             situation.given = situation.given.with_answer(self.key, given)

@@ -22,6 +22,7 @@ SECONDS = 70.0
 WATCH = [sys.executable, "-c", "from installer.cli import main; main()", "data", "watch", "--lab", "--json"]
 
 
+@pytest.mark.timeout(180)
 async def test_two_watchers_keep_the_real_limit_of_the_cloud(home: Path, tmp_path: Path) -> None:
     from installer import labs
 

@@ -58,10 +58,12 @@ async def test_a_whole_run_logs_no_secret(
 @pytest.mark.parametrize("status", [100, 401, 503, 601, 2555, 4711])
 async def test_a_cloud_that_quotes_what_was_sent_is_not_quoted(tmp_path: Path, status: int) -> None:
     quoting = f"you sent {ACCESS} {REFRESH} {CODE} lab-secret"
+    # Two clouds: one that wants to be left alone would not be asked the second question.
     async with (
-        odd(getdevice=[bad(status, quoting)], requesttoken=[bad(status, quoting, wait_seconds=99)]) as cloud,
+        odd(getdevice=[bad(status, quoting)]) as cloud,
+        odd(requesttoken=[bad(status, quoting, wait_seconds=99)]) as another,
         account_at(cloud, tmp_path) as account,
-        account_at(cloud, tmp_path / "old", left=0) as old,
+        account_at(another, tmp_path / "old", left=0) as old,
     ):
         errors = await asyncio.gather(account.devices(), old.access_token(), return_exceptions=True)
     for error in errors:
