@@ -12,7 +12,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from installer.account.embedded import EmbeddedServer
 from installer.account.pages import HEADERS, page
 from installer.errors import ErrorCode, InstallerError
 from installer.settings import is_loopback
@@ -89,7 +90,7 @@ class Listener:
             timeout_graceful_shutdown=2,
             h11_max_incomplete_event_size=32 * 1024,
         )
-        server = _Server(config)
+        server = EmbeddedServer(config)
         task = asyncio.ensure_future(server.serve(sockets=self._sockets))
         ready = asyncio.ensure_future(server.ready.wait())
         try:
@@ -114,28 +115,6 @@ class Listener:
         """Give the port back."""
         for listening in self._sockets:
             listening.close()
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-        self.enough = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tell when it is done."""
-        await super().startup(sockets)
-        self.ready.set()
-
-    async def main_loop(self) -> None:
-        """Serve until told to end; the library's own loop would look only ten times a second."""
-        await self.enough.wait()
-        self.should_exit = True
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Leave Ctrl-C to the program."""
-        yield
 
 
 def _host(header: str) -> str:

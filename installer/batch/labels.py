@@ -133,10 +133,10 @@ def as_html(labels: Sequence[Label], title: str = "Labels") -> str:
 
 def write(labels: Sequence[Label], path: Path, title: str = "Labels") -> None:
     """Write the sheet, HTML or text by the file's ending. Raises USAGE, FILE_UNWRITABLE."""
-    from installer.batch.files import write_whole
+    from installer.whole_file import write_whole
 
     check_file(path)
-    write_whole(path, as_text(labels) if path.suffix.lower() == ".txt" else as_html(labels, title))
+    write_whole(path, [as_text(labels) if path.suffix.lower() == ".txt" else as_html(labels, title)])
 
 
 def check_file(path: Path) -> None:

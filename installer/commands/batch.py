@@ -181,7 +181,8 @@ def _signals(batch: Batch) -> Iterator[None]:
     """The first Ctrl-C (or SIGTERM) begins nothing more, the second one stops at once."""
     import asyncio
 
-    loop = asyncio.get_running_loop()
+    from installer.commands.signals import on_signals
+
     seen = 0
 
     def stop() -> None:
@@ -193,17 +194,12 @@ def _signals(batch: Batch) -> Iterator[None]:
         output.words("Stopping: what has sent credentials is finished, nothing more is begun. Again: stop at once.")
         batch.stop()
 
-    handled = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Not every system can.
-        with contextlib.suppress(NotImplementedError, RuntimeError):
-            loop.add_signal_handler(number, stop)
-            handled.append(number)
+    handled = on_signals(stop, signal.SIGINT, signal.SIGTERM)
     try:
         yield
     finally:
         for number in handled:
-            loop.remove_signal_handler(number)
+            asyncio.get_running_loop().remove_signal_handler(number)
 
 
 def _print_template(kind: str) -> None:

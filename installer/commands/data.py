@@ -210,11 +210,11 @@ async def _until_told(work: Coroutine[Any, Any, None]) -> None:
     """Run until SIGTERM, which is how a system ends what it has started; that is no failure."""
     import asyncio
     import signal
-    from contextlib import suppress
+
+    from installer.commands.signals import on_signals
 
     told = asyncio.Event()
-    with suppress(NotImplementedError):  # Windows
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    on_signals(told.set, signal.SIGTERM)
     tasks = [asyncio.ensure_future(work), asyncio.ensure_future(told.wait())]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

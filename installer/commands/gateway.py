@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json as jsonlib
 import time
 from collections.abc import Callable
@@ -189,12 +188,11 @@ async def _work(options: GatewayOptions, told: Callable[[Told], None]) -> None:
     import asyncio
     import signal
 
+    from installer.commands.signals import on_signals
+
     async with opened(options, told) as gateway:
         working = asyncio.ensure_future(gateway.run())
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C cancels, and there is no SIGTERM
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, working.cancel)
+        on_signals(working.cancel, signal.SIGTERM, signal.SIGINT)
         output.words("The gateway runs. Ctrl-C ends it.")
         # The task is only waited for, so that an end from outside is told from its own.
         await asyncio.wait({working})

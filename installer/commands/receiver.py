@@ -17,6 +17,7 @@ from installer.account import callback, notifications
 from installer.account.lock import file_lock
 from installer.assembly import Assembly
 from installer.catalog import Catalogue, DataService, SyncMethod
+from installer.commands.signals import on_signals
 from installer.data import follow, receiver
 from installer.data.fetch import APPLIS, Fetched, Fetcher
 from installer.data.inbox import Entry, Inbox
@@ -225,7 +226,8 @@ class Service:
 
 async def serve(assembly: Assembly, options: Options, path_file: Path | None) -> None:
     """Receive until SIGTERM or Ctrl-C. Raises RECEIVER_FAILED, SECRET_UNAVAILABLE, DATABASE_FAILED and others."""
-    stop = _signalled()
+    stop = asyncio.Event()
+    on_signals(stop.set, signal.SIGTERM, signal.SIGINT)
     accounts = await assembly.accounts()
     desk = assembly.notifications(path_file)
     secret = callback.secret_path(desk.path_file)
@@ -263,15 +265,6 @@ async def _address(desk: NotificationDesk) -> str:
         if error.code is not ErrorCode.SETTINGS_INVALID:
             raise
         return ""
-
-
-def _signalled() -> asyncio.Event:
-    """Set when SIGTERM or Ctrl-C asks for the end."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C cancels the whole
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
 
 
 async def _until(stop: asyncio.Event, work: list[Coroutine[Any, Any, None]]) -> None:

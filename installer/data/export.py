@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from installer.data.rows import Row
-from installer.errors import ErrorCode, InstallerError
+from installer.whole_file import write_whole
 
 Format = Literal["csv", "json"]
 COLUMNS = (
@@ -79,26 +77,4 @@ def chunks(parts: Iterable[str]) -> Iterator[str]:
 
 def to_file(path: Path, parts: Iterable[str]) -> None:
     """Write the file, which only this user can read, whole or not at all. Raises FILE_UNWRITABLE."""
-    try:
-        if path.exists() and not path.is_file():
-            # A pipe or a device is written to, not replaced. (A folder refuses.)
-            with path.open("w", encoding="utf-8") as stream:
-                stream.writelines(f"{part}\n" for part in parts)
-            return
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.writelines(f"{part}\n" for part in parts)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"{path} cannot be written: {error.strerror}.",
-            "Choose another folder, or check the permissions and the free space.",
-            file=str(path),
-        ) from None
+    write_whole(path, (f"{part}\n" for part in parts), private=True)

@@ -8,10 +8,9 @@ on the disk before it is answered; if it cannot be kept the answer is 503, and t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from installer.account.callback import is_path
+from installer.account.embedded import EmbeddedServer
 from installer.data.notice import MAX_BODY, Notice, parse
 from installer.errors import ErrorCode, InstallerError
 
@@ -101,7 +101,7 @@ class Receiver:
         self, listener: socket.socket, certificate: Path | None = None, key: Path | None = None
     ) -> AsyncIterator[None]:
         """Answer at this socket while the context lasts. Raises RECEIVER_FAILED (the certificate, mostly)."""
-        server = _Server(_config(self, certificate, key))
+        server = EmbeddedServer(_config(self, certificate, key))
         task = asyncio.ensure_future(server.serve(sockets=[listener]))
         ready = asyncio.ensure_future(server.ready.wait())
         try:
@@ -192,28 +192,6 @@ class _Patience(H11Protocol):
     def _enough(self) -> None:
         if not getattr(self, "scope", None):  # it is there with the first whole head of a request
             self.transport.close()
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-        self.enough = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tell when it is done."""
-        await super().startup(sockets)
-        self.ready.set()
-
-    async def main_loop(self) -> None:
-        """Serve until told to end."""
-        await self.enough.wait()
-        self.should_exit = True
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the signals to the program."""
-        yield
 
 
 def _failed(why: str, todo: str) -> InstallerError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Surroundings:
     log: Callable[[str], None]
 
 
-class Peripheral:
+class Peripheral(abc.ABC):
     """A device with its own controller and GATT server. A subclass fills the table and says what is advertised."""
 
     def __init__(self, scenario: DeviceScenario, around: Surroundings) -> None:
@@ -76,9 +77,9 @@ class Peripheral:
 
     # What a subclass says.
 
+    @abc.abstractmethod
     def _payloads(self) -> tuple[bytes, ...]:
         """The advertisements that take turns, each at most 31 bytes."""
-        raise NotImplementedError
 
     def _subscribed(self, bearer: Any, characteristic: Characteristic[bytes], notify: bool, indicate: bool) -> None:
         """A client wants to hear of a characteristic, or no more."""

@@ -11,7 +11,7 @@ from installer.ledger.view import OUTCOMES, Filter
 
 _AGE = re.compile(r"(\d{1,5})\s*(h|d|w)", re.IGNORECASE)
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-TODO = "Give a date like 2026-11-25, a time like 2026-11-25T08:00, or an age like 12h, 90d or 8w."
+ADVICE = "Give a date like 2026-11-25, a time like 2026-11-25T08:00, or an age like 12h, 90d or 8w."
 
 
 def age(text: str, option: str) -> timedelta:
@@ -36,7 +36,7 @@ def moment(text: str, option: str, now: datetime, *, end: bool = False) -> datet
             return datetime.combine(day + timedelta(days=end), time()).astimezone()
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        raise InstallerError(ErrorCode.USAGE, f"“{text}” after {option} is no moment.", TODO) from None
+        raise InstallerError(ErrorCode.USAGE, f"“{text}” after {option} is no moment.", ADVICE) from None
 
 
 def asked(
