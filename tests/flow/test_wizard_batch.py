@@ -36,8 +36,9 @@ __all__ = ["_the_radio_is_never_idle"]
 
 
 def _is_known(row: Row) -> bool:
-    model, sure = row.cells[1:3]
-    return bool(sure) and not model.endswith("device")
+    """It is told what the device is and that it waits to be set up: both halves of its advertising were heard."""
+    model, sure, state = row.cells[1:4]
+    return bool(sure) and not model.endswith("device") and state == "new"
 
 
 def _is_ticked(rows: ChoiceList, address: str) -> bool:
@@ -48,7 +49,7 @@ async def tick(pilot: Pilot[Any], *addresses: str) -> None:
     """Tick these rows of the list of devices, and begin."""
     await wait_for_screen(pilot, FindScreen)
     rows = pilot.app.screen.query_one(ChoiceList)
-    # A device of which only a part of its advertising was heard is not known yet, and is not taken.
+    # One of which only a half was heard is not known yet, or passes for one that its vendor's app sets up: not taken.
     await until(pilot, lambda: set(addresses) <= {r.key for r in rows.rows if _is_known(r)}, "the devices")
     rows.focus()
     for address in addresses:

@@ -12,9 +12,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
-from installer.provisioning.espressif.faults import Malformed, Refused
+from installer.provisioning.espressif.faults import Garbled, Malformed, Refused
 from installer.provisioning.espressif.proto import constants_pb2 as constants
 from installer.provisioning.espressif.proto import network_config_pb2 as config
 from installer.provisioning.espressif.proto import network_ctrl_pb2 as ctrl
@@ -28,6 +28,8 @@ BARE_LIMIT = 40  # characters
 PAGE = 4  # scan results per request over BLE
 RESULTS_LIMIT = 255
 SCAN_PERIOD_MS = 120
+TYPE_TAG = 0x08  # field 1, a number
+ANSWER_TYPES = range(1, 6)
 
 _SECURITY = {
     constants.Open: Security.OPEN,
@@ -270,8 +272,8 @@ def ctrl_reset() -> bytes:
 def read_ctrl_reset(data: bytes) -> None:
     """The device takes credentials again. Raises Malformed, Refused."""
     message = ctrl.NetworkCtrlPayload()
-    _parse(message, data)
-    _expect(message, ctrl.TypeRespCtrlWifiReset, message.status, "resp_ctrl_wifi_reset")
+    _parse(message, data, ctrl.TypeRespCtrlWifiReset)
+    _content(message, message.status, "resp_ctrl_wifi_reset")
 
 
 def ctrl_reprov() -> bytes:
@@ -284,39 +286,44 @@ def ctrl_reprov() -> bytes:
 def read_ctrl_reprov(data: bytes) -> None:
     """The device takes credentials again. Raises Malformed, Refused."""
     message = ctrl.NetworkCtrlPayload()
-    _parse(message, data)
-    _expect(message, ctrl.TypeRespCtrlWifiReprov, message.status, "resp_ctrl_wifi_reprov")
+    _parse(message, data, ctrl.TypeRespCtrlWifiReprov)
+    _content(message, message.status, "resp_ctrl_wifi_reprov")
 
 
 def _scan(data: bytes, msg: int, name: str) -> Any:
     message = scan.NetworkScanPayload()
-    _parse(message, data)
-    return _expect(message, msg, message.status, name)
+    _parse(message, data, msg)
+    return _content(message, message.status, name)
 
 
 def _config(data: bytes, msg: int, name: str) -> Any:
     message = config.NetworkConfigPayload()
-    _parse(message, data)
-    part = _expect(message, msg, 0, name)
+    _parse(message, data, msg)
+    part = _content(message, 0, name)
     if part.status:
         raise Refused(part.status)
     return part
 
 
-def _parse(message: Message, data: bytes) -> None:
+def _parse(message: Any, data: bytes, msg: int) -> None:
+    """Read the response of the type `msg` into `message`. Raises Malformed."""
     try:
         message.ParseFromString(data)
     except DecodeError:
-        raise Malformed("a message that does not parse") from None
-
-
-def _expect(message: Any, msg: int, status: int, name: str) -> Any:
-    """The part `name`, if the message is the response `msg` and its status is success.
-
-    A refusing device may leave the part out, so the status is looked at before it.
-    """
+        raise _fault(data, "a message that does not parse") from None
     if message.msg != msg:
-        raise Malformed("the answer to another request")
+        raise _fault(data, "the answer to another request")
+
+
+def _fault(data: bytes, what: str) -> Malformed:
+    # Every answer begins with its type, which is never zero, and so never left out. Looked at only once something is
+    # wrong, as a serialiser may write the fields in another order.
+    begins = len(data) < 2 or (data[0] == TYPE_TAG and data[1] in ANSWER_TYPES)
+    return Malformed(what) if begins else Garbled(what)
+
+
+def _content(message: Any, status: int, name: str) -> Any:
+    """The part `name` of a response whose status is success; one that refuses may leave it out."""
     if status:
         raise Refused(status)
     if message.WhichOneof("payload") != name:

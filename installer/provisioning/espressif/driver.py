@@ -20,7 +20,7 @@ from installer.provisioning.base import Capability, DeviceInfo, Progress, Stage
 from installer.provisioning.espressif import codec, problems
 from installer.provisioning.espressif.codec import StationState, Version, WifiStatus
 from installer.provisioning.espressif.endpoints import CONFIG, CTRL, SCAN, VERSION, Endpoints
-from installer.provisioning.espressif.faults import Malformed, ProtocolFault, Refused
+from installer.provisioning.espressif.faults import Garbled, Malformed, ProtocolFault, Refused
 from installer.provisioning.espressif.session import AskProof, Session, Timings
 from installer.wifi import Credentials, Network, check_credentials
 
@@ -230,8 +230,7 @@ class EspressifProvisioner:
             codec.read_set_config(await self._session.request(CONFIG, codec.set_config(ssid, passphrase)))
             codec.read_apply_config(await self._session.request(CONFIG, codec.apply_config()))
         except Malformed as found:
-            self._session.distrust()
-            raise problems.fault(self._connection, SENDING, found) from None
+            raise self._senseless(SENDING, found) from None
 
     async def _states(self, label: str) -> AsyncGenerator[WifiStatus]:
         """The states up to CONNECTED. Raises JOIN_FAILED, NETWORK_NOT_FOUND, PROVISIONING_TIMEOUT, CONNECTION_LOST."""
@@ -315,10 +314,17 @@ class EspressifProvisioner:
         try:
             return read(await self._session.request(name, request, write_timeout=write_timeout))
         except Malformed as found:
-            self._session.distrust()
-            raise problems.fault(self._connection, what, found) from None
+            raise self._senseless(what, found) from None
         except ProtocolFault as found:
             raise problems.fault(self._connection, what, found) from None
+
+    def _senseless(self, what: str, found: Malformed) -> InstallerError:
+        """Drop the session; DEVICE_MISBEHAVED, or SESSION_TAKEN."""
+        # In security 1 a device may take what the key of a newer session makes of a request for another, and answer.
+        self._session.distrust()
+        if self._version.security == 1 and isinstance(found, Garbled):
+            return common.taken_over(self._connection)
+        return problems.fault(self._connection, what, found)
 
     def _ssid(self, network: Network) -> bytes:
         """The bytes of the SSID as the device's scan gave them: an SSID need not be UTF-8."""

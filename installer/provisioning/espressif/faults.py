@@ -22,6 +22,10 @@ class Malformed(ProtocolFault):
     """The bytes do not parse, have a wrong length, are not authentic, or answer another question."""
 
 
+class Garbled(Malformed):
+    """The bytes do not even begin as an answer does: where nothing tells whether they are authentic, a wrong key."""
+
+
 class Refused(ProtocolFault):
     """The device answered with a status other than success."""
 

@@ -61,8 +61,6 @@ async def test_espressif_has_one_session_and_the_new_one_replaces_the_old(name: 
         assert await mine.networks()
         await other.open()
         assert await other.networks()
-        # Credentials, not a request of few bytes: without a check of integrity (security 1) the device now and then
-        # takes what its new key makes of those for a request, and answers.
         told(await failure(stages(mine)))
         # The second try begins a session anew; the other app finds out the same way.
         assert (await stages(mine))[-1].stage is Stage.JOINED

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from installer.provisioning.espressif import codec, proto
 from installer.provisioning.espressif.codec import FailReason, StationState, Version, WifiStatus
-from installer.provisioning.espressif.faults import Malformed, ProtocolFault, Refused
+from installer.provisioning.espressif.faults import Garbled, Malformed, ProtocolFault, Refused
 from installer.wifi import Band, Network, Security
 from tests.installer.provisioning.espressif import vectors as v
 from tests.installer.provisioning.espressif.fuzz import CALM
@@ -160,6 +160,18 @@ def test_refusals(reader, data: str, status: int):
 def test_what_is_no_answer_is_malformed(reader, data: str):
     with pytest.raises(Malformed):
         reader(bytes.fromhex(data))
+
+
+@pytest.mark.parametrize("reader", READERS[1:])
+@pytest.mark.parametrize(
+    ("data", "garbled"),
+    # Noise, with and without the shape of a message; what was cut off, or answers another request, begins as it should.
+    [("a7c1", True), ("5200", True), ("08f0", True), ("0809", True), ("08055a", False), ("", False), ("08", False)],
+)
+def test_what_begins_unlike_any_answer_is_told_from_what_is_broken(reader, data: str, garbled: bool):
+    with pytest.raises(Malformed) as caught:
+        reader(bytes.fromhex(data))
+    assert isinstance(caught.value, Garbled) == garbled
 
 
 def test_proto_ver_of_the_present_firmware():

@@ -21,6 +21,7 @@ NONSENSE = [
     *itertools.product(MESSAGES, ["order"], [2]),
     *((point, "noise", 0) for point in MESSAGES if point != "proof"),
 ]
+CLEAR = {"version", "hello", "proof"}
 SCANNING = {"hello", "proof", "scan-start", "scan-status", "scan-results"}
 
 
@@ -59,7 +60,9 @@ async def test_an_answer_that_makes_no_sense(point: str, kind: str, security: in
         lab.faults(garbage={"on": point, "kind": kind})
         driver = await lab.driver(opened=False)
         error = await failure(until(lab, driver, point))
-        assert error.code is ErrorCode.DEVICE_MISBEHAVED
+        # Noise in security 1 is what an answer to another app's session looks like, and that is the likelier cause.
+        another_key = security == 1 and kind == "noise" and point not in CLEAR
+        assert error.code is (ErrorCode.SESSION_TAKEN if another_key else ErrorCode.DEVICE_MISBEHAVED)
         # The same connection goes on.
         if point == "version":
             await driver.open()
