@@ -264,6 +264,9 @@ class Batch:
                     return
                 if error.code not in TRANSIENT or work.attempt >= self.options.tries:
                     break
+                if work.sent:
+                    # From here on the device is asked what became of the credentials, as after a kill.
+                    work.took_over(await self._history.look(unit.key))
                 await asyncio.sleep(self.options.pause * 2 ** (work.attempt - 1))
             self._tell.over(work, "failed", error, device=address)
         except asyncio.CancelledError:
@@ -326,14 +329,12 @@ class Batch:
         return True
 
     async def _install(self, work: Work, lane: Lane, address: str, model: str | None, *, only_new: bool) -> Outcome:
-        options = replace(self._base, non_interactive=True, identify=True, only_new=only_new)
+        options = replace(self._base, non_interactive=True, identify=True, only_new=only_new, doubt=UNSEEN_DATA)
         surroundings = self._make(lane, work.unit, options)
         surroundings.claims = self._claims
         found = surroundings.catalogue.get(model) if model else None
         front, past = RowFront(work, self._show), await self._begun(work)
-        # Nobody has seen this device join: its first data must show it.
-        doubt = self.options.verify or (UNSEEN_DATA if work.unseen and past is not None and past.unsettled else None)
-        answers = work.unit.answers(address, found, verify=doubt)
+        answers = work.unit.answers(address, found, verify=self.options.verify)
         return await Installation(surroundings, front, answers, past).run()
 
     async def _begun(self, work: Work) -> earlier.Past | None:

@@ -37,6 +37,9 @@ SETTLE_SECONDS = 0.5
 SIGNAL_STEP = 2
 NO_SIGNAL = -127
 STOP_SECONDS = 5.0
+# How many times its deadline a wait may last while the scan is paused again and again.
+PAUSES = 10
+LOOK_SECONDS = 0.1
 
 
 @dataclass
@@ -77,6 +80,7 @@ class Scan:
         self._failure: InstallerError | None = None
         self._changed = asyncio.Event()
         self._paused: float | None = None
+        self._away = 0.0
 
     async def __aenter__(self) -> Self:
         scanner = self._adapter.scanner(self._on_advert)
@@ -118,6 +122,7 @@ class Scan:
             self._touch()
             raise
         away, self._paused = time.monotonic() - self._paused, None
+        self._away += away
         for seen in self._seen.values():
             seen.seen += away
 
@@ -141,9 +146,9 @@ class Scan:
     async def wait_until(self, predicate: Callable[[Sequence[Sighting]], T | None], timeout: float) -> T | None:
         """What `predicate` makes of the sightings as soon as that is not None; None after `timeout` seconds.
 
-        Raises the scan's failure.
+        Those in which the scan is paused do not count, as nothing can be heard then. Raises the scan's failure.
         """
-        deadline = time.monotonic() + timeout
+        deadline, limit = self._listened + timeout, time.monotonic() + timeout * PAUSES
         while True:
             self._changed.clear()
             if self._failure is not None:
@@ -151,11 +156,22 @@ class Scan:
             found = predicate(self.current())
             if found is not None:
                 return found
-            try:
-                async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
-                    await self._changed.wait()
-            except TimeoutError:
+            left = deadline - self._listened
+            if left <= 0 or time.monotonic() >= limit:
                 return None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(left, LOOK_SECONDS) if self.paused else left):
+                    await self._changed.wait()
+
+    def forget(self, address: str) -> None:
+        """Drop what was heard of this device: it is there once it is heard anew."""
+        if self._seen.pop(address.upper(), None) is not None:
+            self._touch()
+
+    @property
+    def _listened(self) -> float:
+        """A clock that stands still while the scan is paused, in seconds."""
+        return (time.monotonic() if self._paused is None else self._paused) - self._away
 
     def ble_device(self, address: str) -> BLEDevice:
         """bleak's device of a sighting, to connect to it. Raises DEVICE_NOT_FOUND if it was never heard."""

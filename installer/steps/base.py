@@ -73,6 +73,9 @@ class Options:
     only_new: bool = False  # not a device that is set up, also if this program did that
     identify: bool = False  # let the device blink or beep when somebody must touch it
     guided: bool = False  # set up with the vendor's app, whatever the device speaks
+    # Where first data are not wanted: how long they are waited for all the same if nothing else can show that a device
+    # has joined, seconds.
+    doubt: float | None = None
     ask: frozenset[StepKey] = frozenset()
     deadlines: Deadlines = field(default_factory=Deadlines)
     timeout: float | None = None  # seconds for the whole installation

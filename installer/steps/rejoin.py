@@ -68,7 +68,8 @@ async def _ask(situation: Situation, ssid: str) -> tuple[bool | None, bool]:
     """(whether it has joined, or None; whether it is there without its set-up)."""
     for left in reversed(range(TRIES)):
         try:
-            await device.connect(situation, find=SILENCE)
+            find = await _listen_anew(situation)
+            await device.connect(situation, find=find)
             provisioner = situation.provisioner
             if provisioner is None:
                 return None, True
@@ -82,6 +83,13 @@ async def _ask(situation: Situation, ssid: str) -> tuple[bool | None, bool]:
             if error.code not in (ErrorCode.CONNECTION_LOST, ErrorCode.CONNECTION_FAILED) or not left:
                 raise
     return None, False
+
+
+async def _listen_anew(situation: Situation) -> float:
+    """How long to listen for it, seconds. What a batch heard of it before tells nothing: it may have joined since."""
+    scan = await device.scanning(situation)
+    scan.forget(situation.the_sighting.address)
+    return max(SILENCE, (await device.adapter(situation)).quiet) if situation.surroundings.radio else SILENCE
 
 
 def _nobody_tells(situation: Situation, ssid: str) -> InstallerError:

@@ -33,7 +33,7 @@ class Verify(Step):
     def skip_reason(self, situation: Situation) -> str | None:
         """Without a cloud there is nothing to watch for a Wi-Fi device."""
         given = situation.given.verify
-        if given is not None and given.skip:
+        if given is not None and given.skip and not _doubted(situation):
             return "not wanted"
         if situation.later:
             return "the device is linked later"
@@ -47,7 +47,10 @@ class Verify(Step):
 
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> VerifyAnswer:
         """Nobody is asked: the default is to wait for the first measurement."""
-        return situation.given.verify or VerifyAnswer(wait=situation.options.deadlines.data)
+        given = situation.given.verify
+        if given is not None and given.skip and situation.options.doubt is not None:
+            return VerifyAnswer(wait=situation.options.doubt)
+        return given or VerifyAnswer(wait=situation.options.deadlines.data)
 
     def plan(self, situation: Situation, answer: VerifyAnswer) -> str | None:
         """Nothing will come in a dry run."""
@@ -81,6 +84,11 @@ class Verify(Step):
         if situation.method is SyncMethod.BLUETOOTH:
             situation.emit(Notice(code="phone_needed", text=PHONE))
         return {"source": "cloud", "measurement": str(situation.measurement)}
+
+
+def _doubted(situation: Situation) -> bool:
+    """Nobody has seen the device join, and only its first data can show that it has."""
+    return situation.unseen is not None and situation.options.doubt is not None
 
 
 async def _still_linked(situation: Situation) -> None:

@@ -20,6 +20,30 @@ from tests.installer.lab.support import control
 
 PROOF = "abcd1234"
 PASSPHRASE = "correct horse battery staple"
+
+# A lab with one device that ends its set-up when it has joined, without having said so.
+SILENT = """
+version = 1
+name = "silent"
+[radio]
+advertising_interval = 0.02
+supervision_timeout = 0.05
+[timing]
+join = 0.05
+first_measurement_after = 0.05
+[[network]]
+ssid = "Home"
+security = "wpa2"
+passphrase = "correct horse battery staple"
+[[device]]
+model = "{model}"
+{device}
+espressif = {{ security = 1, proof = "", stops = 1 }}
+[device.faults]
+drop = {{ on = "joining" }}
+"""
+
+OURS = 'address = "00:24:E4:20:00:3C"\nname = "Body+ 3C"'
 FAST = Deadlines(find=10.0, settle=0.6, connect=10.0, sign_in=10.0, link=15.0, data=15.0, measurement=10.0)
 
 MODELS = ("body", "body-plus", "bpm-connect", "sleep", "thermo", "move", "pulse-hr")

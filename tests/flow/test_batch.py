@@ -21,8 +21,9 @@ from installer.events import Event, Provisioning
 from installer.provisioning.base import Stage
 from installer.saved_networks import SavedNetwork
 from installer.secrets import SecretRef
+from installer.steps import rejoin
 from installer.steps.base import Options
-from tests.flow.support import PASSPHRASE, LabWorld, lines, use
+from tests.flow.support import OURS, PASSPHRASE, SILENT, LabWorld, lines, use
 from tests.installer.lab.support import LabProcess
 
 
@@ -202,3 +203,26 @@ async def test_two_adapters_work_at_the_same_time(
     assert result.complete, result.failures
     assert seen[0]["hosts"] == 2
     assert all(device["connected"] for device in seen[0]["devices"])
+
+
+def test_a_device_that_was_heard_a_moment_ago_and_has_joined_since(
+    home: Path,
+    networks: None,
+    lab_factory: Callable[[str], LabProcess],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The batch has just heard it, yet it ends its set-up with the join: it is listened for anew, not connected to."""
+    process = lab_factory(SILENT.format(model="body-plus", device=OURS))
+    state = labs.read_state(process.state_file)
+    assert state is not None
+    world = LabWorld(state)
+    use(world, process.state_file)
+    monkeypatch.setattr(rejoin, "SILENCE", 1.0)
+    status, events = run(capsys, planned(tmp_path, ",body-plus,wifi,home,,,,"))
+    assert status == 0, events
+    assert [e["code"] for e in of(events, "batch_row", state="retrying")] == ["connection_lost"]
+    assert of(events, "notice", code="unseen")
+    assert world.device("body-plus")["credentials_received"] == 1
+    assert world.device("body-plus")["linked"]

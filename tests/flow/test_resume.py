@@ -30,7 +30,7 @@ from screens.link import AccountScreen
 from screens.passphrase import PassphraseScreen
 from screens.run import make_app
 from screens.sign_in import SignInScreen
-from tests.flow.support import FAST, PASSPHRASE, LabWorld, answers_for, install, lines, use
+from tests.flow.support import FAST, OURS, PASSPHRASE, SILENT, LabWorld, answers_for, install, lines, use
 from tests.installer.lab.support import LabProcess
 from tests.proof.killing import Bench, Lane, trial
 from tests.screens.driver import (
@@ -151,29 +151,6 @@ def test_a_passphrase_that_was_typed_is_wanted_again_only_if_it_is_needed(
     assert PASSPHRASE not in json.dumps(one(records)) + json.dumps(events)
 
 
-SILENT = """
-version = 1
-name = "silent"
-[radio]
-advertising_interval = 0.02
-supervision_timeout = 0.05
-[timing]
-join = 0.05
-first_measurement_after = 0.05
-[[network]]
-ssid = "Home"
-security = "wpa2"
-passphrase = "correct horse battery staple"
-[[device]]
-model = "{model}"
-{device}
-espressif = {{ security = 1, proof = "", stops = 1 }}
-[device.faults]
-drop = {{ on = "joining" }}
-"""
-
-
-OURS = 'address = "00:24:E4:20:00:3C"\nname = "Body+ 3C"'
 OTHER = 'address = "7C:DF:A1:CE:03:C0"'
 
 

@@ -190,3 +190,34 @@ async def test_several_scans_share_one_controller(bench: Bench, adapter: Adapter
         bench.broadcast("F0:00:00:00:00:02", IMPROV)
         assert await one.wait_until(lambda s: s[1] if len(s) == 2 else None, 5) is not None
         assert len(two.current()) == 1
+
+
+async def test_what_was_heard_before_is_forgotten_on_request(bench: Bench, adapter: Adapter) -> None:
+    async with Scan(adapter, CATALOGUE, settle=0) as scan:
+        bench.broadcast(ONE, IMPROV)
+        assert await scan.wait_until(only, 5) is not None
+        scan.forget(ONE.lower())
+        assert scan.current() == []
+        bench.broadcast(ONE, IMPROV)
+        assert await scan.wait_until(only, 5) is not None
+
+
+async def test_a_pause_is_no_time_of_listening(bench: Bench, adapter: Adapter) -> None:
+    async with Scan(adapter, CATALOGUE, settle=0) as scan:
+        await scan.pause()
+        waiting = asyncio.ensure_future(scan.wait_until(only, 0.5))
+        done, _ = await asyncio.wait([waiting], timeout=0.8)
+        assert not done
+        await scan.resume()
+        bench.broadcast(ONE, IMPROV)
+        assert await waiting is not None
+
+
+async def test_a_scan_that_stays_paused_is_not_waited_for_without_end(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "PAUSES", 1)
+    async with Scan(adapter, CATALOGUE, settle=0) as scan:
+        await scan.pause()
+        async with asyncio.timeout(10):
+            assert await scan.wait_until(only, 0.1) is None
