@@ -49,7 +49,16 @@ class Reading(BaseModel):
     unit: str
 
     def __str__(self) -> str:
-        return f"{self.quantity} {self.value.normalize():f} {self.unit}".replace("steps", "", 1).strip()
+        amount = _duration(self.value) if self.unit == "s" else f"{self.value.normalize():f} {self.unit}"
+        return f"{self.quantity} {amount}".replace("steps", "", 1).strip()
+
+
+def _duration(seconds: Decimal) -> str:
+    """`45 s`, `16 min`, `6 h 16 min`."""
+    if seconds < 60:
+        return f"{seconds.normalize():f} s"
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
 
 
 class Measurement(BaseModel):

@@ -12,8 +12,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 
-from installer.errors import InstallerError
-from installer.ledger.table import facts, result, spoken, when
+from installer.errors import ErrorCode, InstallerError
+from installer.ledger.table import ended, facts, spoken, when
 from screens.frame import Frame
 from screens.records import can_try_again, try_again
 from screens.runner import RecordsDesk
@@ -61,7 +61,7 @@ class RecordScreen(Frame):
             self.query_one("#problem", Callout).say(str(error))
             return
         name = shown(record["name"] or record["model"] or "No device", 40)
-        self.say(heading=f"{name}: {result(record)[2:]}", hint=f"Record {self._installation}")
+        self.say(heading=f"{name}: {ended(record)}", hint=f"Record {self._installation}{_why(record)}")
         self.query_one("#facts", Facts).tell([(n, v) for n, v in facts(record) if n != "Outcome"])
         self.query_one("#past", Text).update(self._past(record))
         self.refresh_bindings()
@@ -102,3 +102,11 @@ class RecordScreen(Frame):
     def action_back(self) -> None:
         """Back to the list."""
         self.app.pop_screen()
+
+
+def _why(record: dict[str, Any]) -> str:
+    """The meaning of the code with which it failed."""
+    if record["outcome"] != "failed":
+        return ""
+    code = next((c for c in ErrorCode if c.value == record["error"]), None)
+    return f": {code.meaning}" if code is not None else ""

@@ -202,9 +202,9 @@ async def _work(options: GatewayOptions, told: Callable[[Told], None]) -> None:
 
 def _line(told: Told) -> None:
     """One line of JSON."""
-    from installer.gateway.report import plain
+    from installer.gateway.messages import line
 
-    output.result(jsonlib.dumps(plain(told), ensure_ascii=False))
+    output.result(line(told).model_dump_json())
 
 
 def _say(told: Told) -> None:

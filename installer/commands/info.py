@@ -24,7 +24,7 @@ AdapterSpec = Annotated[str | None, typer.Option("--adapter", metavar="A", help=
 CloudUrl = Annotated[str | None, typer.Option("--cloud", metavar="URL", help="Base URL of the cloud.")]
 Catalogues = Annotated[list[Path] | None, typer.Option("--catalogue", metavar="FILE", help="Add models from FILE.")]
 
-SCHEMAS = ("events", "answers", "catalogue", "scenario", "plan", "data", "record")
+SCHEMAS = ("events", "answers", "catalogue", "scenario", "plan", "data", "gateway", "record")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -142,9 +142,7 @@ def doctor(json: Json = False, adapter: AdapterSpec = None, cloud: CloudUrl = No
 
 
 def schema(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="events, answers, catalogue, scenario, plan, data, record.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=", ".join(SCHEMAS) + ".")],
 ) -> None:
     """Print a JSON Schema: of events, answers, records, or files."""
     output.result(jsonlib.dumps(_schema(name), ensure_ascii=False, indent=2))
@@ -163,6 +161,10 @@ def _schema(name: str) -> dict[str, Any]:
         from installer.data.messages import ADAPTER as DATA
 
         return DATA.json_schema(mode="serialization")
+    if name == "gateway":
+        from installer.gateway.messages import ADAPTER as GATEWAY
+
+        return GATEWAY.json_schema(mode="serialization")
     if name == "plan":
         from installer.batch.rows import PlanFile
 

@@ -43,6 +43,13 @@ def result(record: Mapping[str, Any]) -> str:
     return f"{_SIGNS.get(outcome, '?')} {words}"
 
 
+def ended(record: Mapping[str, Any]) -> str:
+    """How it ended, in words: `installed`, `failed at provision`."""
+    outcome = str(record["outcome"])
+    step = record.get("step") if outcome in ("failed", "running", "interrupted") else None
+    return _WORDS.get(outcome, outcome) + (f" at {step}" if step else "")
+
+
 def when(stamp: str | None, seconds: bool = False) -> str:
     """A stamp of the ledger in this computer's time."""
     try:

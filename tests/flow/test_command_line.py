@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from installer.cli import _main
+from installer.commands.info import SCHEMAS
 from installer.errors import ErrorCode
 from tests.flow.support import METHODS, MODELS, PASSPHRASE, LabWorld, lines
 
@@ -199,7 +200,7 @@ def test_scan_lists_the_lab(world: LabWorld, capsys: pytest.CaptureFixture[str])
     assert "Improv" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["events", "answers", "catalogue", "scenario"])
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_schemas(capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert _main(["schema", name]) == 0
     assert json.loads(capsys.readouterr().out)

@@ -17,6 +17,7 @@ import pytest
 
 from installer import labs, settings
 from installer.data.place import open_store
+from installer.gateway import messages
 from installer.gateway.outbox import Outbox
 from installer.gateway.place import GatewayPlace, is_running
 from installer.gateway.wake import wake
@@ -38,6 +39,7 @@ class Running:
     async def read(self) -> None:
         assert self.process.stdout is not None
         async for line in self.process.stdout:
+            messages.ADAPTER.validate_json(line)
             self.events.append(json.loads(line))
 
     async def read_words(self) -> None:

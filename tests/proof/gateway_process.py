@@ -16,8 +16,8 @@ PRELOADED = (
     "alembic.command", "bleak", "bleak_retry_connector", "bumble.device", "bumble.transport", "httpx", "sqlalchemy",
     "installer.account.account", "installer.account.http", "installer.bluetooth.hci.client",
     "installer.bluetooth.hci.scanner", "installer.commands.gateway", "installer.data.store", "installer.data.tables",
-    "installer.gateway.cloud_sink", "installer.gateway.gateway", "installer.gateway.report", "installer.ledger.reading",
-    "installer.ledger.schema", "sqlalchemy.dialects.sqlite",
+    "installer.gateway.cloud_sink", "installer.gateway.gateway", "installer.gateway.messages",
+    "installer.ledger.reading", "installer.ledger.schema", "sqlalchemy.dialects.sqlite",
 )  # fmt: skip
 
 

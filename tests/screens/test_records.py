@@ -157,7 +157,8 @@ async def test_one_record_is_shown_whole(records: Records) -> None:
         await pilot.press("enter")
         await wait_for_screen(pilot, RecordScreen)
         for words in (
-            "Body+ 01: join_failed",
+            "Body+ 01: failed at provision",
+            "Record bad: the device could not join the network",
             "00:24:E4:00:00:01",
             "S1",
             "1.2",

@@ -54,7 +54,7 @@ async def test_a_night_is_waited_for_also_while_the_cloud_is_away(practice: Lab)
     await asyncio.sleep(0)
     assert not task.done()
     practice.store.control(CloudControl(down=False))
-    assert str(await in_time(task)) == "time asleep 24600 s"
+    assert str(await in_time(task)) == "time asleep 6 h 50 min"
 
 
 @pytest.mark.parametrize("changes", [{"account": None}, {"device_id": ""}, {"model": "nothing"}])

@@ -18,7 +18,7 @@ from installer.health.codec import CodecError, NoValue, Parts, decode
 from installer.lab import health as lab
 from installer.lab.health_bytes import encode
 from installer.lab.kinds import KINDS, Kind
-from installer.measurement import Measurement, Quantity
+from installer.measurement import Measurement, Quantity, Reading
 
 WHEN = bytes.fromhex("ea070b17120f1e")  # 2026-11-23 18:15:30
 MOMENT = datetime(2026, 11, 23, 18, 15, 30).astimezone()
@@ -344,3 +344,11 @@ def test_whatever_the_lab_measures_is_read_whole(
             assert found.user == user
         if profile not in ("heart-rate", "steps"):
             assert found.device_time == datetime.fromtimestamp(taken)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [("45.5", "45.5 s"), ("60", "1 min"), ("3599", "59 min"), ("22560", "6 h 16 min"), ("3900", "1 h 05 min")],
+)
+def test_a_duration_reads_as_people_say_it(seconds: str, words: str) -> None:
+    assert str(Reading(quantity="time asleep", value=Decimal(seconds), unit="s")) == f"time asleep {words}"
