@@ -50,7 +50,18 @@ improv = false
 [[device]]
 model = "body"
 address = "00:24:E4:00:00:02"
+[[device]]
+model = "bpm-connect"
+address = "00:24:E4:00:00:03"
+improv = false
+espressif = {{ security = 1, proof = "" }}
+[[device]]
+model = "thermo"
+address = "00:24:E4:00:00:04"
+improv = false
+nordic = {{}}
 """
+REFUSING = ("body", "bpm-connect", "thermo")  # by Improv, Espressif's and Nordic's protocol
 
 
 @pytest.fixture
@@ -164,11 +175,12 @@ def test_a_device_for_a_network_that_is_not_in_range(
     assert state is not None
     world = LabWorld(state)
     use(world, process.state_file)
-    events = set_up(capsys, tmp_path, "00:24:E4:00:00:01,body-plus,wifi,ward,later", ",body,wifi,ward,later")
-    # Improv takes only what it can join at once; that is said, and nothing was sent.
-    assert events[-1]["counts"] == {"to_be_linked": 1, "failed": 1}
-    assert events[-1]["failures"] == {"network_not_found": ["2"]}
-    assert world.device("body")["credentials_received"] == 0
+    rows = (f"{world.address(model)},{model},wifi,ward,later" for model in REFUSING)
+    events = set_up(capsys, tmp_path, "00:24:E4:00:00:01,body-plus,wifi,ward,later", *rows)
+    # The other protocols take only what the device can join at once; that is said, and nothing was sent.
+    assert events[-1]["counts"] == {"to_be_linked": 1, "failed": 3}
+    assert events[-1]["failures"] == {"network_not_found": ["2", "3", "4"]}
+    assert {world.device(model)["credentials_received"] for model in REFUSING} == {0}
     assert (world.device("body-plus")["joined"], world.device("body-plus")["linked"]) == (None, False)
     (number,) = ids(events)
 
