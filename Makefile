@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # More than there are cores: many tests wait for a deadline.
 WORKERS ?= $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN))
-PROOF_WORKERS ?= auto
+PROOF_WORKERS ?= $(WORKERS)
 DECODERS ?= improv espressif espressif-session shelly nordic withings withings-assembler health advertisement envelope qr notification label plan
 SECONDS_EACH ?= 600
 # Python keeps what it compiled, whatever the environment says: the tests start hundreds of processes.
@@ -60,7 +60,7 @@ tests: $(STAMP)
 proof: $(STAMP)
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
 		echo "The proofs with two stations need PostgreSQL's server (Debian: apt-get install postgresql); they will fail."
-	$(BIN)/python -m pytest -n $(PROOF_WORKERS) -q tests/proof
+	$(BIN)/python -m pytest -n $(PROOF_WORKERS) --dist worksteal -q tests/proof
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench

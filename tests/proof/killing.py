@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from typing import Any
 from installer.ledger.records import Records
 from tests.flow.support import PASSPHRASE, PROOF
 from tests.installer.lab.support import LabProcess
+from tests.proof.forking import Forks
 
 PROGRAM = str(Path(sys.executable).with_name("device-installer"))
 ADDRESS = "00:24:E4:20:00:3C"
@@ -82,6 +82,7 @@ class Lane:
 LANES = (
     Lane("improv"),
     Lane("improv-watched", cloud='mode = "public"\nassociate_after = 0.1', since="link"),
+    Lane("espressif-0", "espressif = { security = 0 }", since="device_connected"),
     Lane(
         "espressif-1",
         f'espressif = {{ security = 1, proof = "{PROOF}" }}',
@@ -138,38 +139,48 @@ def run(
     arguments: list[str],
     kill: Callable[[int, dict[str, Any]], bool] | None = None,
     after: float | None = None,
-    **more: str,
+    forks: Forks | None = None,
 ) -> Run:
-    """Run the program; kill it as soon as `kill(number of the event, event)` holds, or `after` seconds."""
-    environment = {**os.environ, "DEVICE_INSTALLER_HOME": str(home), "TEST_PROOF": PROOF, **more}
+    """Run the program; kill it as soon as `kill(number of the event, event)` holds, or `after` seconds.
+
+    It is forked by `forks`, or started for itself.
+    """
+    environment = {**os.environ, "DEVICE_INSTALLER_HOME": str(home), "TEST_PROOF": PROOF}
     environment.setdefault("TEST_PASSPHRASE", PASSPHRASE)
+    arguments = [*arguments, "--lab", "--json"]
     with (home / "words").open("w+") as words:
-        process = subprocess.Popen(
-            [PROGRAM, *arguments, "--lab", "--json"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=words,
-            text=True,
-            env=environment,
-        )
-        guard = threading.Timer(after or DONE_IN_TIME, process.kill)
+        if forks is not None:
+            read, write = os.pipe()
+            forks.start(arguments, environment, write, words.fileno())
+            os.close(write)
+            out, stop, ended = os.fdopen(read), forks.kill, forks.ended
+        else:
+            process = subprocess.Popen(
+                [PROGRAM, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=words,
+                text=True,
+                env=environment,
+            )
+            assert process.stdout is not None
+            out, stop, ended = process.stdout, process.kill, process.wait
+        guard = threading.Timer(after or DONE_IN_TIME, stop)
         guard.start()
         events: list[dict[str, Any]] = []
-        assert process.stdout is not None
         try:
-            for line in process.stdout:
+            for line in out:
                 if not line.endswith("\n"):
                     break  # cut off in the middle
                 events.append(json.loads(line))
                 if kill is not None and kill(len(events), events[-1]):
-                    process.send_signal(signal.SIGKILL)
+                    stop()
                     break
-            process.stdout.close()
-            status = process.wait(DONE_IN_TIME)
+            out.close()
+            status = ended(DONE_IN_TIME)
         finally:
             guard.cancel()
-            process.kill()
-            process.wait()
+            stop()
         words.seek(0)
         return Run(status, events, words.read())
 
@@ -185,6 +196,7 @@ class Bench:
     home: Path = field(default_factory=Path)
     ledger: tuple[str, ...] = ()
     records: Callable[[], Records] | None = None
+    forks: Forks | None = None
 
     def fresh(self) -> None:
         """A world in which nothing has happened."""
@@ -199,14 +211,15 @@ class Bench:
 
     def install(self, kill: Callable[[int, dict[str, Any]], bool] | None = None, after: float | None = None) -> Run:
         """The installation, killed or not."""
-        return run(self.home, [*self.lane.arguments, *self.ledger], kill, after)
+        return run(self.home, [*self.lane.arguments, *self.ledger], kill, after, self.forks)
 
     def resume(
         self, name: str = "", kill: Callable[[int, dict[str, Any]], bool] | None = None, after: float | None = None
     ) -> Run:
         """Go on with the one of this id, or with the only one that can be."""
         named = [name] if name else []
-        return run(self.home, ["resume", *named, "--non-interactive", *self.ledger], kill, after)
+        command = ["resume", *named, "--non-interactive", *self.ledger]
+        return run(self.home, command, kill, after, self.forks)
 
     @property
     def device(self) -> dict[str, Any]:

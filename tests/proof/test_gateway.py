@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +29,9 @@ from tests.flow.support import LabWorld, install, use
 from tests.installer.account.world import OTHER_SCALE, SCALE, lab
 from tests.installer.gateway.support import delivering, weighed
 from tests.installer.lab.support import LabProcess
+from tests.proof.forking import Forks
 
+COMMAND = ["gateway", "run", "--lab", "--json", "--every", "1", "--quiet", "0.1"]
 LANES = 2
 KILLS = int(os.environ.get("PROOF_KILLS", "100"))  # of each lane
 DEVICES = 5  # of each lane; each measures once between two kills
@@ -68,41 +67,22 @@ class Gateways:
     """Gateways of one lane, one at a time."""
 
     def __init__(self) -> None:
-        self._child: int | None = None
-        self._parent = subprocess.Popen(
-            [sys.executable, "-m", "tests.proof.gateway_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-        assert self._parent.stdout is not None
-        assert self._parent.stdout.readline() == "ready\n"
+        self._forks = Forks()
+        self._null = os.open(os.devnull, os.O_WRONLY)
 
-    def start(self) -> int:
-        """A new one; its process."""
-        assert self._parent.stdin is not None
-        assert self._parent.stdout is not None
-        self._parent.stdin.write("\n")
-        self._parent.stdin.flush()
-        self._child = int(self._parent.stdout.readline())
-        return self._child
+    def start(self) -> None:
+        """A new one."""
+        self._forks.start(COMMAND, dict(os.environ), self._null, self._null)
 
-    def end(self, process: int, number: int) -> None:
+    def end(self, number: int) -> None:
         """Send it this signal, and wait until it is gone."""
-        assert self._parent.stdout is not None
-        os.kill(process, number)
-        ready, _, _ = select.select([self._parent.stdout], [], [], 30)
-        assert ready, "the gateway does not end"
-        assert self._parent.stdout.readline() == "gone\n"
-        self._child = None
+        self._forks.kill(number)
+        self._forks.ended(30)
 
     def close(self) -> None:
-        if self._child is not None:
-            os.kill(self._child, signal.SIGKILL)
-        self._parent.kill()
-        self._parent.wait(10)
+        """The end of all."""
+        self._forks.close()
+        os.close(self._null)
 
 
 async def weights_in_cloud() -> dict[str, list[tuple[int, int]]]:
@@ -167,25 +147,25 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
         # How long this machine takes from the start of a gateway until all is delivered: the kills come within that.
         measure()
         began = time.monotonic()
-        process = gateways.start()
+        gateways.start()
         await until(all_there)
         whole = time.monotonic() - began
-        gateways.end(process, signal.SIGTERM)
+        gateways.end(signal.SIGTERM)
         for _ in range(KILLS):
             # Two equal weights of one scale in one second would be one measurement.
             await asyncio.sleep(1.01 - time.time() % 1)
             measure()
-            process = gateways.start()
+            gateways.start()
             await asyncio.sleep(dice.uniform(0.0, whole))
-            gateways.end(process, signal.SIGKILL)
+            gateways.end(signal.SIGKILL)
             outbox = Outbox.look(GatewayPlace.here(lab=True).outbox)
             if outbox is not None:
                 with outbox:
                     dead_undelivered += bool(outbox.counts())
                     dead_in_visit += bool(outbox.rows("SELECT 1 FROM devices WHERE visit_open"))
-        process = gateways.start()
+        gateways.start()
         await until(all_there)
-        gateways.end(process, signal.SIGTERM)
+        gateways.end(signal.SIGTERM)
     finally:
         gateways.close()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.installer.lab.support import LabProcess
+from tests.proof.forking import Forks
 from tests.proof.killing import LANES, Bench, Lane, Run, trial
 
 SEED = 20261125
@@ -19,10 +20,19 @@ MOST_RESUMES = 40
 by_name = {lane.name: lane for lane in LANES}
 
 
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    made = Forks()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, lab_factory: Callable[[str], LabProcess], tmp_path: Path) -> Bench:
+def bench(
+    request: pytest.FixtureRequest, lab_factory: Callable[[str], LabProcess], tmp_path: Path, forks: Forks
+) -> Bench:
     lane: Lane = request.param
-    return Bench(lane, lab_factory(lane.scenario), tmp_path)
+    return Bench(lane, lab_factory(lane.scenario), tmp_path, forks=forks)
 
 
 def lanes(*names: str) -> pytest.MarkDecorator:
@@ -75,7 +85,7 @@ def test_killed_at_any_time(bench: Bench) -> None:
     chance = random.Random(SEED)
     for _ in range(RANDOM_KILLS):
         bench.fresh()
-        killed = bench.install(after=chance.uniform(0.6, 3.0))
+        killed = bench.install(after=chance.uniform(0.05, 1.5))
         if killed.status == -signal.SIGKILL:
             trial(bench, killed)
         else:
