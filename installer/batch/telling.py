@@ -79,8 +79,10 @@ class Teller:
         for state in self.result.states.values():
             counts[state] = counts.get(state, 0) + 1
         failures: dict[str, tuple[str, ...]] = {}
-        for name, error in self.result.failures.items():
-            failures[error.code.value] = (*failures.get(error.code.value, ()), name)
+        for unit in self._plan.units:
+            error = self.result.failures.get(unit.name)
+            if error is not None:
+                failures[error.code.value] = (*failures.get(error.code.value, ()), unit.name)
         status = 0 if self.result.complete else ErrorCode.BATCH_INCOMPLETE.exit_status
         if self.result.stopped and not self.result.complete:
             status = ErrorCode.INTERRUPTED.exit_status
