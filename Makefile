@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# More than there are cores: many tests wait for a deadline.
-WORKERS ?= $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN))
-PROOF_WORKERS ?= $(WORKERS)
+# More than there are cores: many tests wait for a device, and the proofs measure when to kill.
+WORKERS ?= $(shell expr 4 + $$(getconf _NPROCESSORS_ONLN))
+PROOF_WORKERS ?= $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN))
 DECODERS ?= improv espressif espressif-session shelly nordic withings withings-assembler health advertisement envelope qr notification label plan
 SECONDS_EACH ?= 600
 # Python keeps what it compiled, whatever the environment says: the tests start hundreds of processes.
