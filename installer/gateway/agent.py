@@ -210,9 +210,9 @@ class Agent:
     async def _collect(self, plan: _Plan, adapter: Adapter, scan: Scan, intake: Intake) -> None:
         # Many adapters cannot scan and connect at once, and none makes two connections at once.
         async with self._connecting:
+            device = scan.ble_device(plan.target.address)
             await scan.pause()
             up = asyncio.Event()
-            device = scan.ble_device(plan.target.address)
             work = asyncio.ensure_future(
                 collect(adapter, device, plan.target.profiles, intake, self._pace.waits, up.set)
             )

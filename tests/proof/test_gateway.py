@@ -66,13 +66,19 @@ def scenario(lane: int) -> str:
 class Gateways:
     """Gateways of one lane, one at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Path) -> None:
+        """What they tell is written to `told`."""
         self._forks = Forks()
-        self._null = os.open(os.devnull, os.O_WRONLY)
+        self._told = told
+        self._out = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def start(self) -> None:
         """A new one."""
-        self._forks.start(COMMAND, dict(os.environ), self._null, self._null)
+        self._forks.start(COMMAND, dict(os.environ), self._out, self._out)
+
+    def last_words(self) -> str:
+        """The end of what they have told."""
+        return self._told.read_text("utf-8")[-6000:]
 
     def end(self, number: int) -> None:
         """Send it this signal, and wait until it is gone."""
@@ -82,7 +88,7 @@ class Gateways:
     def close(self) -> None:
         """The end of all."""
         self._forks.close()
-        os.close(self._null)
+        os.close(self._out)
 
 
 async def weights_in_cloud() -> dict[str, list[tuple[int, int]]]:
@@ -108,17 +114,17 @@ async def weights_in_cloud() -> dict[str, list[tuple[int, int]]]:
         await assembly.close()
 
 
-async def until(holds: Callable[[], Any], seconds: float = 60.0) -> None:
+async def until(holds: Callable[[], Any], told: Callable[[], str], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, "it did not come to that"
+        assert time.monotonic() < deadline, told()
         await asyncio.sleep(0.1)
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("lane", range(LANES))
 async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
-    home: Path, lab_factory: Callable[[str | None], LabProcess], lane: int
+    home: Path, tmp_path: Path, lab_factory: Callable[[str | None], LabProcess], lane: int
 ) -> None:
     lab = lab_factory(scenario(lane))
     state = labs.read_state(lab.state_file)
@@ -131,13 +137,20 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
         ended, _ = await install(validate(answers, "test"))
         assert ended.outcome == "installed"
     dice = random.Random(lane)
-    gateways = Gateways()
+    gateways = Gateways(tmp_path / "told")
     dead_in_visit = dead_undelivered = 0
 
-    def all_there() -> bool:
+    def left() -> dict[str, Any]:
         devices = world.call("GET", "/lab/state")["devices"]
         with Outbox.open(GatewayPlace.here(lab=True).outbox) as box:
-            return box.count() > 0 and not any(d["kept"] for d in devices) and not box.counts()
+            kept = {d["address"]: (d["kept"], d["connected"], d["advertising"]) for d in devices if d["kept"]}
+            return {"devices": kept, "outbox": box.counts(), "empty": box.count() == 0}
+
+    def all_there() -> bool:
+        return not any(left().values())
+
+    def missing() -> str:
+        return f"not delivered: {left()}; the gateway: {gateways.last_words()}"
 
     def measure() -> None:
         for address in mine:
@@ -148,7 +161,7 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
         measure()
         began = time.monotonic()
         gateways.start()
-        await until(all_there)
+        await until(all_there, missing)
         whole = time.monotonic() - began
         gateways.end(signal.SIGTERM)
         for _ in range(KILLS):
@@ -163,8 +176,11 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
                 with outbox:
                     dead_undelivered += bool(outbox.counts())
                     dead_in_visit += bool(outbox.rows("SELECT 1 FROM devices WHERE visit_open"))
+        # Each has something to tell: to one that has nothing a gateway listens for half a minute.
+        await asyncio.sleep(1.01 - time.time() % 1)
+        measure()
         gateways.start()
-        await until(all_there)
+        await until(all_there, missing)
         gateways.end(signal.SIGTERM)
     finally:
         gateways.close()
@@ -172,13 +188,13 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
     expected = {
         address: [
             health.measure(KINDS["body"], f"{SEED}:{address}", number, 0.0).values["weight"]
-            for number in range(1, KILLS + 2)
+            for number in range(1, KILLS + 3)
         ]
         for address in mine
     }
     with open_store(settings.load(), lab=True) as store:
         rows = list(store.rows(kind="weight"))
-    assert len(rows) == (KILLS + 1) * DEVICES
+    assert len(rows) == (KILLS + 2) * DEVICES
     for address, weights in expected.items():
         assert [float(row.value) for row in rows if row.device == address] == weights
     cloud = await weights_in_cloud()
