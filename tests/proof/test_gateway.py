@@ -245,7 +245,7 @@ async def test_the_cloud_is_away_for_a_week_and_all_arrives_in_order(
                 assert len(failures) > 5
                 before = practice.calls("/lab/gateway upload")
                 practice.store.control(CloudControl(down=False))
-                await until(lambda: not outbox.counts())
+                await until(lambda: not outbox.counts(), lambda: f"not delivered: {outbox.counts()}")
                 asked = practice.calls("/lab/gateway upload") - before
         groups: list[dict[str, Any]] = []
         fields: dict[str, str] = {"meastype": "1"}
