@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # Characters that draw nothing or steer the terminal or the direction of the text.
@@ -14,6 +15,11 @@ def printable(text: str, limit: int = 80) -> str:
     """`text` with control and direction characters shown as a replacement sign, cut at `limit`."""
     safe = "".join(c if c in _HARMLESS or unicodedata.category(c) not in _STEERING else "\ufffd" for c in text)
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+
+
+def without_score(reason: str) -> str:
+    """Why a model was recognised, without “(+40, …)”: the scores are for `scan --json` and for records as JSON."""
+    return re.sub(r"\s*\([+-]\d[^)]*\)", "", reason)
 
 
 def sentence(text: str) -> str:

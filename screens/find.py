@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -19,6 +18,7 @@ from installer.bluetooth.sighting import Certainty, SetupState, Sighting
 from installer.errors import InstallerError
 from installer.qr_text import QrKind, kind_of
 from installer.questions import ChooseDevice
+from installer.text import without_score
 from screens.choices import ChoiceList, ChoiceTable, Column, Row
 from screens.device_order import DeviceOrder, matches, selectable
 from screens.frame import QuestionScreen
@@ -195,8 +195,7 @@ class FindScreen(QuestionScreen[ChooseDevice]):
         first = f"{sighting.address}   {sighting.rssi} dBm, {strength(sighting.bars)} signal"
         if sighting.detection.protocol:
             first += f"   set up by {protocol_label(sighting.detection.protocol)}"
-        # The scores behind the reasons are for `scan --json`.
-        why = "; ".join(re.sub(r"\s*\([+-]\d[^)]*\)", "", shown(r)) for r in sighting.detection.reasons)
+        why = "; ".join(shown(without_score(r)) for r in sighting.detection.reasons)
         second = event.row.reason or sighting.detection.note or (f"Recognised by {why}" if why else "")
         self.query_one("#detail", Text).update(Content(f"{first}\n{shown(second, 140)}"))
 

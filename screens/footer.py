@@ -55,7 +55,7 @@ class KeyLine(Widget, can_focus=False):
             self.refresh()
 
     def _keys(self) -> Iterator[Key]:
-        """The keys that are shown, one for each action."""
+        """The keys that are shown, one for each action, as far as there is room for them whole; F1 has all."""
         seen: set[str] = set()
         at = 0
         for _, binding, enabled, _tooltip in self.screen.active_bindings.values():
@@ -64,6 +64,8 @@ class KeyLine(Widget, can_focus=False):
             seen.add(binding.action)
             label = self.app.get_key_display(binding)
             end = at + cell_len(f" {label} {binding.description} ")
+            if end > self.size.width:
+                return
             yield Key(binding.key, label, binding.description, enabled, at, end)
             at = end
 

@@ -138,7 +138,7 @@ class Scan:
 
     def current(self) -> Sequence[Sighting]:
         """The sightings of the last `forget_after` seconds, in the order in which the devices were first heard."""
-        self._forget()
+        self._drop_silent()
         limit = time.monotonic() - self._settle
         sightings = ((seen, self._sighting(address, seen)) for address, seen in self._seen.items())
         return [sighting for seen, sighting in sightings if seen.since <= limit or self._is_known(sighting)]
@@ -191,7 +191,7 @@ class Scan:
         address = device.address.upper()
         seen = self._seen.get(address)
         if seen is None:
-            self._forget()
+            self._drop_silent()
             seen = self._seen[address] = _Seen(device, float(advert.rssi), now, now)
             if self._settle:
                 asyncio.get_running_loop().call_later(self._settle, self._touch)
@@ -225,7 +225,7 @@ class Scan:
         model = sighting.detection.model_id
         return model is not None and model not in self._generic
 
-    def _forget(self) -> None:
+    def _drop_silent(self) -> None:
         limit = (self._paused or time.monotonic()) - self._forget_after
         gone = [address for address, seen in self._seen.items() if seen.seen < limit]
         for address in gone:

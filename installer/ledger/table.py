@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from installer.text import printable
+from installer.text import printable, without_score
 
 GAP = 2
 WIDTH = 100  # of one record whole
@@ -33,14 +32,10 @@ _WORDS = {"to_be_linked": "to be linked"}
 
 
 def result(record: Mapping[str, Any]) -> str:
-    """How it ended, with the reason of a failure."""
+    """How it ended, with the code of a failure."""
     outcome = str(record["outcome"])
-    words = _WORDS.get(outcome, outcome)
-    if outcome == "failed" and record.get("error"):
-        words = str(record["error"])
-    elif outcome in ("running", "interrupted") and record.get("step"):
-        words += f" at {record['step']}"
-    return f"{_SIGNS.get(outcome, '?')} {words}"
+    code = record.get("error") if outcome == "failed" else None
+    return f"{_SIGNS.get(outcome, '?')} {code or ended(record)}"
 
 
 def ended(record: Mapping[str, Any]) -> str:
@@ -139,8 +134,7 @@ def facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     def joined(*parts: str) -> str:
         return ", ".join(p for p in parts if p)
 
-    # The scores behind the reasons are for JSON.
-    reasons = (re.sub(r"\s*\([+-]\d[^)]*\)", "", str(reason)) for reason in record.get("reasons") or ())
+    reasons = (without_score(str(reason)) for reason in record.get("reasons") or ())
     sure = text("certainty")
     sent = record.get("sent")
     row = f"row {text('row')}" if record.get("row") else ""

@@ -33,7 +33,10 @@ async def test_a_click_on_a_key_does_what_the_key_does() -> None:
         await wait_for_screen(pilot, HelpScreen)
 
 
-async def test_a_narrow_terminal_cuts_it_off() -> None:
+async def test_a_narrow_terminal_has_as_many_keys_as_fit_whole() -> None:
     async with running(size=(30, 24)) as (pilot, _):
-        await wait_for_screen(pilot, HomeScreen)
+        screen = await wait_for_screen(pilot, HomeScreen)
         assert all(len(line) <= 30 for line in screen_text(pilot).splitlines())
+        keys = list(screen.query_one(KeyLine)._keys())
+        assert keys
+        assert screen_text(pilot).splitlines()[-1].strip() == "  ".join(f"{k.label} {k.words}" for k in keys)

@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from bleak.backends.device import BLEDevice
 from bumble.gatt import Service
 
 from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.scan import Scan
 from installer.catalog import Profile, load
 from installer.errors import ErrorCode
 from installer.gateway.agent import Agent, Pace, Visited
@@ -98,6 +100,27 @@ async def test_all_devices_in_reach_are_visited_once(bench: Bench, adapter: Adap
         assert [v.taken for v in told] == [1] * 5
         assert agent.waiting_for == []
     assert outbox.counts()["store"].waiting == 5
+
+
+async def test_one_that_is_forgotten_before_its_visit_does_not_keep_the_others_from_being_heard(
+    bench: Bench, adapter: Adapter, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Scan.ble_device
+
+    def forgotten(scan: Scan, wanted: str) -> BLEDevice:
+        if wanted == address(1):
+            scan.forget(wanted)
+        return known(scan, wanted)
+
+    monkeypatch.setattr(Scan, "ble_device", forgotten)
+    await Scale(1).start(bench)
+    async with working(adapter, outbox, target(1), target(2), failed_first=1000.0) as (_, told):
+        await until(lambda: told)
+        assert told[0].failure is not None
+        assert told[0].failure.code is ErrorCode.DEVICE_NOT_FOUND
+        await Scale(2).start(bench)
+        await until(lambda: len(told) == 2)
+        assert (told[1].target.address, told[1].failure) == (address(2), None)
 
 
 async def test_one_that_stays_is_visited_again_after_a_while_and_when_somebody_wakes_it(
