@@ -1,7 +1,7 @@
 """The answers: every choice of an installation, as data.
 
 The wizard asks for them, a script supplies them, and both are this one model. An answers
-file is its TOML form. It holds no secret: a passphrase is named (`installer/secrets.py`).
+file is its TOML form. It holds no secret: a passphrase is named (`installer/storage/secret_references.py`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from installer.catalog import SyncMethod, problems
+from installer.catalogue.catalogue import SyncMethod, problems
 from installer.errors import ErrorCode, InstallerError
-from installer.secrets import SecretRef
-from installer.wifi import Security, check_ssid
+from installer.storage.secret_references import SecretRef
+from installer.wifi.networks import Security, check_ssid
 
 
 class StepKey(enum.StrEnum):

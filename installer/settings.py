@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
-from installer.catalog import problems
+from installer.catalogue.catalogue import problems
 from installer.errors import ErrorCode, InstallerError
-from installer.secrets import SecretRef
+from installer.storage.secret_references import SecretRef
 
 APP = "device-installer"
 ENV = "DEVICE_INSTALLER_"

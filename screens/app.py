@@ -16,20 +16,20 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from installer.answers import Answers, StepKey
-from installer.catalog import Catalogue
+from installer.catalogue.catalogue import Catalogue
 from installer.errors import InstallerError
-from installer.questions import Cancelled
+from installer.flow.questions import Cancelled
+from screens.engine_interface import Ended, FirstData, Installation, Outcome, RecordsDesk, Start, StartBatch, Unfinished
 from screens.frame import Frame
 from screens.front_end import FrontEndApp
 from screens.home import HomeScreen
-from screens.runner import Ended, FirstData, Installation, Outcome, RecordsDesk, Start, StartBatch, Unfinished
-from screens.state import RunState
+from screens.run_state import RunState
 from screens.theme import DARK, DEFAULTS, LIGHT
 from screens.widgets import later
 
 if TYPE_CHECKING:
     from installer.bluetooth.sighting import Sighting
-    from installer.resuming import Resumable
+    from installer.flow.resumable import Resumable
     from screens.batch import BatchScreen
 
 # How long an engine may take to tidy up when it is stopped, in seconds.
@@ -163,7 +163,7 @@ class WizardApp(FrontEndApp):
             self.push_screen(RecordsScreen(self.desk))
 
     async def _offer_migration(self, desk: RecordsDesk) -> None:
-        from screens.migration import offer_migration
+        from screens.ledger_migration import offer_migration
 
         await offer_migration(self, desk)
 

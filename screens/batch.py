@@ -14,15 +14,15 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
-from installer.batch.board import GOOD, Board, RowState
 from installer.batch.labels import Label
-from installer.batch.table import clock, progress, sign, totals, what
+from installer.batch.progress import GOOD, Progress, RowProgress
+from installer.batch.progress_table import clock, progress, sign, totals, what
 from installer.errors import InstallerError
-from installer.events import Event
-from screens.choices import ChoiceList, ChoiceTable, Column, Row
+from installer.events.stream import Event
+from screens.choice_list import ChoiceList, ChoiceTable, Column, Row
 from screens.dialogs import ConfirmDialog, Dialog
+from screens.engine_interface import BatchRun
 from screens.frame import Frame
-from screens.runner import BatchRun
 from screens.widgets import Callout, Text, button, shown
 
 POLL = 0.25
@@ -44,7 +44,7 @@ class BatchScreen(Frame):
     def __init__(self, run: BatchRun) -> None:
         super().__init__()
         self.run = run
-        self.board = Board()
+        self.board = Progress()
         self.problem: InstallerError | None = None
         self._done = False
         self._all_labels: dict[str, Label] = {}
@@ -102,7 +102,7 @@ class BatchScreen(Frame):
         more = f"  ({others} more after it)" if others else ""
         return f"{shown(first.name or first.device, 30)} waits for you; it blinks if it can. {first.todo}{more}"
 
-    def _row(self, row: RowState, now: float) -> Row:
+    def _row(self, row: RowProgress, now: float) -> Row:
         name = shown(row.name or row.model or row.device, 30)
         tail = f"  {row.device[-5:]}" if row.device else ""
         words = (row.todo and "needs you now") or what(row)
@@ -203,7 +203,7 @@ class LabelDialog(Dialog[None]):
         return self._label.lines[0]
 
     def body(self) -> Iterable[Widget]:
-        from installer.qr import qr_lines
+        from installer.qr.draw import qr_lines
 
         size = self.app.size
         lines = qr_lines(self._label.code, size.width - 12, size.height - 8 - len(self._label.lines))
@@ -220,7 +220,7 @@ class LabelDialog(Dialog[None]):
     @on(Button.Pressed, "#code")
     def action_code(self) -> None:
         """The code over the whole window, where it has room more often."""
-        from screens.qr import QrScreen
+        from screens.qr_code import QrScreen
 
         words = "its text is what `device-installer link` takes"
         self.app.push_screen(QrScreen(self._label.code, words))

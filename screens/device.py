@@ -16,7 +16,7 @@ from textual.widgets import Button
 
 from installer.bluetooth.sighting import Certainty
 from installer.errors import InstallerError
-from installer.questions import ConfirmDevice
+from installer.flow.questions import ConfirmDevice
 from screens.frame import QuestionScreen
 from screens.pictures import picture
 from screens.widgets import Callout, Facts, Text, button, protocol_label, shown, strength

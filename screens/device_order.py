@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from installer.bluetooth.sighting import SetupState, Sighting
-from installer.catalog import Model
+from installer.catalogue.catalogue import Model
 
 SETTLE = 2.0
 

@@ -19,7 +19,7 @@ from textual.widgets import Button, Input
 
 from installer.answers import Answers, StepKey, to_toml
 from installer.errors import ErrorCode, InstallerError
-from installer.questions import Cancelled, Failure, Recovery
+from installer.flow.questions import Cancelled, Failure, Recovery
 from screens.widgets import Callout, Text, button, shown
 
 T = TypeVar("T")

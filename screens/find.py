@@ -16,14 +16,14 @@ from textual.widgets import Input
 from installer.answers import FindAnswer
 from installer.bluetooth.sighting import Certainty, SetupState, Sighting
 from installer.errors import InstallerError
-from installer.qr_text import QrKind, kind_of
-from installer.questions import ChooseDevice
+from installer.flow.questions import ChooseDevice
+from installer.qr.classify import QrKind, kind_of
 from installer.text import without_score
-from screens.choices import ChoiceList, ChoiceTable, Column, Row
+from screens.choice_list import ChoiceList, ChoiceTable, Column, Row
 from screens.device_order import DeviceOrder, matches, selectable
 from screens.frame import QuestionScreen
 from screens.progress import View
-from screens.state import RunState
+from screens.run_state import RunState
 from screens.widgets import Text, protocol_label, shown, signal, spoken, strength
 
 POLL = 0.25

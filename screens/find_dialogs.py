@@ -16,7 +16,7 @@ from textual.widgets import Button, Input
 
 from installer.answers import FindAnswer
 from installer.errors import InstallerError
-from installer.qr_text import DevicePayload, device_of
+from installer.qr.classify import DevicePayload, device_of
 from screens.dialogs import Dialog
 from screens.widgets import Callout, SecretInput, Text, button, shown
 

@@ -14,13 +14,13 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Digits
 
-from installer.catalog import SyncMethod
+from installer.catalogue.catalogue import SyncMethod
 from installer.errors import InstallerError
 from installer.measurement import Measurement, Quantity, Reading
+from screens.engine_interface import Outcome
 from screens.frame import Frame
 from screens.progress import facts_of
-from screens.runner import Outcome
-from screens.state import RunState
+from screens.run_state import RunState
 from screens.widgets import Callout, Facts, Text, button, shown, spoken
 
 GATEWAY = (

@@ -17,9 +17,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from installer.answers import StepKey
-from installer.questions import Back, Cancelled, Question
-from screens.footer import KeyLine
-from screens.state import Mark
+from installer.flow.questions import Back, Cancelled, Question
+from screens.key_footer import KeyLine
+from screens.run_state import Mark
 from screens.widgets import Callout, Text
 
 if TYPE_CHECKING:

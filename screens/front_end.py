@@ -11,12 +11,12 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, SyncAnswer
-from installer.events import Event
-from installer.questions import AskProof, Cancelled, Failure, Question, Recovery
+from installer.events.stream import Event
+from installer.flow.questions import AskProof, Cancelled, Failure, Question, Recovery
+from screens.engine_interface import Outcome
 from screens.frame import Frame, QuestionScreen
-from screens.questions import screen_for
-from screens.runner import Outcome
-from screens.state import RunState
+from screens.question_screens import screen_for
+from screens.run_state import RunState
 
 if TYPE_CHECKING:
     from screens.batch import BatchScreen

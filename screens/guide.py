@@ -12,10 +12,10 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widget import Widget
 
-from installer.questions import FollowGuide
+from installer.flow.questions import FollowGuide
 from screens.frame import QuestionScreen
 from screens.progress import View
-from screens.state import Mark, RunState
+from screens.run_state import Mark, RunState
 from screens.widgets import Callout, Text, shown, spoken
 
 TICK = 0.5
@@ -103,12 +103,12 @@ class GuideScreen(QuestionScreen[FollowGuide]):
 
     def action_qr(self) -> None:
         """The address as a QR code, over the whole window."""
-        from screens.qr import QrScreen
+        from screens.qr_code import QrScreen
 
         self.app.push_screen(QrScreen(self.question.url, f"it leads to {shown(self.question.app)}"))
 
     def _draw_qr(self) -> None:
-        from installer.qr import qr_lines
+        from installer.qr.draw import qr_lines
 
         size, url = self.app.size, self.question.url
         lines = qr_lines(url, size.width - ROOM_BESIDE - 6, size.height - ROWS_AROUND) if url else None

@@ -13,9 +13,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from installer.catalog import Catalogue, SyncMethod
+from installer.catalogue.catalogue import Catalogue, SyncMethod
 from installer.errors import InstallerError
-from installer.resuming import Resumable
+from installer.flow.resumable import Resumable
 from screens.cards import Card, Cards, Choice
 from screens.frame import Frame
 from screens.widgets import Text, later, shown

@@ -13,11 +13,11 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from installer.answers import LinkAnswer
-from installer.questions import ChooseAccount
+from installer.flow.questions import ChooseAccount
 from screens.cards import Card, Cards, Choice
 from screens.frame import QuestionScreen
 from screens.progress import View
-from screens.state import Mark, RunState
+from screens.run_state import Mark, RunState
 from screens.widgets import Callout, Text, shown
 
 NEW = "\n"  # no account has this name

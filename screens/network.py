@@ -15,10 +15,10 @@ from textual.widget import Widget
 
 from installer.answers import NetworkAnswer
 from installer.errors import InstallerError
-from installer.qr_text import QrKind, kind_of
-from installer.questions import ChooseNetwork
-from installer.wifi import Network, by_ssid, check_network
-from screens.choices import ChoiceList, ChoiceTable, Column, Row
+from installer.flow.questions import ChooseNetwork
+from installer.qr.classify import QrKind, kind_of
+from installer.wifi.networks import Network, by_ssid, check_network
+from screens.choice_list import ChoiceList, ChoiceTable, Column, Row
 from screens.frame import QuestionScreen
 from screens.network_dialogs import OtherNetworkDialog, WifiTextDialog
 from screens.widgets import Text, bars_of, security_label, signal, strength

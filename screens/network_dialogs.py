@@ -16,9 +16,9 @@ from textual.widgets import Button, Checkbox, Input, RadioSet
 
 from installer.answers import NetworkAnswer
 from installer.errors import InstallerError
-from installer.qr_text import network_of
-from installer.wifi import Security, check_ssid
-from installer.wifi_text import WifiText
+from installer.qr.classify import network_of
+from installer.qr.wifi_text import WifiText
+from installer.wifi.networks import Security, check_ssid
 from screens.dialogs import Dialog
 from screens.widgets import Box, Callout, Radio, SecretInput, Text, button, security_label, shown
 

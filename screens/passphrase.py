@@ -9,9 +9,9 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from installer.errors import InstallerError
-from installer.questions import AskPassphrase
-from installer.wifi import passphrase_problem
-from screens.secret import SecretScreen, Verdict
+from installer.flow.questions import AskPassphrase
+from installer.wifi.networks import passphrase_problem
+from screens.secret_screen import SecretScreen, Verdict
 from screens.widgets import security_label
 
 

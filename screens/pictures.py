@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-from installer.catalog import DeviceType, Model
+from installer.catalogue.catalogue import DeviceType, Model
 
 WIDTH, HEIGHT = 24, 9
 _ANY = "device"

@@ -14,9 +14,9 @@ from textual.content import Content
 from textual.widget import Widget
 
 from installer.answers import StepKey
-from installer.wifi import Security
+from installer.wifi.networks import Security
 from screens.frame import Frame
-from screens.state import Mark, RunState
+from screens.run_state import Mark, RunState
 from screens.widgets import Callout, Facts, Text, security_label, shown, spoken
 
 TICK = 0.5

@@ -7,9 +7,9 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from installer.errors import InstallerError
-from installer.qr_text import proof_in
-from installer.questions import AskProof
-from screens.secret import SecretScreen, Verdict
+from installer.flow.questions import AskProof
+from installer.qr.classify import proof_in
+from screens.secret_screen import SecretScreen, Verdict
 
 LONGEST = 128
 

@@ -12,11 +12,11 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from installer.answers import ProvisionAnswer
-from installer.provisioning.base import Stage
-from installer.questions import ConfirmSending
+from installer.flow.questions import ConfirmSending
+from installer.provisioning.provisioner import Stage
 from screens.frame import QuestionScreen
 from screens.progress import View
-from screens.state import Mark, RunState
+from screens.run_state import Mark, RunState
 from screens.widgets import Callout, Facts, button, protocol_label, security_label, shown
 
 UNENCRYPTED = (

@@ -14,12 +14,12 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from installer.errors import ErrorCode, InstallerError
-from installer.ledger.table import result, spoken, when
-from installer.ledger.view import Filter, Page
-from screens.choices import ChoiceList, ChoiceTable, Column, Row
+from installer.ledger.query_types import Filter, Page
+from installer.ledger.text_table import result, spoken, when
+from screens.choice_list import ChoiceList, ChoiceTable, Column, Row
+from screens.engine_interface import RecordsDesk
 from screens.find import FilterInput
 from screens.frame import Frame
-from screens.runner import RecordsDesk
 from screens.widgets import Callout, Text, later, shown
 
 PAGE = 100
@@ -160,7 +160,7 @@ class RecordsScreen(Frame):
 
     @on(ChoiceList.Chosen)
     def _chosen(self, event: ChoiceList.Chosen) -> None:
-        from screens.record import RecordScreen
+        from screens.record_details import RecordScreen
 
         self.app.push_screen(RecordScreen(self._desk, event.row.key))
 
@@ -208,7 +208,7 @@ def can_try_again(record: dict[str, Any]) -> bool:
 
 async def try_again(screen: Frame, desk: RecordsDesk, installation: str) -> None:
     """Start an installation with the choices of a record; the passphrase is asked for."""
-    from installer.ledger.desk import answers_of
+    from installer.ledger.wizard_access import answers_of
 
     try:
         answers = answers_of(await desk.one(installation))

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input
 
 from installer.errors import InstallerError
-from installer.questions import SignIn
+from installer.flow.questions import SignIn
 from screens.frame import QuestionScreen
 from screens.widgets import SecretInput, Text, button, shown, spoken
 
@@ -73,7 +73,7 @@ class SignInScreen(QuestionScreen[SignIn]):
         self._draw_qr()
 
     def _draw_qr(self) -> None:
-        from installer.qr import qr_lines
+        from installer.qr.draw import qr_lines
 
         size = self.app.size
         lines = qr_lines(self.question.url, size.width - ROOM_BESIDE - 6, size.height - ROWS_AROUND)
@@ -86,7 +86,7 @@ class SignInScreen(QuestionScreen[SignIn]):
 
     def _enlarge(self) -> str:
         """What to do for a phone where the code does not fit."""
-        from installer.qr import qr_lines
+        from installer.qr.draw import qr_lines
 
         whole = qr_lines(self.question.url, 400, 400)
         if whole is None:

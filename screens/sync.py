@@ -10,8 +10,8 @@ from textual import on
 from textual.widget import Widget
 
 from installer.answers import SyncAnswer
-from installer.catalog import DeviceType, Model, SyncMethod
-from installer.questions import ChooseSync, SyncChoice
+from installer.catalogue.catalogue import DeviceType, Model, SyncMethod
+from installer.flow.questions import ChooseSync, SyncChoice
 from installer.text import sentence
 from screens.cards import Card, Cards, Choice
 from screens.frame import QuestionScreen

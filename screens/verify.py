@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from screens.progress import View
-from screens.state import Mark, RunState
+from screens.run_state import Mark, RunState
 
 
 def view(state: RunState) -> View:

@@ -14,8 +14,8 @@ from textual.geometry import Size
 from textual.widgets import Button, Checkbox, Input, RadioButton, Static
 
 from installer.text import printable
-from installer.wifi import Security
-from screens.choices import steady
+from installer.wifi.networks import Security
+from screens.choice_list import steady
 
 _BARS = "▂▄▆█"
 _STRENGTH = ("very weak", "weak", "fair", "good", "very good")

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
-from installer.catalog import SyncMethod
+from installer.catalogue.catalogue import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
@@ -109,7 +109,7 @@ def unknown(what: str) -> InstallerError:
 
 def as_text(labels: Iterable[Label]) -> str:
     """All labels one below the other, each with its code in characters; for a terminal or a text file."""
-    from installer.qr import qr_lines
+    from installer.qr.draw import qr_lines
 
     blocks = []
     for label in labels:
@@ -133,7 +133,7 @@ def as_html(labels: Sequence[Label], title: str = "Labels") -> str:
 
 def write(labels: Sequence[Label], path: Path, title: str = "Labels") -> None:
     """Write the sheet, HTML or text by the file's ending. Raises USAGE, FILE_UNWRITABLE."""
-    from installer.whole_file import write_whole
+    from installer.storage.atomic_write import write_whole
 
     check_file(path)
     write_whole(path, [as_text(labels) if path.suffix.lower() == ".txt" else as_html(labels, title)])

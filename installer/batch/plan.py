@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, SyncAnswer, VerifyAnswer
-from installer.batch.sheet import Place
-from installer.catalog import Model, SyncMethod
-from installer.secrets import SecretRef
+from installer.batch.spreadsheet import Place
+from installer.catalogue.catalogue import Model, SyncMethod
+from installer.storage.secret_references import SecretRef
 
 
 @dataclass(frozen=True)

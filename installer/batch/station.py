@@ -8,26 +8,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from installer import saved_networks
-from installer.assembly import Assembly, Place
-from installer.batch import checking, source
-from installer.batch.checking import Known
-from installer.batch.history import History
+from installer.batch import plan_check, plan_reader
+from installer.batch.adapter_slots import AdapterSlot
 from installer.batch.labels import Label
-from installer.batch.lanes import Lane
 from installer.batch.plan import Plan, Unit
-from installer.batch.run import Batch
-from installer.batch.work import BatchOptions
-from installer.bluetooth.shared import SharedRadio
-from installer.catalog import SyncMethod
+from installer.batch.plan_check import Known
+from installer.batch.row_claims import RowClaims
+from installer.batch.row_state import BatchOptions
+from installer.batch.runner import Batch
+from installer.bluetooth.shared_radio import SharedRadio
+from installer.catalogue.catalogue import SyncMethod
 from installer.errors import ErrorCode, InstallerError
-from installer.events import Event
-from installer.ledger.context import Context
-from installer.steps.base import Options, Surroundings
+from installer.events.stream import Event
+from installer.flow.assembly import Assembly, Place
+from installer.flow.steps.step import Environment, Options
+from installer.ledger.site_and_operator import Context
+from installer.wifi import saved_networks
 
 if TYPE_CHECKING:
     from installer.bluetooth.adapter import Adapter
-    from installer.secrets import SecretRef
+    from installer.storage.secret_references import SecretRef
 
 
 class Station:
@@ -57,14 +57,14 @@ class Station:
         self, file: Path, over: Mapping[str, Any], loose: SecretRef | None = None, name: str | None = None
     ) -> Plan:
         """The plan of this file. Raises PLAN_INVALID with every mistake; the lab signs in to any account by itself."""
-        raw = source.read(file)
+        raw = plan_reader.read(file)
         known = Known(
             catalogue=self.assembly.catalogue,
             networks=saved_networks.load(),
             accounts=None if self.assembly.place.lab else [a.name for a in await self._stored()],
             loose=loose,
         )
-        plan = checking.check(raw, known, over)
+        plan = plan_check.check(raw, known, over)
         return replace(plan, name=name or plan.name)
 
     async def rehearse(self, plan: Plan, show: Callable[[Event], None]) -> None:
@@ -74,12 +74,12 @@ class Station:
     def batch(self, plan: Plan, show: Callable[[Event], None], base: Options | None = None) -> Batch:
         """A run of this plan."""
         lanes = [
-            Lane(SharedRadio(self._opener(spec), self.assembly.catalogue, spec or ""), self.options.parallel)
+            AdapterSlot(SharedRadio(self._opener(spec), self.assembly.catalogue, spec or ""), self.options.parallel)
             for spec in self._adapters or (None,)
         ]
         sign_in = self._one_sign_in()
 
-        def make(lane: Lane, unit: Unit, options: Options) -> Surroundings:
+        def make(lane: AdapterSlot, unit: Unit, options: Options) -> Environment:
             context = replace(
                 self.assembly.place.context,
                 batch=plan.name,
@@ -91,12 +91,12 @@ class Station:
             return replace(around, radio=lane.radio, options=options, sign_in=sign_in)
 
         context = self.assembly.surroundings().context
-        history = History(self.assembly.records(), plan.name, context.station or "station")
+        history = RowClaims(self.assembly.records(), plan.name, context.station or "station")
         return Batch(plan, lanes, make, history, show, self.options, base or self.assembly.place.options)
 
     async def labels(self, plan: Plan) -> list[Label]:
         """The labels of all devices of the plan that are installed, or are to be linked; in the plan's order."""
-        history = History(self.assembly.records(), plan.name, "")
+        history = RowClaims(self.assembly.records(), plan.name, "")
         try:
             past = await history.load()
         finally:

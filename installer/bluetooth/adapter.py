@@ -20,7 +20,7 @@ from bleak import BleakClient, BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 
-from installer.bluetooth import failures
+from installer.bluetooth import system_errors
 from installer.bluetooth.sighting import Advert
 from installer.errors import ErrorCode, InstallerError
 
@@ -69,7 +69,7 @@ class Adapter(abc.ABC):
 
     def error(self, error: BaseException) -> InstallerError:
         """What a failure of a scan on this adapter means."""
-        return self.failure or failures.adapter_error(error, self.name)
+        return self.failure or system_errors.adapter_error(error, self.name)
 
     async def let_go(self, address: str) -> None:
         """End a link to this device that a killed process left behind, where the system keeps such. Never raises."""
@@ -107,7 +107,7 @@ class SystemAdapter(Adapter):
         """BlueZ keeps the links of a process that is gone, and a device that is linked does not advertise."""
         from bleak_retry_connector import close_stale_connections_by_address
 
-        with contextlib.suppress(*failures.SYSTEM_ERRORS):
+        with contextlib.suppress(*system_errors.SYSTEM_ERRORS):
             async with asyncio.timeout(LET_GO_SECONDS):
                 await close_stale_connections_by_address(address)
 
@@ -122,7 +122,7 @@ class RawAdapter(Adapter):
     @property
     def failure(self) -> InstallerError | None:
         """Set once the transport has ended: the dongle was pulled out, the lab stopped."""
-        return failures.failed(self.name, "it is gone") if self._host.lost.is_set() else None
+        return system_errors.failed(self.name, "it is gone") if self._host.lost.is_set() else None
 
     def when_failed(self, callback: Callable[[], None]) -> None:
         """Call `callback` when the transport ends."""
@@ -163,7 +163,7 @@ async def open_adapter(spec: str | None = None) -> Adapter:
     raise InstallerError(
         ErrorCode.ADAPTER_FAILED,
         f"“{spec}” is not the name of a Bluetooth adapter.",
-        "Use hci0 (the system's), or hci:TRANSPORT for a raw one, for example hci:usb:0." + failures.LAB,
+        "Use hci0 (the system's), or hci:TRANSPORT for a raw one, for example hci:usb:0." + system_errors.LAB,
         adapter=spec,
     )
 
@@ -173,7 +173,7 @@ async def check(spec: str | None = None) -> str:
     async with await open_adapter(spec) as adapter:
         scanner = adapter.scanner(lambda _device, _advert: None)
         await start(adapter, scanner)
-        with contextlib.suppress(*failures.SYSTEM_ERRORS):
+        with contextlib.suppress(*system_errors.SYSTEM_ERRORS):
             await scanner.stop()
         return f"Bluetooth adapter {adapter.name} scans ({scanner.backend_id})"
 
@@ -183,7 +183,7 @@ async def start(adapter: Adapter, scanner: BleakScanner, timeout: float = START_
     try:
         async with asyncio.timeout(timeout):
             await scanner.start()
-    except failures.SYSTEM_ERRORS as error:
+    except system_errors.SYSTEM_ERRORS as error:
         raise adapter.error(error) from error
 
 
@@ -191,23 +191,23 @@ async def _open_raw(spec: str) -> Adapter:
     transport = spec.removeprefix(RAW)
     kind, _, place = transport.partition(":")
     if not kind or (not place and kind not in ("pty", "vhci", "hci-socket", "android-emulator", "android-netsim")):
-        raise failures.failed(spec, "it must look like hci:usb:0 or hci:tcp-client:HOST:PORT")
+        raise system_errors.failed(spec, "it must look like hci:usb:0 or hci:tcp-client:HOST:PORT")
     from installer.bluetooth.hci.host import HciHost
 
     try:
         host = await HciHost.open(transport)
     except PermissionError:
-        raise failures.denied() from None
+        raise system_errors.denied() from None
     except TimeoutError:
-        raise failures.failed(spec, "nothing there answers as a Bluetooth controller") from None
+        raise system_errors.failed(spec, "nothing there answers as a Bluetooth controller") from None
     except ImportError as error:
-        raise failures.failed(spec, f"this needs {error.name or 'a library'}, which is not installed") from None
+        raise system_errors.failed(spec, f"this needs {error.name or 'a library'}, which is not installed") from None
     except OSError as error:
-        raise failures.failed(spec, f"it cannot be reached ({error.strerror or type(error).__name__})") from None
+        raise system_errors.failed(spec, f"it cannot be reached ({error.strerror or type(error).__name__})") from None
     except (ValueError, AssertionError) as error:
-        raise failures.failed(spec, f"it must look like hci:usb:0 or hci:tcp-client:HOST:PORT ({error})") from None
+        raise system_errors.failed(spec, f"it must look like hci:usb:0 or hci:tcp-client:HOST:PORT ({error})") from None
     except _transport_errors() as error:
-        raise failures.failed(spec, str(error) or type(error).__name__) from None
+        raise system_errors.failed(spec, str(error) or type(error).__name__) from None
     return RawAdapter(spec, host)
 
 

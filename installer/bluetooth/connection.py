@@ -21,8 +21,8 @@ from bleak.exc import (
 )
 from bleak.uuids import normalize_uuid_str
 
-from installer.bluetooth.failures import SYSTEM_ERRORS
 from installer.bluetooth.sighting import Advert
+from installer.bluetooth.system_errors import SYSTEM_ERRORS
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from installer.bluetooth import marks
+from installer.bluetooth import advertisement_signatures
 from installer.bluetooth.sighting import Advert, Certainty, Detection, SetupState
-from installer.catalog import Catalogue, Evidence, Model, Rule
+from installer.catalogue.catalogue import Catalogue, Evidence, Model, Rule
 from installer.text import printable
 
 CERTAIN, LIKELY, POSSIBLE = 100, 40, 20
@@ -30,10 +30,10 @@ def setup_state(advert: Advert) -> SetupState:
 
     Improv: byte 0 (`facts/improv-ble.md` §11); Nordic: bit 0 of byte 1 (`facts/other-ble-provisioning.md` §2).
     """
-    nordic = advert.service_data.get(marks.NORDIC, b"")
+    nordic = advert.service_data.get(advertisement_signatures.NORDIC, b"")
     if len(nordic) >= 3:
         return SetupState.SET_UP if nordic[1] & 0x01 else SetupState.NEW
-    data = advert.service_data.get(marks.IMPROV_DATA, b"")
+    data = advert.service_data.get(advertisement_signatures.IMPROV_DATA, b"")
     if not data:
         return SetupState.UNKNOWN
     return SetupState.NEW if data[0] in (0x01, 0x02) else SetupState.SET_UP
@@ -53,7 +53,7 @@ class Detector:
 
     def detect(self, address: str, advert: Advert) -> Detection:
         """The detection of one advertisement. Never raises."""
-        found = marks.read(address, advert)
+        found = advertisement_signatures.read(address, advert)
         scored = [self._score(model, rules, address, advert, found) for model, rules in self._models]
         best = _best([s for s in scored if not s.model.generic])
         if best is None and not found.withings:
@@ -78,7 +78,9 @@ class Detector:
             note=found.note if best.model.generic or found.matter else "",
         )
 
-    def _score(self, model: Model, rules: list[_Compiled], address: str, advert: Advert, found: marks.Found) -> _Scored:
+    def _score(
+        self, model: Model, rules: list[_Compiled], address: str, advert: Advert, found: advertisement_signatures.Found
+    ) -> _Scored:
         hits = []
         for compiled in rules:
             what = compiled.match(address, advert)

@@ -21,9 +21,9 @@ from bleak.backends.scanner import AdvertisementData
 from installer.bluetooth import adapter as adapters
 from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.detection import Detector, setup_state
-from installer.bluetooth.failures import SYSTEM_ERRORS
 from installer.bluetooth.sighting import Advert, Sighting
-from installer.catalog import Catalogue
+from installer.bluetooth.system_errors import SYSTEM_ERRORS
+from installer.catalogue.catalogue import Catalogue
 from installer.errors import ErrorCode, InstallerError
 
 T = TypeVar("T")

@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from installer.errors import InstallerError
+from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Outbox
 from installer.gateway.sinks import Sink, SinkFailure
-from installer.gateway.targets import Target
 
 # What a sink asks for counts, up to this: a mistaken answer must not silence the gateway for a year.
 LONGEST_ASKED = 3600.0
@@ -72,7 +72,7 @@ class Delivery:
         self._held: dict[tuple[str, str], tuple[int, float]] = {}
         self._since_forgetting: Counter[str] = Counter()
 
-    def sinks_of(self, target: Target) -> list[str]:
+    def sinks_of(self, target: GatewayDevice) -> list[str]:
         """The names of those who get this device's measurements."""
         return [sink.name for sink in self._sinks if sink.takes(target)]
 

@@ -9,17 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from installer.bluetooth.adapter import Adapter
-from installer.catalog import Catalogue
+from installer.catalogue.catalogue import Catalogue
 from installer.errors import InstallerError
 from installer.gateway import wake
-from installer.gateway.agent import Agent, Pace, Visited
 from installer.gateway.delivery import BackOff, Delivered, Delivery
+from installer.gateway.devices import GatewayDevice
+from installer.gateway.files_and_lock import GatewayFiles
+from installer.gateway.heartbeat import Heartbeat
 from installer.gateway.outbox import Outbox
-from installer.gateway.place import GatewayPlace
 from installer.gateway.sinks import Sink
-from installer.gateway.state import State
-from installer.gateway.targets import Target
-from installer.gateway.visits import Visits
+from installer.gateway.visit_history import VisitHistory
+from installer.gateway.visit_scheduler import Pace, Visited, VisitScheduler
 
 WAKE_SECONDS = 0.5
 ALIVE_SECONDS = 20.0
@@ -43,10 +43,10 @@ Told = Visited | Delivered | Trouble
 class Parts:
     """What a gateway is made of. `targets` is asked again and again; `told` hears what happens."""
 
-    place: GatewayPlace
+    place: GatewayFiles
     catalogue: Catalogue
     open_adapter: Callable[[], Awaitable[Adapter]]
-    targets: Callable[[], Awaitable[Sequence[Target]]]
+    targets: Callable[[], Awaitable[Sequence[GatewayDevice]]]
     sinks: Sequence[Sink]
     told: Callable[[Told], None] = lambda _: None
     pace: Pace = field(default_factory=Pace)
@@ -59,7 +59,7 @@ class Once:
     """What one round came to: visits by device, devices that were not within range, whether all was delivered."""
 
     visited: dict[str, Visited]
-    unseen: list[Target]
+    unseen: list[GatewayDevice]
     delivered: bool
 
 
@@ -69,12 +69,12 @@ class Gateway:
     def __init__(self, parts: Parts, outbox: Outbox) -> None:
         self._parts = parts
         self._outbox = outbox
-        self._state = State(outbox)
+        self._state = Heartbeat(outbox)
         self._visited: dict[str, Visited] = {}
         self._delivery = Delivery(outbox, parts.sinks, parts.back_off, told=parts.told, clock=parts.clock)
-        self._agent = Agent(
+        self._agent = VisitScheduler(
             outbox,
-            Visits(outbox),
+            VisitHistory(outbox),
             parts.catalogue,
             self._delivery.sinks_of,
             parts.pace,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from installer.gateway import outbox_file
+from installer.gateway import outbox_database
 
 # So many delivered measurements of each device stay, so that one that comes again is known.
 REMEMBERED = 1000
@@ -69,12 +69,12 @@ class Outbox:
     @classmethod
     def open(cls, path: Path) -> Outbox:
         """The outbox in this file, made if it is not there. Raises OUTBOX_INVALID, FILE_UNWRITABLE, DATABASE_FAILED."""
-        outbox_file.make(path)
-        connection = outbox_file.connect(path)
+        outbox_database.make(path)
+        connection = outbox_database.connect(path)
         box = cls(path, connection)
         try:
             with box.told("open it"):
-                outbox_file.prepare(path, connection)
+                outbox_database.prepare(path, connection)
         except BaseException:
             connection.close()
             raise
@@ -85,12 +85,12 @@ class Outbox:
         """The outbox to be read while a gateway may be working with it; None if there is none. Raises as `open`."""
         if not path.exists():
             return None
-        connection = outbox_file.connect(path)
+        connection = outbox_database.connect(path)
         box = cls(path, connection)
         try:
             with box.told("open it"):
-                if not outbox_file.is_new(connection):
-                    outbox_file.check(path, connection)
+                if not outbox_database.is_new(connection):
+                    outbox_database.check(path, connection)
                     return box
         except BaseException:
             connection.close()
@@ -249,4 +249,4 @@ class Outbox:
         try:
             yield
         except sqlite3.Error as error:
-            raise outbox_file.failure(self.path, what, error) from None
+            raise outbox_database.failure(self.path, what, error) from None

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from installer.errors import InstallerError
+from installer.gateway.devices import STORE, GatewayDevice
 from installer.gateway.outbox import Item
-from installer.gateway.targets import STORE, Target
 from installer.measurement import Measurement
 
 if TYPE_CHECKING:
-    from installer.data.rows import Row
-    from installer.data.store import Store
+    from installer.measurements.row import Row
+    from installer.measurements.store import Store
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Sink(Protocol):
     label: str
     batch: int
 
-    def takes(self, target: Target) -> bool:
+    def takes(self, target: GatewayDevice) -> bool:
         """Whether measurements of this device are for it."""
 
     async def deliver(self, items: Sequence[Item]) -> Sequence[Refused]:
@@ -70,7 +70,7 @@ class LocalStore:
         self._open = open_store
         self._store: Store | None = None
 
-    def takes(self, target: Target) -> bool:
+    def takes(self, target: GatewayDevice) -> bool:
         """All devices."""
         return True
 
@@ -96,7 +96,7 @@ class LocalStore:
 
 def rows_of(item: Item) -> list[Row]:
     """A measurement as rows of the store."""
-    from installer.data.rows import BLUETOOTH, of_measurement
+    from installer.measurements.row import BLUETOOTH, of_measurement
 
     return list(
         of_measurement(

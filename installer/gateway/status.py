@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from installer import output
+from installer.gateway.files_and_lock import GatewayFiles, is_running, running_pid
+from installer.gateway.heartbeat import Heartbeat, LastHeartbeat
 from installer.gateway.outbox import Count, Outbox
-from installer.gateway.place import GatewayPlace, is_running, running_pid
-from installer.gateway.state import Noted, State
-from installer.gateway.visits import Known, Visits
+from installer.gateway.visit_history import Known, VisitHistory
 from installer.text import printable
 
 # A device that was not heard for so long, seconds, is told to be out of range.
@@ -45,7 +45,7 @@ class Status:
 
     running: bool
     pid: int | None
-    noted: Noted = field(default_factory=Noted)
+    noted: LastHeartbeat = field(default_factory=LastHeartbeat)
     devices: list[Known] = field(default_factory=list)
     sinks: list[SinkStatus] = field(default_factory=list)
     collected: int = 0
@@ -57,7 +57,7 @@ class Status:
         return sum(sink.waiting for sink in self.sinks)
 
 
-async def look(place: GatewayPlace) -> Status:
+async def look(place: GatewayFiles) -> Status:
     """The status now. Raises OUTBOX_INVALID, DATABASE_FAILED."""
     running = await is_running(place)
     pid = running_pid(place) if running else None
@@ -68,9 +68,9 @@ async def look(place: GatewayPlace) -> Status:
         counts = outbox.counts()
         columns = "name, delivered, last, failing_since, failure"
         known = {row["name"]: dict(row) for row in outbox.rows(f"SELECT {columns} FROM sinks")}
-        noted = State(outbox).read()
+        noted = Heartbeat(outbox).read()
         names = list(dict.fromkeys([*noted.sinks, *counts, *known]))
-        devices = Visits(outbox).all()
+        devices = VisitHistory(outbox).all()
         return Status(
             running,
             pid,

@@ -10,10 +10,10 @@ from bleak.backends.device import BLEDevice
 
 from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.connection import Connection
-from installer.catalog import Profile
+from installer.catalogue.catalogue import Profile
 from installer.errors import InstallerError
-from installer.gateway.intake import Intake
-from installer.health import reader
+from installer.gateway.outbox_writer import OutboxWriter
+from installer.health_profiles import reader
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ async def collect(
     adapter: Adapter,
     device: BLEDevice,
     profiles: Sequence[Profile],
-    intake: Intake,
+    intake: OutboxWriter,
     waits: Waits,
     connected: Callable[[], None] = lambda: None,
 ) -> None:

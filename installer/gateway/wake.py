@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from installer.errors import ErrorCode, InstallerError
-from installer.gateway.place import GatewayPlace
+from installer.gateway.files_and_lock import GatewayFiles
 
 ALL = "all"
 # A forged flood of notifications must not fill the disk.
@@ -22,14 +22,14 @@ MOST = 1000
 _ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
-def wake(address: str | None = None, *, lab: bool = False, place: GatewayPlace | None = None) -> None:
+def wake(address: str | None = None, *, lab: bool = False, place: GatewayFiles | None = None) -> None:
     """Leave word for the gateway; returns at once. Doing it twice does no harm.
 
     `address`: the Bluetooth address of a device, None for all. Raises USAGE for what is no address, FILE_UNWRITABLE.
     """
     if address is not None and not _ADDRESS.fullmatch(address):
         raise InstallerError(ErrorCode.USAGE, "This is no Bluetooth address.", "Name one like 00:24:E4:12:34:3C.")
-    folder = (place or GatewayPlace.here(lab=lab)).wake
+    folder = (place or GatewayFiles.here(lab=lab)).wake
     name = ALL if address is None else address.upper().replace(":", "-")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="HTTP port; 0: any free one")
     parser.add_argument("--idle", type=float, default=0, help="end after so many seconds without use; 0: never")
     options = parser.parse_args()
-    from installer.lab.serve import run
+    from installer.lab.server import run
 
     try:
         run(scenario=options.scenario, state=options.state, port=options.port, idle=options.idle)

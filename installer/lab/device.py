@@ -11,14 +11,16 @@ from bumble.device import Connection
 from bumble.gatt import Characteristic
 from pydantic import SecretStr
 
-from installer.lab import gatt, improv, improv_frames, withings
-from installer.lab.health_bytes import current_time
-from installer.lab.kinds import vendor_uuid
-from installer.lab.measuring import Measuring
-from installer.lab.networks import Heard, Join
-from installer.lab.peripheral import Peripheral, Surroundings
+from installer.lab import gatt_services
+from installer.lab.access_points import Heard, Join
+from installer.lab.health_characteristics import current_time
+from installer.lab.improv import firmware, frames
+from installer.lab.measurement_delivery import Measuring
+from installer.lab.models import vendor_uuid
+from installer.lab.peripheral import LabEnvironment, Peripheral
 from installer.lab.scenario import DeviceScenario, Faults
 from installer.lab.timers import Timers
+from installer.lab.withings import vendor_service
 
 COMPANY = 0x03FF
 GOODBYE = 1.0
@@ -27,9 +29,9 @@ GOODBYE = 1.0
 class LabDevice(Peripheral):
     """A device with the services, the Wi-Fi and the place in the cloud of its kind."""
 
-    def __init__(self, scenario: DeviceScenario, around: Surroundings) -> None:
+    def __init__(self, scenario: DeviceScenario, around: LabEnvironment) -> None:
         super().__init__(scenario, around)
-        self.improv = improv.Improv(
+        self.improv = firmware.Improv(
             self,
             self.faults,
             info=("Lab firmware", "1.0.0", "ESP32", self.name),
@@ -40,7 +42,7 @@ class LabDevice(Peripheral):
             expires=self.timing.authorization_expires,
         )
         self._improv_table: dict[str, Characteristic[bytes]] = {}
-        self.vendor = withings.Vendor(self.address, self.name, lambda: self.linked, self._tell_vendor)
+        self.vendor = vendor_service.Vendor(self.address, self.name, lambda: self.linked, self._tell_vendor)
         self._vendor_pipe: Characteristic[bytes] | None = None
         self._person = Timers()
         self.phone = False
@@ -53,20 +55,20 @@ class LabDevice(Peripheral):
         """Fill the GATT table and start to advertise."""
         server = self._stack.gatt_server
         if self.scenario.improv:
-            service, self._improv_table = gatt.improv_service(self.improv.values, self.improv.write)
+            service, self._improv_table = gatt_services.improv_service(self.improv.values, self.improv.write)
             server.add_service(service)
         if self.scenario.vendor_service and self.scenario.vendor_advertisement and self.kind.suffix is not None:
-            service, self._vendor_pipe = withings.service(self.kind.suffix, self._from_vendor)
+            service, self._vendor_pipe = vendor_service.service(self.kind.suffix, self._from_vendor)
             server.add_service(service)
         for profile in self.kind.measures:
-            service, self.measuring.table[profile] = gatt.health_service(profile, self.scenario.users > 1)
+            service, self.measuring.table[profile] = gatt_services.health_service(profile, self.scenario.users > 1)
             server.add_service(service)
         if self.kind.measures and self.scenario.tells_time:
-            server.add_service(gatt.time_service(lambda: current_time(time.time() + self.scenario.clock)))
+            server.add_service(gatt_services.time_service(lambda: current_time(time.time() + self.scenario.clock)))
         if self.scenario.information:
-            server.add_service(gatt.information_service(self.kind.name, self.address.replace(":", "")))
+            server.add_service(gatt_services.information_service(self.kind.name, self.address.replace(":", "")))
         if self.scenario.battery:
-            server.add_service(gatt.battery_service())
+            server.add_service(gatt_services.battery_service())
         await super().power_on()
         self.measuring.start(self.scenario.stored)
 
@@ -75,7 +77,7 @@ class LabDevice(Peripheral):
         flags = b"\x02\x01\x06"
         payloads = []
         if self.scenario.improv:
-            uuid = bytes.fromhex(improv_frames.SERVICE.replace("-", ""))[::-1]
+            uuid = bytes.fromhex(frames.SERVICE.replace("-", ""))[::-1]
             payloads.append(flags + b"\x11\x07" + uuid + b"\x09\x16\x77\x46" + self.improv.service_data())
         if self.scenario.vendor_advertisement and self.kind.suffix is not None:
             uuid = bytes.fromhex(vendor_uuid(self.kind.suffix).replace("-", ""))[::-1]
@@ -108,7 +110,7 @@ class LabDevice(Peripheral):
     def changed(self, characteristic: str, value: bytes) -> None:
         """Notify the new value."""
         if characteristic in self._improv_table and not self._hung:
-            gatt.notify(self._stack.gatt_server, self._improv_table[characteristic], value)
+            gatt_services.notify(self._stack.gatt_server, self._improv_table[characteristic], value)
 
     async def scan(self) -> list[Heard]:
         """The access points that this device's Wi-Fi hears."""
@@ -168,7 +170,7 @@ class LabDevice(Peripheral):
             return
         size = self.connection.att_mtu - 3
         for at in range(0, len(message), size):
-            gatt.notify(self._stack.gatt_server, self._vendor_pipe, message[at : at + size])
+            gatt_services.notify(self._stack.gatt_server, self._vendor_pipe, message[at : at + size])
 
     def vendor_app(self, network: object = None) -> None:
         """A person brings it onto the account with the vendor's app: onto this network, or over the app's phone.

@@ -16,21 +16,21 @@ from bumble.gatt_server import Server
 from bumble.host import Host
 from bumble.transport.common import AsyncPipeSink
 
+from installer.lab.access_points import Airspace
 from installer.lab.cloud.store import CloudStore
-from installer.lab.controller import LabController
-from installer.lab.faults import FaultBox
-from installer.lab.kinds import KINDS
-from installer.lab.messages import Messages
-from installer.lab.networks import Airspace
-from installer.lab.radio import Radio
+from installer.lab.fault_counter import FaultBox
+from installer.lab.message_faults import Messages
+from installer.lab.models import KINDS
 from installer.lab.scenario import DeviceScenario, Scenario
 from installer.lab.timers import Timers
+from installer.lab.virtual_controller import LabController
+from installer.lab.virtual_radio import Radio
 
 ON_ITS_WAY = 0.02
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class LabEnvironment:
     """What a device lives in."""
 
     scenario: Scenario
@@ -43,7 +43,7 @@ class Surroundings:
 class Peripheral(abc.ABC):
     """A device with its own controller and GATT server. A subclass fills the table and says what is advertised."""
 
-    def __init__(self, scenario: DeviceScenario, around: Surroundings) -> None:
+    def __init__(self, scenario: DeviceScenario, around: LabEnvironment) -> None:
         self.scenario = scenario
         self.kind = KINDS[scenario.model]
         self.address = scenario.address

@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from installer.catalog import problems
+from installer.catalogue.catalogue import problems
 from installer.errors import ErrorCode, InstallerError
 from installer.lab.cloud.scenario import CloudScenario
-from installer.lab.espressif_scenario import EspressifScenario
-from installer.lab.health import units
-from installer.lab.kinds import KINDS, Unit
-from installer.lab.nordic_scenario import NordicScenario
-from installer.lab.shelly_scenario import ShellyScenario
-from installer.wifi import Band, Security
+from installer.lab.espressif.scenario import EspressifScenario
+from installer.lab.measured_values import units
+from installer.lab.models import KINDS, Unit
+from installer.lab.nordic.scenario import NordicScenario
+from installer.lab.shelly.scenario import ShellyScenario
+from installer.wifi.networks import Band, Security
 
 DEFAULT = "default-scenario.toml"
 MAC = re.compile(r"^([0-9A-F]{2}:){5}[0-9A-F]{2}$")
@@ -53,7 +53,7 @@ def _check_number(part: P, on: str, number: int | None) -> P:
 class Drop(_Part):
     """The link ends at `on`. `half`: after the first slice of a command; `joining`: while it joins the network;
     `provisioned`: it has joined, and could not say so; `message`: at the message `number` of a connection, counted in
-    both directions (installer/lab/messages.py)."""
+    both directions (installer/lab/message_faults.py)."""
 
     on: Point
     number: Number | None = None

@@ -6,22 +6,22 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from installer.lab.beacons import Bystanders
+from installer.lab.access_points import Airspace
+from installer.lab.bystanders import Bystanders
 from installer.lab.cloud.store import CloudStore
 from installer.lab.device import LabDevice
-from installer.lab.espressif_device import EspressifDevice
-from installer.lab.hosts import Doorway
-from installer.lab.networks import Airspace
-from installer.lab.nordic_device import NordicDevice
-from installer.lab.nordic_scenario import NordicScenario
-from installer.lab.peripheral import Surroundings
-from installer.lab.radio import Radio
+from installer.lab.espressif.device import EspressifDevice
+from installer.lab.hci_server import Doorway
+from installer.lab.nordic.device import NordicDevice
+from installer.lab.nordic.scenario import NordicScenario
+from installer.lab.peripheral import LabEnvironment
 from installer.lab.scenario import DeviceScenario, Scenario
-from installer.lab.shelly_device import ShellyDevice
-from installer.lab.shelly_scenario import ShellyScenario
+from installer.lab.shelly.device import ShellyDevice
+from installer.lab.shelly.scenario import ShellyScenario
+from installer.lab.virtual_radio import Radio
 
 
-def _device(scenario: DeviceScenario, around: Surroundings) -> LabDevice:
+def _device(scenario: DeviceScenario, around: LabEnvironment) -> LabDevice:
     if scenario.espressif is not None:
         return EspressifDevice(scenario, around, scenario.espressif)
     if scenario.model == "shelly" or scenario.shelly is not None:
@@ -40,7 +40,7 @@ class World:
         self.airspace = Airspace(scenario.network)
         self.store = CloudStore(scenario.cloud)
         self.doorway = Doorway(self.radio, scenario.radio.rssi_jitter)
-        around = Surroundings(scenario, self.radio, self.airspace, self.store, log)
+        around = LabEnvironment(scenario, self.radio, self.airspace, self.store, log)
         self.devices = {d.address: _device(d, around) for d in scenario.device}
         self._bystanders = Bystanders(self.radio, scenario.bystanders, scenario.radio.bystander_interval, scenario.seed)
         self.store.on_linked.append(self._linked)

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from installer.errors import ErrorCode, InstallerError
-from installer.ledger import clock
-from installer.ledger.view import Filter, Numbers, Page, Pruned
+from installer.ledger import timestamps
+from installer.ledger.query_types import Filter, Numbers, Page, Pruned
 
 if TYPE_CHECKING:
     from installer.ledger.records import Records
@@ -35,13 +35,13 @@ class Archive:
 
     def one(self, start: str) -> dict[str, Any]:
         """The whole record whose id begins so. Raises RECORD_UNKNOWN, RECORD_AMBIGUOUS."""
-        from installer.ledger import reading, writing
+        from installer.ledger import queries, statements
 
         found: list[str] = self.records.store.read(
-            "read a record", lambda c: reading.beginning(c, start.strip(), CANDIDATES + 1)
+            "read a record", lambda c: queries.beginning(c, start.strip(), CANDIDATES + 1)
         )
         if not found:
-            raise writing.unknown(start)
+            raise statements.unknown(start)
         if len(found) > 1:
             more = " and others" if len(found) > CANDIDATES else ""
             raise InstallerError(
@@ -52,16 +52,16 @@ class Archive:
             )
         record = self.records.get(found[0])
         if record is None:  # removed a moment ago
-            raise writing.unknown(start)
+            raise statements.unknown(start)
         return record
 
     def numbers(self, wanted: Filter, detailed: int | None = None) -> Numbers:
         """The numbers of a report. Up to `detailed` records: each step's time by model and by site, too."""
-        from installer.ledger import numbers
+        from installer.ledger import statistics
 
-        limit = numbers.DETAILED if detailed is None else detailed
+        limit = statistics.DETAILED if detailed is None else detailed
         self.records.settle()
-        found: Numbers = self.records.store.read("read the records", lambda c: numbers.numbers(c, wanted, limit))
+        found: Numbers = self.records.store.read("read the records", lambda c: statistics.numbers(c, wanted, limit))
         return found
 
     def failures(self, wanted: Filter, limit: int) -> list[dict[str, Any]]:
@@ -72,16 +72,16 @@ class Archive:
             return []
         only = dataclasses.replace(wanted, outcome=("failed",))
         ids = [record["id"] for record in self.records.find(only, limit).records]
-        from installer.ledger import reading
+        from installer.ledger import queries
 
-        found: list[dict[str, Any]] = self.records.store.read("read the records", lambda c: reading.whole(c, ids))
+        found: list[dict[str, Any]] = self.records.store.read("read the records", lambda c: queries.whole(c, ids))
         return found
 
     def prune(self, before: datetime, *, force: bool = False, dry_run: bool = False) -> Pruned:
         """Remove the records of what ended before; what is still needed stays, unless `force`: then what runs."""
         from installer.ledger import pruning
 
-        store, stamp = self.records.store, clock.stamp(before)
+        store, stamp = self.records.store, timestamps.stamp(before)
         self.records.settle()
         planned: Pruned = store.read("read the records", lambda c: pruning.count(c, stamp, force=force))
         if dry_run:

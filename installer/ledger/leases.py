@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, or_, select, update
 
 from installer.errors import ErrorCode, InstallerError
-from installer.ledger import clock
-from installer.ledger.tables import leases
+from installer.ledger import timestamps
+from installer.ledger.sql_tables import leases
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -24,7 +24,7 @@ def take(
 
     Raises DEVICE_TAKEN.
     """
-    now = clock.now(connection)
+    now = timestamps.now(connection)
     values = {"installation": installation, "station": station, "holder": holder, "expires": now + seconds}
     insert = _insert(connection)(leases).values(address=address, **values)
     mine = or_(leases.c.expires <= now, leases.c.installation == installation)
@@ -44,7 +44,7 @@ def take(
 
 def renew(connection: Connection, address: str, *, installation: str, holder: str, seconds: float) -> None:
     """Hold it for `seconds` from now. Raises DEVICE_TAKEN where it expired and another one took it."""
-    now = clock.now(connection)
+    now = timestamps.now(connection)
     mine = (leases.c.address == address) & (leases.c.installation == installation) & (leases.c.holder == holder)
     if connection.execute(update(leases).where(mine).values(expires=now + seconds)).rowcount:
         return

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, delete, func, literal, select
 
-from installer.ledger import reading
-from installer.ledger.tables import details, installations
-from installer.ledger.view import Pruned
+from installer.ledger import queries
+from installer.ledger.query_types import Pruned
+from installer.ledger.sql_tables import details, installations
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
@@ -56,11 +56,11 @@ def _reason(*, force: bool) -> ColumnElement[Any]:
     installed_since = select(later.c.id).where(*since, later.c.outcome == "installed").exists()
     forgotten = (
         select(details.c.installation)
-        .where(details.c.installation == I.id, details.c.options[reading.FORGOTTEN].as_boolean())
+        .where(details.c.installation == I.id, details.c.options[queries.FORGOTTEN].as_boolean())
         .exists()
     )
     # The same as can be resumed by `reading.unfinished`.
-    unfinished = reading.half_way() & ~begun_anew & ~forgotten
+    unfinished = queries.half_way() & ~begun_anew & ~forgotten
     collected = and_(I.outcome == "installed", I.method == "bluetooth", I.address.is_not(None))
     return case(
         (I.outcome == RUNNING, literal(RUNNING)),

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from installer import database
-from installer.ledger import clock, late
-from installer.ledger.context import Context
-from installer.ledger.presence import Presence
-from installer.ledger.store import Store, Target
-from installer.ledger.view import Filter, Installed, Page
+from installer.ledger import lazy_import, timestamps
+from installer.ledger.database import Store, Target
+from installer.ledger.process_alive import ProcessAlive
+from installer.ledger.query_types import Filter, Installed, Page
+from installer.ledger.site_and_operator import Context
+from installer.storage import database
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -38,7 +38,7 @@ class Records:
             presence = presence or target.with_name(target.name + ".stations")
             target = Target(database.sqlite_url(target))
         self.store = Store(target)
-        self.presence = Presence(presence) if presence is not None else None
+        self.presence = ProcessAlive(presence) if presence is not None else None
         self.seconds = seconds
         self._open: set[str] = set()
 
@@ -48,10 +48,10 @@ class Records:
         self, installation: str, version: str, context: Context = NOBODY, answers: dict[str, Any] | None = None
     ) -> Record:
         """A new record; nothing is written before `open` or the first change. `answers`: without secrets."""
-        began = {"started": clock.stamp(), "answers": answers or {}, "seconds": self.seconds}
+        began = {"started": timestamps.stamp(), "answers": answers or {}, "seconds": self.seconds}
 
         def first(connection: Connection) -> None:
-            late.writing().begin(connection, installation, version, context, began | {"holder": self.holder()})
+            lazy_import.writing().begin(connection, installation, version, context, began | {"holder": self.holder()})
 
         return Record(self, installation, context.station or "", first)
 
@@ -60,7 +60,7 @@ class Records:
 
         def first(connection: Connection) -> None:
             self._settle(connection)
-            late.writing().claim(connection, installation, version, self.holder(), self.seconds)
+            lazy_import.writing().claim(connection, installation, version, self.holder(), self.seconds)
 
         return Record(self, installation, context.station or "", first)
 
@@ -78,7 +78,7 @@ class Records:
 
     def forget(self, installation: str) -> None:
         """Do not offer it for resuming any more; the record stays, and is resumed if it is named."""
-        self.store.write("write a record", lambda c: late.writing().forget(c, installation))
+        self.store.write("write a record", lambda c: lazy_import.writing().forget(c, installation))
 
     # Reading.
 
@@ -91,43 +91,45 @@ class Records:
         self.settle()
         engine = self.store.engine()
         with database.told("read the records"), engine.connect() as connection:
-            yield from late.reading().every(connection.execution_options(reads_only=True), wanted)
+            yield from lazy_import.reading().every(connection.execution_options(reads_only=True), wanted)
 
     def find(self, wanted: Filter, limit: int = 50, after: tuple[str, str] | None = None) -> Page:
         """One page of records without their steps, the newest first."""
         self.settle()
-        found: Page = self.store.read("read the records", lambda c: late.reading().find(c, wanted, limit, after))
+        found: Page = self.store.read("read the records", lambda c: lazy_import.reading().find(c, wanted, limit, after))
         return found
 
     def get(self, installation: str) -> dict[str, Any] | None:
         """One whole record; None if there is none."""
         self.settle()
-        found: dict[str, Any] | None = self.store.read("read a record", lambda c: late.reading().get(c, installation))
+        found: dict[str, Any] | None = self.store.read(
+            "read a record", lambda c: lazy_import.reading().get(c, installation)
+        )
         return found
 
     def unfinished(self, limit: int = 20) -> list[dict[str, Any]]:
         """What can be resumed, whole, the newest first: interrupted, failed half-way, stopped after sending."""
         self.settle()
-        return self.store.read("read the records", lambda c: late.reading().unfinished(c, limit))
+        return self.store.read("read the records", lambda c: lazy_import.reading().unfinished(c, limit))
 
     def of_batch(self, batch: str, row: str | None = None) -> list[dict[str, Any]]:
         """What is known of the rows of a batch, or of one, the newest first: no whole records."""
         self.settle()
-        return self.store.read("read the records", lambda c: late.reading().of_batch(c, batch, row))
+        return self.store.read("read the records", lambda c: lazy_import.reading().of_batch(c, batch, row))
 
     def installed(self, method: str) -> list[Installed]:
         """The devices whose last completed installation was with this sync method (`wifi` or `bluetooth`)."""
-        return self.store.read("read the records", lambda c: late.reading().installed(c, method))
+        return self.store.read("read the records", lambda c: lazy_import.reading().installed(c, method))
 
     def handed_over(self, address: str) -> str | None:
         """The cloud's id of the device, if a guided hand-off of this program saw it come to an account; or None."""
-        found: str | None = self.store.read("read the records", lambda c: late.reading().handed_over(c, address))
+        found: str | None = self.store.read("read the records", lambda c: lazy_import.reading().handed_over(c, address))
         return found
 
     def since(self, address: str) -> float | None:
         """When the installation began that last sent credentials to the device, seconds since 1970; or None."""
         sent = self._sent(address)
-        return clock.seconds_of(sent[1]) if sent is not None else None
+        return timestamps.seconds_of(sent[1]) if sent is not None else None
 
     def provisioned(self, address: str) -> str | None:
         """The SSID whose credentials this program last sent to the device, or None."""
@@ -136,7 +138,7 @@ class Records:
 
     def settle(self) -> None:
         """Mark as interrupted what runs no more."""
-        if self.store.read("read the records", lambda c: late.reading().any_running(c)):
+        if self.store.read("read the records", lambda c: lazy_import.reading().any_running(c)):
             self.store.write("write the records", self._settle)
 
     def close(self) -> None:
@@ -150,10 +152,12 @@ class Records:
         return self.presence is not None and self.presence.is_dead(holder)
 
     def _settle(self, connection: Connection) -> None:
-        late.reading().settle(connection, self.is_dead)
+        lazy_import.reading().settle(connection, self.is_dead)
 
     def _sent(self, address: str) -> tuple[str, str] | None:
-        found: tuple[str, str] | None = self.store.read("read the records", lambda c: late.reading().sent(c, address))
+        found: tuple[str, str] | None = self.store.read(
+            "read the records", lambda c: lazy_import.reading().sent(c, address)
+        )
         return found
 
 
@@ -180,7 +184,7 @@ class Lease:
         self.records.store.write("give a device back", self._release)
 
     def _take(self, connection: Connection) -> None:
-        late.leases().take(
+        lazy_import.leases().take(
             connection,
             self.address,
             installation=self.installation,
@@ -191,7 +195,7 @@ class Lease:
         )
 
     def _renew(self, connection: Connection) -> None:
-        late.leases().renew(
+        lazy_import.leases().renew(
             connection,
             self.address,
             installation=self.installation,
@@ -200,7 +204,7 @@ class Lease:
         )
 
     def _release(self, connection: Connection) -> None:
-        late.leases().release(connection, installation=self.installation, holder=self.records.holder())
+        lazy_import.leases().release(connection, installation=self.installation, holder=self.records.holder())
 
 
 class Record:
@@ -236,7 +240,7 @@ class Record:
 
         `answers`: those that hold from here on, without secrets.
         """
-        await self._run(lambda c: None if answers is None else late.writing().choices(c, self.id, answers))
+        await self._run(lambda c: None if answers is None else lazy_import.writing().choices(c, self.id, answers))
 
     async def device(self, address: str, **values: Any) -> None:
         """Keep which device it is, and keep other stations off it. Raises DEVICE_TAKEN.
@@ -250,7 +254,7 @@ class Record:
             if before is not None and before.address != address:
                 before._release(connection)
             lease._take(connection)
-            late.writing().device(connection, self.id, self._records.holder(), {"address": address, **values})
+            lazy_import.writing().device(connection, self.id, self._records.holder(), {"address": address, **values})
 
         await self._run(both)
         self._lease = lease
@@ -266,11 +270,11 @@ class Record:
     ) -> None:
         """Keep the result of a step; a repeated step replaces its older result. `reached`: the step that comes next."""
         done = (step, took, result, reached, answers)
-        await self._run(lambda c: late.writing().step_done(c, self.id, self._records.holder(), *done))
+        await self._run(lambda c: lazy_import.writing().step_done(c, self.id, self._records.holder(), *done))
 
     async def known(self, account: str, ids: list[str]) -> None:
         """Keep what was in the account before the device; the first time counts."""
-        await self._run(lambda c: late.writing().known(c, self.id, account, ids))
+        await self._run(lambda c: lazy_import.writing().known(c, self.id, account, ids))
 
     async def sending(self, address: str, ssid: str) -> None:
         """Keep that credentials are about to leave: from here on the device may be on Wi-Fi because of this run.
@@ -281,20 +285,20 @@ class Record:
         def both(connection: Connection) -> None:
             if self._lease is not None:
                 self._lease._renew(connection)
-            late.writing().sending(connection, self.id, self._records.holder(), address, ssid)
+            lazy_import.writing().sending(connection, self.id, self._records.holder(), address, ssid)
 
         await self._run(both)
 
     def failed(self, step: str | None, code: str, what: str) -> None:
         """Keep a failure, also of a step that is tried again; it is on disk when what comes next is."""
-        self._post(lambda c: late.writing().failed(c, self.id, self._records.holder(), step, code, what))
+        self._post(lambda c: lazy_import.writing().failed(c, self.id, self._records.holder(), step, code, what))
 
     async def end(self, outcome: str) -> None:
         """Keep how it ended, and give the device back."""
         took = time.monotonic() - self._began
 
         def both(connection: Connection) -> None:
-            late.writing().end(connection, self.id, self._records.holder(), outcome, took)
+            lazy_import.writing().end(connection, self.id, self._records.holder(), outcome, took)
             if self._lease is not None:
                 self._lease._release(connection)
 
@@ -305,7 +309,7 @@ class Record:
         """Say that this process still works on it. Raises DEVICE_TAKEN where another one has taken it over."""
 
         def both(connection: Connection) -> None:
-            late.writing().alive(connection, self.id, self._records.holder(), self._records.seconds)
+            lazy_import.writing().alive(connection, self.id, self._records.holder(), self._records.seconds)
             if self._lease is not None:
                 self._lease._renew(connection)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import installer
 from installer.errors import ErrorCode
-from installer.ledger.table import spoken, when
-from installer.ledger.view import Filter, Group, Numbers, Times
+from installer.ledger.query_types import Filter, Group, Numbers, Times
+from installer.ledger.text_table import spoken, when
 from installer.text import printable
 
 MOST_ROWS = 60  # of a table; what is left out is said

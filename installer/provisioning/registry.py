@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from installer.bluetooth.connection import Connection
-from installer.provisioning.base import DriverOptions, Provisioner
 from installer.provisioning.improv import codec as improv
+from installer.provisioning.provisioner import DriverOptions, Provisioner
 
 
 @dataclass(frozen=True)

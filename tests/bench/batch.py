@@ -11,11 +11,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from installer import labs
-from installer.assembly import Place
+from installer.batch.row_state import BatchOptions
 from installer.batch.station import Station
-from installer.batch.work import BatchOptions
-from installer.steps.base import Options
+from installer.flow import lab_process
+from installer.flow.assembly import Place
+from installer.flow.steps.step import Options
 from tests.flow.support import PASSPHRASE, PROOF, LabWorld, use
 from tests.installer.lab.support import LabProcess
 from tests.proof.crowd import crowd, plan, save_networks, scenario
@@ -68,7 +68,7 @@ async def measure(folder: Path) -> list[str]:
     lines = [f"{title:<38}{'at once':>8}{'s':>8}{'per hour':>10}{'times as fast':>15}{'ledger ms each':>16}"]
     devices = crowd(max(SIZES))
     with LabProcess(folder / "lab", scenario(devices).replace("join = 0.05", f"join = {JOIN}")) as lab:
-        state = labs.read_state(lab.state_file)
+        state = lab_process.read_state(lab.state_file)
         assert state is not None
         world = LabWorld(state)
         use(world, lab.state_file)

@@ -19,13 +19,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from installer import catalog, database
-from installer.account.accounts import Accounts
-from installer.account.tokens import Application, TokenStore
-from installer.data.fetch import Fetcher
-from installer.data.store import Store
+from installer.catalogue import catalogue
+from installer.cloud.accounts import Accounts
+from installer.cloud.token_store import Application, TokenStore
+from installer.measurements.fetch import Fetcher
+from installer.measurements.store import Store
 from installer.settings import CloudSettings
-from tests.installer.account.world import served, tokens
+from installer.storage import database
+from tests.installer.cloud.world import served, tokens
 
 GROUPS, VALUES, PAGE = 5000, 4, 250
 ROUNDS = 5
@@ -70,7 +71,7 @@ async def _ours(base: str, folder: Path, url: str) -> float:
     accounts = Accounts(cloud, kept)
     with Store.open(url) as store:
         began = time.perf_counter()
-        [ended] = await Fetcher(store, accounts, catalog.load()).all()
+        [ended] = await Fetcher(store, accounts, catalogue.load()).all()
         took = time.perf_counter() - began
         assert (ended.new, ended.error) == (GROUPS * VALUES, None)
         await accounts.close()

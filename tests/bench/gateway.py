@@ -13,22 +13,22 @@ from pathlib import Path
 
 from bleak.backends.device import BLEDevice
 
-from installer import catalog
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
 from installer.bluetooth.scan import Scan
-from installer.catalog import Profile
-from installer.data.store import Store
-from installer.database import sqlite_url
-from installer.gateway.agent import Agent, Pace
+from installer.catalogue import catalogue
+from installer.catalogue.catalogue import Profile
 from installer.gateway.delivery import Delivery
-from installer.gateway.intake import Intake
+from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Outbox
+from installer.gateway.outbox_writer import OutboxWriter
 from installer.gateway.sinks import LocalStore
-from installer.gateway.targets import Target
 from installer.gateway.visit import Waits, collect
-from installer.gateway.visits import Visits
-from installer.health import reader
+from installer.gateway.visit_history import VisitHistory
+from installer.gateway.visit_scheduler import Pace, VisitScheduler
+from installer.health_profiles import reader
+from installer.measurements.store import Store
+from installer.storage.database import sqlite_url
 from tests.installer.lab.support import LabProcess
 
 STORED = 500
@@ -58,7 +58,7 @@ def address(number: int) -> str:
 
 
 async def _found(adapter: Adapter, wanted: str) -> BLEDevice:
-    async with Scan(adapter, catalog.load(), settle=0) as scan:
+    async with Scan(adapter, catalogue.load(), settle=0) as scan:
         await scan.wait_until(lambda seen: next((s for s in seen if s.address == wanted), None), 20)
         return scan.ble_device(wanted)
 
@@ -76,11 +76,11 @@ async def _plain(adapter: Adapter, device: BLEDevice) -> float:
 
 async def _through(adapter: Adapter, device: BLEDevice, folder: Path) -> tuple[float, float]:
     """Seconds until all is in the outbox, and until it is in the store as well."""
-    target = Target(SCALE, (Profile.WEIGHT,), "body", "Scale")
+    target = GatewayDevice(SCALE, (Profile.WEIGHT,), "body", "Scale")
     with Outbox.open(folder / "gateway.sqlite") as outbox:
-        visits = Visits(outbox)
+        visits = VisitHistory(outbox)
         visits.know(target)
-        intake = Intake(outbox, target, visits.begin(SCALE, time.time()), ["store"])
+        intake = OutboxWriter(outbox, target, visits.begin(SCALE, time.time()), ["store"])
         delivery = Delivery(outbox, [LocalStore(lambda: Store.open(sqlite_url(folder / "store.sqlite")))])
         began = time.perf_counter()
         last = began
@@ -125,12 +125,12 @@ async def _memory(folder: Path) -> tuple[int, list[tuple[int, float]]]:
         nonlocal told
         told += 1
 
-    targets = [Target(address(n), (Profile.WEIGHT,), "body", f"Scale {n}") for n in range(1, DEVICES + 1)]
+    targets = [GatewayDevice(address(n), (Profile.WEIGHT,), "body", f"Scale {n}") for n in range(1, DEVICES + 1)]
     seen: list[tuple[int, float]] = []
     with LabProcess(folder / "crowd", world(DEVICES, VISITS_EACH)) as lab, Outbox.open(folder / "box.sqlite") as outbox:
         delivery = Delivery(outbox, [LocalStore(lambda: Store.open(sqlite_url(folder / "crowd.sqlite")))])
         pace = Pace(every=0.1, waits=Waits(first=0.05, quiet=0.05))
-        agent = Agent(outbox, Visits(outbox), catalog.load(), delivery.sinks_of, pace, told=count)
+        agent = VisitScheduler(outbox, VisitHistory(outbox), catalogue.load(), delivery.sinks_of, pace, told=count)
         agent.follow(targets)
         async with await open_adapter(lab.adapter) as adapter:
             tasks = [asyncio.create_task(agent.run(adapter)), asyncio.create_task(delivery.run())]

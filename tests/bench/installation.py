@@ -14,13 +14,14 @@ import bleak
 from improv_ble_client import ImprovBLEClient
 from pydantic import SecretStr
 
-from installer import catalog, labs
 from installer.bluetooth.adapter import Adapter, RawAdapter, open_adapter
 from installer.bluetooth.connection import Connection
 from installer.bluetooth.hci.client import HciClient
 from installer.bluetooth.scan import Scan
+from installer.catalogue import catalogue
+from installer.flow import lab_process
 from installer.provisioning.improv.driver import ImprovProvisioner
-from installer.wifi import Credentials, Network, Security
+from installer.wifi.networks import Credentials, Network, Security
 from tests.flow.support import PASSPHRASE, LabWorld, answers_for, install, use
 from tests.installer.lab.support import LabProcess
 
@@ -28,7 +29,7 @@ ROUNDS = 7
 
 
 async def _ours(adapter: Adapter, world: LabWorld, address: str) -> float:
-    async with Scan(adapter, catalog.load()) as scan:
+    async with Scan(adapter, catalogue.load()) as scan:
         await scan.wait_until(lambda seen: [s for s in seen if s.address == address] or None, 10)
         device = scan.ble_device(address)
     began = time.perf_counter()
@@ -53,7 +54,7 @@ async def _theirs(adapter: RawAdapter, world: LabWorld, address: str) -> float:
     before = bleak.get_platform_client_backend_type
     bleak.get_platform_client_backend_type = lambda: (Bound, "hci")  # type: ignore[assignment,return-value]
     try:
-        async with Scan(adapter, catalog.load()) as scan:
+        async with Scan(adapter, catalogue.load()) as scan:
             await scan.wait_until(lambda seen: [s for s in seen if s.address == address] or None, 10)
             device = scan.ble_device(address)
         client = ImprovBLEClient(device)
@@ -75,7 +76,7 @@ async def measure(folder: Path) -> list[str]:
     """The table. The lab joins in 0.05 s, so that the protocol and not the wait is measured."""
     lines = [f"{'Improv, connection to result':<44}{'ms (median)':>14}{'ATT requests':>14}"]
     with LabProcess(folder / "lab") as lab:
-        state = labs.read_state(lab.state_file)
+        state = lab_process.read_state(lab.state_file)
         assert state is not None
         world = LabWorld(state)
         use(world, lab.state_file)

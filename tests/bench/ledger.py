@@ -14,14 +14,14 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from installer.ledger import clock
 from installer.ledger import report as report_page
+from installer.ledger import timestamps
 from installer.ledger.archive import Archive
-from installer.ledger.context import Context
+from installer.ledger.query_types import Filter
 from installer.ledger.records import Records
-from installer.ledger.tables import details, failures, installations, steps
-from installer.ledger.view import Filter
-from installer.ledger.writing import searched
+from installer.ledger.site_and_operator import Context
+from installer.ledger.sql_tables import details, failures, installations, steps
+from installer.ledger.statements import searched
 
 MANY = 100_000
 BLOCK = 5_000
@@ -60,7 +60,7 @@ def _one(
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
     installation = f"{chance.getrandbits(48):012x}"
     model = chance.choice(MODELS)
-    started = clock.stamp(BEGAN + timedelta(days=330) * (number / count))
+    started = timestamps.stamp(BEGAN + timedelta(days=330) * (number / count))
     outcome = chance.choices(("installed", "failed", "cancelled", "interrupted"), (88, 9, 2, 1))[0]
     keys = [k for k in SECONDS if not (k == "network" and model in WATCHES)]
     reached = len(keys) if outcome == "installed" else chance.randrange(len(keys))
@@ -124,7 +124,7 @@ def _timed(work: Callable[[], Any], times: int = 7) -> tuple[float, float, float
 def reading(records: Records) -> list[tuple[str, Callable[[], Any]]]:
     """What a person asks of a large ledger."""
     archive = Archive(records)
-    deep: tuple[str, str] | None = (clock.stamp(BEGAN + timedelta(days=30)), "~")
+    deep: tuple[str, str] | None = (timestamps.stamp(BEGAN + timedelta(days=30)), "~")
     month = Filter(since=BEGAN + timedelta(days=150), until=BEGAN + timedelta(days=180))
     half = Filter(since=BEGAN + timedelta(days=165))
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 
-from installer.data.inbox import Inbox
-from installer.data.notice import Notice
-from installer.data.receiver import Receiver, listen
+from installer.notifications.inbox import Inbox
+from installer.notifications.notification import Notification
+from installer.notifications.receiver import Receiver, listen
 
 PATH = "a-path-for-measuring-only"
 COUNT, ROUNDS, AT_ONCE = 300, 3, 20
@@ -27,7 +27,7 @@ def _serve(told: Connection, folder: str | None) -> None:
     async def serving() -> None:
         inbox = Inbox(Path(folder) / "inbox.sqlite") if folder is not None else None
 
-        async def keep(notice: Notice) -> None:
+        async def keep(notice: Notification) -> None:
             if inbox is not None:
                 await asyncio.to_thread(inbox.put, notice, time.time())
 

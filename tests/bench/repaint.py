@@ -12,13 +12,13 @@ from typing import Any
 
 from textual import events
 
-from installer import labs
 from installer.answers import Answers
-from installer.assembly import Assembly, Place
+from installer.flow import lab_process
+from installer.flow.assembly import Assembly, Place
 from screens.app import WizardApp
-from screens.choices import ChoiceList
+from screens.choice_list import ChoiceList
 from screens.find import FindScreen
-from screens.run import make_app
+from screens.open_wizard import make_app
 from tests.flow.support import LabWorld, use
 from tests.installer.lab.support import LabProcess, fast_scenario
 from tests.screens.driver import begin, wait_for_screen
@@ -30,7 +30,7 @@ async def measure(folder: Path, bystanders: int) -> list[float]:
     """Seconds from a key press to the frame that shows its effect, for each of `KEYS` presses."""
     scenario = fast_scenario().replace("bystanders = 0", f"bystanders = {bystanders}")
     with LabProcess(folder / f"lab-{bystanders}", scenario) as lab:
-        state = labs.read_state(lab.state_file)
+        state = lab_process.read_state(lab.state_file)
         assert state is not None
         use(LabWorld(state), lab.state_file)
         assembly = Assembly(Place(lab=True))

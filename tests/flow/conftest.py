@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from installer import labs
+from installer.flow import lab_process
 from tests.flow.support import PASSPHRASE, PROOF, LabWorld, use
 
 
@@ -22,7 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def world(home: Path, lab: Any) -> LabWorld:
     """The shared lab of this worker, back at its scenario."""
-    state = labs.read_state(lab.state_file)
+    state = lab_process.read_state(lab.state_file)
     assert state is not None
     world = LabWorld(state)
     use(world, lab.state_file)

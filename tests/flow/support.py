@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from installer import labs
 from installer.answers import Answers, validate
-from installer.assembly import Assembly, Place, lab_state_file
-from installer.events import Event
-from installer.installation import Installation
-from installer.outcome import Outcome
-from installer.questions import Failure, OfferNotifications, Question, Recovery
-from installer.steps.base import Deadlines, Options
+from installer.events.stream import Event
+from installer.flow import lab_process
+from installer.flow.assembly import Assembly, Place, lab_state_file
+from installer.flow.installation import Installation
+from installer.flow.outcome import Outcome
+from installer.flow.questions import Failure, OfferNotifications, Question, Recovery
+from installer.flow.steps.step import Deadlines, Options
 from tests.installer.lab.support import control
 
 PROOF = "abcd1234"
@@ -105,7 +105,7 @@ class Front:
 class LabWorld:
     """A running lab as tests see it: its addresses, its devices, its switches."""
 
-    def __init__(self, state: labs.LabState) -> None:
+    def __init__(self, state: lab_process.LabState) -> None:
         self.state = state
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:

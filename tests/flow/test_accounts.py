@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from installer.account.robot import sign_in_by_form
-from installer.cli import _main
+from installer.cli.main import _main
+from installer.cloud.lab_sign_in import sign_in_by_form
 from installer.errors import ErrorCode
 from tests.flow.support import LabWorld, lines
 

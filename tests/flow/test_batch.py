@@ -11,18 +11,19 @@ from typing import Any
 
 import pytest
 
-from installer import labs, saved_networks
-from installer.assembly import Place
+from installer.batch.row_state import BatchOptions
 from installer.batch.station import Station
-from installer.batch.work import BatchOptions
-from installer.cli import _main
+from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.events import Event, Provisioning
-from installer.provisioning.base import Stage
-from installer.saved_networks import SavedNetwork
-from installer.secrets import SecretRef
-from installer.steps import rejoin
-from installer.steps.base import Options
+from installer.events.stream import Event, Provisioning
+from installer.flow import lab_process
+from installer.flow.assembly import Place
+from installer.flow.steps import join_confirmation
+from installer.flow.steps.step import Options
+from installer.provisioning.provisioner import Stage
+from installer.storage.secret_references import SecretRef
+from installer.wifi import saved_networks
+from installer.wifi.saved_networks import SavedNetwork
 from tests.flow.support import OURS, PASSPHRASE, SILENT, LabWorld, lines, use
 from tests.installer.lab.support import LabProcess
 
@@ -170,7 +171,7 @@ async def test_two_adapters_work_at_the_same_time(
     lab_factory: Callable[[str], LabProcess], networks: None, tmp_path: Path
 ) -> None:
     process = lab_factory(TWO_BUTTONS)
-    state = labs.read_state(process.state_file)
+    state = lab_process.read_state(process.state_file)
     assert state is not None
     world = LabWorld(state)
     use(world, process.state_file)
@@ -215,11 +216,11 @@ def test_a_device_that_was_heard_a_moment_ago_and_has_joined_since(
 ) -> None:
     """The batch has just heard it, yet it ends its set-up with the join: it is listened for anew, not connected to."""
     process = lab_factory(SILENT.format(model="body-plus", device=OURS))
-    state = labs.read_state(process.state_file)
+    state = lab_process.read_state(process.state_file)
     assert state is not None
     world = LabWorld(state)
     use(world, process.state_file)
-    monkeypatch.setattr(rejoin, "SILENCE", 1.0)
+    monkeypatch.setattr(join_confirmation, "SILENCE", 1.0)
     status, events = run(capsys, planned(tmp_path, ",body-plus,wifi,home,,,,"))
     assert status == 0, events
     assert [e["code"] for e in of(events, "batch_row", state="retrying")] == ["connection_lost"]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from installer.cli import _main
-from installer.data.messages import ADAPTER
+from installer.cli.main import _main
 from installer.errors import ErrorCode
+from installer.measurements.json_lines import ADAPTER
 from tests.flow.support import LabWorld, lines
 from tests.flow.test_whole_way import measured
 
@@ -119,7 +119,7 @@ def test_without_an_account_it_is_said_how_to_sign_in(home: Path, capsys: pytest
 )
 def test_watch_prints_each_new_value_and_ends_cleanly(scale: LabWorld, number: int, status: int) -> None:
     program = subprocess.Popen(
-        [sys.executable, "-c", "from installer.cli import main; main()"]
+        [sys.executable, "-c", "from installer.cli.main import main; main()"]
         + ["data", "watch", "--lab", "--every", "0.2", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -12,11 +12,10 @@ import pytest
 from pydantic import SecretStr
 
 from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, StepKey, SyncAnswer
-from installer.catalog import SyncMethod
+from installer.catalogue.catalogue import SyncMethod
 from installer.errors import ErrorCode
-from installer.events import DeviceConnected, Failed, InstallationDone, Provisioning
-from installer.provisioning.base import Stage
-from installer.questions import (
+from installer.events.stream import DeviceConnected, Failed, InstallationDone, Provisioning
+from installer.flow.questions import (
     AskPassphrase,
     ChooseAccount,
     ChooseDevice,
@@ -26,7 +25,8 @@ from installer.questions import (
     ConfirmSending,
     Recovery,
 )
-from installer.wifi import Security
+from installer.provisioning.provisioner import Stage
+from installer.wifi.networks import Security
 from tests.flow.support import FAST, PASSPHRASE, Front, LabWorld, answers_for, install
 
 DEFAULT_NETWORKS = [

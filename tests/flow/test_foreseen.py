@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from installer.cli import _main
+from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.provisioning.base import UNENCRYPTED
 from installer.provisioning.improv.driver import ImprovProvisioner
 from installer.provisioning.nordic.driver import NordicProvisioner
+from installer.provisioning.provisioner import UNENCRYPTED
 from installer.provisioning.shelly.driver import ShellyProvisioner
 from tests.flow.support import LabWorld, lines
 

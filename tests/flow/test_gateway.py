@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from installer import settings
-from installer.cli import _main
-from installer.data.place import open_store
+from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.events import Notice
+from installer.events.stream import Notice
+from installer.gateway.files_and_lock import GatewayFiles, alone
 from installer.gateway.outbox import Outbox
-from installer.gateway.outbox_file import APPLICATION
-from installer.gateway.place import GatewayPlace, alone
+from installer.gateway.outbox_database import APPLICATION
+from installer.measurements.open_store import open_store
 from tests.flow.support import LabWorld, answers_for, install
 
 
@@ -62,14 +62,14 @@ async def test_an_installation_says_that_no_gateway_runs_and_how_to_start_one(wo
 
 
 async def test_an_installation_beside_a_gateway_says_that_it_runs(world: LabWorld) -> None:
-    async with alone(GatewayPlace.here(lab=True)):
+    async with alone(GatewayFiles.here(lab=True)):
         _, front = await install(answers_for(world, "thermo", "bluetooth"))
     said = [e.text for e in front.events if isinstance(e, Notice) and e.code == "gateway_needed"]
     assert "runs, and will visit it" in said[0]
 
 
 async def test_an_installation_beside_a_damaged_outbox_goes_on_and_says_so(world: LabWorld) -> None:
-    path = GatewayPlace.here(lab=True).outbox
+    path = GatewayFiles.here(lab=True).outbox
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("no database " * 100)
     ended, front = await install(answers_for(world, "thermo", "bluetooth"))
@@ -142,7 +142,7 @@ def test_what_cannot_be_done_is_said_before_any_scan(
 
 
 async def test_there_is_one_gateway(world: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
-    place = GatewayPlace.here(lab=True)
+    place = GatewayFiles.here(lab=True)
     async with alone(place):
         ended = await asyncio.to_thread(once, "--device", world.address("thermo"), "--profile", "temperature")
         assert ended == ErrorCode.GATEWAY_RUNNING.exit_status
@@ -156,12 +156,12 @@ def test_before_anything_was_done(home: Path, capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     assert "not running" in out
     assert "none was installed" in out
-    assert not GatewayPlace.here(lab=False).outbox.exists()
+    assert not GatewayFiles.here(lab=False).outbox.exists()
     assert _main(["gateway", "status", "--check"]) == ErrorCode.GATEWAY_INCOMPLETE.exit_status
 
 
 def test_a_damaged_outbox_is_told_and_left(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = GatewayPlace.here(lab=False).outbox
+    path = GatewayFiles.here(lab=False).outbox
     path.parent.mkdir(parents=True)
     path.write_text("no database " * 100)
     assert _main(["gateway", "status"]) == ErrorCode.OUTBOX_INVALID.exit_status

@@ -15,17 +15,18 @@ from typing import Any
 
 import pytest
 
-from installer import labs, settings
-from installer.data.place import open_store
-from installer.gateway import messages
+from installer import settings
+from installer.flow import lab_process
+from installer.gateway import json_lines as messages
+from installer.gateway.files_and_lock import GatewayFiles, is_running
 from installer.gateway.outbox import Outbox
-from installer.gateway.place import GatewayPlace, is_running
 from installer.gateway.wake import wake
+from installer.measurements.open_store import open_store
 from tests.flow.support import LabWorld, answers_for, install, use
 from tests.installer.gateway.support import receiver, until
 from tests.installer.lab.support import LabProcess
 
-COMMAND = [sys.executable, "-c", "from installer.cli import main; main()", "gateway"]
+COMMAND = [sys.executable, "-c", "from installer.cli.main import main; main()", "gateway"]
 
 
 class Running:
@@ -98,10 +99,10 @@ async def test_from_the_device_to_the_cloud_until_it_is_stopped(world: LabWorld)
     async with gateway() as running:
         assert (await running.event(visited))["address"] == world.address("body")
         await running.event(delivered)
-        assert await is_running(GatewayPlace.here(lab=True))
+        assert await is_running(GatewayFiles.here(lab=True))
         assert await running.end() == 0
     assert b"has stopped" in running.words
-    assert not await is_running(GatewayPlace.here(lab=True))
+    assert not await is_running(GatewayFiles.here(lab=True))
     assert world.call("GET", "/lab/state")["cloud"]["accounts"][0]["measurements"] >= 1
     assert in_store() >= 1
 
@@ -112,7 +113,7 @@ async def test_it_goes_on_after_a_kill(world: LabWorld) -> None:
     async with gateway() as running:
         await running.event(visited)
         await running.end(signal.SIGKILL)
-    outbox = Outbox.look(GatewayPlace.here(lab=True).outbox)
+    outbox = Outbox.look(GatewayFiles.here(lab=True).outbox)
     assert outbox is not None
     with outbox:
         kept = outbox.counts()["lab-cloud"].waiting
@@ -129,7 +130,7 @@ async def test_waking_it_means_a_visit_at_once(world: LabWorld) -> None:
         await running.event(visited)
         await asyncio.to_thread(wake, world.address("body"), lab=True)
         await until(lambda: sum(visited(e) for e in running.events) == 2)
-    assert not list(GatewayPlace.here(lab=True).wake.iterdir())
+    assert not list(GatewayFiles.here(lab=True).wake.iterdir())
 
 
 async def test_a_webhook_gets_everything_and_its_secrets_stay(world: LabWorld, home: Path) -> None:
@@ -172,7 +173,7 @@ async def test_without_bluetooth_it_waits_and_says_so(world: LabWorld, capsys: p
         assert trouble["again"] > 0
         from installer.gateway import status
 
-        found = await status.look(GatewayPlace.here(lab=True))
+        found = await status.look(GatewayFiles.here(lab=True))
         assert any("Bluetooth does not work since" in line for line in status.lines(found))
         assert await running.end() == 0
 
@@ -181,7 +182,7 @@ async def test_a_lab_that_has_stopped_is_told(
     home: Path, lab_factory: Callable[[str | None], LabProcess], capsys: pytest.CaptureFixture[str]
 ) -> None:
     lab = lab_factory(None)
-    state = labs.read_state(lab.state_file)
+    state = lab_process.read_state(lab.state_file)
     assert state is not None
     use(LabWorld(state), lab.state_file)
     async with gateway("--device", "F0:00:00:00:00:09", "--profile", "weight") as running:

@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from installer import labs
-from installer.account.robot import sign_in_by_form
 from installer.answers import Answers, LinkAnswer, StepKey, SyncAnswer, validate
-from installer.assembly import Assembly, Place
-from installer.catalog import SyncMethod
-from installer.cli import _main
+from installer.catalogue.catalogue import SyncMethod
+from installer.cli.main import _main
+from installer.cloud.lab_sign_in import sign_in_by_form
 from installer.errors import ErrorCode
-from installer.events import (
+from installer.events.stream import (
     DeviceConnected,
     Event,
     Failed,
@@ -33,16 +31,12 @@ from installer.events import (
     StepSkipped,
     StepStarted,
 )
-from installer.questions import (
-    ChooseAccount,
-    ChooseSync,
-    FollowGuide,
-    Recovery,
-    SignIn,
-)
-from installer.steps.base import Options
+from installer.flow import lab_process
+from installer.flow.assembly import Assembly, Place
+from installer.flow.questions import ChooseAccount, ChooseSync, FollowGuide, Recovery, SignIn
+from installer.flow.steps.step import Options
 from screens.guide import GuideScreen
-from screens.run import make_app
+from screens.open_wizard import make_app
 from screens.sign_in import SignInScreen
 from tests.flow.support import FAST, Front, LabWorld, install, lines, use
 from tests.installer.lab.support import LabProcess
@@ -122,7 +116,7 @@ def _retail_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess
 @pytest.fixture
 def retail(home: Path, _retail_lab: LabProcess) -> LabWorld:
     """A lab of retail units: none of them speaks an open protocol."""
-    state = labs.read_state(_retail_lab.state_file)
+    state = lab_process.read_state(_retail_lab.state_file)
     assert state is not None
     world = LabWorld(state)
     world.call("POST", "/lab/reset")

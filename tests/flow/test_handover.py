@@ -6,24 +6,24 @@ import asyncio
 import sqlite3
 
 from installer import settings
-from installer.cli import _main
-from installer.data.place import open_store
-from installer.events import FirstMeasurement, Notice
+from installer.cli.main import _main
+from installer.events.stream import FirstMeasurement, Notice
+from installer.gateway.files_and_lock import GatewayFiles
+from installer.gateway.heartbeat import Heartbeat
 from installer.gateway.outbox import Outbox
-from installer.gateway.place import GatewayPlace
 from installer.gateway.sinks import STORE
-from installer.gateway.state import State
+from installer.measurements.open_store import open_store
 from tests.flow.support import LabWorld, answers_for, install
 
 
-def gateway_was_here() -> GatewayPlace:
-    place = GatewayPlace.here(lab=True)
+def gateway_was_here() -> GatewayFiles:
+    place = GatewayFiles.here(lab=True)
     with Outbox.open(place.outbox) as outbox:
-        State(outbox).started(0.0, [STORE])
+        Heartbeat(outbox).started(0.0, [STORE])
     return place
 
 
-def waiting(place: GatewayPlace) -> int:
+def waiting(place: GatewayFiles) -> int:
     with Outbox.open(place.outbox) as outbox:
         counts = outbox.counts()
         return counts[STORE].waiting if STORE in counts else 0
@@ -55,9 +55,9 @@ async def test_all_that_the_device_had_reaches_the_store(world: LabWorld) -> Non
 async def test_without_a_gateway_nothing_is_kept(world: LabWorld) -> None:
     ended, _ = await install(answers_for(world, "move", "bluetooth"))
     assert ended.outcome == "installed"
-    assert not GatewayPlace.here(lab=True).outbox.exists()
+    assert not GatewayFiles.here(lab=True).outbox.exists()
     # Nor where there is an outbox that never delivered to anybody.
-    place = GatewayPlace.here(lab=True)
+    place = GatewayFiles.here(lab=True)
     Outbox.open(place.outbox).close()
     ended, _ = await install(answers_for(world, "pulse-hr", "bluetooth"))
     assert ended.outcome == "installed"

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from installer.labs import LabState
+from installer.flow.lab_process import LabState
 from tests.flow.support import LabWorld
 
 ROOT = Path(__file__).resolve().parents[2]
 
 PROGRAM = """
 import sys
-from installer.cli import _main
+from installer.cli.main import _main
 status = _main(sys.argv[1:])
 known = {"textual", "screens", "bumble", "bleak", "httpx", "pydantic", "sqlalchemy", "rich"}
 heavy = {m.split(".")[0] for m in sys.modules} & known

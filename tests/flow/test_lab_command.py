@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from installer.cli import _main
+from installer.cli.main import _main
 from tests.flow.support import LabWorld
 
 

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 import qrcode
 
-from installer import labs, saved_networks
 from installer.batch.labels import Label
-from installer.catalog import SyncMethod
-from installer.cli import _main
+from installer.catalogue.catalogue import SyncMethod
+from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.saved_networks import SavedNetwork
-from installer.secrets import SecretRef
+from installer.flow import lab_process
+from installer.storage.secret_references import SecretRef
+from installer.wifi import saved_networks
+from installer.wifi.saved_networks import SavedNetwork
 from tests.flow.support import PASSPHRASE, LabWorld, lines, use
 from tests.installer.lab.support import LabProcess
 
@@ -171,7 +172,7 @@ def test_a_device_for_a_network_that_is_not_in_range(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     process = lab_factory(WORKSHOP)
-    state = labs.read_state(process.state_file)
+    state = lab_process.read_state(process.state_file)
     assert state is not None
     world = LabWorld(state)
     use(world, process.state_file)

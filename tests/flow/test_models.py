@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from installer.errors import ErrorCode
-from installer.events import FirstMeasurement, Linked, Planned, Provisioning, StepSkipped
-from installer.provisioning.base import Stage
+from installer.events.stream import FirstMeasurement, Linked, Planned, Provisioning, StepSkipped
+from installer.provisioning.provisioner import Stage
 from tests.flow.support import METHODS, MODELS, LabWorld, answers_for, install
 
 WHOLE = [(model, method) for model, methods in METHODS.items() for method in methods]
@@ -82,7 +82,7 @@ async def test_a_dry_run_changes_nothing(world: LabWorld) -> None:
 async def test_a_mat_whose_first_night_is_to_come_is_installed_all_the_same(
     world: LabWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("installer.steps.verify.LATER_SECONDS", 0.5)
+    monkeypatch.setattr("installer.flow.steps.verify.LATER_SECONDS", 0.5)
     world.cloud(fail=[{"path": "/v2/sleep", "raw": '{"status": 0, "body": {"series": []}}', "times": 0}])
     ended, front = await install(answers_for(world, "sleep", "wifi"))
     assert ended.outcome == "installed", front.text()

@@ -13,13 +13,13 @@ import pytest
 import qrcode
 
 from installer.answers import Answers, NetworkAnswer, StepKey, to_toml
-from installer.cli import _main
+from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.events import NetworkChosen
-from installer.questions import ChooseNetwork, Recovery
-from installer.wifi import Band
+from installer.events.stream import NetworkChosen
+from installer.flow.questions import ChooseNetwork, Recovery
+from installer.wifi.networks import Band
 from tests.flow.support import PASSPHRASE, Front, LabWorld, answers_for, install, lines, use
-from tests.installer.test_secrets import MemoryKeyring
+from tests.installer.storage.test_secret_references import MemoryKeyring
 
 WIFI = f"WIFI:T:WPA;S:Home;P:{PASSPHRASE};;"
 PROOF = "abcd1234"
@@ -348,7 +348,7 @@ async def test_a_network_of_another_band_is_refused_before_anything_is_sent(worl
 async def test_answers_that_are_saved_hold_no_passphrase_of_a_code(
     world: LabWorld, given: Callable[[str, str], list[str]]
 ) -> None:
-    from installer.merge import Flags, merge
+    from installer.cli.merge_options import Flags, merge
 
     text = given("--wifi-qr @", WIFI)[1]
     answers = merge(answers_for(world, "generic", None, sync={"method": "wifi"}), Flags(wifi_qr=text))

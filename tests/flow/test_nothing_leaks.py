@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from installer.commands.run import tell_defect
+from installer.cli.run_command import tell_defect
 from installer.errors import ErrorCode
 from tests.flow.support import PASSPHRASE, LabWorld
 
@@ -96,10 +96,10 @@ def test_a_crash_report_holds_no_message_and_no_value(home: Path, capsys: pytest
 
 def test_the_program_ends_a_defect_without_a_traceback(home: Path) -> None:
     program = (
-        "import installer.assembly\n"
+        "import installer.flow.assembly\n"
         "def broken(*a, **k): raise RuntimeError('correct horse battery staple')\n"
-        "installer.assembly.Assembly.__init__ = broken\n"
-        "from installer.cli import main\n"
+        "installer.flow.assembly.Assembly.__init__ = broken\n"
+        "from installer.cli.main import main\n"
         "main(['install', '--non-interactive', '--model', 'move'])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)

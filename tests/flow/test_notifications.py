@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from installer.cli import _main
+from installer.cli.main import _main
 from installer.errors import ErrorCode
 from tests.flow.hook import PATH, hooked
 from tests.flow.support import LabWorld, lines

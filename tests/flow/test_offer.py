@@ -11,12 +11,12 @@ import pytest
 from pydantic import SecretStr
 
 from installer.answers import Answers, LinkAnswer, StepKey, load, to_toml, validate
-from installer.cli import _main
+from installer.cli.main import _main
+from installer.cli.merge_options import Flags, merge
 from installer.errors import ErrorCode
-from installer.merge import Flags, merge
-from installer.notification_events import NotificationsSubscribed
-from installer.questions import ChooseAccount, OfferNotifications, SignIn
-from installer.secrets import SecretRef
+from installer.events.notifications import NotificationsSubscribed
+from installer.flow.questions import ChooseAccount, OfferNotifications, SignIn
+from installer.storage.secret_references import SecretRef
 from tests.flow.hook import PATH, hooked
 from tests.flow.support import Front, LabWorld, answers_for, install, lines
 
@@ -200,7 +200,7 @@ def person(world: LabWorld, model: str = "move") -> Answers:
 
 
 def sign_in(world: LabWorld) -> Any:
-    from installer.account.robot import sign_in_by_form
+    from installer.cloud.lab_sign_in import sign_in_by_form
 
     async def signing(question: SignIn) -> str:
         import asyncio

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from installer import labs
 from installer.answers import validate
 from installer.errors import ErrorCode
-from installer.events import DeviceConnected, Notice
+from installer.events.stream import DeviceConnected, Notice
+from installer.flow import lab_process
 from tests.flow.support import LabWorld, answers_for, install, use
 from tests.installer.lab.support import LabProcess, fast_scenario
 
@@ -33,7 +33,7 @@ def many(lab_factory: Callable[[str], LabProcess], home: Path) -> LabWorld:
     scenario = fast_scenario()
     at = scenario.index("# Networks.")
     process = lab_factory(scenario[:at] + MORE + scenario[at:])
-    state = labs.read_state(process.state_file)
+    state = lab_process.read_state(process.state_file)
     assert state is not None
     use(LabWorld(state), process.state_file)
     return LabWorld(state)
@@ -84,7 +84,7 @@ async def test_espressif_devices_whose_uuids_nobody_knows(
     at = scenario.index("# Networks.")
     units = OWN.format(number=1, name="PROV_0BEEF0") + OWN.format(number=2, name="Kitchen Scale")
     process = lab_factory(scenario[:at] + units + scenario[at:])
-    state = labs.read_state(process.state_file)
+    state = lab_process.read_state(process.state_file)
     assert state is not None
     use(LabWorld(state), process.state_file)
     (tmp_path / "kitchen.toml").write_text(ENTRY)

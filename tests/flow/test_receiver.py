@@ -18,26 +18,26 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from installer.account.account import Account
-from installer.account.desk import NotificationDesk
-from installer.account.notifications import Notifications
-from installer.catalog import load
-from installer.cli import _main
-from installer.commands.receiver import Says, Service
-from installer.data.fetch import Fetched, Fetcher
-from installer.data.follow import Follower
-from installer.data.inbox import Inbox
-from installer.data.receiver import Receiver, listen
-from installer.data.store import Store
+from installer.catalogue.catalogue import load
+from installer.cli.main import _main
+from installer.cloud.account import Account
 from installer.errors import ErrorCode
-from installer.gateway.place import GatewayPlace
+from installer.events.notifications import NotificationArrived, NotificationFollowed
+from installer.gateway.files_and_lock import GatewayFiles
 from installer.gateway.wake import woken
 from installer.lab.cloud.scenario import CloudControl
 from installer.ledger.records import Records
-from installer.notification_events import NotificationArrived, NotificationFollowed
+from installer.measurements.fetch import Fetched, Fetcher
+from installer.measurements.store import Store
+from installer.notifications.inbox import Inbox
+from installer.notifications.inbox_worker import InboxWorker
+from installer.notifications.receiver import Receiver, listen
+from installer.notifications.receiver_service import Says, Service
+from installer.notifications.setup import NotificationSetup
+from installer.notifications.subscriptions import Notifications
 from installer.settings import NotificationsSettings
 from tests.flow.support import LabWorld, lines
-from tests.installer.account.world import SCALE, WATCH, Lab, lab
+from tests.installer.cloud.world import SCALE, WATCH, Lab, lab
 
 PATH = "a-path-that-nobody-may-see"
 PROGRAM = [str(Path(sys.executable).with_name("device-installer"))]
@@ -103,14 +103,14 @@ async def station(folder: Path, rest: float = 0.0, follow: bool = True, **scenar
             await account.link(mac)
         inbox = Inbox(folder / "inbox.sqlite")
         heard = Heard()
-        desk = NotificationDesk(NotificationsSettings(), lambda: cloud.cloud, folder)
+        desk = NotificationSetup(NotificationsSettings(), lambda: cloud.cloud, folder)
         records = Records(folder / "ledger.sqlite")
         service = Service(cloud.accounts, desk, inbox, heard, records, load(), lab=True)
         listener = listen("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/{PATH}"
         with Store.open(f"sqlite:///{folder / 'store.sqlite'}") as store:
             fetcher = Fetcher(store, cloud.accounts, load())
-            service.follower = Follower(inbox, fetcher, service.looked, service.wake, rest=rest, first_wait=0.02)
+            service.follower = InboxWorker(inbox, fetcher, service.looked, service.wake, rest=rest, first_wait=0.02)
             web = Receiver(SecretStr(PATH), service.keep)
             client = httpx.AsyncClient(trust_env=False, timeout=20, verify=False)
             async with web.serve(listener), client:
@@ -282,7 +282,7 @@ async def test_what_is_left_in_the_inbox_is_looked_at_after_a_restart(tmp_path: 
         await here.until(lambda: len(here.inbox) == 1)
         again = Inbox(tmp_path / "inbox.sqlite")
         looks: list[Fetched | None] = []
-        follower = Follower(again, here.fetcher, lambda _e, fetched, _x, _w: looks.append(fetched))
+        follower = InboxWorker(again, here.fetcher, lambda _e, fetched, _x, _w: looks.append(fetched))
         working = asyncio.create_task(follower.run())
         await here.until(lambda: here.stored() == [72.35])
         working.cancel()
@@ -307,7 +307,7 @@ async def test_the_gateway_is_woken_for_the_devices_of_that_kind(tmp_path: Path,
     watch = await bluetooth_only(tmp_path / "ledger.sqlite", 1, "move", "default")
     scale = await bluetooth_only(tmp_path / "ledger.sqlite", 2, "body", "default")
     await bluetooth_only(tmp_path / "ledger.sqlite", 3, "body", "another")
-    folder = GatewayPlace.here(lab=True).wake
+    folder = GatewayFiles.here(lab=True).wake
     async with station(tmp_path) as here:
         await here.service.poll(0)
         await here.quiet()

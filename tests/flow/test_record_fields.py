@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from installer import __version__
-from installer.assembly import Assembly, Place
-from installer.cli import _main
+from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.events import FirstMeasurement
-from installer.ledger.clock import seconds_of
-from installer.ledger.shape import RecordData
+from installer.events.stream import FirstMeasurement
+from installer.flow.assembly import Assembly, Place
+from installer.ledger.json_record import RecordData
+from installer.ledger.timestamps import seconds_of
 from tests.flow.support import PASSPHRASE, PROOF, Front, LabWorld, answers_for, install
 from tests.flow.test_guided import SCALE, _retail_lab, person, retail
 from tests.flow.test_guided import answers as guided_answers
 from tests.flow.test_protocols import many
 from tests.installer.lab.support import LabProcess, fast_scenario
-from tests.installer.ledger.test_schema import at
+from tests.installer.ledger.test_schema_migration import at
 
 __all__ = ["_retail_lab", "many", "retail"]
 
@@ -111,11 +111,11 @@ async def test_a_device_that_tells_nothing_of_itself(
     lab_factory: Callable[[str], LabProcess], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No Device Information: the protocol's own words are what there is."""
-    from installer import labs
+    from installer.flow import lab_process
     from tests.flow.support import use
 
     process = lab_factory(fast_scenario().replace('model = "body-plus"', 'model = "body-plus"\ninformation = false', 1))
-    state = labs.read_state(process.state_file)
+    state = lab_process.read_state(process.state_file)
     assert state is not None
     world = LabWorld(state)
     use(world, process.state_file)

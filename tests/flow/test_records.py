@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from installer.cli import _main
+from installer.cli.main import _main
 from installer.errors import ErrorCode
+from installer.ledger.json_record import RecordData, Row
 from installer.ledger.records import Records
-from installer.ledger.shape import RecordData, Row
 from tests.bench.ledger import fill
 
 COUNT = 120

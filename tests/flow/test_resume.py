@@ -15,20 +15,21 @@ import pytest
 from pydantic import SecretStr
 from textual.pilot import Pilot
 
-from installer import labs, settings
-from installer.account.robot import sign_in_by_form
+from installer import settings
 from installer.answers import Answers, StepKey
-from installer.assembly import Assembly, Place
-from installer.cli import _main
+from installer.cli.main import _main
+from installer.cloud.lab_sign_in import sign_in_by_form
 from installer.errors import ErrorCode
-from installer.ledger.context import Context
+from installer.flow import lab_process
+from installer.flow.assembly import Assembly, Place
+from installer.flow.steps import join_confirmation
+from installer.flow.steps.step import Options
 from installer.ledger.records import Record, Records
-from installer.steps import rejoin
-from installer.steps.base import Options
+from installer.ledger.site_and_operator import Context
 from screens.home import HomeScreen
 from screens.link import AccountScreen
+from screens.open_wizard import make_app
 from screens.passphrase import PassphraseScreen
-from screens.run import make_app
 from screens.sign_in import SignInScreen
 from tests.flow.support import FAST, OURS, PASSPHRASE, SILENT, LabWorld, answers_for, install, lines, use
 from tests.installer.lab.support import LabProcess
@@ -169,11 +170,11 @@ def test_a_device_that_ends_its_set_up_unseen(
 ) -> None:
     """It is gone from the air when it has joined, so that only the cloud can tell; or nobody, where there is none."""
     process = lab_factory(SILENT.format(model=model, device=device))
-    state = labs.read_state(process.state_file)
+    state = lab_process.read_state(process.state_file)
     assert state is not None
     world = LabWorld(state)
     use(world, process.state_file)
-    monkeypatch.setattr(rejoin, "SILENCE", 0.5)
+    monkeypatch.setattr(join_confirmation, "SILENCE", 0.5)
     failed(answers_for(world, model, "wifi"), ErrorCode.CONNECTION_LOST)
     asyncio.run(process.until(lambda device: not device["advertising"], model))
     status, events = resume(capsys)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from installer.catalog import SyncMethod
+from installer.catalogue.catalogue import SyncMethod
 from installer.errors import ErrorCode
 from screens.home import HomeScreen
 from tests.flow.support import PASSPHRASE, LabWorld, answers_for, install

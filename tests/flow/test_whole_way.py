@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from installer.cli import _main
+from installer.cli.main import _main
 from tests.flow.support import LabWorld
 from tests.flow.test_receiver import Serving, wait_for
 

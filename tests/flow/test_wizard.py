@@ -12,22 +12,22 @@ import httpx
 import pytest
 from textual.pilot import Pilot
 
-from installer.account.robot import sign_in_by_form
 from installer.answers import Answers, load
-from installer.assembly import Assembly, Place
-from installer.catalog import SyncMethod
-from installer.catalog import load as load_catalogue
+from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.catalogue import load as load_catalogue
+from installer.cloud.lab_sign_in import sign_in_by_form
 from installer.errors import ErrorCode
-from installer.questions import Recovery
-from installer.steps.base import Options
+from installer.flow.assembly import Assembly, Place
+from installer.flow.questions import Recovery
+from installer.flow.steps.step import Options
 from screens.app import WizardApp
 from screens.cards import Card
 from screens.device import DeviceScreen
 from screens.find import FindScreen
 from screens.network import NetworkScreen
+from screens.open_wizard import make_app
 from screens.passphrase import PassphraseScreen
 from screens.proof import ProofScreen
-from screens.run import make_app
 from screens.sign_in import SignInScreen
 from screens.sync import SyncScreen
 from tests.flow.hook import PATH, hooked

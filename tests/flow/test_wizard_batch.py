@@ -9,11 +9,11 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.batch import BatchScreen, LabelDialog
-from screens.choices import ChoiceList, Row
+from screens.choice_list import ChoiceList, Row
 from screens.find import FindScreen
 from screens.home import HomeScreen
 from screens.link import LATER
-from screens.qr import QrScreen
+from screens.qr_code import QrScreen
 from screens.sync import SyncScreen
 from tests.flow.support import PASSPHRASE, LabWorld
 from tests.flow.test_wizard import _the_radio_is_never_idle, opened, sign_in

@@ -12,23 +12,23 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from pydantic import SecretStr
 
-from installer.account import envelope
-from installer.batch import checking, labels, source
-from installer.bluetooth.hci import adverts, reports
-from installer.catalog import Catalogue, Profile, load
-from installer.data import notice
+from installer.batch import labels, plan_check, plan_reader
+from installer.bluetooth.hci import advertising_data, advertising_reports
+from installer.catalogue.catalogue import Catalogue, Profile, load
+from installer.cloud import response as envelope
 from installer.errors import InstallerError
-from installer.health import clock
-from installer.health import codec as health
+from installer.health_profiles import characteristics as health
+from installer.health_profiles import device_clock
 from installer.measurement import Measurement
+from installer.notifications import notification
 from installer.provisioning.espressif import codec as espressif
-from installer.provisioning.espressif.faults import ProtocolFault
+from installer.provisioning.espressif.exceptions import ProtocolFault
 from installer.provisioning.espressif.security import Security, Security0, Security1, Security2
 from installer.provisioning.improv import codec as improv
 from installer.provisioning.nordic import codec as nordic
 from installer.provisioning.shelly import codec as shelly
-from installer.provisioning.withings import frames as withings
-from installer.qr_text import classify
+from installer.provisioning.withings import codec as withings
+from installer.qr.classify import classify
 from tests.installer.provisioning.espressif import vectors
 
 
@@ -137,7 +137,7 @@ def _health_parts(profile: Profile, data: bytes) -> None:
 def _current_time(data: bytes) -> None:
     now = datetime(2026, 11, 25, 8, 0, 0)
     measured = Measurement(readings=(), device_time=now)
-    clock.read(data, now.astimezone()).timed(measured, now.astimezone())
+    device_clock.read(data, now.astimezone()).timed(measured, now.astimezone())
 
 
 def classify_bytes(data: bytes) -> None:
@@ -152,10 +152,10 @@ def label(data: bytes) -> None:
     labels.is_code(text)
 
 
-def _plan(read: Callable[[bytes, source.RawPlan], None], data: bytes) -> None:
-    plan = source.RawPlan("fuzz.csv", "fuzz")
+def _plan(read: Callable[[bytes, plan_reader.RawPlan], None], data: bytes) -> None:
+    plan = plan_reader.RawPlan("fuzz.csv", "fuzz")
     read(data, plan)
-    checking.check(plan, checking.Known(_catalogue(), {}, ["default"]))
+    plan_check.check(plan, plan_check.Known(_catalogue(), {}, ["default"]))
 
 
 @cache
@@ -227,10 +227,10 @@ DECODERS: dict[str, Target] = {
         ],
         health.CodecError,
     ),
-    "advertisement": Target([adverts.parse, reports.parse_report]),
+    "advertisement": Target([advertising_data.parse, advertising_reports.parse_report]),
     "envelope": Target([envelope.parse], InstallerError),
     "qr": Target([classify_bytes], InstallerError),
-    "notification": Target([notice.parse]),
+    "notification": Target([notification.parse]),
     "label": Target([label], InstallerError),
-    "plan": Target([partial(_plan, source._table), partial(_plan, source._toml)], InstallerError),
+    "plan": Target([partial(_plan, plan_reader._table), partial(_plan, plan_reader._toml)], InstallerError),
 }

@@ -8,10 +8,10 @@ import pytest
 from pydantic import SecretStr
 
 from installer.answers import Answers, NetworkAnswer, StepKey, load, to_toml, validate
-from installer.catalog import SyncMethod
+from installer.catalogue.catalogue import SyncMethod
+from installer.cli.merge_options import Flags, merge, steps
 from installer.errors import ErrorCode, InstallerError
-from installer.merge import Flags, merge, steps
-from installer.secrets import SecretRef
+from installer.storage.secret_references import SecretRef
 
 WHOLE = """
 version = 1

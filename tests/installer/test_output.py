@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from installer import output
-from installer.cli import _main
+from installer.cli.main import _main
 from installer.errors import ErrorCode
 from installer.output import Row
 

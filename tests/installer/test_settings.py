@@ -9,8 +9,8 @@ from pydantic import SecretStr, ValidationError
 
 from installer import settings
 from installer.errors import ErrorCode, InstallerError
-from installer.secrets import SecretRef
 from installer.settings import CloudSettings
+from installer.storage.secret_references import SecretRef
 
 
 @pytest.fixture(autouse=True)

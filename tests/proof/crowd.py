@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer import saved_networks
-from installer.saved_networks import SavedNetwork
-from installer.secrets import SecretRef
+from installer.storage.secret_references import SecretRef
+from installer.wifi import saved_networks
+from installer.wifi.saved_networks import SavedNetwork
 from tests.flow.support import PASSPHRASE
 
 HEAD = "device,model,count,sync,network,account,site,label,proof"

@@ -20,11 +20,13 @@ from pathlib import Path
 PRELOADED = (
     "alembic.command", "bleak", "bleak_retry_connector", "bumble.device", "bumble.transport", "google.protobuf.message",
     "httpx", "sqlalchemy", "sqlalchemy.dialects.sqlite",
-    "installer.account.account", "installer.account.http", "installer.assembly", "installer.bluetooth.connection",
+    "installer.cloud.account", "installer.cloud.client", "installer.flow.assembly", "installer.bluetooth.connection",
     "installer.bluetooth.hci.client", "installer.bluetooth.hci.scanner", "installer.bluetooth.scan",
-    "installer.commands.gateway", "installer.commands.install", "installer.commands.resume", "installer.data.store",
-    "installer.data.tables", "installer.gateway.cloud_sink", "installer.gateway.gateway", "installer.gateway.messages",
-    "installer.installation", "installer.ledger.reading", "installer.ledger.records", "installer.ledger.schema",
+    "installer.cli.gateway", "installer.cli.install", "installer.cli.resume", "installer.measurements.store",
+    "installer.measurements.store_tables", "installer.gateway.lab_cloud_sink", "installer.gateway.gateway",
+    "installer.gateway.json_lines",
+    "installer.flow.installation", "installer.ledger.queries", "installer.ledger.records",
+    "installer.ledger.schema_migration",
     "installer.provisioning.espressif.driver", "installer.provisioning.improv.driver",
     "installer.provisioning.nordic.driver", "installer.provisioning.registry", "installer.provisioning.shelly.driver",
 )  # fmt: skip
@@ -82,7 +84,7 @@ class Forks:
 
 def main() -> None:
     """Fork for each request."""
-    from installer.cli import _main
+    from installer.cli.main import _main
 
     channel = socket.socket(fileno=int(sys.argv[1]))
     for name in PRELOADED:

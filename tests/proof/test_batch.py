@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from installer import labs
-from installer.assembly import Place
-from installer.batch.board import Board
+from installer.batch.progress import Progress
+from installer.batch.row_state import BatchOptions
 from installer.batch.station import Station
-from installer.batch.work import BatchOptions
-from installer.batch_events import BatchRow, BatchStarted
-from installer.events import Event, InstallationDone
-from installer.steps.base import Deadlines, Options
+from installer.events.batch import BatchRow, BatchStarted
+from installer.events.stream import Event, InstallationDone
+from installer.flow import lab_process
+from installer.flow.assembly import Place
+from installer.flow.steps.step import Deadlines, Options
 from tests.flow.support import PASSPHRASE, LabWorld, use
 from tests.installer.lab.support import LabProcess
 from tests.proof.crowd import Device, crowd, plan, save_networks, scenario
@@ -47,7 +47,7 @@ EXPECTED = {n: code for n, (_, code) in FAULTS.items() if code} | {UNSEEN: "devi
 
 def world_of(devices: list[Device], lab_factory: Callable[[str], LabProcess], extra: str = "") -> LabWorld:
     lab = lab_factory(scenario(devices, extra))
-    state = labs.read_state(lab.state_file)
+    state = lab_process.read_state(lab.state_file)
     assert state is not None
     world = LabWorld(state)
     use(world, lab.state_file)
@@ -84,7 +84,7 @@ async def test_fifty_devices_ten_of_them_with_faults(
     options = BatchOptions(parallel=3, tries=3, pause=0.1, patience=6.0)
     station = Station(Place(lab=True, options=Options(deadlines=QUICK, timeout=60.0)), adapters, options)
     seen: list[Event] = []
-    board = Board()
+    board = Progress()
 
     def show(event: Event) -> None:
         seen.append(event)

@@ -13,20 +13,21 @@ from typing import Any
 
 import pytest
 
-from installer import labs, settings
-from installer.account import http
+from installer import settings
 from installer.answers import validate
-from installer.assembly import Assembly, Place
-from installer.data.place import open_store
-from installer.gateway.cloud_sink import LabCloud
+from installer.cloud import client
+from installer.flow import lab_process
+from installer.flow.assembly import Assembly, Place
 from installer.gateway.delivery import BackOff, Delivered, Delivery
+from installer.gateway.files_and_lock import GatewayFiles
+from installer.gateway.lab_cloud_sink import LabCloud
 from installer.gateway.outbox import Outbox
-from installer.gateway.place import GatewayPlace
-from installer.lab import health
+from installer.lab import measured_values
 from installer.lab.cloud.scenario import CloudControl
-from installer.lab.kinds import KINDS
+from installer.lab.models import KINDS
+from installer.measurements.open_store import open_store
 from tests.flow.support import LabWorld, install, use
-from tests.installer.account.world import OTHER_SCALE, SCALE, lab
+from tests.installer.cloud.world import OTHER_SCALE, SCALE, lab
 from tests.installer.gateway.support import delivering, weighed
 from tests.installer.lab.support import LabProcess
 from tests.proof.forking import Forks
@@ -127,7 +128,7 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
     home: Path, tmp_path: Path, lab_factory: Callable[[str | None], LabProcess], lane: int
 ) -> None:
     lab = lab_factory(scenario(lane))
-    state = labs.read_state(lab.state_file)
+    state = lab_process.read_state(lab.state_file)
     assert state is not None
     world = LabWorld(state)
     use(world, lab.state_file)
@@ -142,7 +143,7 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
 
     def left() -> dict[str, Any]:
         devices = world.call("GET", "/lab/state")["devices"]
-        with Outbox.open(GatewayPlace.here(lab=True).outbox) as box:
+        with Outbox.open(GatewayFiles.here(lab=True).outbox) as box:
             kept = {d["address"]: (d["kept"], d["connected"], d["advertising"]) for d in devices if d["kept"]}
             return {"devices": kept, "outbox": box.counts(), "empty": box.count() == 0}
 
@@ -171,7 +172,7 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
             gateways.start()
             await asyncio.sleep(dice.uniform(0.0, whole))
             gateways.end(signal.SIGKILL)
-            outbox = Outbox.look(GatewayPlace.here(lab=True).outbox)
+            outbox = Outbox.look(GatewayFiles.here(lab=True).outbox)
             if outbox is not None:
                 with outbox:
                     dead_undelivered += bool(outbox.counts())
@@ -187,7 +188,7 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
 
     expected = {
         address: [
-            health.measure(KINDS["body"], f"{SEED}:{address}", number, 0.0).values["weight"]
+            measured_values.measure(KINDS["body"], f"{SEED}:{address}", number, 0.0).values["weight"]
             for number in range(1, KILLS + 3)
         ]
         for address in mine
@@ -215,7 +216,7 @@ HOUR = 3600.0
 async def test_the_cloud_is_away_for_a_week_and_all_arrives_in_order(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "FIRST_WAIT", 0.2 * SCALE_OF_TIME)
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.2 * SCALE_OF_TIME)
     asked = 0
     back_off = BackOff(2.0 * SCALE_OF_TIME, 300.0 * SCALE_OF_TIME)
     async with lab(tmp_path / "accounts", {"rate_limit": 120}) as practice:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from installer.bluetooth.adapter import open_adapter
-from installer.catalog import Profile
+from installer.catalogue.catalogue import Profile
 from installer.errors import ErrorCode, InstallerError
-from installer.health.reader import Collected, collect, offered
+from installer.health_profiles.reader import Collected, collect, offered
 from tests.installer.bluetooth.bench import connected
 from tests.installer.lab.support import LabProcess
 

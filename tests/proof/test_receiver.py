@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from installer.data.inbox import Inbox
+from installer.notifications.inbox import Inbox
 
 KILLS = 60
 PATH = "a-path-that-nobody-may-see"
@@ -20,10 +20,10 @@ PROGRAM = """
 import asyncio, sys, time
 from pathlib import Path
 from pydantic import SecretStr
-from installer.data.fetch import Fetched
-from installer.data.follow import Follower
-from installer.data.inbox import Inbox
-from installer.data.receiver import Receiver, listen
+from installer.measurements.fetch import Fetched
+from installer.notifications.inbox_worker import Follower
+from installer.notifications.inbox import Inbox
+from installer.notifications.receiver import Receiver, listen
 
 folder, path = Path(sys.argv[1]), SecretStr(sys.argv[2])
 inbox = Inbox(folder / "inbox.sqlite")

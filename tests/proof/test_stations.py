@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from installer import labs
-from installer.ledger import schema
+from installer.flow import lab_process
+from installer.ledger import schema_migration
+from installer.ledger.database import Target, open_target
 from installer.ledger.records import LEASE_SECONDS, Records
-from installer.ledger.store import Target, open_target
 from tests.flow.support import LabWorld, use
 from tests.installer.lab.support import LabProcess
 from tests.postgres import PostgresServer
@@ -121,10 +121,10 @@ def room(
     def make(devices: list[Device]) -> Room:
         target = Target(postgres.database())
         engine = open_target(target)
-        schema.migrate(engine, target)
+        schema_migration.migrate(engine, target)
         engine.dispose()
         process = lab_factory(scenario(devices))
-        state = labs.read_state(process.state_file)
+        state = lab_process.read_state(process.state_file)
         assert state is not None
         file = tmp_path / "crowd.csv"
         file.write_text("\n".join([HEAD, *rows_of(devices)]) + "\n", "utf-8")

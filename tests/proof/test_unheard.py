@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from installer import labs
+from installer.flow import lab_process
 from tests.flow.support import LabWorld, use
 from tests.flow.test_batch import networks, of, planned, run
 from tests.installer.lab.support import LabProcess
@@ -48,7 +48,7 @@ def test_a_device_that_ended_its_set_up_while_nobody_looked_is_gone_on_with(
     lab_factory: Callable[[str], LabProcess], networks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     process = lab_factory(SHY)
-    state = labs.read_state(process.state_file)
+    state = lab_process.read_state(process.state_file)
     assert state is not None
     world = LabWorld(state)
     use(world, process.state_file)

@@ -16,11 +16,11 @@ from textual.screen import Screen
 from textual.widgets import Button, Input
 from textual.worker import Worker
 
-from installer.catalog import SyncMethod
-from installer.questions import Question, Recovery
+from installer.catalogue.catalogue import SyncMethod
+from installer.flow.questions import Question, Recovery
 from screens.app import WizardApp
 from screens.cards import Card
-from screens.choices import ChoiceList
+from screens.choice_list import ChoiceList
 from screens.device import DeviceScreen
 from screens.dialogs import RecoverDialog
 from screens.find import FindScreen
@@ -30,7 +30,7 @@ from screens.home import HomeScreen
 from screens.link import AccountScreen
 from screens.network import NetworkScreen
 from screens.network_dialogs import OtherNetworkDialog
-from screens.notify import NotifyScreen
+from screens.notification_offer import NotifyScreen
 from screens.passphrase import PassphraseScreen
 from screens.progress import ProgressScreen
 from screens.provision import SendScreen

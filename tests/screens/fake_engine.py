@@ -15,9 +15,9 @@ from typing import Any
 
 from installer.answers import Answers, FindAnswer, LinkAnswer, StepKey, SyncAnswer
 from installer.bluetooth.sighting import Advert, Certainty, Detection, SetupState, Sighting
-from installer.catalog import Catalogue, CloudIds, DataService, DeviceType, Model, Profile, SyncMethod
+from installer.catalogue.catalogue import Catalogue, CloudIds, DataService, DeviceType, Model, Profile, SyncMethod
 from installer.errors import ErrorCode, InstallerError
-from installer.events import (
+from installer.events.stream import (
     DeviceConnected,
     DeviceFound,
     FirstMeasurement,
@@ -36,10 +36,7 @@ from installer.events import (
     SyncChosen,
     WaitingForData,
 )
-from installer.gateway.here import start
-from installer.measurement import Measurement, Quantity, Reading
-from installer.provisioning.base import DeviceInfo, Stage
-from installer.questions import (
+from installer.flow.questions import (
     AskPassphrase,
     Back,
     Cancelled,
@@ -57,10 +54,13 @@ from installer.questions import (
     StoredAccount,
     SyncChoice,
 )
-from installer.resuming import Resumable
-from installer.steps.verify import GATEWAY
-from installer.wifi import Band, Network, Security
-from screens.runner import Ended
+from installer.flow.resumable import Resumable
+from installer.flow.steps.verify import GATEWAY
+from installer.gateway.sync_advice import start
+from installer.measurement import Measurement, Quantity, Reading
+from installer.provisioning.provisioner import DeviceInfo, Stage
+from installer.wifi.networks import Band, Network, Security
+from screens.engine_interface import Ended
 
 TIME = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 ADDRESS = "00:24:E4:5C:1B:3C"

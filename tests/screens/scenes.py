@@ -13,9 +13,9 @@ from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from installer.catalog import SyncMethod
+from installer.catalogue.catalogue import SyncMethod
 from installer.errors import ErrorCode, InstallerError
-from installer.questions import OfferNotifications
+from installer.flow.questions import OfferNotifications
 from screens.app import WizardApp
 from screens.device import DeviceScreen
 from screens.dialogs import ConfirmDialog, RecoverDialog, SaveDialog
@@ -25,7 +25,7 @@ from screens.home import HomeScreen
 from screens.link import AccountScreen
 from screens.network import NetworkScreen
 from screens.network_dialogs import OtherNetworkDialog, WifiTextDialog
-from screens.notify import NotifyScreen
+from screens.notification_offer import NotifyScreen
 from screens.passphrase import PassphraseScreen
 from screens.provision import SendScreen
 from screens.sign_in import SignInScreen

@@ -10,8 +10,8 @@ from textual.pilot import Pilot
 from textual.widgets import Button
 
 from installer.answers import FindAnswer
-from installer.catalog import load
-from installer.questions import AskProof, ChooseDevice, ChooseNetwork
+from installer.catalogue.catalogue import load
+from installer.flow.questions import AskProof, ChooseDevice, ChooseNetwork
 from screens.find import FindScreen
 from screens.find_dialogs import DeviceCodeDialog
 from screens.network import NetworkScreen

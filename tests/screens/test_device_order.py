@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from installer.bluetooth.sighting import SetupState
-from screens.choices import fitted
+from screens.choice_list import fitted
 from screens.device_order import SETTLE, DeviceOrder, matches
 from tests.screens.fake_engine import sighting
 

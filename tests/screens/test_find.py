@@ -6,8 +6,8 @@ import random
 
 from installer.bluetooth.sighting import SetupState
 from installer.errors import ErrorCode, InstallerError
-from installer.questions import ChooseDevice
-from screens.choices import ChoiceList
+from installer.flow.questions import ChooseDevice
+from screens.choice_list import ChoiceList
 from screens.find import FindScreen
 from tests.screens.driver import (
     begin,

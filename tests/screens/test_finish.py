@@ -13,27 +13,18 @@ from pydantic import SecretStr
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from installer.answers import (
-    Answers,
-    FindAnswer,
-    LinkAnswer,
-    NetworkAnswer,
-    ProvisionAnswer,
-    SyncAnswer,
-    load,
-    to_toml,
-)
-from installer.catalog import SyncMethod
+from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, SyncAnswer, load, to_toml
+from installer.catalogue.catalogue import SyncMethod
 from installer.errors import ErrorCode, InstallerError
-from installer.events import InstallationStarted, Linked, Notice, Planned
+from installer.events.stream import InstallationStarted, Linked, Notice, Planned
 from installer.measurement import Measurement, Quantity, Reading
-from installer.wifi import Security
+from installer.wifi.networks import Security
 from screens.dialogs import SaveDialog
+from screens.engine_interface import Ended
 from screens.finish import FinishScreen, big, caption
 from screens.help import HelpScreen
 from screens.home import HomeScreen
 from screens.network import NetworkScreen
-from screens.runner import Ended
 from tests.screens.driver import (
     answer_sync,
     press_button,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from installer.answers import FindAnswer, LinkAnswer, StepKey
-from installer.catalog import SyncMethod
-from installer.questions import Recovery
+from installer.catalogue.catalogue import SyncMethod
+from installer.flow.questions import Recovery
 from screens.find import FindScreen
 from screens.home import HomeScreen
 from screens.network import NetworkScreen

@@ -9,17 +9,17 @@ import pytest
 
 from installer.answers import Answers, FindAnswer, StepKey
 from installer.errors import ErrorCode, InstallerError
-from installer.events import Notice
-from installer.questions import AskPassphrase, Cancelled, Failure, FrontEnd, Recovery, SignIn
-from installer.wifi import Network, Security
+from installer.events.stream import Notice
+from installer.flow.questions import AskPassphrase, Cancelled, Failure, FrontEnd, Recovery, SignIn
+from installer.wifi.networks import Network, Security
 from screens.app import WizardApp
 from screens.dialogs import ConfirmDialog, RecoverDialog
+from screens.engine_interface import Ended
 from screens.find import FindScreen
 from screens.help import HelpScreen
 from screens.home import HomeScreen
 from screens.passphrase import PassphraseScreen
 from screens.progress import ProgressScreen
-from screens.runner import Ended
 from screens.sign_in import SignInScreen
 from tests.screens.driver import (
     answer_account,

@@ -8,18 +8,18 @@ import pytest
 from textual.pilot import Pilot
 
 from installer.answers import StepKey
-from installer.catalog import SyncMethod, load
+from installer.catalogue.catalogue import SyncMethod, load
 from installer.errors import ErrorCode, InstallerError
-from installer.events import DeviceConnected, GuideShown, StepStarted
-from installer.provisioning.base import DeviceInfo
-from installer.provisioning.guided import checklist
-from installer.qr import qr_lines
-from installer.questions import Cancelled, FollowGuide
-from installer.steps.guide import Looking
+from installer.events.stream import DeviceConnected, GuideShown, StepStarted
+from installer.flow.questions import Cancelled, FollowGuide
+from installer.flow.steps.guide import Looking
+from installer.provisioning.guided.checklist import checklist
+from installer.provisioning.provisioner import DeviceInfo
+from installer.qr.draw import qr_lines
 from screens.guide import GuideScreen, Item
 from screens.progress import view_of
-from screens.qr import QrScreen
-from screens.state import RunState
+from screens.qr_code import QrScreen
+from screens.run_state import RunState
 from tests.screens.driver import flat_text, put, screen_text, until, wait_for_screen, wait_for_text
 from tests.screens.scenes import running
 

@@ -11,7 +11,7 @@ from rich.color import ColorSystem
 from textual.color import Color
 from textual.theme import Theme
 
-from installer.catalog import DeviceType, load
+from installer.catalogue.catalogue import DeviceType, load
 from screens.pictures import HEIGHT, WIDTH, picture
 from screens.theme import DARK, LIGHT
 from tests.screens.driver import screen_text

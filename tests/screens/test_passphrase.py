@@ -11,8 +11,8 @@ from textual.widgets import Button, Input
 from textual.worker import Worker
 
 from installer.errors import ErrorCode, InstallerError
-from installer.questions import AskPassphrase
-from installer.wifi import Network, Security
+from installer.flow.questions import AskPassphrase
+from installer.wifi.networks import Network, Security
 from screens.home import HomeScreen
 from screens.passphrase import PassphraseScreen
 from tests.screens.driver import answer_passphrase, put, screen_text, type_text, wait_for_screen, wait_for_text, wizard

@@ -13,29 +13,21 @@ from sqlalchemy import update
 from textual.pilot import Pilot
 
 from installer.answers import StepKey
-from installer.catalog import SyncMethod
-from installer.ledger import upkeep
-from installer.ledger.context import Context
-from installer.ledger.desk import Desk, answers_of
+from installer.catalogue.catalogue import SyncMethod
+from installer.ledger import maintenance
 from installer.ledger.records import Records
-from installer.ledger.tables import installations
+from installer.ledger.site_and_operator import Context
+from installer.ledger.sql_tables import installations
+from installer.ledger.wizard_access import WizardLedger, answers_of
 from screens.app import WizardApp
-from screens.choices import ChoiceList
+from screens.choice_list import ChoiceList
 from screens.dialogs import ConfirmDialog, MessageDialog
 from screens.home import HomeScreen
-from screens.record import RecordScreen
+from screens.record_details import RecordScreen
 from screens.records import OUTCOMES, PAGE, RecordsScreen
 from tests.bench.ledger import fill
-from tests.installer.ledger.test_schema import at
-from tests.screens.driver import (
-    choose_card,
-    press_button,
-    type_text,
-    until,
-    wait_for_screen,
-    wait_for_text,
-    wizard,
-)
+from tests.installer.ledger.test_schema_migration import at
+from tests.screens.driver import choose_card, press_button, type_text, until, wait_for_screen, wait_for_text, wizard
 from tests.screens.fake_engine import CATALOGUE, Starter
 from tests.screens.scenes import Clock, running, still
 from tests.screens.test_snapshots import check
@@ -71,7 +63,7 @@ def records(tmp_path: Path) -> Iterator[Records]:
 @asynccontextmanager
 async def opened(records: Records) -> AsyncIterator[tuple[Pilot[Any], Starter]]:
     """The wizard, with the list of records in it."""
-    async with running(desk=Desk(records)) as (pilot, starter):
+    async with running(desk=WizardLedger(records)) as (pilot, starter):
         await wait_for_screen(pilot, HomeScreen)
         await choose_card(pilot, "records")
         await wait_for_screen(pilot, RecordsScreen)
@@ -242,17 +234,17 @@ async def test_a_record_of_a_later_version_is_not_guessed_at(records: Records) -
 async def test_an_older_ledger_is_brought_up_to_date_if_one_likes(tmp_path: Path, yes: bool) -> None:
     target = at(tmp_path / "ledger.sqlite", "0001")
     records = Records(target)
-    async with running(desk=Desk(records)) as (pilot, _):
+    async with running(desk=WizardLedger(records)) as (pilot, _):
         await wait_for_screen(pilot, ConfirmDialog)
         await wait_for_text(pilot, "The ledger is not ready for this version")
         await press_button(pilot, "yes" if yes else "no")
         await wait_for_screen(pilot, HomeScreen)
         if yes:
-            await until(pilot, lambda: upkeep.status(target)["state"] == "current", "the migration")
+            await until(pilot, lambda: maintenance.status(target)["state"] == "current", "the migration")
         await pilot.press("r")
         await wait_for_text(pilot, "1 record." if yes else "device-installer ledger migrate")
     records.close()
-    assert upkeep.status(target)["state"] == ("current" if yes else "older")
+    assert maintenance.status(target)["state"] == ("current" if yes else "older")
 
 
 async def test_a_migration_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,8 +255,8 @@ async def test_a_migration_that_fails_is_told(tmp_path: Path, monkeypatch: pytes
         raise InstallerError(ErrorCode.DATABASE_FAILED, "The disk is full.", "Free some space.")
 
     records = Records(at(tmp_path / "ledger.sqlite", "0001"))
-    monkeypatch.setattr(upkeep, "migrate", full)
-    async with running(desk=Desk(records)) as (pilot, _):
+    monkeypatch.setattr(maintenance, "migrate", full)
+    async with running(desk=WizardLedger(records)) as (pilot, _):
         await wait_for_screen(pilot, ConfirmDialog)
         await press_button(pilot, "yes")
         await wait_for_screen(pilot, MessageDialog)
@@ -274,7 +266,7 @@ async def test_a_migration_that_fails_is_told(tmp_path: Path, monkeypatch: pytes
 
 async def test_a_new_ledger_asks_nothing_and_is_not_made(tmp_path: Path) -> None:
     records = Records(tmp_path / "ledger.sqlite")
-    desk = Desk(records)
+    desk = WizardLedger(records)
     async with running(desk=desk) as (pilot, _):
         await wait_for_screen(pilot, HomeScreen)
         assert await desk.outdated() is False
@@ -305,5 +297,5 @@ def test_screen(name: str, records: Records, snap_compare: Callable[..., bool]) 
         await still(pilot)
         check(pilot)
 
-    app = WizardApp(Starter(), lab=True, catalogue=CATALOGUE, clock=Clock(), desk=Desk(records))
+    app = WizardApp(Starter(), lab=True, catalogue=CATALOGUE, clock=Clock(), desk=WizardLedger(records))
     assert snap_compare(app, terminal_size=(80, 24), run_before=play)

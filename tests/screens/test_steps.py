@@ -15,10 +15,10 @@ from textual.worker import Worker
 
 from installer.answers import NetworkAnswer
 from installer.errors import ErrorCode, InstallerError
-from installer.questions import ChooseNetwork, ConfirmSending, SignIn
-from installer.wifi import Network, Security
+from installer.flow.questions import ChooseNetwork, ConfirmSending, SignIn
+from installer.wifi.networks import Network, Security
 from screens.cards import Card
-from screens.choices import ChoiceList
+from screens.choice_list import ChoiceList
 from screens.dialogs import RecoverDialog
 from screens.network import NetworkScreen
 from screens.network_dialogs import OtherNetworkDialog, WifiTextDialog
@@ -42,15 +42,7 @@ from tests.screens.driver import (
     wait_for_text,
 )
 from tests.screens.fake_engine import BODY_PLUS, NETWORKS, Script
-from tests.screens.scenes import (
-    PASSPHRASE,
-    SLEEP_ADDRESS,
-    running,
-    to_account,
-    to_device,
-    to_sending,
-    to_sync,
-)
+from tests.screens.scenes import PASSPHRASE, SLEEP_ADDRESS, running, to_account, to_device, to_sending, to_sync
 
 REFUSED = InstallerError(ErrorCode.DEVICE_REFUSED, "The device cannot blink.", "Look at its label instead.")
 

@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from installer.assembly import Assembly, Place
-from installer.cli import _main
+from installer.cli.main import _main
 from installer.errors import ErrorCode, InstallerError
-from installer.installation import Installation
-from installer.ledger import schema, tables, upkeep
-from installer.ledger.context import Context
+from installer.flow.assembly import Assembly, Place
+from installer.flow.installation import Installation
+from installer.flow.steps.step import Options
+from installer.ledger import maintenance, schema_migration, sql_tables
+from installer.ledger.database import Target, open_target
 from installer.ledger.records import Records
-from installer.ledger.store import Target, open_target
-from installer.steps.base import Options
+from installer.ledger.site_and_operator import Context
 from tests.bench.ledger import fill
 from tests.flow.support import FAST, Front, LabWorld, answers_for
 from tests.installer.ledger import archive_behaviour
-from tests.installer.ledger.behaviour import found
+from tests.installer.ledger.record_behaviour import found
 from tests.postgres import PostgresServer
 from tests.system.test_ledger import make, migrated
 
@@ -50,7 +50,7 @@ def test_the_commands(
     assert status == ErrorCode.DATABASE_OUTDATED.exit_status
     assert "device-installer ledger migrate" in err
     assert "without tables yet" in run("ledger", "status")[1]
-    assert f"from nothing to {tables.REVISION}" in run("ledger", "migrate")[1]
+    assert f"from nothing to {sql_tables.REVISION}" in run("ledger", "migrate")[1]
     assert "is up to date" in run("ledger", "migrate")[1]
     records = Records(Target(url))
     fill(records, 80)
@@ -71,7 +71,7 @@ def test_stations_migrate_at_once(postgres: PostgresServer, tmp_path: Path, revi
     if revision is not None:
         engine = open_target(target)
         with engine.begin() as connection:
-            schema.upgrade(connection, revision)
+            schema_migration.upgrade(connection, revision)
         engine.dispose()
     both = [
         subprocess.Popen(
@@ -85,8 +85,8 @@ def test_stations_migrate_at_once(postgres: PostgresServer, tmp_path: Path, revi
     said = sorted(p.communicate(timeout=50)[0] for p in both)
     assert [p.returncode for p in both] == [0, 0, 0], said
     assert sum("is up to date" in s for s in said) == 2
-    assert sum(f"from {revision or 'nothing'} to {tables.REVISION}" in s for s in said) == 1
-    assert upkeep.status(target)["state"] == "current"
+    assert sum(f"from {revision or 'nothing'} to {sql_tables.REVISION}" in s for s in said) == 1
+    assert maintenance.status(target)["state"] == "current"
 
 
 def test_every_version_becomes_this_one(postgres: PostgresServer) -> None:
@@ -96,11 +96,11 @@ def test_every_version_becomes_this_one(postgres: PostgresServer) -> None:
     target = Target(postgres.database())
     engine = open_target(target)
     with engine.begin() as connection:
-        schema.upgrade(connection, "0001")
-    upkeep.migrate(target)
+        schema_migration.upgrade(connection, "0001")
+    maintenance.migrate(target)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
-        assert [d for d in compare_metadata(context, tables.metadata) if "alembic_version" not in str(d)] == []
+        assert [d for d in compare_metadata(context, sql_tables.metadata) if "alembic_version" not in str(d)] == []
     engine.dispose()
 
 

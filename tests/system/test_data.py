@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from installer.cli import _main
+from installer.cli.main import _main
 from tests.flow.support import LabWorld, lines
 from tests.postgres import PostgresServer
 

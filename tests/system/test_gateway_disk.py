@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from installer import labs, settings
-from installer.data.place import open_store
+from installer import settings
+from installer.flow import lab_process
+from installer.measurements.open_store import open_store
 from tests.flow.support import LabWorld, use
 from tests.flow.test_gateway_run import gateway
 from tests.installer.gateway.support import until
@@ -62,7 +63,7 @@ async def test_a_disk_that_is_full_for_a_while_loses_nothing(
     small_disk: Path, lab_factory: Callable[[str | None], LabProcess]
 ) -> None:
     lab = lab_factory(WORLD)
-    state = labs.read_state(lab.state_file)
+    state = lab_process.read_state(lab.state_file)
     assert state is not None
     world = LabWorld(state)
     use(world, lab.state_file)

@@ -17,8 +17,9 @@ from dbus_fast.constants import ErrorType
 
 from installer.answers import NetworkAnswer, StepKey, to_toml
 from installer.errors import ErrorCode, InstallerError
-from installer.events import Notice
-from installer.host_network import (
+from installer.events.stream import Notice
+from installer.flow.questions import AskPassphrase, ChooseNetwork
+from installer.wifi.network_manager import (
     ACCESS_POINT,
     ACTIVE,
     ROOT,
@@ -29,8 +30,7 @@ from installer.host_network import (
     current_credentials,
     passphrase_of,
 )
-from installer.questions import AskPassphrase, ChooseNetwork
-from installer.wifi import Band, Security
+from installer.wifi.networks import Band, Security
 from tests.flow.support import PASSPHRASE, Front, LabWorld, answers_for, install
 
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"

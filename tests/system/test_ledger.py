@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from installer.errors import ErrorCode, InstallerError
-from installer.ledger import schema
+from installer.ledger import schema_migration
+from installer.ledger.database import Target, open_target
 from installer.ledger.records import Records
-from installer.ledger.store import Target, open_target
-from tests.installer.ledger import behaviour
+from tests.installer.ledger import record_behaviour
 from tests.postgres import PostgresServer
 
 
 def migrated(url: str) -> Target:
     target = Target(url)
     engine = open_target(target)
-    schema.migrate(engine, target)
+    schema_migration.migrate(engine, target)
     engine.dispose()
     return target
 
@@ -39,7 +39,7 @@ def make(postgres: PostgresServer, tmp_path: Path) -> Iterator[Callable[[], Reco
         records.close()
 
 
-@pytest.mark.parametrize("does", behaviour.ALL, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("does", record_behaviour.ALL, ids=lambda f: f.__name__)
 async def test_what_a_ledger_does(does: Any, make: Callable[[], Records]) -> None:
     await does(make)
 

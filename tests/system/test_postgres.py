@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from installer import database
+from installer.storage import database
 from tests.postgres import PostgresServer
 
 

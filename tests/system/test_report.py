@@ -9,8 +9,8 @@ from selenium.webdriver.common.print_page_options import PrintOptions
 
 from installer.ledger import report
 from installer.ledger.archive import Archive
+from installer.ledger.query_types import Filter
 from installer.ledger.records import Records
-from installer.ledger.view import Filter
 from tests.bench.ledger import fill
 from tests.browser import chromium
 

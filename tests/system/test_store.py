@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from installer.data.store import Store
 from installer.errors import ErrorCode, InstallerError
-from tests.installer.data.store_behaviours import StoreBehaviours
+from installer.measurements.store import Store
+from tests.installer.measurements.store_behaviours import StoreBehaviours
 from tests.postgres import PostgresServer
 
 

@@ -19,7 +19,7 @@ from bleak.backends.descriptor import BleakGATTDescriptor
 from bleak.backends.device import BLEDevice
 from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolError
 
-from installer.bluetooth.hci.gatt import collect
+from installer.bluetooth.hci.gatt_discovery import collect
 from installer.bluetooth.hci.host import NONSENSE, HciHost
 from installer.bluetooth.hci.scanner import peer_address
 

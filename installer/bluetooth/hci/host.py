@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 
-from installer.bluetooth.hci.reports import Report, Tap
+from installer.bluetooth.hci.advertising_reports import Report, Tap
 
 if TYPE_CHECKING:
     from bumble.device import Connection, Device

@@ -9,9 +9,9 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback, BaseBleakScanner
 from bleak.exc import BleakError
 
-from installer.bluetooth.hci.adverts import Fields, parse
+from installer.bluetooth.hci.advertising_data import Fields, parse
+from installer.bluetooth.hci.advertising_reports import Report, address_text
 from installer.bluetooth.hci.host import HciHost
-from installer.bluetooth.hci.reports import Report, address_text
 
 MAX_DEVICES = 2000
 MAX_ADVERT = 1650  # of extended advertising, bytes

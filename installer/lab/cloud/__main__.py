@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from installer.lab.cloud.app import build_app
-from installer.lab.cloud.control import cloud_routes
+from installer.lab.cloud.control_api import cloud_routes
 from installer.lab.cloud.scenario import CloudScenario
 from installer.lab.cloud.store import CloudStore
 

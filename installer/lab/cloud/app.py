@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from installer.lab.cloud import measure, oauth, pages, uploads, user
-from installer.lab.cloud.authorize import Authorize
-from installer.lab.cloud.envelope import NO_STORE, Cut, not_implemented, service
-from installer.lab.cloud.notify import Notifier
+from installer.lab.cloud import data_api, html_pages, token_endpoint, uploads, user_devices
+from installer.lab.cloud.authorize_page import Authorize
+from installer.lab.cloud.notifications import Notifier
+from installer.lab.cloud.requests_and_answers import NO_STORE, Cut, not_implemented, service
 from installer.lab.cloud.store import CloudStore
 
 ANY = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -43,7 +43,7 @@ def build_app(store: CloudStore, extra_routes: Sequence[BaseRoute] = ()) -> Star
     """The application. `extra_routes` come first (`/lab/…`); what waits in `store` ends with the application."""
 
     async def home(_request: Request) -> Response:
-        return pages.home(store.mode)
+        return html_pages.home(store.mode)
 
     async def other(request: Request) -> Response:
         if request.url.path.startswith("/lab/"):
@@ -63,12 +63,12 @@ def build_app(store: CloudStore, extra_routes: Sequence[BaseRoute] = ()) -> Star
         *extra_routes,
         Route("/", home, methods=["GET"]),
         *Authorize(store).routes(),
-        service(store, "/v2/oauth2", oauth.TOKEN_ACTIONS),
-        service(store, "/v2/signature", oauth.SIGNATURE_ACTIONS),
-        service(store, "/v2/user", user.ACTIONS),
-        service(store, "/measure", measure.MEASURE_ACTIONS, both),
-        service(store, "/v2/measure", measure.ACTIVITY_ACTIONS, both),
-        service(store, "/v2/sleep", measure.SLEEP_ACTIONS, both),
+        service(store, "/v2/oauth2", token_endpoint.TOKEN_ACTIONS),
+        service(store, "/v2/signature", token_endpoint.SIGNATURE_ACTIONS),
+        service(store, "/v2/user", user_devices.ACTIONS),
+        service(store, "/measure", data_api.MEASURE_ACTIONS, both),
+        service(store, "/v2/measure", data_api.ACTIVITY_ACTIONS, both),
+        service(store, "/v2/sleep", data_api.SLEEP_ACTIONS, both),
         service(store, "/notify", notifier.actions()),
         service(store, uploads.PATH, uploads.ACTIONS),
         Route("/{path:path}", other, methods=ANY),

@@ -11,9 +11,9 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from installer.lab.cloud.accounts import Account, Device
 from installer.lab.cloud.scenario import Callbacks, CloudScenario, CloudUser, Fault, Mode
 from installer.lab.cloud.tokens import TokenBook
+from installer.lab.cloud.user_data import Account, Device
 
 FIRST_USERID = 40_000_001
 DEMO_USERID = "49999999"

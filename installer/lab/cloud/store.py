@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from installer.lab.cloud.accounts import Account, Device
 from installer.lab.cloud.scenario import Callbacks, CloudControl, CloudScenario, Mode
 from installer.lab.cloud.signature import same
 from installer.lab.cloud.state import DEMO_USERID, Armed, State, Subscription
 from installer.lab.cloud.tokens import TokenBook
+from installer.lab.cloud.user_data import Account, Device
 
 
 @dataclass(frozen=True)

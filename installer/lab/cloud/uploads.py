@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from installer.lab.cloud.accounts import Account
-from installer.lab.cloud.envelope import Call, Handler, invalid, json_list
+from installer.lab.cloud.requests_and_answers import Call, Handler, invalid, json_list
 from installer.lab.cloud.store import CloudStore, Sample
+from installer.lab.cloud.user_data import Account
 
 PATH = "/lab/gateway"
 MOST = 100

@@ -14,13 +14,13 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from installer.provisioning.espressif.faults import Garbled, Malformed, Refused
+from installer.provisioning.espressif.exceptions import Garbled, Malformed, Refused
 from installer.provisioning.espressif.proto import constants_pb2 as constants
 from installer.provisioning.espressif.proto import network_config_pb2 as config
 from installer.provisioning.espressif.proto import network_ctrl_pb2 as ctrl
 from installer.provisioning.espressif.proto import network_scan_pb2 as scan
 from installer.text import decode, printable
-from installer.wifi import SSID_BYTES, Band, Network, Security
+from installer.wifi.networks import SSID_BYTES, Band, Network, Security
 
 VERSION_QUESTION = b"none"  # any text will do
 VERSION_LIMIT = 4096

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning import problems as common
-from installer.provisioning.base import Capability, DeviceInfo, Progress, Stage
-from installer.provisioning.espressif import codec, problems
+from installer.provisioning import error_texts as common
+from installer.provisioning.espressif import codec, error_texts
 from installer.provisioning.espressif.codec import StationState, Version, WifiStatus
 from installer.provisioning.espressif.endpoints import CONFIG, CTRL, SCAN, VERSION, Endpoints
-from installer.provisioning.espressif.faults import Garbled, Malformed, ProtocolFault, Refused
+from installer.provisioning.espressif.exceptions import Garbled, Malformed, ProtocolFault, Refused
 from installer.provisioning.espressif.session import AskProof, Session, Timings
-from installer.wifi import Credentials, Network, check_credentials
+from installer.provisioning.provisioner import Capability, DeviceInfo, Progress, Stage
+from installer.wifi.networks import Credentials, Network, check_credentials
 
 if TYPE_CHECKING:
     from installer.bluetooth.connection import Connection
@@ -118,11 +118,11 @@ class EspressifProvisioner:
             answer = await endpoints.exchange(VERSION, codec.VERSION_QUESTION, timeout=self._timings.request)
             version = codec.read_version(answer)
         except ProtocolFault as found:
-            raise problems.fault(self._connection, "telling its version", found) from None
+            raise error_texts.fault(self._connection, "telling its version", found) from None
         if version.security > 2:
-            raise problems.unsupported(self._connection, f"uses security scheme {version.security}, unknown here")
+            raise error_texts.unsupported(self._connection, f"uses security scheme {version.security}, unknown here")
         if "thread_prov" in version.capabilities and "wifi_prov" not in version.capabilities:
-            raise problems.unsupported(self._connection, "joins Thread networks, not Wi-Fi")
+            raise error_texts.unsupported(self._connection, "joins Thread networks, not Wi-Fi")
         session = Session(
             endpoints, version, self._timings, proof=self._proof, username=self._username, ask_proof=self._ask_proof
         )
@@ -216,11 +216,11 @@ class EspressifProvisioner:
             elif status.state is StationState.CONNECTED and CTRL in self._endpoints:
                 await self._ask(CTRL, codec.ctrl_reprov(), codec.read_ctrl_reprov, SENDING)
             else:
-                raise problems.fault(self._connection, SENDING, refused) from None
+                raise error_texts.fault(self._connection, SENDING, refused) from None
             try:
                 await self._set_and_apply(ssid, credentials)
             except Refused as again:
-                raise problems.fault(self._connection, SENDING, again) from None
+                raise error_texts.fault(self._connection, SENDING, again) from None
         return True
 
     async def _set_and_apply(self, ssid: bytes, credentials: Credentials) -> None:
@@ -258,7 +258,7 @@ class EspressifProvisioner:
                 settled = clock() + self._timings.settle
             if status.state is StationState.FAILED or (settled is not None and clock() >= settled):
                 self._failed = True
-                raise problems.not_joined(label, status.reason, reconnect=CTRL not in self._endpoints)
+                raise error_texts.not_joined(label, status.reason, reconnect=CTRL not in self._endpoints)
             if clock() >= end:
                 raise common.no_outcome(label, self._timings.join)
 
@@ -288,7 +288,7 @@ class EspressifProvisioner:
         if not self._failed:
             return
         if CTRL not in self._endpoints:
-            raise problems.needs_restart(self._connection)
+            raise error_texts.needs_restart(self._connection)
         # Asked once only: if this goes wrong, the device tells its state by refusing the credentials.
         self._failed = False
         await self._ask(CTRL, codec.ctrl_reset(), codec.read_ctrl_reset, "getting ready for another attempt")
@@ -303,7 +303,7 @@ class EspressifProvisioner:
                         return total
                     await asyncio.sleep(self._timings.poll_first)
         except TimeoutError:
-            raise problems.fault(self._connection, what, Malformed("the scan does not end")) from None
+            raise error_texts.fault(self._connection, what, Malformed("the scan does not end")) from None
 
     async def _status(self) -> WifiStatus:
         return await self._ask(CONFIG, codec.get_status(), codec.read_status, "telling the state of its Wi-Fi")
@@ -316,7 +316,7 @@ class EspressifProvisioner:
         except Malformed as found:
             raise self._senseless(what, found) from None
         except ProtocolFault as found:
-            raise problems.fault(self._connection, what, found) from None
+            raise error_texts.fault(self._connection, what, found) from None
 
     def _senseless(self, what: str, found: Malformed) -> InstallerError:
         """Drop the session; DEVICE_MISBEHAVED, or SESSION_TAKEN."""
@@ -324,7 +324,7 @@ class EspressifProvisioner:
         self._session.distrust()
         if self._version.security == 1 and isinstance(found, Garbled):
             return common.taken_over(self._connection)
-        return problems.fault(self._connection, what, found)
+        return error_texts.fault(self._connection, what, found)
 
     def _ssid(self, network: Network) -> bytes:
         """The bytes of the SSID as the device's scan gave them: an SSID need not be UTF-8."""

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.espressif.faults import Malformed
+from installer.provisioning.espressif.exceptions import Malformed
 from installer.text import decode
 
 if TYPE_CHECKING:

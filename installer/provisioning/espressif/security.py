@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from pydantic import SecretStr
 
 from installer.provisioning.espressif import srp
-from installer.provisioning.espressif.faults import Malformed, Refused, WrongProof
+from installer.provisioning.espressif.exceptions import Malformed, Refused, WrongProof
 from installer.provisioning.espressif.proto import session_pb2 as pb
 
 KEY_WIDTH = 32

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning import problems as common
-from installer.provisioning.espressif import problems
+from installer.provisioning import error_texts as common
+from installer.provisioning.espressif import error_texts
 from installer.provisioning.espressif.codec import Version
 from installer.provisioning.espressif.endpoints import SESSION, Endpoints
-from installer.provisioning.espressif.faults import ProtocolFault, Refused, WrongProof
+from installer.provisioning.espressif.exceptions import ProtocolFault, Refused, WrongProof
 from installer.provisioning.espressif.security import Security, Security0, Security1, Security2
 
 AskProof = Callable[[InstallerError], Awaitable[SecretStr]]
@@ -107,7 +107,7 @@ class Session:
         problem: InstallerError | None = None
         for attempt in range(1, MAX_PROOFS + 1):
             if self._proof is None:
-                missing = problem or problems.proof_missing(self._endpoints.connection, self._version.security)
+                missing = problem or error_texts.proof_missing(self._endpoints.connection, self._version.security)
                 if self._ask_proof is None:
                     raise missing
                 self._proof = await self._ask_proof(missing)
@@ -146,10 +146,10 @@ class Session:
             except WrongProof:
                 raise await self._wrong(proof, None) from None
             except Refused as refused:
-                refusal = problems.fault(self._endpoints.connection, "agreeing on encryption", refused)
+                refusal = error_texts.fault(self._endpoints.connection, "agreeing on encryption", refused)
                 raise (await self._wrong(proof, refusal) if proving else refusal) from None
             except ProtocolFault as found:
-                raise problems.fault(self._endpoints.connection, "agreeing on encryption", found) from None
+                raise error_texts.fault(self._endpoints.connection, "agreeing on encryption", found) from None
             proving = True
         return security
 
@@ -166,4 +166,4 @@ class Session:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._timings.goodbye):
                 await connection.wait_lost()
-        return problems.proof_wrong(connection, self._version.security, reconnect=not connection.is_open)
+        return error_texts.proof_wrong(connection, self._version.security, reconnect=not connection.is_open)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from installer.text import decode, printable
-from installer.wifi import SSID_BYTES, Network, Security
+from installer.wifi.networks import SSID_BYTES, Network, Security
 
 SERVICE = "00467768-6228-2272-4663-277478268000"
 STATE = "00467768-6228-2272-4663-277478268001"

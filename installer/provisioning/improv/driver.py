@@ -12,14 +12,14 @@ from typing import ClassVar
 
 from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning import problems as common
-from installer.provisioning.base import Capability, DeviceInfo, Progress, Stage
+from installer.provisioning import error_texts as common
 from installer.provisioning.improv import codec
-from installer.provisioning.improv.attempt import Attempt, Waits, no_outcome, refusal
 from installer.provisioning.improv.codec import Ability, CodecError, Command, DeviceError, Frame, State
+from installer.provisioning.improv.join_attempt import Attempt, Waits, no_outcome, refusal
 from installer.provisioning.improv.session import Answer, Complaint, Session
+from installer.provisioning.provisioner import Capability, DeviceInfo, Progress, Stage
 from installer.text import decode
-from installer.wifi import Credentials, Network
+from installer.wifi.networks import Credentials, Network
 
 _CAPABILITIES = {
     Ability.IDENTIFY: Capability.IDENTIFY,
@@ -34,7 +34,7 @@ __all__ = ["ImprovProvisioner", "Waits"]
 
 
 class ImprovProvisioner:
-    """Implements `installer.provisioning.base.Provisioner` over an open connection."""
+    """Implements `installer.provisioning.provisioner.Provisioner` over an open connection."""
 
     protocol: ClassVar[str] = "improv"
     encrypts_credentials: ClassVar[bool] = False

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 
 from installer.provisioning.nordic.proto import wifi_provisioning_pb2 as pb
 from installer.text import decode
-from installer.wifi import SSID_BYTES, Band, Network, Security
+from installer.wifi.networks import SSID_BYTES, Band, Network, Security
 
 M = TypeVar("M", bound=Message)
 

@@ -16,12 +16,12 @@ from typing import ClassVar
 
 from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning import problems as common
-from installer.provisioning.base import Capability, DeviceInfo, Progress, Stage
-from installer.provisioning.nordic import codec, problems
+from installer.provisioning import error_texts as common
+from installer.provisioning.nordic import codec, error_texts
 from installer.provisioning.nordic.codec import AccessPoint, DeviceStatus, Operation, Reason, Refused, State
 from installer.provisioning.nordic.session import Session, Timings
-from installer.wifi import Credentials, Network, check_credentials, check_network
+from installer.provisioning.provisioner import Capability, DeviceInfo, Progress, Stage
+from installer.wifi.networks import Credentials, Network, check_credentials, check_network
 
 MAX_POINTS = 255
 INVALID_PROTO = 2
@@ -33,7 +33,7 @@ __all__ = ["NordicProvisioner", "Timings"]
 
 
 class NordicProvisioner:
-    """Implements `installer.provisioning.base.Provisioner` over an open connection."""
+    """Implements `installer.provisioning.provisioner.Provisioner` over an open connection."""
 
     protocol: ClassVar[str] = "nordic"
     encrypts_credentials: ClassVar[bool] = False
@@ -65,7 +65,7 @@ class NordicProvisioner:
 
     async def identify(self) -> None:
         """Raises DEVICE_REFUSED: the protocol has no such operation."""
-        raise problems.cannot_identify(self._connection)
+        raise error_texts.cannot_identify(self._connection)
 
     async def info(self) -> DeviceInfo:
         """The name that it advertised, and the version of its service: it tells no more."""
@@ -132,7 +132,7 @@ class NordicProvisioner:
         try:
             await self._session.request(Operation.START_SCAN, codec.start_scan(), what)
         except Refused as found:
-            raise problems.refused(self._connection, what, found) from None
+            raise error_texts.refused(self._connection, what, found) from None
         clock = asyncio.get_running_loop().time
         end = clock() + self._timings.scan
         until = min(end, clock() + self._timings.first)
@@ -158,7 +158,7 @@ class NordicProvisioner:
             await self._scan()
             found = self._points(network)
         if not found:
-            raise problems.not_seen(self._connection, network.label, hidden=network.hidden)
+            raise error_texts.not_seen(self._connection, network.label, hidden=network.hidden)
         point = max(found, key=lambda p: (p.network.bssid == network.bssid, -999 if p.rssi is None else p.rssi))
         check_network(point.network)
         return point
@@ -178,7 +178,7 @@ class NordicProvisioner:
                 await self._forget()
                 await self._session.request(Operation.SET_CONFIG, message, what)
         except Refused as found:
-            raise problems.refused(self._connection, what, found) from None
+            raise error_texts.refused(self._connection, what, found) from None
 
     async def _forget(self) -> None:
         message = codec.request(Operation.FORGET_CONFIG)
@@ -200,7 +200,7 @@ class NordicProvisioner:
                 result = await self._session.result(max(until - clock(), 0), JOINING)
             except TimeoutError:
                 if until < end:
-                    raise problems.not_joined(label, Reason.UNKNOWN) from None
+                    raise error_texts.not_joined(label, Reason.UNKNOWN) from None
                 if await self._joined(ssid):
                     return
                 raise common.no_outcome(label, self._timings.join) from None
@@ -209,7 +209,7 @@ class NordicProvisioner:
             if result.state is State.CONNECTED:
                 return
             if result.state is State.FAILED:
-                raise problems.not_joined(label, result.reason)
+                raise error_texts.not_joined(label, result.reason)
             if result.state is not State.DISCONNECTED:
                 joining, fell = True, None
             elif joining and fell is None:

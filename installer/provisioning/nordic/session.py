@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from installer.bluetooth.connection import Connection
 from installer.errors import InstallerError
-from installer.provisioning import problems as common
-from installer.provisioning.nordic import codec, problems, uuids
+from installer.provisioning import error_texts as common
+from installer.provisioning.nordic import codec, error_texts, uuids
 from installer.provisioning.nordic.codec import AccessPoint, DeviceStatus, Foreign, Malformed, Operation, StateChange
 
 MAX_WAITING = 1000  # notifications; a device that floods is not listened to any further
@@ -49,7 +49,7 @@ class Session:
         DEVICE_REFUSED where pairing is wanted, CONNECTION_LOST."""
         missing = [u for u in uuids.CHARACTERISTICS if not self.connection.has_characteristic(u, uuids.SERVICE)]
         if missing:
-            raise problems.incomplete(self.connection, len(missing))
+            raise error_texts.incomplete(self.connection, len(missing))
         try:
             data = await self.connection.read(uuids.VERSION, timeout=self._timings.request)
             for uuid, queue in ((uuids.DATA_OUT, self._results), (uuids.CONTROL_POINT, self._responses)):
@@ -57,7 +57,7 @@ class Session:
                     await self.connection.subscribe(uuid, _into(queue), timeout=self._timings.request)
                     self._listening.append(uuid)
         except InstallerError as error:
-            raise problems.wants_pairing(self.connection, error) from None
+            raise error_texts.wants_pairing(self.connection, error) from None
         try:
             return codec.read_version(data)
         except Malformed as found:
@@ -90,7 +90,7 @@ class Session:
             except Malformed as found:
                 raise common.misbehaved(self.connection, what, found) from None
             except InstallerError as error:
-                raise problems.wants_pairing(self.connection, error) from None
+                raise error_texts.wants_pairing(self.connection, error) from None
 
     def forget_results(self) -> None:
         """Nothing that has come so far is looked at."""

@@ -12,9 +12,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from installer.provisioning.base import DeviceInfo
+from installer.provisioning.provisioner import DeviceInfo
 from installer.text import decode, printable
-from installer.wifi import SSID_BYTES, Band, Network, Security
+from installer.wifi.networks import SSID_BYTES, Band, Network, Security
 
 SERVICE = "5f6d4f53-5f52-5043-5f53-56435f49445f"
 DATA = "5f6d4f53-5f52-5043-5f64-6174615f5f5f"

@@ -14,12 +14,12 @@ from typing import Any, ClassVar, TypeVar
 
 from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning import problems as common
-from installer.provisioning.base import Capability, DeviceInfo, Progress, Stage
-from installer.provisioning.shelly import codec, problems
+from installer.provisioning import error_texts as common
+from installer.provisioning.provisioner import Capability, DeviceInfo, Progress, Stage
+from installer.provisioning.shelly import codec, error_texts
 from installer.provisioning.shelly.codec import Malformed, Phase, Refused, WifiStatus
 from installer.provisioning.shelly.rpc import Rpc, Timings
-from installer.wifi import Credentials, Network, check_credentials
+from installer.wifi.networks import Credentials, Network, check_credentials
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ __all__ = ["ShellyProvisioner", "Timings"]
 
 
 class ShellyProvisioner:
-    """Implements `installer.provisioning.base.Provisioner` over an open connection."""
+    """Implements `installer.provisioning.provisioner.Provisioner` over an open connection."""
 
     protocol: ClassVar[str] = "shelly"
     encrypts_credentials: ClassVar[bool] = False
@@ -72,7 +72,7 @@ class ShellyProvisioner:
 
     async def identify(self) -> None:
         """Raises DEVICE_REFUSED: no call for it is known."""
-        raise problems.unsupported(self._connection, "make itself known")
+        raise error_texts.unsupported(self._connection, "make itself known")
 
     async def info(self) -> DeviceInfo:
         """What the device told of itself when it was opened."""
@@ -140,17 +140,17 @@ class ShellyProvisioner:
         try:
             result = await self._rpc.call(codec.SET_CONFIG, params, what=what, secret=True)
         except Refused as found:
-            raise problems.refused(self._connection, what, found) from None
+            raise error_texts.refused(self._connection, what, found) from None
         if codec.needs_restart(result):
             try:
                 await self._rpc.call(codec.REBOOT, what="starting anew")
             except Refused as found:
-                raise problems.refused(self._connection, "starting anew", found) from None
+                raise error_texts.refused(self._connection, "starting anew", found) from None
             except InstallerError as error:
                 # Some end the connection before they answer.
                 if error.code is not ErrorCode.CONNECTION_LOST:
                     raise
-            raise problems.restarting(self._connection, credentials.network.label)
+            raise error_texts.restarting(self._connection, credentials.network.label)
 
     async def _follow(self, network: Network, confirm: float) -> WifiStatus:
         """The state in which the device has joined `network`. Raises JOIN_FAILED, NETWORK_NOT_FOUND, and the usual."""
@@ -164,9 +164,9 @@ class ShellyProvisioner:
             if outcome is Phase.JOINED:
                 return status
             if outcome is Phase.NOT_FOUND or (outcome is Phase.FAILED and not await self._sees(network)):
-                raise problems.not_found(network.label)
+                raise error_texts.not_found(network.label)
             if outcome is Phase.FAILED:
-                raise problems.not_joined(network.label)
+                raise error_texts.not_joined(network.label)
             await self._connection.race(asyncio.sleep(pause), pause + 1, "the device was joining the network")
             pause = min(pause * POLL_GROWTH, self._timings.poll_last)
         raise common.no_outcome(network.label, self._timings.join)
@@ -190,7 +190,7 @@ class ShellyProvisioner:
         try:
             return read(await self._rpc.call(method, what=what, seconds=seconds))
         except Refused as found:
-            raise problems.refused(self._connection, what, found) from None
+            raise error_texts.refused(self._connection, what, found) from None
         except Malformed as found:
             raise common.misbehaved(self._connection, what, found) from None
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from installer.bluetooth.connection import Connection
 from installer.errors import InstallerError
-from installer.provisioning import problems as common
-from installer.provisioning.shelly import codec, problems
+from installer.provisioning import error_texts as common
+from installer.provisioning.shelly import codec, error_texts
 from installer.provisioning.shelly.codec import Malformed
 
 
@@ -93,14 +93,14 @@ class Rpc:
                 if error.data.get("gatt_error") == INVALID_OFFSET:
                     # More bytes than the device expects: somebody else announced a request in between.
                     raise common.taken_over(self.connection) from None
-                raise problems.wants_pairing(self.connection, error) from None
+                raise error_texts.wants_pairing(self.connection, error) from None
             self._in_step = True
         if answer.error is None:
             return answer.result
         # The device's own words might repeat what it was sent.
         refusal = codec.Refused(answer.error.code, "") if secret else answer.error
         if refusal.code == codec.UNAUTHORIZED:
-            raise problems.refused(self.connection, what, refusal)
+            raise error_texts.refused(self.connection, what, refusal)
         raise refusal
 
     async def _exchange(self, method: str, params: dict[str, Any] | None) -> codec.Answer:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from installer.bluetooth.connection import SMALLEST_WRITE, Connection
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.base import DeviceInfo
-from installer.provisioning.withings import frames
-from installer.provisioning.withings.frames import Frame, FrameError
+from installer.provisioning.provisioner import DeviceInfo
+from installer.provisioning.withings import codec
+from installer.provisioning.withings.codec import Frame, FrameError
 from installer.text import printable
 
 ANSWER_SECONDS = 5.0
@@ -92,16 +92,16 @@ async def probe(connection: Connection, answer_seconds: float = ANSWER_SECONDS) 
 
 
 async def _identify(talk: _Talk) -> ProbeReply | None:
-    answer = await talk.ask(frames.probe_request(), frames.PROBE, frames.CHALLENGE_COMMAND)
+    answer = await talk.ask(codec.probe_request(), codec.PROBE, codec.CHALLENGE_COMMAND)
     if answer is None:
         return None
-    challenge = answer.first(frames.CHALLENGE)
-    if answer.id == frames.CHALLENGE_COMMAND and challenge is not None:
-        return ProbeReply(associated=True, mac=_mac(frames.challenge_mac(challenge)))
-    data = answer.first(frames.REPLY)
+    challenge = answer.first(codec.CHALLENGE)
+    if answer.id == codec.CHALLENGE_COMMAND and challenge is not None:
+        return ProbeReply(associated=True, mac=_mac(codec.challenge_mac(challenge)))
+    data = answer.first(codec.REPLY)
     if data is None:
         return None
-    told = frames.reply(data)
+    told = codec.reply(data)
     return ProbeReply(
         associated=False,
         name=printable(told.name, 32),
@@ -114,9 +114,9 @@ async def _identify(talk: _Talk) -> ProbeReply | None:
 
 async def _battery(talk: _Talk) -> int | None:
     try:
-        answer = await talk.ask(frames.battery_request(), frames.BATTERY_COMMAND)
-        data = answer.first(frames.BATTERY) if answer is not None else None
-        return frames.battery(data).percent if data is not None else None
+        answer = await talk.ask(codec.battery_request(), codec.BATTERY_COMMAND)
+        data = answer.first(codec.BATTERY) if answer is not None else None
+        return codec.battery(data).percent if data is not None else None
     except FrameError:
         return None
     except InstallerError as error:
@@ -137,7 +137,7 @@ class _Talk:
         self._connection = connection
         self._pipe = pipe
         self._seconds = seconds
-        self._assembler = frames.Assembler()
+        self._assembler = codec.Assembler()
         self._inbox: asyncio.Queue[Frame | FrameError] = asyncio.Queue(MAX_MESSAGES)
 
     def heard(self, data: bytes) -> None:
@@ -155,7 +155,7 @@ class _Talk:
 
         Raises FrameError, and what a write raises.
         """
-        data = frames.encode(request)
+        data = codec.encode(request)
         # One byte less than fits: so does the client that was confirmed to work (chunks of MTU - 4).
         size = max(self._connection.max_write(self._pipe) - 1, SMALLEST_WRITE - 1)
         for at in range(0, len(data), size):
@@ -172,7 +172,7 @@ class _Talk:
                 raise item
             if not item.is_answer:
                 continue
-            refused = frames.refusal(item)
+            refused = codec.refusal(item)
             if refused is not None and refused.command == command:
                 return None
             if item.id in answers:

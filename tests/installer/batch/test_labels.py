@@ -12,7 +12,7 @@ from PIL import Image
 
 from installer.batch import labels
 from installer.batch.labels import Label
-from installer.catalog import SyncMethod
+from installer.catalogue.catalogue import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 
 LABEL = Label(

@@ -22,10 +22,10 @@ from bumble.transport.common import AsyncPipeSink
 from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.connection import Connection as OurConnection
 from installer.bluetooth.scan import Scan
-from installer.catalog import Catalogue, load
-from installer.lab.controller import LabController
-from installer.lab.hosts import Doorway
-from installer.lab.radio import Advertisement, Radio
+from installer.catalogue.catalogue import Catalogue, load
+from installer.lab.hci_server import Doorway
+from installer.lab.virtual_controller import LabController
+from installer.lab.virtual_radio import Advertisement, Radio
 
 ADVERTISING_MS = 20
 ADDRESS = "F0:00:00:00:00:01"

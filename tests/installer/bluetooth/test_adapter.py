@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason, BleakDBusError, BleakError
 
-from installer import catalog
 from installer.bluetooth.adapter import SystemAdapter, check, open_adapter
-from installer.bluetooth.failures import adapter_error
 from installer.bluetooth.hci import host
 from installer.bluetooth.scan import Scan
+from installer.bluetooth.system_errors import adapter_error
+from installer.catalogue import catalogue
 from installer.errors import ErrorCode, InstallerError
 from tests.installer.bluetooth.bench import Bench
 
@@ -145,7 +145,7 @@ async def test_a_scan_tells_when_its_controller_goes_away() -> None:
     async with (
         Bench() as bench,
         await open_adapter(bench.adapter) as adapter,
-        Scan(adapter, catalog.load(), settle=0) as scan,
+        Scan(adapter, catalogue.load(), settle=0) as scan,
     ):
         waiting = asyncio.ensure_future(scan.wait_until(lambda _: None, 20))
         await asyncio.sleep(0)
@@ -155,7 +155,7 @@ async def test_a_scan_tells_when_its_controller_goes_away() -> None:
         assert caught.value.code is ErrorCode.ADAPTER_FAILED
         assert scan.failure is caught.value
         with pytest.raises(InstallerError):
-            async with Scan(adapter, catalog.load(), settle=0):
+            async with Scan(adapter, catalogue.load(), settle=0):
                 pass
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from bumble.gatt import Service
 
-from installer import catalog
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
 from installer.bluetooth.scan import Scan
+from installer.catalogue import catalogue
 from installer.errors import ErrorCode, InstallerError
 from tests.installer.bluetooth.bench import (
     LOCKED,
@@ -129,7 +129,7 @@ async def test_a_refused_connection_is_tried_again(bench: Bench, adapter: Adapte
     device = await bench.peripheral([world().service])
     refusals = [True, True]
     device.controller.refuse = lambda: bool(refusals and refusals.pop())
-    async with Scan(adapter, catalog.load(), settle=0) as scan:
+    async with Scan(adapter, catalogue.load(), settle=0) as scan:
         found = await sighted(scan)
     async with await Connection.open(adapter, found, timeout=20) as connection:
         assert await connection.read(VALUE) == b"hello"
@@ -141,7 +141,7 @@ async def test_a_refused_connection_is_tried_again(bench: Bench, adapter: Adapte
 
 async def test_a_device_out_of_reach_is_given_up_in_time(bench: Bench, adapter: Adapter) -> None:
     device = await bench.peripheral([world().service])
-    async with Scan(adapter, catalog.load(), settle=0) as scan:
+    async with Scan(adapter, catalogue.load(), settle=0) as scan:
         found = await sighted(scan)
     await device.stack.stop_advertising()
     with pytest.raises(InstallerError) as caught:
@@ -153,7 +153,7 @@ async def test_a_device_out_of_reach_is_given_up_in_time(bench: Bench, adapter: 
 
 async def test_a_controller_that_is_gone_is_named_as_the_cause(bench: Bench, adapter: Adapter) -> None:
     await bench.peripheral([world().service])
-    async with Scan(adapter, catalog.load(), settle=0) as scan:
+    async with Scan(adapter, catalogue.load(), settle=0) as scan:
         found: Any = await sighted(scan)
         bench.unplug()
         with pytest.raises(InstallerError):

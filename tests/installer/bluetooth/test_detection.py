@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer import catalog
-from installer.bluetooth import marks
+from installer.bluetooth import advertisement_signatures
 from installer.bluetooth.detection import Detector, detect, setup_state
 from installer.bluetooth.sighting import Advert, Certainty, Detection, SetupState
-from installer.catalog import Catalogue, load, parse
+from installer.catalogue import catalogue
+from installer.catalogue.catalogue import Catalogue, load, parse
 
-CATALOGUE = catalog.load()
+CATALOGUE = catalogue.load()
 DETECTOR = Detector(CATALOGUE)
 OTHER = "C0:11:22:33:44:55"
 OWN = "00:24:E4:11:22:33"
@@ -99,7 +99,11 @@ def test_other_withings_models_get_a_polite_word(name: str | None, services: tup
 
 
 def test_the_address_or_the_newer_service_alone_names_no_model() -> None:
-    for found in (seen(OWN), seen(OTHER, None, marks.WITHINGS_NEW_SCHEME), seen("A4:7E:FA:00:00:01", "XYZ")):
+    for found in (
+        seen(OWN),
+        seen(OTHER, None, advertisement_signatures.WITHINGS_NEW_SCHEME),
+        seen("A4:7E:FA:00:00:01", "XYZ"),
+    ):
         assert found.model_id is None
         assert found.protocol == "guided"
         assert "Withings" in found.note
@@ -113,44 +117,49 @@ def test_the_company_number_alone_says_nothing() -> None:
 
 
 def test_an_improv_device_without_a_model_is_likely_a_generic_one() -> None:
-    found = seen(OTHER, "Temperature Monitor", marks.IMPROV)
+    found = seen(OTHER, "Temperature Monitor", advertisement_signatures.IMPROV)
     assert (found.model_id, found.certainty, found.protocol) == ("improv-device", Certainty.LIKELY, "improv")
     # "Thermo" is a common word: an Improv thermometer of another maker is not a Withings one.
-    assert seen(OTHER, "Thermo", marks.IMPROV).model_id == "improv-device"
-    data = seen(OTHER, None, service_data={marks.IMPROV_DATA: bytes.fromhex("020500000000")})
+    assert seen(OTHER, "Thermo", advertisement_signatures.IMPROV).model_id == "improv-device"
+    data = seen(OTHER, None, service_data={advertisement_signatures.IMPROV_DATA: bytes.fromhex("020500000000")})
     assert (data.model_id, data.certainty, data.protocol) == ("improv-device", Certainty.LIKELY, "improv")
 
 
 @pytest.mark.parametrize("address", [OWN, "A4:7E:FA:00:00:01"])
 def test_a_device_of_the_vendor_is_never_taken_for_any_improv_device(address: str) -> None:
     # A watch whose name was not heard yet must not get around the sync rule.
-    found = seen(address, None, marks.IMPROV, service_data={marks.IMPROV_DATA: b"\x02\x03"})
+    found = seen(
+        address, None, advertisement_signatures.IMPROV, service_data={advertisement_signatures.IMPROV_DATA: b"\x02\x03"}
+    )
     assert (found.model_id, found.protocol) == (None, "improv")
     assert "Withings" in found.note
 
 
 def test_a_withings_model_that_speaks_improv_is_that_model_set_up_by_improv() -> None:
-    found = seen(OWN, "Thermo", scheme("0046"), marks.IMPROV)
+    found = seen(OWN, "Thermo", scheme("0046"), advertisement_signatures.IMPROV)
     assert (found.model_id, found.protocol) == ("thermo", "improv")
 
 
 @pytest.mark.parametrize(
     ("advert", "protocol"),
     [
-        (Advert(services=(marks.ESPRESSIF,)), "espressif"),
-        (Advert(services=(marks.ESPRESSIF_EXAMPLE,)), "espressif"),
-        (Advert(name="PROV_1234", services=(marks.ESPRESSIF_OLD,)), "espressif"),
+        (Advert(services=(advertisement_signatures.ESPRESSIF,)), "espressif"),
+        (Advert(services=(advertisement_signatures.ESPRESSIF_EXAMPLE,)), "espressif"),
+        (Advert(name="PROV_1234", services=(advertisement_signatures.ESPRESSIF_OLD,)), "espressif"),
         (Advert(name="PROV_1234"), "espressif"),
-        (Advert(services=(marks.ESPRESSIF_OLD,)), None),
-        (Advert(service_data={marks.NORDIC: b"\x01\x00\x00\xce"}), "nordic"),
+        (Advert(services=(advertisement_signatures.ESPRESSIF_OLD,)), None),
+        (Advert(service_data={advertisement_signatures.NORDIC: b"\x01\x00\x00\xce"}), "nordic"),
         (Advert(manufacturer_data={0x0BA9: b""}), "shelly"),
         (Advert(name="ShellyPlus1-AABB"), "shelly"),
-        (Advert(name="ShellyPlus1", services=(marks.IMPROV,)), "improv"),
-        (Advert(name="PROV_1", services=(marks.IMPROV, marks.ESPRESSIF)), "improv"),
-        (Advert(name="Shelly", services=(marks.ESPRESSIF,)), "espressif"),
-        (Advert(name="Shelly", service_data={marks.NORDIC: b""}), "nordic"),
-        (Advert(services=(scheme("0005"), marks.NORDIC)), "nordic"),
-        (Advert(service_data={marks.IMPROV_DATA: b"\x02"}), None),
+        (Advert(name="ShellyPlus1", services=(advertisement_signatures.IMPROV,)), "improv"),
+        (
+            Advert(name="PROV_1", services=(advertisement_signatures.IMPROV, advertisement_signatures.ESPRESSIF)),
+            "improv",
+        ),
+        (Advert(name="Shelly", services=(advertisement_signatures.ESPRESSIF,)), "espressif"),
+        (Advert(name="Shelly", service_data={advertisement_signatures.NORDIC: b""}), "nordic"),
+        (Advert(services=(scheme("0005"), advertisement_signatures.NORDIC)), "nordic"),
+        (Advert(service_data={advertisement_signatures.IMPROV_DATA: b"\x02"}), None),
         (Advert(), None),
     ],
 )
@@ -160,14 +169,17 @@ def test_the_strongest_mark_decides_the_protocol(advert: Advert, protocol: str |
 
 
 def test_matter_is_explained() -> None:
-    for advert in (Advert(services=(marks.MATTER,)), Advert(service_data={marks.MATTER: bytes(8)})):
+    for advert in (
+        Advert(services=(advertisement_signatures.MATTER,)),
+        Advert(service_data={advertisement_signatures.MATTER: bytes(8)}),
+    ):
         found = detect(OTHER, advert, CATALOGUE)
         assert found.model_id is None
         assert "Matter" in found.note
 
 
 def test_a_catalogue_entry_makes_a_new_device_known() -> None:
-    mine = catalog.parse(
+    mine = catalogue.parse(
         """
         [[model]]
         id = "acme"
@@ -184,14 +196,16 @@ def test_a_catalogue_entry_makes_a_new_device_known() -> None:
     )
     detector = Detector(Catalogue(models=(*CATALOGUE.models, *mine)))
     key = "0000fe95-0000-1000-8000-00805f9b34fb"
-    found = detector.detect(OTHER, Advert(name="Acme 1", services=(marks.IMPROV,), service_data={key: b"1"}))
+    found = detector.detect(
+        OTHER, Advert(name="Acme 1", services=(advertisement_signatures.IMPROV,), service_data={key: b"1"})
+    )
     assert (found.model_id, found.certainty, found.protocol) == ("acme", Certainty.CERTAIN, "improv")
     # However high its score, a name alone stays possible.
     assert detector.detect(OTHER, Advert(name="Acme 1")).certainty is Certainty.POSSIBLE
 
 
 def test_two_models_that_fit_alike_are_not_guessed() -> None:
-    twins = catalog.parse(
+    twins = catalogue.parse(
         "\n".join(
             f'[[model]]\nid="t{n}"\nname="Twin {n}"\ntype="other"\nsync=["wifi","bluetooth"]\n'
             'rules=[{evidence="company",value="1",score=60}]'
@@ -218,14 +232,25 @@ def test_two_models_that_fit_alike_are_not_guessed() -> None:
     ],
 )
 def test_the_state_comes_from_the_service_data(data: bytes | None, state: SetupState) -> None:
-    advert = Advert(services=(marks.IMPROV,), service_data={} if data is None else {marks.IMPROV_DATA: data})
+    advert = Advert(
+        services=(advertisement_signatures.IMPROV,),
+        service_data={} if data is None else {advertisement_signatures.IMPROV_DATA: data},
+    )
     assert setup_state(advert) is state
 
 
 uuids = st.one_of(
     st.uuids().map(str),
     st.sampled_from(
-        [scheme("0005"), scheme("zzzz"), marks.IMPROV, marks.MATTER, marks.WITHINGS_NEW_SCHEME, "", "0x4677"]
+        [
+            scheme("0005"),
+            scheme("zzzz"),
+            advertisement_signatures.IMPROV,
+            advertisement_signatures.MATTER,
+            advertisement_signatures.WITHINGS_NEW_SCHEME,
+            "",
+            "0x4677",
+        ]
     ),
 )
 names = st.one_of(

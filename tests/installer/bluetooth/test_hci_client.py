@@ -15,7 +15,7 @@ from bumble.gatt import Descriptor, Service
 
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.scan import Scan
-from installer.catalog import load
+from installer.catalogue.catalogue import load
 from tests.installer.bluetooth.bench import (
     ADDRESS,
     LOCKED,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from installer import catalog
-from installer.catalog import Catalogue, DataService, DeviceType, Evidence, Profile, SyncMethod
+from installer.catalogue import catalogue as catalog
+from installer.catalogue.catalogue import Catalogue, DataService, DeviceType, Evidence, Profile, SyncMethod
 from installer.errors import ErrorCode, InstallerError
 
 WIFI, BLUETOOTH = SyncMethod.WIFI, SyncMethod.BLUETOOTH

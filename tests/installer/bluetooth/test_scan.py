@@ -10,17 +10,17 @@ import pytest
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 
-from installer import catalog
 from installer.bluetooth import scan as scanning
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.detection import Detector
 from installer.bluetooth.scan import Scan
 from installer.bluetooth.sighting import Certainty, SetupState, Sighting
+from installer.catalogue import catalogue
 from installer.errors import ErrorCode, InstallerError
 from tests.installer.bluetooth.bench import Bench
 from tests.installer.lab.support import LabProcess
 
-CATALOGUE = catalog.load()
+CATALOGUE = catalogue.load()
 IMPROV = bytes.fromhex("020106" + "11070080267874276346722228626877460009" + "16774602050000" + "0000")
 BODY_PLUS = bytes.fromhex("020106" + "1107" + "000000000000" + "0500" + "4854" + "4957" + "20000000")
 ONE = "F0:00:00:00:00:01"

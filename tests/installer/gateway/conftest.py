@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from installer.account import http
+from installer.cloud import client
 from installer.gateway.outbox import Outbox
 
 
@@ -25,4 +25,4 @@ def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.001)

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from installer.gateway.delivery import BackOff, Delivery
 from installer.gateway.outbox import Item, Outbox, key_of
 from installer.measurement import Measurement, Quantity, Reading
-from tests.installer.account.world import served
+from tests.installer.cloud.world import served
 
 ONE, OTHER = "F0:00:00:00:00:01", "F0:00:00:00:00:02"
 SOON = BackOff(0.01, 0.05)

@@ -8,11 +8,11 @@ import pytest
 
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway import status
+from installer.gateway.devices import GatewayDevice
+from installer.gateway.files_and_lock import GatewayFiles, alone
+from installer.gateway.heartbeat import Heartbeat
 from installer.gateway.outbox import Outbox
-from installer.gateway.place import GatewayPlace, alone
-from installer.gateway.state import State
-from installer.gateway.targets import Target
-from installer.gateway.visits import Visits
+from installer.gateway.visit_history import VisitHistory
 from tests.installer.gateway.support import ONE, OTHER, weighed
 
 NOW = 1_790_000_000.0
@@ -23,18 +23,18 @@ LOST = InstallerError(ErrorCode.CONNECTION_FAILED, f"No connection to Scale {OTH
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> GatewayPlace:
-    return GatewayPlace(tmp_path)
+def place(tmp_path: Path) -> GatewayFiles:
+    return GatewayFiles(tmp_path)
 
 
-def scene(place: GatewayPlace) -> None:
+def scene(place: GatewayFiles) -> None:
     """A scale that was not heard for days, one that cannot be read, and a webhook that is away."""
     with Outbox.open(place.outbox) as box:
-        State(box).started(NOW - 3 * DAY, ["store", "webhook"])
-        State(box).alive(NOW - 5)
-        visits = Visits(box)
-        visits.know(Target(ONE, (), "body", "Scale in the hall"))
-        visits.know(Target(OTHER, (), "thermo", "Thermo"))
+        Heartbeat(box).started(NOW - 3 * DAY, ["store", "webhook"])
+        Heartbeat(box).alive(NOW - 5)
+        visits = VisitHistory(box)
+        visits.know(GatewayDevice(ONE, (), "body", "Scale in the hall"))
+        visits.know(GatewayDevice(OTHER, (), "thermo", "Thermo"))
         visits.begin(ONE, NOW - 2 * DAY)
         visits.end(ONE, NOW - 2 * DAY)
         visits.seen(OTHER, NOW - 60)
@@ -46,12 +46,12 @@ def scene(place: GatewayPlace) -> None:
         box.failing("webhook", "cloud_unreachable", GONE.what, NOW - 10)
 
 
-async def test_each_limit_is_a_line_with_since_when(place: GatewayPlace) -> None:
+async def test_each_limit_is_a_line_with_since_when(place: GatewayFiles) -> None:
     scene(place)
     async with alone(place):
         with Outbox.open(place.outbox) as box:
-            State(box).radio(OFF, NOW - 7200)
-            State(box).radio(OFF, NOW - 10)
+            Heartbeat(box).radio(OFF, NOW - 7200)
+            Heartbeat(box).radio(OFF, NOW - 10)
         found = await status.look(place)
     problems = status.problems(found, NOW)
     assert problems == [
@@ -70,7 +70,7 @@ async def test_each_limit_is_a_line_with_since_when(place: GatewayPlace) -> None
     assert [d["in_range"] for d in plain["devices"]] == [False, True]
 
 
-async def test_a_gateway_that_does_not_run_says_when_it_ran_last(place: GatewayPlace) -> None:
+async def test_a_gateway_that_does_not_run_says_when_it_ran_last(place: GatewayFiles) -> None:
     scene(place)
     found = await status.look(place)
     assert status.problems(found, NOW + 3600)[0] == (
@@ -80,14 +80,14 @@ async def test_a_gateway_that_does_not_run_says_when_it_ran_last(place: GatewayP
     assert not any("not heard" in problem for problem in status.problems(found, NOW))
 
 
-async def test_a_gateway_that_hangs_is_told(place: GatewayPlace) -> None:
+async def test_a_gateway_that_hangs_is_told(place: GatewayFiles) -> None:
     scene(place)
     async with alone(place):
         found = await status.look(place)
     assert any("no sign of life" in problem for problem in status.problems(found, NOW + 600))
 
 
-async def test_a_clock_that_was_set_back_makes_nothing_negative(place: GatewayPlace) -> None:
+async def test_a_clock_that_was_set_back_makes_nothing_negative(place: GatewayFiles) -> None:
     scene(place)
     async with alone(place):
         found = await status.look(place)

@@ -13,19 +13,19 @@ from bumble.gatt import Service
 
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.scan import Scan
-from installer.catalog import Profile, load
+from installer.catalogue.catalogue import Profile, load
 from installer.errors import ErrorCode, InstallerError
-from installer.gateway.intake import Intake
+from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Item, Outbox
+from installer.gateway.outbox_writer import OutboxWriter
 from installer.gateway.sinks import measurement_of
-from installer.gateway.targets import Target
 from installer.gateway.visit import Waits, collect
-from installer.gateway.visits import Visits
+from installer.gateway.visit_history import VisitHistory
 from tests.installer.bluetooth.bench import ADDRESS, Bench, Peripheral, Properties, characteristic, sighted
 
 WHEN = bytes.fromhex("ea070b17120f1e")  # 2026-11-23 18:15:30
 FAST = Waits(connect=10, first=0.3, quiet=0.3, longest=10)
-TARGET = Target(ADDRESS, (Profile.WEIGHT,), "bench", "Bench")
+TARGET = GatewayDevice(ADDRESS, (Profile.WEIGHT,), "bench", "Bench")
 
 
 def weight(number: int, *, dated: bool = True) -> bytes:
@@ -84,14 +84,14 @@ async def scale(bench: Bench) -> Scale:
 @pytest.fixture
 def outbox(tmp_path: Path) -> Any:
     with Outbox.open(tmp_path / "gateway.sqlite") as box:
-        Visits(box).know(TARGET)
+        VisitHistory(box).know(TARGET)
         yield box
 
 
-async def visit(adapter: Adapter, outbox: Outbox) -> Intake:
+async def visit(adapter: Adapter, outbox: Outbox) -> OutboxWriter:
     """One whole visit, as the agent makes it."""
-    visits = Visits(outbox)
-    intake = Intake(outbox, TARGET, visits.begin(ADDRESS, 1.0), ["store"])
+    visits = VisitHistory(outbox)
+    intake = OutboxWriter(outbox, TARGET, visits.begin(ADDRESS, 1.0), ["store"])
     async with Scan(adapter, load(), settle=0) as scan:
         device = await sighted(scan)
     await collect(adapter, device, TARGET.profiles, intake, FAST)

@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.catalog import Profile, load
+from installer.catalogue.catalogue import Profile, load
 from installer.errors import ErrorCode, InstallerError
-from installer.gateway import targets, wake
-from installer.gateway.place import GatewayPlace
-from installer.ledger.view import Installed
+from installer.gateway import devices, wake
+from installer.gateway.files_and_lock import GatewayFiles
+from installer.ledger.query_types import Installed
 
 MAC, UUID = "00:24:E4:60:00:90", "12345678-90AB-CDEF-1234-567890ABCDEF"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> GatewayPlace:
-    return GatewayPlace(tmp_path / "new")
+def place(tmp_path: Path) -> GatewayFiles:
+    return GatewayFiles(tmp_path / "new")
 
 
-def test_word_is_found_once_and_twice_is_once(place: GatewayPlace) -> None:
+def test_word_is_found_once_and_twice_is_once(place: GatewayFiles) -> None:
     assert wake.woken(place.wake) == set()
     for address in (MAC, MAC.lower(), UUID, None):
         wake.wake(address, place=place)
@@ -31,14 +31,14 @@ def test_word_is_found_once_and_twice_is_once(place: GatewayPlace) -> None:
 
 
 @pytest.mark.parametrize("address", ["", "../../etc/passwd", "00:24:E4", f"{MAC}\n", "all", "00:24:E4:60:00:9G"])
-def test_what_is_no_address_is_refused(place: GatewayPlace, address: str) -> None:
+def test_what_is_no_address_is_refused(place: GatewayFiles, address: str) -> None:
     with pytest.raises(InstallerError) as caught:
         wake.wake(address, place=place)
     assert caught.value.code is ErrorCode.USAGE
     assert not place.wake.exists()
 
 
-def test_a_flood_of_addresses_does_not_fill_the_disk(place: GatewayPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_of_addresses_does_not_fill_the_disk(place: GatewayFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wake, "MOST", 10)
     for number in range(50):
         wake.wake(f"00:00:00:00:00:{number:02X}", place=place)
@@ -51,7 +51,7 @@ def test_a_flood_of_addresses_does_not_fill_the_disk(place: GatewayPlace, monkey
 def test_no_text_leaves_a_file_elsewhere(text: str) -> None:
     folder = Path("/nonexistent/gateway")
     with pytest.raises(InstallerError):
-        wake.wake(text, place=GatewayPlace(folder))
+        wake.wake(text, place=GatewayFiles(folder))
 
 
 def test_installed_devices_with_a_health_profile_are_collected_from() -> None:
@@ -60,7 +60,7 @@ def test_installed_devices_with_a_health_profile_are_collected_from() -> None:
         Installed("00:24:E4:00:00:01", "no-longer-in-the-catalogue", "", None, "2"),
         Installed("00:24:E4:00:00:02", "body", "", None, "3"),
     ]
-    found = targets.of_ledger(installed, load())
+    found = devices.of_ledger(installed, load())
     assert [(t.address, t.model, t.name, t.account) for t in found] == [
         (MAC, "move", "Move", "alex"),
         ("00:24:E4:00:00:02", "body", "Body", ""),
@@ -72,10 +72,10 @@ def test_installed_devices_with_a_health_profile_are_collected_from() -> None:
 
 
 def test_a_named_device_that_is_installed_needs_no_profile_and_another_one_does() -> None:
-    known = targets.of_ledger([Installed(MAC, "move", "Move", "alex", "1")], load())
-    assert targets.named([MAC.lower()], [], known) == known
-    (other,) = targets.named(["f0:00:00:00:00:01", "F0:00:00:00:00:01"], ["Heart-Rate"], known)
+    known = devices.of_ledger([Installed(MAC, "move", "Move", "alex", "1")], load())
+    assert devices.named([MAC.lower()], [], known) == known
+    (other,) = devices.named(["f0:00:00:00:00:01", "F0:00:00:00:00:01"], ["Heart-Rate"], known)
     assert (other.address, other.profiles) == ("F0:00:00:00:00:01", (Profile.HEART_RATE,))
     with pytest.raises(InstallerError) as caught:
-        targets.named(["F0:00:00:00:00:01"], [], known)
+        devices.named(["F0:00:00:00:00:01"], [], known)
     assert "--profile" in caught.value.todo

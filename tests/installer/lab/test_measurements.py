@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from installer.errors import InstallerError
-from installer.lab.health_bytes import date_time, float32, sfloat
+from installer.lab.health_characteristics import date_time, float32, sfloat
 from installer.lab.scenario import parse
 from tests.installer.lab.client import Client, attached
 from tests.installer.lab.improv_client import provision, ready

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from installer.lab.faults import FaultBox
-from installer.lab.networks import Heard, Join
-from installer.lab.nordic import NordicFirmware
-from installer.lab.nordic_scenario import NordicScenario
+from installer.lab.access_points import Heard, Join
+from installer.lab.fault_counter import FaultBox
+from installer.lab.nordic.firmware import NordicFirmware
+from installer.lab.nordic.scenario import NordicScenario
 from installer.lab.scenario import Faults
-from installer.wifi import Band, Security
+from installer.wifi.networks import Band, Security
 
 HOME = Heard("Home", Security.WPA2, -55, Band.GHZ_2_4)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from installer.lab.withings import Vendor
+from installer.lab.withings.vendor_service import Vendor
 from tests.installer.lab.support import LabProcess
 
 SCALE, SECOND_HAND, MAT, GENERIC = "00:24:E4:20:00:3C", "00:24:E4:10:00:1A", "00:24:E4:40:00:51", "7C:DF:A1:00:00:42"

@@ -8,8 +8,8 @@ import pytest
 
 from installer.errors import ErrorCode, InstallerError
 from installer.lab import scenario
-from installer.lab.networks import Airspace, Join
-from installer.wifi import Band
+from installer.lab.access_points import Airspace, Join
+from installer.wifi.networks import Band
 
 
 def test_the_default_world() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import installer.lab
-from installer.lab.faults import FaultBox
+from installer.lab.fault_counter import FaultBox
 from installer.lab.scenario import Faults
-from installer.lab.shelly import RequestRefused, ShellyFirmware
-from installer.lab.shelly_scenario import ShellyScenario
+from installer.lab.shelly.firmware import RequestRefused, ShellyFirmware
+from installer.lab.shelly.scenario import ShellyScenario
 
 
 class Board:

@@ -12,20 +12,20 @@ import pytest
 from sqlalchemy import update
 
 from installer.errors import ErrorCode, InstallerError
-from installer.ledger import clock, export
+from installer.ledger import export, timestamps
 from installer.ledger.archive import Archive
+from installer.ledger.query_types import Filter
 from installer.ledger.records import Records
-from installer.ledger.tables import installations
-from installer.ledger.view import Filter
+from installer.ledger.sql_tables import installations
 from tests.bench.ledger import fill
-from tests.installer.ledger.behaviour import Make, code, found, installed
+from tests.installer.ledger.record_behaviour import Make, code, found, installed
 
 NOW = datetime.now(UTC)
 
 
 def age(records: Records, *ids: str, days: float = 100) -> None:
     """Let these have begun and ended long ago."""
-    then = clock.stamp(NOW - timedelta(days=days))
+    then = timestamps.stamp(NOW - timedelta(days=days))
     chosen = update(installations).where(installations.c.id.in_(ids))
     records.store.write("age", lambda c: c.execute(chosen.values(started=then, ended=then)))
 
@@ -171,7 +171,7 @@ async def what_is_still_needed_stays_without_force(make: Make) -> None:
     await nothing.end("failed")
     age(records, "int", "link", "bad", "unwanted", "nothing", "ble", "ble-now")
     assert {r["id"] for r in records.unfinished()} == {"int", "bad"}
-    then = clock.stamp(NOW - timedelta(days=100))
+    then = timestamps.stamp(NOW - timedelta(days=100))
     old = update(installations).where(installations.c.id == "running").values(started=then)
     records.store.write("age", lambda c: c.execute(old))
     limit = NOW - timedelta(days=90)

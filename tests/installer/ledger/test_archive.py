@@ -10,14 +10,15 @@ import pytest
 from sqlalchemy import event
 
 from installer.errors import ErrorCode, InstallerError
-from installer.ledger import numbers, reading
+from installer.ledger import queries as reading
+from installer.ledger import statistics
 from installer.ledger.archive import Archive
+from installer.ledger.query_types import Filter
 from installer.ledger.records import Records
-from installer.ledger.view import Filter
 from tests.bench.ledger import fill
 from tests.installer.ledger import archive_behaviour
 from tests.installer.ledger.archive_behaviour import NOW, age
-from tests.installer.ledger.behaviour import installed
+from tests.installer.ledger.record_behaviour import installed
 from tests.installer.ledger.test_records import make
 
 __all__ = ["make"]
@@ -78,7 +79,7 @@ def test_a_page_is_read_in_the_order_of_an_index(make: Callable[[], Records], wa
 def test_the_numbers_of_the_whole_ledger_are_read_in_indexes_alone(make: Callable[[], Records]) -> None:
     records = make()
     fill(records, 50)
-    for statement, plan in plans(records, lambda c: numbers.numbers(c, Filter(), 0)).items():
+    for statement, plan in plans(records, lambda c: statistics.numbers(c, Filter(), 0)).items():
         assert "COVERING INDEX" in plan, (statement, plan)
         assert "TEMP B-TREE" not in plan, (statement, plan)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from installer.database import sqlite_url
 from installer.ledger.archive import Archive
+from installer.ledger.database import Target
+from installer.ledger.query_types import Filter
 from installer.ledger.records import Records
-from installer.ledger.store import Target
-from installer.ledger.view import Filter
+from installer.storage.database import sqlite_url
 
 OLD = {
     "id": "abc123",

@@ -10,7 +10,7 @@ import pytest
 
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger.records import Records
-from tests.installer.ledger import behaviour
+from tests.installer.ledger import record_behaviour
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def make(tmp_path: Path) -> Iterator[Callable[[], Records]]:
         records.close()
 
 
-@pytest.mark.parametrize("does", behaviour.ALL, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("does", record_behaviour.ALL, ids=lambda f: f.__name__)
 async def test_what_a_ledger_does(does: Any, make: Callable[[], Records]) -> None:
     await does(make)
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from installer.cli import _main
-from installer.ledger import calendar, report
+from installer.cli.main import _main
+from installer.ledger import report, report_periods
 from installer.ledger.archive import Archive
+from installer.ledger.query_types import Filter, Group, Times
 from installer.ledger.records import Records
-from installer.ledger.table import spoken
-from installer.ledger.view import Filter, Group, Times
+from installer.ledger.text_table import spoken
 from tests.bench.ledger import fill
-from tests.installer.ledger.behaviour import found, installed
+from tests.installer.ledger.record_behaviour import found, installed
 from tests.installer.ledger.test_records import make
 
 __all__ = ["make"]
@@ -166,7 +166,7 @@ def test_a_share_is_never_rounded_to_all_or_nothing(installed_ones: int, failed_
 
 
 def stamps(first: str, last: str) -> tuple[str, list[str]]:
-    unit, spans = calendar.spans(f"{first}T12:00:00.000+00:00", f"{last}T12:00:00.000+00:00")
+    unit, spans = report_periods.spans(f"{first}T12:00:00.000+00:00", f"{last}T12:00:00.000+00:00")
     assert all(a[2] == b[1] for a, b in itertools.pairwise(spans))
     return unit, [name for name, _, _ in spans]
 
@@ -179,7 +179,7 @@ def test_time_is_cut_so_that_it_fits_a_page() -> None:
     assert (unit, names[:3], names[-1]) == ("month", ["2024-11-01", "2024-12-01", "2025-01-01"], "2026-01-01")
     unit, names = stamps("1970-01-01", "2026-01-02")
     assert (unit, len(names)) == ("year", 57)
-    assert calendar.spans(None, None) == ("day", [])
+    assert report_periods.spans(None, None) == ("day", [])
 
 
 def test_the_command_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

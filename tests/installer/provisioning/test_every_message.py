@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from installer.errors import ErrorCode
-from tests.installer.provisioning.talks import KINDS, table
+from tests.installer.provisioning.conversations import KINDS, table
 
 ANSWERS = ("value", "more of the value", "notification", "indication")
 # Parts of one conversation that run beside each other.

@@ -8,7 +8,7 @@ from installer.bluetooth.adapter import open_adapter
 from installer.provisioning.improv.driver import ImprovProvisioner
 from installer.provisioning.registry import provisioner_for
 from tests.installer.bluetooth.bench import SERVICE, VALUE, Bench, Properties, characteristic, connected
-from tests.installer.provisioning.improv_device import CAPABILITIES, ImprovDevice
+from tests.installer.provisioning.improv.fake_device import CAPABILITIES, ImprovDevice
 
 
 async def test_an_improv_device_gets_the_improv_driver_whatever_was_hinted() -> None:

@@ -14,16 +14,16 @@ from installer.bluetooth.adapter import open_adapter
 from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
 from installer.lab.device import LabDevice
-from installer.provisioning.base import Stage
 from installer.provisioning.espressif.driver import EspressifProvisioner
 from installer.provisioning.improv.driver import ImprovProvisioner, Waits
 from installer.provisioning.nordic import uuids as nordic
 from installer.provisioning.nordic.driver import NordicProvisioner
+from installer.provisioning.provisioner import Stage
 from installer.provisioning.shelly import codec as shelly
 from installer.provisioning.shelly.driver import ShellyProvisioner
-from installer.wifi import Credentials, Network, Security
+from installer.wifi.networks import Credentials, Network, Security
+from tests.installer.provisioning.conversations import KINDS, table
 from tests.installer.provisioning.shelly.bench import RIGHT, Bench, failure, stages, until
-from tests.installer.provisioning.talks import KINDS, table
 
 PROOF = SecretStr("abcd1234")
 CAFE = Credentials(network=Network(ssid="Cafe", security=Security.OPEN))

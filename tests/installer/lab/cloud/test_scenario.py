@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from installer.lab.cloud.callbacks import loopback, public, registered
 from installer.lab.cloud.scenario import CloudScenario
+from installer.lab.cloud.url_rules import loopback, public, registered
 
 
 def test_the_default_is_one_user_and_a_partner_with_a_contract() -> None:

@@ -8,7 +8,7 @@ import logging
 import httpx
 import pytest
 
-from installer.lab.cloud.envelope import Call
+from installer.lab.cloud.requests_and_answers import Call
 from installer.lab.cloud.scenario import CloudScenario
 from installer.lab.cloud.tokens import Grant, TokenBook
 from tests.installer.lab.cloud.world import SCALE, World

@@ -15,7 +15,7 @@ import httpx
 import uvicorn
 
 from installer.lab.cloud.app import build_app
-from installer.lab.cloud.control import cloud_routes
+from installer.lab.cloud.control_api import cloud_routes
 from installer.lab.cloud.scenario import CloudScenario
 from installer.lab.cloud.store import CloudStore
 

@@ -12,15 +12,15 @@ from pydantic import SecretStr
 
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
-from installer.lab.espressif_device import EspressifDevice
-from installer.lab.espressif_scenario import EspressifFaults, EspressifScenario
-from installer.lab.peripheral import Surroundings
+from installer.lab.espressif.device import EspressifDevice
+from installer.lab.espressif.scenario import EspressifFaults, EspressifScenario
+from installer.lab.peripheral import LabEnvironment
 from installer.lab.scenario import Scenario
 from installer.lab.world import World
-from installer.provisioning.base import Progress
 from installer.provisioning.espressif.driver import EspressifProvisioner
 from installer.provisioning.espressif.session import Timings
-from installer.wifi import Credentials, Network, Security
+from installer.provisioning.provisioner import Progress
+from installer.wifi.networks import Credentials, Network, Security
 
 ADDRESS = "00:24:E4:CE:03:C0"
 PROOF = "abcd1234"
@@ -97,7 +97,7 @@ async def bench(espressif: dict[str, Any] | None = None, **device: Any) -> Async
     entry = {**WORLD["device"][0], **device}
     scenario = Scenario.model_validate({**WORLD, "device": [entry]})
     world = World(scenario)
-    around = Surroundings(scenario, world.radio, world.airspace, world.store, lambda _words: None)
+    around = LabEnvironment(scenario, world.radio, world.airspace, world.store, lambda _words: None)
     settings = EspressifScenario.model_validate(espressif or {})
     world.devices[ADDRESS] = EspressifDevice(scenario.device[0], around, settings)
     port = await world.start()

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from installer.provisioning.espressif import codec, proto
 from installer.provisioning.espressif.codec import FailReason, StationState, Version, WifiStatus
-from installer.provisioning.espressif.faults import Garbled, Malformed, ProtocolFault, Refused
-from installer.wifi import Band, Network, Security
+from installer.provisioning.espressif.exceptions import Garbled, Malformed, ProtocolFault, Refused
+from installer.wifi.networks import Band, Network, Security
 from tests.installer.provisioning.espressif import vectors as v
 from tests.installer.provisioning.espressif.fuzz import CALM
 

@@ -10,11 +10,11 @@ import pytest
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.base import Capability, DriverOptions, Provisioner, Stage
 from installer.provisioning.espressif.driver import WARN_NO_PROOF, WARN_NONCE, WARN_PROOF_UNUSED, EspressifProvisioner
 from installer.provisioning.espressif.endpoints import characteristic_uuid, has_provisioning, service_by_numbers
+from installer.provisioning.provisioner import Capability, DriverOptions, Provisioner, Stage
 from installer.provisioning.registry import provisioner_for
-from installer.wifi import Band, Credentials, Network, Security
+from installer.wifi.networks import Band, Credentials, Network, Security
 from tests.installer.provisioning.espressif.bench import FAST, HOME, PROOF, RIGHT, WRONG, bench, stages
 
 SCHEMES = [

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.base import Stage
 from installer.provisioning.espressif.driver import EspressifProvisioner
+from installer.provisioning.provisioner import Stage
 from tests.installer.provisioning.espressif.bench import FAST, RIGHT, WRONG, Bench, bench, stages
 from tests.installer.provisioning.espressif.test_driver import failure
 

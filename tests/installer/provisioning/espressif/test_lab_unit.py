@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import installer.lab
-from installer.lab.espressif_crypto import Curve, HandlerFailed, Message, Sealed, Srp, Verifier, field, varint
-from installer.lab.espressif_scenario import EspressifScenario
-from installer.lab.espressif_session import SessionEndpoint
+from installer.lab.espressif.crypto import Curve, HandlerFailed, Message, Sealed, Srp, Verifier, field, varint
+from installer.lab.espressif.scenario import EspressifScenario
+from installer.lab.espressif.session import SessionEndpoint
 from tests.installer.provisioning.espressif import vectors as v
 from tests.installer.provisioning.espressif.fuzz import CALM
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from installer.provisioning.espressif.faults import Malformed, ProtocolFault, Refused, WrongProof
+from installer.provisioning.espressif.exceptions import Malformed, ProtocolFault, Refused, WrongProof
 from installer.provisioning.espressif.security import Security, Security0, Security1, Security2
 from tests.installer.provisioning.espressif import vectors as v
 from tests.installer.provisioning.espressif.fuzz import CALM

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from installer.lab.nordic_device import NordicDevice
-from installer.lab.nordic_scenario import NordicScenario
+from installer.lab.nordic.device import NordicDevice
+from installer.lab.nordic.scenario import NordicScenario
 from installer.provisioning.nordic.driver import NordicProvisioner, Timings
 from tests.installer.provisioning.shelly.bench import Bench, running
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from installer.lab.espressif_crypto import Message, field
+from installer.lab.espressif.crypto import Message, field
 from installer.provisioning.nordic import codec
 from installer.provisioning.nordic.codec import (
     AccessPoint,
@@ -20,7 +20,7 @@ from installer.provisioning.nordic.codec import (
     State,
     StateChange,
 )
-from installer.wifi import Band, Network, Security
+from installer.wifi.networks import Band, Network, Security
 
 CALM = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 BSSID = bytes.fromhex("02aabbccdd01")

@@ -11,11 +11,11 @@ from pydantic import SecretStr
 
 from installer.bluetooth.detection import detect
 from installer.bluetooth.sighting import Advert
-from installer.catalog import load
+from installer.catalogue.catalogue import load
 from installer.errors import ErrorCode
-from installer.provisioning.base import Capability, Provisioner, Stage
 from installer.provisioning.nordic import uuids
-from installer.wifi import Band, Credentials, Network, Security
+from installer.provisioning.provisioner import Capability, Provisioner, Stage
+from installer.wifi.networks import Band, Credentials, Network, Security
 from tests.installer.provisioning.nordic.bench import FAST, nordic, nordic_driver
 from tests.installer.provisioning.shelly.bench import HOME, RIGHT, WRONG, failure, stages, until
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from installer.errors import ErrorCode
-from installer.lab.nordic import CONNECTED
-from installer.provisioning.base import Stage
+from installer.lab.nordic.firmware import CONNECTED
 from installer.provisioning.nordic.driver import NordicProvisioner
+from installer.provisioning.provisioner import Stage
 from tests.installer.provisioning.nordic.bench import FAST, nordic, nordic_driver
 from tests.installer.provisioning.shelly.bench import WRONG, failure, stages, until
 

@@ -16,14 +16,14 @@ from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
 from installer.errors import InstallerError
 from installer.lab.device import LabDevice
-from installer.lab.peripheral import Surroundings
+from installer.lab.peripheral import LabEnvironment
 from installer.lab.scenario import DeviceScenario, Faults, Scenario
-from installer.lab.shelly_device import ShellyDevice
-from installer.lab.shelly_scenario import ShellyScenario
+from installer.lab.shelly.device import ShellyDevice
+from installer.lab.shelly.scenario import ShellyScenario
 from installer.lab.world import World
-from installer.provisioning.base import Progress, Provisioner
+from installer.provisioning.provisioner import Progress, Provisioner
 from installer.provisioning.shelly.driver import ShellyProvisioner, Timings
-from installer.wifi import Credentials, Network, Security
+from installer.wifi.networks import Credentials, Network, Security
 
 D = TypeVar("D", bound=LabDevice)
 
@@ -85,12 +85,12 @@ class Bench(Generic[D]):
 
 
 @asynccontextmanager
-async def running(make: Callable[[DeviceScenario, Surroundings], D], **device: Any) -> AsyncIterator[Bench[D]]:
+async def running(make: Callable[[DeviceScenario, LabEnvironment], D], **device: Any) -> AsyncIterator[Bench[D]]:
     """A running lab whose one device is the one that `make` makes."""
     entry = {"model": "generic", "address": ADDRESS, "information": False, "battery": False, **device}
     scenario = Scenario.model_validate({**WORLD, "device": [entry]})
     world = World(scenario)
-    around = Surroundings(scenario, world.radio, world.airspace, world.store, lambda _words: None)
+    around = LabEnvironment(scenario, world.radio, world.airspace, world.store, lambda _words: None)
     unit = make(scenario.device[0], around)
     world.devices[ADDRESS] = unit
     port = await world.start()

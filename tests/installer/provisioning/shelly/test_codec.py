@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from installer.provisioning.shelly import codec
 from installer.provisioning.shelly.codec import Malformed, Phase, WifiStatus
 from installer.text import printable
-from installer.wifi import Band, Network, Security
+from installer.wifi.networks import Band, Network, Security
 
 CALM = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 JSON = st.recursive(

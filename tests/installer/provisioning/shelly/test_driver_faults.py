@@ -8,8 +8,8 @@ from typing import Any, get_args
 import pytest
 
 from installer.errors import ErrorCode
-from installer.lab.shelly_scenario import Garbage
-from installer.provisioning.base import Stage
+from installer.lab.shelly.scenario import Garbage
+from installer.provisioning.provisioner import Stage
 from installer.provisioning.shelly.driver import ShellyProvisioner
 from tests.installer.provisioning.shelly.bench import FAST, RIGHT, failure, shelly, shelly_driver, stages, until
 

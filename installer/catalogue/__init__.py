@@ -1,0 +1,1 @@
+"""The catalogue: the models, what each can do, and the sync rule."""

@@ -1,0 +1,240 @@
+"""Questions as plain prompts, for a run that is scripted but for some steps (`--ask`)."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from installer import output
+from installer.answers import FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, SyncAnswer
+from installer.bluetooth.sighting import Sighting
+from installer.errors import ErrorCode, InstallerError
+from installer.flow.questions import (
+    AskPassphrase,
+    AskProof,
+    Cancelled,
+    ChooseAccount,
+    ChooseDevice,
+    ChooseNetwork,
+    ChooseSync,
+    ConfirmDevice,
+    ConfirmSending,
+    Failure,
+    FollowGuide,
+    OfferNotifications,
+    Question,
+    Recovery,
+    SignIn,
+)
+from installer.wifi.networks import Network, Security, check_network, passphrase_problem
+
+T = TypeVar("T")
+LOOK_SECONDS = 4.0
+
+
+async def prompt(question: Question) -> Any:
+    """Ask one question on the terminal. Raises `Cancelled` at the end of input."""
+    if question.problem is not None:
+        output.words(str(question.problem))
+    match question:
+        case ChooseDevice():
+            return await _device(question)
+        case ConfirmDevice():
+            return await _thread(_confirm, f"Set up {question.model.name} {question.sighting.address}?")
+        case ChooseSync():
+            return await _thread(_sync, question)
+        case ChooseNetwork():
+            return await _thread(_network, question)
+        case AskProof():
+            return await _thread(_proof, question.name)
+        case AskPassphrase():
+            return await _passphrase_or_host(question)
+        case ConfirmSending():
+            secure = "encrypted" if question.encrypted else "unencrypted over Bluetooth"
+            await _thread(_confirm, f"Send the credentials of {question.network.label} ({secure})?")
+            return ProvisionAnswer()
+        case ChooseAccount():
+            return await _thread(_account, question)
+        case OfferNotifications():
+            return await _thread(_notifications, question)
+        case FollowGuide():
+            return await _guide(question)
+        case SignIn():
+            return await _thread(_pasted)
+        case _:
+            raise InstallerError(
+                ErrorCode.INTERNAL, f"No prompt for {type(question).__name__}.", "This is a defect; report it."
+            )
+
+
+async def choose_recovery(failure: Failure) -> Recovery:
+    """Ask what to do about a failure."""
+    output.words(f"{failure.error.what} {failure.error.todo}")
+    names = {Recovery.RETRY: "try again", Recovery.CHANGE: "change it", Recovery.STOP: "stop"}
+    return await _thread(_pick, "What now?", failure.recoveries, lambda r: names[r])
+
+
+async def _thread(function: Callable[..., T], *arguments: Any) -> T:
+    """Run a blocking prompt in a daemon thread: a read that nobody answers does not hold up the end of the program."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)  # type: ignore[arg-type]
+        else:
+            future.set_exception(error)
+
+    def work() -> None:
+        try:
+            result = function(*arguments)
+        except (Cancelled, InstallerError) as error:
+            loop.call_soon_threadsafe(settle, None, error)
+        else:
+            loop.call_soon_threadsafe(settle, result, None)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await future
+
+
+async def _device(question: ChooseDevice) -> FindAnswer:
+    output.words("Looking for devices …")
+    await asyncio.sleep(LOOK_SECONDS)
+    while True:
+        if question.sightings.failure is not None:
+            raise question.sightings.failure
+        known = [s for s in question.sightings.current() if s.detection.model_id]
+        if question.wanted is not None:
+            known = [s for s in known if s.detection.model_id == question.wanted.id]
+        known.sort(key=lambda s: (-s.rssi, s.address))
+        if known:
+            chosen = await _thread(_pick, "Which device?", known, _sighting_line)
+            return FindAnswer(device=chosen.address)
+        await _thread(_line, "No device in reach. Press Enter to look again (Ctrl-C stops): ")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _sighting_line(sighting: Sighting) -> str:
+    name = sighting.name or "without a name"
+    return f"{name}  {sighting.address}  {sighting.detection.model_id}  {sighting.rssi} dBm"
+
+
+def _sync(question: ChooseSync) -> SyncAnswer:
+    for choice in question.choices:
+        if not choice.allowed:
+            output.words(f"Not possible: {choice.method.label}. {choice.reason}")
+    allowed = [c for c in question.choices if c.allowed]
+    return SyncAnswer(method=_pick("How will it sync?", allowed, lambda c: c.method.label).method)
+
+
+def _network(question: ChooseNetwork) -> NetworkAnswer:
+    other = Network(ssid="another network, by name")
+    chosen = _pick("Which network?", [*question.networks, other], _network_line)
+    if chosen is not other:
+        check_network(chosen)
+        return NetworkAnswer(ssid=chosen.ssid, security=chosen.security)
+    return NetworkAnswer(ssid=_line("Name of the network (SSID): "), hidden=True)
+
+
+def _network_line(network: Network) -> str:
+    if network.rssi is None:
+        return network.label
+    return f"{network.label}  {network.security}  {network.rssi} dBm"
+
+
+async def _passphrase_or_host(question: AskPassphrase) -> SecretStr:
+    if question.of_host is not None and await _thread(
+        _yes, f"This computer is on {question.network.label} itself. Use its passphrase?"
+    ):
+        try:
+            return await question.of_host()
+        except InstallerError as error:
+            output.words(f"{error.what} Type it instead.")
+    return await _thread(_passphrase, question.network)
+
+
+def _passphrase(network: Network) -> SecretStr:
+    while True:
+        try:
+            typed = getpass.getpass(f"Passphrase of {network.label} (hidden): ")
+        except EOFError:
+            raise Cancelled from None
+        problem = passphrase_problem(typed, network.security if typed else Security.UNKNOWN)
+        if problem is None:
+            return SecretStr(typed)
+        output.words(problem)
+
+
+def _proof(name: str) -> SecretStr:
+    from installer.qr.classify import proof_in
+
+    while True:
+        try:
+            typed = getpass.getpass("Proof of possession as printed on the device, or its QR code's text (hidden): ")
+        except EOFError:
+            raise Cancelled from None
+        try:
+            return proof_in(typed, name)
+        except InstallerError as error:
+            output.words(str(error))
+
+
+def _account(question: ChooseAccount) -> LinkAnswer:
+    if question.accounts:
+        names = [a.name for a in question.accounts] + [""]
+        chosen = _pick("Which account?", names, lambda n: n or "sign in to another one")
+        if chosen:
+            return LinkAnswer(account=chosen)
+    return LinkAnswer(account=_line("Name for the account [default]: ").strip() or "default")
+
+
+def _notifications(question: OfferNotifications) -> bool | str:
+    if question.known and question.problem is None:
+        typed = _line(f"Shall {question.known} be told of new data ({question.kinds})? [Y/n] ")
+        return typed.strip().lower() in ("", "y", "yes")
+    return _line(f"Address to be told of new data ({question.kinds}; Enter: none): ").strip() or False
+
+
+async def _guide(question: FollowGuide) -> bool:
+    """The steps stand in the event's words already; the wait ends when the device is in the account."""
+    await _thread(_line, f"Press Enter when {question.app} has finished (or just wait): ")
+    return True
+
+
+def _pasted() -> str:
+    return _line("Sign in in the browser; or paste here the address that you were sent to: ")
+
+
+def _yes(text: str) -> bool:
+    return _line(f"{text} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _confirm(text: str) -> bool:
+    if _line(f"{text} [Y/n] ").strip().lower() in ("", "y", "yes"):
+        return True
+    raise Cancelled
+
+
+def _pick(title: str, items: Sequence[T], label: Callable[[T], str]) -> T:
+    output.words(title)
+    for number, item in enumerate(items, 1):
+        output.words(f"  {number}. {label(item)}")
+    while True:
+        text = _line(f"Number [1-{len(items)}]: ").strip() or "1"
+        if text.isdecimal() and 1 <= int(text) <= len(items):
+            return items[int(text) - 1]
+        output.words(f"Type a number from 1 to {len(items)}.")
+
+
+def _line(text: str) -> str:
+    try:
+        return output.ask(text)
+    except EOFError:
+        raise Cancelled from None

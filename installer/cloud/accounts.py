@@ -1,0 +1,78 @@
+"""All accounts of one application at one cloud: list, open, sign in, sign out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from installer.cloud.token_store import Application, TokenStore
+from installer.errors import ErrorCode, InstallerError
+from installer.flow.questions import StoredAccount
+from installer.settings import CloudSettings
+
+if TYPE_CHECKING:
+    from installer.cloud.account import Account
+    from installer.cloud.client import CloudClient
+    from installer.cloud.oauth_sign_in import SignInSession
+
+MAX_NAME = 64
+
+
+class Accounts:
+    """The accounts. Nothing is sent, and no HTTP library loaded, before an account is opened. Close it after use."""
+
+    def __init__(self, cloud: CloudSettings, store: TokenStore) -> None:
+        self.cloud = cloud
+        self._store = store
+        self._application = Application.of(cloud)
+        self._client: CloudClient | None = None
+
+    async def stored(self) -> list[StoredAccount]:
+        """The accounts with stored tokens, by name."""
+        return [
+            StoredAccount(name=found.record.name, stored_in=found.stored_in, userid=found.record.userid)
+            for found in await self._store.list(self._application)
+        ]
+
+    async def open(self, name: str) -> Account:
+        """The stored account with this name. Raises ACCOUNT_UNKNOWN (with the known names), SECRET_UNAVAILABLE."""
+        from installer.cloud.account import Account
+        from installer.cloud.token_refresh import unknown
+
+        stored = await self._store.load(self._application, name)
+        if stored is None:
+            raise unknown(name, [a.name for a in await self.stored()])
+        return Account(name, self._connect(), self._store, stored)
+
+    def sign_in(self, name: str, seconds: float = 600.0) -> SignInSession:
+        """A sign-in whose tokens will be stored under `name`, in place of those that are there. Use `async with`."""
+        from installer.cloud.oauth_sign_in import SignInSession
+
+        if not 0 < len(name) <= MAX_NAME or not name.isprintable():
+            raise InstallerError(
+                ErrorCode.USAGE,
+                "This is no name for an account.",
+                f"Use 1 to {MAX_NAME} letters, digits or signs, without line breaks.",
+            )
+        return SignInSession(name, self._connect(), self._store, seconds)
+
+    async def logout(self, name: str) -> None:
+        """Forget the tokens of this account on this computer. Raises ACCOUNT_UNKNOWN, FILE_UNWRITABLE."""
+        from installer.cloud.token_refresh import unknown
+
+        async with self._store.lock(self._application, name):
+            gone = await self._store.delete(self._application, name)
+        if not gone:
+            raise unknown(name, [a.name for a in await self.stored()])
+
+    async def close(self) -> None:
+        """Close the connection to the cloud."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    def _connect(self) -> CloudClient:
+        from installer.cloud.client import CloudClient
+
+        if self._client is None:
+            self._client = CloudClient(self.cloud)
+        return self._client

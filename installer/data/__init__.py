@@ -1,1 +1,0 @@
-"""Measurements fetched from the cloud: the store, its export, and the pictures of it."""

@@ -1,0 +1,1 @@
+"""What happens, as data: the JSON lines that scripts read."""

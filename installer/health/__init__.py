@@ -1,1 +1,0 @@
-"""The standard GATT health profiles: what a Bluetooth-only device measures, read over its connection."""

@@ -1,0 +1,336 @@
+"""The Espressif provisioning firmware of a lab device: what it does with the bytes that a client writes.
+
+Written from `facts/esp-provisioning.md` (§ numbers are that sheet's); it shares no code with the installer's driver. No
+Bluetooth in here: the device binds it to GATT. OPEN in the sheet, and chosen here: the state that is told before any
+credentials came (disconnected), and that credentials at a wrong time are refused with status 5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, cast
+
+from pydantic import SecretStr
+
+from installer.lab.access_points import Heard, Join
+from installer.lab.espressif.crypto import HandlerFailed, Message, field, optional
+from installer.lab.espressif.scenario import EspressifFaults, EspressifScenario
+from installer.lab.espressif.session import RESPONSE_0, RESPONSE_1, SessionEndpoint
+from installer.lab.fault_counter import FaultBox
+from installer.wifi.networks import Band, Security
+
+CTRL, SCAN, SESSION, CONFIG, VERSION = "prov-ctrl", "prov-scan", "prov-session", "prov-config", "proto-ver"
+ENDPOINTS = {CTRL: 0xFF4F, SCAN: 0xFF50, SESSION: 0xFF51, CONFIG: 0xFF52, VERSION: 0xFF53}
+OLD_VERSION = b"V0.1"
+
+INVALID_ARGUMENT, INTERNAL_ERROR = 4, 5
+CONNECTED, CONNECTING, DISCONNECTED, FAILED = range(4)
+AUTH_ERROR, NOT_FOUND = 0, 1
+AUTH = {
+    Security.OPEN: 0,
+    Security.WEP: 1,
+    Security.WPA: 2,
+    Security.WPA2: 3,
+    Security.WPA_WPA2: 4,
+    Security.ENTERPRISE: 5,
+    Security.WPA3: 6,
+    Security.WPA2_WPA3: 7,
+}
+POINTS = {
+    (SCAN, 0): "scan-start",
+    (SCAN, 2): "scan-status",
+    (SCAN, 4): "scan-results",
+    (CONFIG, 0): "status",
+    (CONFIG, 2): "set",
+    (CONFIG, 4): "apply",
+    (CTRL, 1): "reset",
+}
+
+
+class Board(Protocol):
+    """What the rest of the device does for this firmware."""
+
+    def scan(self) -> Awaitable[list[Heard]]:
+        """The access points in reach."""
+
+    def try_join(self, ssid: str, passphrase: SecretStr) -> Awaitable[Join]:
+        """Try to join, and how it ended."""
+
+    def drop(self) -> None:
+        """End the Bluetooth link as a lost one."""
+
+    def reboot(self) -> None:
+        """Start anew."""
+
+    def stop_service(self) -> None:
+        """End the link and advertise no more."""
+
+    def log(self, words: str) -> None:
+        """A line for the lab's log."""
+
+
+class Lost(Exception):
+    """The link was ended on purpose: nobody gets an answer."""
+
+
+class EspressifFirmware:
+    """The endpoints and what is behind them. All methods belong to the event loop's thread."""
+
+    def __init__(self, board: Board, scenario: EspressifScenario) -> None:
+        self._board = board
+        self.scenario = scenario
+        self.faults = FaultBox(cast(Any, scenario.faults))
+        self.session = SessionEndpoint(scenario)
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self.phase = "ready"
+        self.credentials_received = self.applied = 0
+        self.order: list[str] = []
+        self.session.forget()
+        self._config: tuple[bytes, bytes] | None = None
+        self._joined = b""
+        self._telling = False
+        self._reason = AUTH_ERROR
+        self._left: int | None = None
+        self._heard: list[Heard] = []
+        self._scanning: asyncio.Task[None] | None = None
+
+    def reset(self) -> None:
+        """Factory state."""
+        for task in (self._task, self._scanning):
+            if task is not None:
+                task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._clear()
+
+    def set_faults(self, faults: EspressifFaults) -> None:
+        """These faults from now on."""
+        self.faults.replace(cast(Any, faults))
+
+    @property
+    def endpoints(self) -> dict[str, int]:
+        """Those that this build has, and their numbers."""
+        left_out = {CTRL: not self.scenario.ctrl, SCAN: not self.scenario.scan}
+        return {name: number for name, number in ENDPOINTS.items() if not left_out.get(name)}
+
+    def disconnected(self) -> None:
+        """The client is gone, and its session with it."""
+        self.session.forget()
+
+    async def write(self, endpoint: str, data: bytes) -> bytes:
+        """The response to a request. Raises HandlerFailed, and Lost when a fault ended the link."""
+        if endpoint == VERSION:
+            return await self._at("version", lambda: self._version(data))
+        if endpoint == SESSION:
+            step = "proof" if self.session.is_proof(data) else "hello"
+            return await self._at(step, lambda: self.session.write(data))
+        channel = self.session.channel
+        if channel is None:
+            raise HandlerFailed("no session")
+        message = Message(channel.open(data))
+        point = POINTS.get((endpoint, message.number(1)))
+        if point is None and (endpoint, message.number(1)) != (CTRL, 3):
+            raise HandlerFailed("an unknown message")
+        handler = {SCAN: self._scan, CONFIG: self._configure, CTRL: self._control}[endpoint]
+        # The session may be another one when a long scan ends.
+        return await self._at(point or "reprov", lambda: handler(message), channel.seal)
+
+    def was_read(self, endpoint: str) -> None:
+        """The client fetched the response."""
+        if endpoint == CONFIG and self._telling and self.scenario.stops_told is not None:
+            self._telling = False
+            self._stop_after(self.scenario.stops_told)
+
+    async def _at(
+        self, point: str, handler: Callable[[], Any], seal: Callable[[bytes], bytes] = lambda data: data
+    ) -> bytes:
+        """Run a handler with the faults of `point` around it."""
+        self.order.append(point)
+        when = self.faults.peek("drop", point)
+        if when is not None:
+            self.faults.take("drop", point)
+        if when == "before":
+            self._lose(point)
+        status = self.faults.take("refuse", point)
+        if status is not None:
+            return seal(self._refusal(point, cast(int, status)))
+        answer = handler()
+        plain: bytes = await answer if asyncio.iscoroutine(answer) else answer
+        if when == "after":
+            self._lose(point)
+        kind = self.faults.take("garbage", point)
+        if kind == "oversized":
+            # More than an attribute may hold; a real stack cannot send it, so it is as large as it gets.
+            return seal(plain + bytes(range(256)) * 2)[:512]
+        if kind is not None:
+            self._board.log(f"fault: the answer to {point} is garbage ({kind})")
+            plain = {
+                "empty": b"",
+                "truncated": plain[: max(1, len(plain) - 2)],
+                # The answer to “set”, or where that is the right one, to “apply”.
+                "order": field(1, 5) + field(15, b"")
+                if point in ("set", "scan-status")
+                else field(1, 3) + field(13, b""),
+            }.get(str(kind), b"\xff\xfe\x00\x81" * 5)
+        return seal(plain)
+
+    def _lose(self, point: str) -> None:
+        self._board.log(f"fault: the link drops at {point}")
+        self._board.drop()
+        raise Lost(point)
+
+    # §3.
+
+    def _version(self, data: bytes) -> bytes:
+        if not data:
+            raise HandlerFailed("an empty question")
+        scenario = self.scenario
+        if scenario.firmware == "old":
+            return OLD_VERSION
+        caps = ["wifi_prov"] + (["wifi_scan"] if scenario.scan else [])
+        caps += ["no_sec"] if scenario.security == 0 else []
+        caps += ["no_pop"] if scenario.security == 1 and not scenario.proof.get_secret_value() else []
+        prov: dict[str, Any] = {"ver": "netprov-v1.2", "sec_ver": scenario.security}
+        if scenario.patch:
+            prov["sec_patch_ver"] = scenario.patch
+        return json.dumps({"prov": {**prov, "cap": caps}}, indent="\t").encode()
+
+    # §7, prov-scan.
+
+    async def _scan(self, message: Message) -> bytes:
+        step = message.number(1)
+        if step == 0:
+            self._scanning = asyncio.create_task(self._listen())
+            if message.message(10).number(1) and self.scenario.blocking:
+                await self._scanning
+            return field(1, 1) + field(11, b"")
+        done = self._scanning is not None and self._scanning.done()
+        if step == 2:
+            content = optional(1, int(done)) + optional(2, len(self._heard) if done else 0)
+            return field(1, 3) + field(13, content)
+        start, count = message.message(14).number(1), message.message(14).number(2)
+        if start + count > self.scenario.results:
+            return field(1, 5) + field(2, INTERNAL_ERROR) + field(15, b"")
+        entries = (field(1, _entry(heard)) for heard in self._heard[start : start + count])
+        return field(1, 5) + field(15, b"".join(entries))
+
+    async def _listen(self) -> None:
+        self._heard = (await self._board.scan())[: self.scenario.results]
+
+    # §7, prov-config.
+
+    def _configure(self, message: Message) -> bytes:
+        step = message.number(1)
+        if step == 0:
+            return field(1, 1) + field(11, self._status())
+        if step == 2:
+            return field(1, 3) + field(13, optional(1, self._set(message.message(12))))
+        return field(1, 5) + field(15, optional(1, self._apply()))
+
+    def _set(self, part: Message) -> int:
+        if not 0 < len(part.bytes(1)) <= 32 or len(part.bytes(2)) > 64:
+            return INVALID_ARGUMENT
+        if self.scenario.refuses == "set" and self.phase != "ready":
+            return INTERNAL_ERROR
+        self._config = part.bytes(1), part.bytes(2)
+        self.credentials_received += 1
+        return 0
+
+    def _apply(self) -> int:
+        if self._config is None or self.phase != "ready":
+            return INTERNAL_ERROR
+        self.applied += 1
+        self._enter("joining")
+        self._task = asyncio.create_task(self._join(*self._config))
+        self._config = None
+        return 0
+
+    async def _join(self, ssid: bytes, passphrase: bytes) -> None:
+        name = ssid.decode("utf-8", "surrogateescape")
+        secret = SecretStr(passphrase.decode("utf-8", "surrogateescape"))
+        self._left = None
+        for left in reversed(range(self.scenario.attempts)):
+            outcome = await self._board.try_join(name, secret)
+            if self.faults.take("reboot") is not None:
+                self._board.log("fault: the device starts anew")
+                self._task = None
+                self._board.reboot()
+                return
+            if self.faults.take("drop", "joining") is not None:
+                self._board.log("fault: the link drops at joining")
+                self._board.drop()
+            if outcome is Join.JOINED:
+                self._joined = ssid
+                self._enter("joined")
+                self._stop_after(self.scenario.stops)
+                return
+            if left:
+                self._left = left
+        self._reason = NOT_FOUND if outcome in (Join.NOT_FOUND, Join.DOWN) else AUTH_ERROR
+        self._enter("failed")
+
+    def _status(self) -> bytes:
+        if self.phase == "ready":
+            return field(2, DISCONNECTED)
+        if self.phase == "joining":
+            return field(2, CONNECTING) + (field(12, field(1, self._left)) if self._left is not None else b"")
+        if self.phase == "failed":
+            return field(2, FAILED) + field(10, self._reason)
+        self._telling = True
+        # Connected is zero, and zero is left out.
+        return field(11, field(1, b"192.168.1.50") + field(2, 3) + field(3, self._joined) + field(5, 6))
+
+    # §7, prov-ctrl.
+
+    def _control(self, message: Message) -> bytes:
+        step, allowed = message.number(1), {1: "failed", 3: "joined"}
+        answer = field(1, step + 1)
+        if self.phase != allowed[step]:
+            return answer + field(2, INTERNAL_ERROR) + field(11 + step, b"")
+        if self._timer is not None:
+            self._timer.cancel()
+        self._enter("ready")
+        return answer + field(11 + step, b"")
+
+    def _refusal(self, point: str, status: int) -> bytes:
+        """The answer to `point` with this status; to proto-ver, which has none, nothing."""
+        part = optional(1, status)
+        answers = {
+            "scan-start": field(1, 1) + field(2, status),
+            "scan-status": field(1, 3) + field(2, status),
+            "scan-results": field(1, 5) + field(2, status),
+            "status": field(1, 1) + field(11, part),
+            "set": field(1, 3) + field(13, part),
+            "apply": field(1, 5) + field(15, part),
+            "reset": field(1, 2) + field(2, status) + field(12, b""),
+            "hello": self.session.answer(RESPONSE_0, part),
+            "proof": self.session.answer(RESPONSE_1, part),
+        }
+        return answers.get(point, b"")
+
+    def _enter(self, phase: str) -> None:
+        self.phase = phase
+        self._board.log(f"state: {phase}")
+
+    def _stop_after(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._board.stop_service)
+
+
+def _entry(heard: Heard) -> bytes:
+    bssid = b"\x02" + zlib.crc32(heard.ssid.encode("utf-8", "surrogateescape")).to_bytes(4, "big") + b"\x01"
+    return (
+        field(1, heard.ssid.encode("utf-8", "surrogateescape"))
+        + field(2, 6 if heard.band is Band.GHZ_2_4 else 36)
+        + field(3, heard.rssi)
+        + field(4, bssid)
+        + optional(5, AUTH.get(heard.security, 0))
+    )

@@ -1,0 +1,1 @@
+"""A lab device that speaks Improv Wi-Fi."""

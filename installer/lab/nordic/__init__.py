@@ -1,0 +1,1 @@
+"""A lab device with Nordic's Wi-Fi provisioning."""

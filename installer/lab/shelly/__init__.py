@@ -1,0 +1,1 @@
+"""A lab device that speaks Shelly's RPC."""

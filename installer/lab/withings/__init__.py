@@ -1,0 +1,1 @@
+"""The vendor's own service on a lab device."""

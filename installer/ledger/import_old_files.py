@@ -1,0 +1,127 @@
+"""Takes over, once, the records that an older version kept as one JSON file per installation."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select
+
+from installer.ledger import timestamps
+from installer.ledger.sql_tables import details, failures, installations, steps
+from installer.ledger.statements import COLUMNS, SECONDS, clean, kept, searched
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+AWAY = ".taken-over"
+OUTCOMES = ("installed", "failed", "cancelled")
+
+
+def take_over(connection: Connection, folder: Path) -> int:
+    """Insert the records of the folder that are not there yet; how many. What is no record is passed over."""
+    known = set(connection.execute(select(installations.c.id)).scalars())
+    taken = 0
+    for path in sorted(folder.glob("*.json")):
+        try:
+            data = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        if not isinstance(data, dict) or not isinstance(data.get("steps"), list):
+            continue
+        installation = str(data.get("id") or path.stem)
+        if installation not in known:
+            known.add(installation)
+            _insert(connection, installation, data)
+            taken += 1
+    return taken
+
+
+def put_away(folder: Path) -> None:
+    """Give the folder another name, so that it is taken over once only. Where that fails, it is known by its ids."""
+    away = folder.with_name(folder.name + AWAY)
+    with contextlib.suppress(OSError):
+        if not away.exists():
+            folder.rename(away)
+
+
+def _insert(connection: Connection, installation: str, data: dict[str, Any]) -> None:
+    done = [s for s in data["steps"] if isinstance(s, dict) and isinstance(s.get("step"), str)]
+    bad = [f for f in data.get("failures") or [] if isinstance(f, dict)]
+    sent = _object(data.get("sent"))
+    started = _time(data.get("started"))
+    outcome = data.get("outcome")
+    values: dict[str, Any] = {
+        "id": installation,
+        "version": str(data.get("version", "")),
+        "started": started,
+        "ended": _time(data["ended"]) if data.get("ended") else None,
+        "outcome": outcome if outcome in OUTCOMES else "interrupted",
+        "step": None if outcome == "installed" else (bad[-1].get("step") if bad else None),
+        "error": None if outcome == "installed" or not bad else str(bad[-1].get("code", "")),
+        "attempts": 1,
+        "took": sum(_number(s.get("took")) for s in done),
+        "sent_address": sent.get("address"),
+        "sent_ssid": sent.get("ssid"),
+        "sent_at": started if sent else None,
+    }
+    reasons = None
+    for step in done:
+        result = _object(step.get("result"))
+        if step["step"] in SECONDS:
+            values[SECONDS[step["step"]]] = _number(step.get("took"))
+        reasons = result.get("reasons", reasons)
+        for key, column in COLUMNS.get(step["step"], {}).items():
+            if isinstance(result.get(key), str) and result[key]:
+                values[column] = result[key]
+        if result.get("protocol") == "guided" and isinstance(result.get("device_id"), str):
+            values["handed_over"] = result["device_id"]
+    values = clean(values)
+    connection.execute(insert(installations).values(**values, search=searched(values)))
+    connection.execute(insert(details).values(installation=installation, reasons=clean(reasons)))
+    seen: set[str] = set()
+    for position, step in enumerate(done, 1):
+        if step["step"] in seen:
+            continue
+        seen.add(step["step"])
+        connection.execute(
+            insert(steps).values(
+                installation=installation,
+                step=step["step"],
+                position=position,
+                done=_time(step.get("done")),
+                took=_number(step.get("took")),
+                result=kept(step.get("result")),
+            )
+        )
+    for position, failure in enumerate(bad, 1):
+        connection.execute(
+            insert(failures).values(
+                installation=installation,
+                position=position,
+                step=clean(failure.get("step")),
+                code=clean(str(failure.get("code", ""))),
+                what=clean(str(failure.get("what", ""))),
+                time=_time(failure.get("time")),
+            )
+        )
+
+
+def _time(value: Any) -> str:
+    from datetime import UTC, datetime
+
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return "1970-01-01T00:00:00.000+00:00"
+    return timestamps.stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

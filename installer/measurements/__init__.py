@@ -1,0 +1,1 @@
+"""Measurements: fetched from the cloud, stored, shown and exported."""

@@ -1,0 +1,99 @@
+"""What `data fetch`, `watch` and `show` print with --json: one object a line, a contract with scripts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from installer.errors import InstallerError
+from installer.measurements.fetch import Fetched
+from installer.measurements.row import Row
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Value(_Message):
+    """One stored value (`installer/measurements/row.py`). Numbers are texts, so that they stay exact; times are UTC."""
+
+    event: Literal["value"] = "value"
+    change: Literal["new", "changed", "known"]
+    source: str
+    account: str
+    user: str
+    device: str
+    device_name: str
+    model: str
+    kind: str
+    value: str
+    unit: str
+    measured: str
+    measured_unit: str
+    taken: datetime
+    ended: datetime | None
+    group: str
+    origin: Literal["device", "person"]
+    period: str
+    modified: int
+
+
+class Failure(_Message):
+    """A failure as everywhere: its code and exit status, what happened, what to do."""
+
+    code: str
+    exit_status: int
+    what: str
+    todo: str
+
+
+class AccountFetched(_Message):
+    """One account was looked at. `not_granted`: services that were left out; `not_understood`: entries that were."""
+
+    event: Literal["account_fetched"] = "account_fetched"
+    account: str
+    user: str
+    new: int
+    changed: int
+    not_understood: int
+    not_granted: list[str]
+    error: Failure | None
+
+
+class Trouble(_Message):
+    """Of `watch`: something fails, and is tried again; or (`error` null) works again. Said once each."""
+
+    event: Literal["trouble"] = "trouble"
+    account: str | None
+    error: Failure | None
+
+
+Message = Annotated[Value | AccountFetched | Trouble, Field(discriminator="event")]
+ADAPTER: TypeAdapter[Any] = TypeAdapter(Message)
+
+
+def value(row: Row, change: Literal["new", "changed", "known"], name: str) -> Value:
+    """A row with the name of its device."""
+    return Value(change=change, device_name=name, **row.plain())
+
+
+def failure(error: InstallerError | None) -> Failure | None:
+    """The failure, if there is one."""
+    if error is None:
+        return None
+    return Failure(code=error.code.value, exit_status=error.exit_status, what=error.what, todo=error.todo)
+
+
+def fetched(ended: Fetched) -> AccountFetched:
+    """What became of one account."""
+    return AccountFetched(
+        account=ended.account,
+        user=ended.userid,
+        new=ended.new,
+        changed=ended.changed,
+        not_understood=ended.misfits,
+        not_granted=[service.value for service in ended.left_out],
+        error=failure(ended.error),
+    )

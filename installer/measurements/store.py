@@ -1,0 +1,316 @@
+"""The store of measurements: SQLite in a file by default, PostgreSQL by URL; the same value is never in it twice.
+
+    with Store.open(url) as store:
+        new = store.put(rows)                    # how many were not there before
+        for row in store.rows(kind="weight"): …
+
+The calls wait for the disk or the network; in an event loop use `asyncio.to_thread(store.put, rows)`. One store may be
+used from several threads, and several processes may have the same one open. Every call may raise DATABASE_FAILED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from installer.errors import ErrorCode, InstallerError
+from installer.measurements.row import Row
+from installer.storage import database
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, RowMapping
+
+# How many rows are handed to the database at once.
+BATCH = 1000
+PAGE = 1000
+# Any number, as long as every version of this program takes the same (PostgreSQL's advisory lock).
+LOCK = 7_041_983
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of rows that were put: not there before, or a total that has grown; the rest was there already."""
+
+    new: tuple[Row, ...] = ()
+    changed: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a device is called. `device` as in the rows; `address`: its Bluetooth address, if known."""
+
+    device: str
+    name: str = ""
+    model: str = ""
+    address: str = ""
+    account: str = ""
+
+
+class Store:
+    """An open store. Close it after use."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        # What only reads waits for no fetch that writes.
+        self._reading = engine.execution_options(reads_only=True)
+
+    @classmethod
+    def open(cls, url: str, setting: str = "the database URL") -> Store:
+        """The store at `url` (see `installer.storage.database.parse`), made if it is not there.
+
+        Raises DATABASE_FAILED, FILE_UNWRITABLE, STORE_VERSION.
+        """
+        engine = database.open_engine(url, setting)
+        store = cls(engine)
+        try:
+            with database.told("open the store of measurements"):
+                with store._reading.connect() as connection:
+                    ready = _is_ready(connection)
+                if not ready:
+                    with engine.begin() as connection:
+                        _prepare(connection)
+        except InstallerError:
+            engine.dispose()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Writing.
+
+    def put(self, rows: Iterable[Row]) -> int:
+        """Store the rows, all or none; how many were not there before."""
+        return len(self.add(rows).new)
+
+    def add(self, rows: Iterable[Row], cursors: Sequence[tuple[str, str, int]] = ()) -> Added:
+        """Store the rows, all or none, and with them up to where they were fetched: (account, service, lastupdate)."""
+        new: list[Row] = []
+        changed: list[Row] = []
+        # Of two with the same key in one statement PostgreSQL would refuse both; the newest counts.
+        distinct: dict[str, Row] = {}
+        for row in rows:
+            known = distinct.get(row.key)
+            if known is None or row.modified >= known.modified:
+                distinct[row.key] = row
+        now = datetime.now(UTC)
+        with database.told("store measurements"), self._engine.begin() as connection:
+            remaining = iter(distinct.values())
+            while batch := list(islice(remaining, BATCH)):
+                for key, revision in _upsert(connection, batch, now):
+                    (new if revision == 1 else changed).append(distinct[key])
+            for account, service, lastupdate in cursors:
+                _set_cursor(connection, account, service, lastupdate)
+        return Added(tuple(new), tuple(changed))
+
+    def name_devices(self, devices: Iterable[Device]) -> None:
+        """Remember what devices are called; an empty field leaves what is known as it is."""
+        from installer.measurements.store_tables import devices as table
+
+        with database.told("store the names of devices"), self._engine.begin() as connection:
+            insert = _insert(connection)
+            for device in devices:
+                values = {**device.__dict__}
+                statement = insert(table).values(values)
+                fresh = {name: getattr(statement.excluded, name) for name, value in values.items() if value}
+                connection.execute(statement.on_conflict_do_update(index_elements=["device"], set_=fresh))
+
+    # Reading.
+
+    def rows(
+        self,
+        *,
+        device: str | None = None,
+        kind: str | None = None,
+        account: str | None = None,
+        source: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[Row]:
+        """The rows that fit, by the time they were taken; read page by page, so that any number fits into memory."""
+        from sqlalchemy import and_, or_, select
+
+        from installer.measurements.store_tables import measurements as t
+
+        wanted = {"device": device, "kind": kind, "account": account, "source": source}
+        where = [t.c[name] == value for name, value in wanted.items() if value is not None]
+        where += [t.c.taken >= since] if since is not None else []
+        where += [t.c.taken < until] if until is not None else []
+        order = (t.c.taken, t.c.number)
+        last: tuple[datetime, int] | None = None
+        while True:
+            after = [] if last is None else [or_(t.c.taken > last[0], and_(t.c.taken == last[0], t.c.number > last[1]))]
+            with database.told("read the measurements"), self._reading.connect() as connection:
+                statement = select(t).where(*where, *after).order_by(*order).limit(PAGE)
+                page = connection.execute(statement).mappings().all()
+            for found in page:
+                yield _row(found)
+            if len(page) < PAGE:
+                return
+            last = (page[-1]["taken"], page[-1]["number"])
+
+    def latest(self, each: int = 1, account: str | None = None) -> list[Row]:
+        """The last `each` rows of every device, kind and user, the newest first."""
+        from sqlalchemy import func, select
+
+        from installer.measurements.store_tables import measurements as t
+
+        place = func.row_number().over(
+            partition_by=(t.c.source, t.c.device, t.c.kind, t.c.user_id), order_by=(t.c.taken.desc(), t.c.number.desc())
+        )
+        where = [t.c.account == account] if account is not None else []
+        ranked = select(t, place.label("place")).where(*where).subquery()
+        statement = select(ranked).where(ranked.c.place <= each).order_by(ranked.c.taken.desc(), ranked.c.number.desc())
+        with database.told("read the measurements"), self._reading.connect() as connection:
+            return [_row(found) for found in connection.execute(statement).mappings()]
+
+    def count(self) -> int:
+        """How many rows there are."""
+        from sqlalchemy import func, select
+
+        from installer.measurements.store_tables import measurements as t
+
+        with database.told("count the measurements"), self._reading.connect() as connection:
+            return int(connection.execute(select(func.count()).select_from(t)).scalar_one())
+
+    def devices(self) -> dict[str, Device]:
+        """What is known of devices, by their id."""
+        from sqlalchemy import select
+
+        from installer.measurements.store_tables import devices as table
+
+        with database.told("read the names of devices"), self._reading.connect() as connection:
+            found = connection.execute(select(table)).mappings()
+            return {d["device"]: Device(**d) for d in found}
+
+    def cursor(self, account: str, service: str) -> int | None:
+        """Up to where this service of this account was fetched; None: never."""
+        from sqlalchemy import select
+
+        from installer.measurements.store_tables import cursors as table
+
+        where = (table.c.account == account, table.c.service == service)
+        with database.told("read the store"), self._reading.connect() as connection:
+            value = connection.execute(select(table.c.lastupdate).where(*where)).scalar_one_or_none()
+            return None if value is None else int(value)
+
+
+def _is_ready(connection: Connection) -> bool:
+    """Whether the tables are there, and this version's: then there is nothing to wait for."""
+    from sqlalchemy import inspect, select
+
+    from installer.measurements.store_tables import VERSION, store_version
+
+    if not inspect(connection).has_table(store_version.name):
+        return False
+    return connection.execute(select(store_version.c.version)).scalar() == VERSION
+
+
+def _prepare(connection: Connection) -> None:
+    """Make the tables, or check that they are this version's."""
+    from sqlalchemy import insert, select, text
+
+    from installer.measurements.store_tables import VERSION, metadata, store_version
+
+    if connection.dialect.name == "postgresql":
+        # Two programs that start at once must not both make the tables. SQLite's transaction is alone anyway.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    metadata.create_all(connection)
+    version = connection.execute(select(store_version.c.version)).scalar()
+    if version is None:
+        connection.execute(insert(store_version).values(version=VERSION))
+    elif version != VERSION:
+        newer = version > VERSION
+        raise InstallerError(
+            ErrorCode.STORE_VERSION,
+            f"The store of measurements is of version {version}; this program knows version {VERSION}.",
+            "Update device-installer." if newer else "Name another database, and fetch the data anew.",
+            found=int(version),
+            known=VERSION,
+        )
+
+
+def _insert(connection: Connection) -> Any:
+    """The database's own INSERT, which knows ON CONFLICT."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert
+
+
+def _upsert(connection: Connection, rows: Sequence[Row], now: datetime) -> list[tuple[str, int]]:
+    """Insert, or replace an older total; the key and revision (1: new) of what was written."""
+    from installer.measurements.store_tables import measurements as t
+
+    values = [{**_values(row), "revision": 1, "stored": now} for row in rows]
+    statement = _insert(connection)(t)
+    fresh = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            **{name: fresh[name] for name in _GROWING},
+            "revision": t.c.revision + 1,
+        },
+        where=(t.c.period != "") & (fresh.modified > t.c.modified),
+    ).returning(t.c.key, t.c.revision)
+    return [(key, revision) for key, revision in connection.execute(statement, values)]
+
+
+def _set_cursor(connection: Connection, account: str, service: str, lastupdate: int) -> None:
+    from installer.measurements.store_tables import cursors as table
+
+    statement = _insert(connection)(table).values(account=account, service=service, lastupdate=lastupdate)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["account", "service"],
+            set_={"lastupdate": statement.excluded.lastupdate},
+            where=statement.excluded.lastupdate > table.c.lastupdate,
+        )
+    )
+
+
+# Column and field are called the same, but for two words that SQL has for itself.
+_FIELDS = {
+    **{
+        name: name
+        for name in (
+            "source", "account", "device", "model", "kind", "value", "unit", "measured", "measured_unit",
+            "taken", "ended", "origin", "period", "modified",
+        )
+    },
+    "user_id": "user",
+    "group_id": "group",
+}  # fmt: skip
+# What a newer total brings with it.
+_GROWING = ("value", "measured", "taken", "ended", "modified", "group_id", "stored")
+
+
+def _values(row: Row) -> dict[str, Any]:
+    return {"key": row.key, **{column: _storable(getattr(row, name)) for column, name in _FIELDS.items()}}
+
+
+def _storable(value: Any) -> Any:
+    # PostgreSQL takes no NUL, and neither database half a surrogate pair.
+    if not isinstance(value, str) or (value.isascii() and "\0" not in value):
+        return value
+    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def _row(found: RowMapping) -> Row:
+    return Row(**{name: found[column] for column, name in _FIELDS.items()})

@@ -1,0 +1,1 @@
+"""Notifications of new data: subscriptions, the receiver, its inbox."""

@@ -1,0 +1,83 @@
+"""What a notification says (`withings-cloud.md` §3.2, §3.3): pure. Anybody may have sent it; nothing in it is believed.
+
+It names a user and a kind of data, and mostly when it was measured. All but the first two may be missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from urllib.parse import parse_qsl
+
+MAX_BODY = 8 * 1024
+MAX_FIELDS = 32
+MAX_USERID = 32
+MAX_APPLI = 9_999
+DAY = 86_400
+# A longer window says nothing; the fetch then goes by what has changed, which is complete without it.
+LONGEST = 31 * DAY
+LATEST = 4_102_444_800  # the year 2100
+ACTIONS = ("delete", "unlink", "update")
+
+
+@dataclass(frozen=True)
+class Notification:
+    """One notification. `start`, `end`: unix seconds, both or none. `action`: what befell the user's account (46)."""
+
+    userid: str
+    appli: int
+    start: int | None = None
+    end: int | None = None
+    action: str = ""
+
+
+def parse(body: bytes) -> Notification | None:
+    """The notification in this form; None for what is none."""
+    try:
+        fields = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS))
+    except ValueError:  # not UTF-8, or too many fields
+        return None
+    userid, appli = fields.get("userid", ""), _number(fields.get("appli", ""), MAX_APPLI)
+    if not (0 < len(userid) <= MAX_USERID and userid.isascii() and userid.isdigit()) or not appli:
+        return None
+    start, end = _window(fields)
+    action = fields.get("action", "")
+    return Notification(userid, appli, start, end, action if action in ACTIONS else "")
+
+
+def widest(one: tuple[int | None, int | None], other: tuple[int | None, int | None]) -> tuple[int | None, int | None]:
+    """A window that holds both; none where one of them is none, or where it would be too long to say anything."""
+    if None in (*one, *other):
+        return None, None
+    start, end = min(one[0] or 0, other[0] or 0), max(one[1] or 0, other[1] or 0)
+    return (start, end) if end - start <= LONGEST else (None, None)
+
+
+def _window(fields: dict[str, str]) -> tuple[int | None, int | None]:
+    start, end = _number(fields.get("startdate", "")), _number(fields.get("enddate", ""))
+    if start is None:
+        start = _day(fields.get("date", ""))
+        end = None if start is None else start + DAY - 1
+    if start is None:
+        return None, None
+    end = start if end is None else end
+    return (start, end) if 0 <= end - start <= LONGEST else (None, None)
+
+
+def _day(text: str) -> int | None:
+    """`YYYY-MM-DD` or unix seconds."""
+    seconds = _number(text)
+    if seconds is not None:
+        return seconds
+    try:
+        day = date.fromisoformat(text)
+        return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) if day.year >= 1970 else None
+    except ValueError:
+        return None
+
+
+def _number(text: str, most: int = LATEST) -> int | None:
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        return None
+    number = int(text)
+    return number if number <= most else None

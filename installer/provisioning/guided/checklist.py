@@ -1,0 +1,76 @@
+"""The guided hand-off's words: what a person does with the vendor's app, for a device of no open protocol.
+
+It is no provisioner: nothing is sent to such a device by this program. The words are data, `assets/guides.toml`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from installer.catalogue.catalogue import Model, SyncMethod
+
+PROTOCOL = "guided"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GuideStep(_Part):
+    """One thing to do. `models`, `sync`: only for these; `associated`: only for a device that is on an account."""
+
+    text: Annotated[str, Field(min_length=1)]
+    models: tuple[str, ...] = ()
+    sync: SyncMethod | None = None
+    associated: bool = False
+
+    def applies(self, model: Model, sync: SyncMethod, *, associated: bool) -> bool:
+        """Whether this is to be done for such a device."""
+        fits = not self.models or model.id in self.models
+        return fits and self.sync in (None, sync) and (associated or not self.associated)
+
+
+class Guide(_Part):
+    """The guide of a vendor. `url`: the vendor's public page; empty where none is known."""
+
+    vendor: str = ""
+    app: str
+    url: str = ""
+    steps: Annotated[tuple[GuideStep, ...], Field(min_length=1)]
+
+
+class GuideFile(_Part):
+    """The format of `assets/guides.toml`; the last guide is for every vendor that has none of its own."""
+
+    version: Literal[1] = 1
+    guide: Annotated[tuple[Guide, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Checklist:
+    """What to do for one device, in order. `app`: what the vendor's app is called; `url`: for a QR code, or empty."""
+
+    app: str
+    url: str
+    steps: tuple[str, ...]
+
+
+def checklist(model: Model, sync: SyncMethod, account: str, *, associated: bool = False) -> Checklist:
+    """The checklist for a device of this model that shall sync this way; `account`: its name on this computer."""
+    guides = _guides()
+    guide = next((g for g in guides if g.vendor and g.vendor == model.vendor), guides[-1])
+    words = {"model": model.name, "account": account, "app": guide.app, "url": guide.url, "button": model.button}
+    steps = (step for step in guide.steps if step.applies(model, sync, associated=associated))
+    return Checklist(guide.app, guide.url, tuple(step.text.format_map(words) for step in steps))
+
+
+@cache
+def _guides() -> tuple[Guide, ...]:
+    text = resources.files("assets").joinpath("guides.toml").read_text("utf-8")
+    return GuideFile.model_validate(tomllib.loads(text)).guide

@@ -1,0 +1,1 @@
+"""QR codes: reading, drawing, and what their text means."""

@@ -1,0 +1,102 @@
+"""Named secrets: where a passphrase or client secret is kept, and how it is fetched.
+
+A file of answers or settings names a secret, it never holds one:
+`{ keyring = "clinic" }`, `{ env = "WIFI_PASSPHRASE" }`, `{ file = "secret.txt" }`; `file = "-"`
+is standard input; `{ host = true }` is the passphrase that this computer itself uses for that network.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+
+from installer.errors import ErrorCode, InstallerError
+
+SERVICE = "device-installer"
+MAX_SECRET_BYTES = 4096
+
+
+class SecretRef(BaseModel):
+    """Where a secret is. Exactly one of the four is given.
+
+    `host`: the passphrase of the network that this computer is on, from the system itself; only the network step asks
+    for it (`installer/wifi/network_manager.py`).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keyring: str | None = None
+    env: str | None = None
+    file: str | None = None
+    host: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> SecretRef:
+        if sum(v is not None for v in (self.keyring, self.env, self.file, self.host)) != 1:
+            raise ValueError("name exactly one of keyring, env, file, host")
+        return self
+
+    def fetch(self, what: str = "passphrase") -> SecretStr:
+        """The secret. One trailing line break is cut. Raises SECRET_UNAVAILABLE, without the secret."""
+        if self.host:
+            raise _unavailable(what, "only the passphrase of a Wi-Fi network can be this computer's own (host)")
+        if self.env is not None:
+            value = os.environ.get(self.env)
+            if value is None:
+                raise _unavailable(what, f"the environment variable {self.env} is not set")
+        elif self.file is not None:
+            value = _from_file(self.file, what)
+        else:
+            value = _from_keyring(self.keyring or "", what)
+        value = value.removesuffix("\n").removesuffix("\r")
+        if len(value.encode("utf-8", "surrogatepass")) > MAX_SECRET_BYTES:
+            raise _unavailable(what, f"it is longer than {MAX_SECRET_BYTES} bytes")
+        return SecretStr(value)
+
+
+def reference(text: str) -> SecretRef | str:
+    """Where the value of an option is: `@FILE`, `env:VARIABLE`, or `-` (standard input); else the text itself."""
+    if text == "-":
+        return SecretRef(file="-")
+    if text.startswith("@"):
+        return SecretRef(file=text.removeprefix("@"))
+    if text.startswith("env:"):
+        return SecretRef(env=text.removeprefix("env:"))
+    return text
+
+
+def _from_file(name: str, what: str) -> str:
+    try:
+        if name == "-":
+            return sys.stdin.readline(MAX_SECRET_BYTES + 2)
+        with Path(name).expanduser().open(encoding="utf-8", newline="") as file:
+            return file.read(MAX_SECRET_BYTES + 2)
+    except OSError as error:
+        raise _unavailable(what, f"the file {name} cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise _unavailable(what, f"the file {name} is not UTF-8 text") from None
+
+
+def _from_keyring(name: str, what: str) -> str:
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        value = keyring.get_password(SERVICE, f"network:{name}")
+    except KeyringError as error:
+        raise _unavailable(what, f"the keyring of this system does not answer ({type(error).__name__})") from None
+    if value is None:
+        raise _unavailable(what, f"the keyring has no entry “{name}”")
+    return value
+
+
+def _unavailable(what: str, why: str) -> InstallerError:
+    return InstallerError(
+        ErrorCode.SECRET_UNAVAILABLE,
+        f"The {what} cannot be read: {why}.",
+        "Name another place for it: a file (- is standard input), an environment variable, or the keyring.",
+    )

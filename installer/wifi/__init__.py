@@ -1,0 +1,1 @@
+"""Wi-Fi networks and credentials: what is possible, what is saved, and what this computer is on."""

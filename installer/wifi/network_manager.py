@@ -1,0 +1,302 @@
+"""The Wi-Fi network that this computer is on, as NetworkManager tells it over D-Bus (Linux).
+
+A convenience: it preselects a row of a list, and says which bands this computer hears. Elsewhere, without
+NetworkManager, and when it does not answer in time, there is simply none; only `passphrase_of`, for which somebody
+asked, says why it has none. What NetworkManager says is checked like everything from outside.
+
+Source: the D-Bus API reference of NetworkManager (`org.freedesktop.NetworkManager`, `.Connection.Active`,
+`.AccessPoint`, `.Settings.Connection`; the flags are `NM80211ApFlags` and `NM80211ApSecurityFlags`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from installer.errors import ErrorCode, InstallerError
+from installer.text import printable
+from installer.wifi.networks import Band, Credentials, Network, Security, by_ssid, check_ssid
+
+if TYPE_CHECKING:
+    from dbus_fast.aio import MessageBus
+
+SERVICE = "org.freedesktop.NetworkManager"
+ROOT = "/org/freedesktop/NetworkManager"
+ACTIVE = f"{SERVICE}.Connection.Active"
+ACCESS_POINT = f"{SERVICE}.AccessPoint"
+SETTINGS = f"{SERVICE}.Settings.Connection"
+WIFI_TYPE = "802-11-wireless"
+WIFI_SECURITY = "802-11-wireless-security"
+ACTIVATED = 2
+SECONDS = 2.0
+ASKING_SECONDS = 60.0  # for a person whom the system asks whether this program may have the passphrase
+WIRELESS = f"{SERVICE}.Device.Wireless"
+MOST_POINTS = 256
+MOST_CONNECTIONS = 32  # that are looked at; a computer has a handful
+
+
+class Privacy(enum.IntFlag):
+    """`NM80211ApFlags`, as far as it is of use."""
+
+    PRIVACY = 0x1
+
+
+class KeyManagement(enum.IntFlag):
+    """The key management in `NM80211ApSecurityFlags`."""
+
+    PSK = 0x100
+    ENTERPRISE = 0x200
+    SAE = 0x400
+    OWE = 0x800
+    OWE_TRANSITION = 0x1000
+    ENTERPRISE_SUITE_B = 0x2000
+
+
+class _Refused(Exception):
+    """NetworkManager answered with an error, or with something else than its API says."""
+
+
+_FAILURES = (TimeoutError, OSError, EOFError, ValueError, TypeError, LookupError, _Refused)
+
+
+async def current(*, seconds: float = SECONDS, address: str | None = None) -> Network | None:
+    """The network that this computer is on; None if there is none or nobody tells within `seconds`. Never raises.
+
+    `address`: of the D-Bus, where it is not the system's.
+    """
+    found = await current_credentials(allow_passphrase=False, seconds=seconds, address=address)
+    return found.network if found is not None else None
+
+
+async def current_credentials(
+    *, allow_passphrase: bool, only: str | None = None, seconds: float = SECONDS, address: str | None = None
+) -> Credentials | None:
+    """The same with its passphrase, if `allow_passphrase` says that the person wants it and the system gives it.
+
+    `only`: the passphrase of no other network than this one is asked for. It is empty where the system refuses it, or
+    asks its user for longer than `seconds`. Never raises.
+    """
+    until = asyncio.get_running_loop().time() + seconds
+    try:
+        short = min(seconds, SECONDS)
+        async with _bus(short, address) as bus:
+            async with asyncio.timeout(short):
+                found = await _look(bus)
+            if found is None:
+                return None
+            network, settings = found
+            passphrase = SecretStr("")
+            if allow_passphrase and network.security.needs_passphrase and only in (None, network.ssid):
+                # The system may ask its user, who takes as long as a person does.
+                passphrase = await _passphrase(bus, settings, until)
+            return Credentials(network=network, passphrase=passphrase)
+    except _FAILURES:
+        return None
+
+
+@asynccontextmanager
+async def _bus(seconds: float, address: str | None) -> AsyncIterator[MessageBus]:
+    """The system's bus; getting onto it takes `seconds` at most. Raises one of `_FAILURES`."""
+    try:
+        from dbus_fast import BusType
+        from dbus_fast.aio import MessageBus
+    except ImportError:
+        raise _Refused from None  # not on this system
+    # A malformed address in the environment is found out in many ways.
+    bus = MessageBus(bus_address=address, bus_type=BusType.SYSTEM)
+    try:
+        async with asyncio.timeout(seconds):
+            await bus.connect()
+        yield bus
+    finally:
+        bus.disconnect()
+
+
+async def passphrase_of(ssid: str, *, seconds: float = ASKING_SECONDS, address: str | None = None) -> SecretStr:
+    """The passphrase that this computer uses for the network `ssid` itself, which it must be on now.
+
+    Call it only where a person or a script asked for it. The system may ask its user first, for `seconds` at most.
+    Raises SECRET_UNAVAILABLE, in words.
+    """
+    found = await current_credentials(allow_passphrase=True, only=ssid, seconds=seconds, address=address)
+    if found is None:
+        raise _no_passphrase("this system does not say on which Wi-Fi network it is (NetworkManager does)")
+    if found.network.ssid != ssid:
+        raise _no_passphrase(f"this computer is on {found.network.label}, not on {printable(ssid)}")
+    if not found.network.security.needs_passphrase:
+        raise _no_passphrase(f"{found.network.label} has none")
+    if not found.passphrase.get_secret_value():
+        raise _no_passphrase("the system did not give it: it wants a permission for that, or keeps none")
+    return found.passphrase
+
+
+async def bands_of(ssid: str, *, seconds: float = SECONDS, address: str | None = None) -> tuple[Band, ...]:
+    """The bands on which this computer hears access points of `ssid`; empty where nobody tells. Never raises."""
+    try:
+        async with _bus(seconds, address) as bus, asyncio.timeout(seconds):
+            return await _bands(bus, ssid)
+    except _FAILURES:
+        return ()
+
+
+async def _bands(bus: MessageBus, ssid: str) -> tuple[Band, ...]:
+    manager = await _properties(bus, ROOT, SERVICE)
+    heard: list[Network] = []
+    for path in _paths(manager.get("Devices"))[:MOST_CONNECTIONS]:
+        try:
+            points = _paths((await _properties(bus, path, WIRELESS)).get("AccessPoints"))
+        except _Refused:
+            continue  # no Wi-Fi device
+        answers = await asyncio.gather(
+            *(_properties(bus, point, ACCESS_POINT) for point in points[:MOST_POINTS]), return_exceptions=True
+        )
+        heard += [n for a in answers if isinstance(a, Mapping) and (n := parse_access_point(a)) and n.ssid == ssid]
+    merged = by_ssid(heard)
+    return merged[0].all_bands if merged else ()
+
+
+async def _look(bus: MessageBus) -> tuple[Network, str] | None:
+    """The network of the first Wi-Fi connection that is up, the primary one first; and the path of its settings."""
+    manager = await _properties(bus, ROOT, SERVICE)
+    paths = [p for p in _paths(manager.get("ActiveConnections")) if p != manager.get("PrimaryConnection")]
+    for path in [*_paths([manager.get("PrimaryConnection")]), *paths][:MOST_CONNECTIONS]:
+        try:
+            active = await _properties(bus, path, ACTIVE)
+            if active.get("Type") != WIFI_TYPE or active.get("State") != ACTIVATED:
+                continue
+            (point,) = _paths([active.get("SpecificObject")]) or [""]
+            network = parse_access_point(await _properties(bus, point, ACCESS_POINT)) if point else None
+        except _Refused:
+            continue  # it went down meanwhile
+        if network is not None:
+            (settings,) = _paths([active.get("Connection")]) or [""]
+            return await _with_hidden(bus, network, settings), settings
+    return None
+
+
+async def _with_hidden(bus: MessageBus, network: Network, settings: str) -> Network:
+    try:
+        answer = await _call(bus, settings, SETTINGS, "GetSettings") if settings else {}
+    except _Refused:
+        return network
+    wireless = answer.get(WIFI_TYPE)
+    hidden = isinstance(wireless, Mapping) and wireless.get("hidden") is True
+    return network.model_copy(update={"hidden": hidden})
+
+
+async def _passphrase(bus: MessageBus, settings: str, until: float) -> SecretStr:
+    try:
+        async with asyncio.timeout_at(until):
+            answer = await _call(bus, settings, SETTINGS, "GetSecrets", WIFI_SECURITY) if settings else {}
+    except (TimeoutError, _Refused):
+        return SecretStr("")
+    return parse_secrets(answer)
+
+
+def parse_access_point(properties: Mapping[str, Any]) -> Network | None:
+    """The network of an access point's properties; None where it has no usable SSID. Never raises."""
+    raw = properties.get("Ssid")
+    if not isinstance(raw, bytes | bytearray):
+        return None
+    try:
+        ssid = bytes(raw).decode("utf-8")
+        check_ssid(ssid)
+    except (UnicodeDecodeError, InstallerError):
+        return None
+    bssid = properties.get("HwAddress")
+    return Network(
+        ssid=ssid,
+        security=parse_security(
+            _number(properties.get("Flags")), _number(properties.get("WpaFlags")), _number(properties.get("RsnFlags"))
+        ),
+        band=parse_band(_number(properties.get("Frequency"))),
+        bssid=bssid if isinstance(bssid, str) and len(bssid) == 17 and bssid.isprintable() else None,
+    )
+
+
+def parse_security(flags: int, wpa: int, rsn: int) -> Security:
+    """The security of an access point by its three words of flags."""
+    both = KeyManagement(wpa | rsn)
+    if both & KeyManagement.SAE:
+        return Security.WPA2_WPA3 if both & KeyManagement.PSK else Security.WPA3
+    if both & KeyManagement.PSK:
+        if not wpa & KeyManagement.PSK:
+            return Security.WPA2
+        return Security.WPA_WPA2 if rsn & KeyManagement.PSK else Security.WPA
+    if both & (KeyManagement.ENTERPRISE | KeyManagement.ENTERPRISE_SUITE_B):
+        return Security.ENTERPRISE
+    if both & KeyManagement.OWE and not both & KeyManagement.OWE_TRANSITION:
+        return Security.UNKNOWN  # encrypted without a passphrase; many devices cannot
+    if wpa or rsn:
+        return Security.OPEN if both & KeyManagement.OWE_TRANSITION else Security.UNKNOWN
+    return Security.WEP if flags & Privacy.PRIVACY else Security.OPEN
+
+
+def parse_band(frequency: int) -> Band | None:
+    """The band of a channel's frequency in MHz (IEEE 802.11: 2401 to 2495, 4900 to 5895, 5925 to 7125)."""
+    if 2400 <= frequency <= 2500:
+        return Band.GHZ_2_4
+    if 4900 <= frequency <= 5920:
+        return Band.GHZ_5
+    return Band.GHZ_6 if 5925 <= frequency <= 7125 else None
+
+
+def parse_secrets(answer: Mapping[str, Any]) -> SecretStr:
+    """The passphrase in an answer of `GetSecrets`; empty if there is none."""
+    security = answer.get(WIFI_SECURITY)
+    value = security.get("psk") if isinstance(security, Mapping) else None
+    return SecretStr(value if isinstance(value, str) and len(value) <= 64 else "")
+
+
+async def _properties(bus: MessageBus, path: str, interface: str) -> Mapping[str, Any]:
+    return await _call(bus, path, "org.freedesktop.DBus.Properties", "GetAll", interface)
+
+
+async def _call(bus: MessageBus, path: str, interface: str, member: str, *arguments: str) -> Mapping[str, Any]:
+    """The dictionary that a method returns, without D-Bus's wrapping. The error of a refusal may hold anything."""
+    from dbus_fast import Message, MessageFlag, MessageType
+    from dbus_fast.unpack import unpack_variants
+
+    answer = await bus.call(
+        Message(
+            destination=SERVICE,
+            path=path,
+            interface=interface,
+            member=member,
+            signature="s" * len(arguments),
+            body=list(arguments),
+            # Asking must not start a service that somebody has stopped.
+            flags=MessageFlag.NO_AUTOSTART,
+        )
+    )
+    body = (
+        unpack_variants(answer.body)
+        if answer is not None and answer.message_type is MessageType.METHOD_RETURN
+        else None
+    )
+    if not isinstance(body, list) or len(body) != 1 or not isinstance(body[0], dict):
+        raise _Refused
+    return body[0]
+
+
+def _no_passphrase(why: str) -> InstallerError:
+    return InstallerError(
+        ErrorCode.SECRET_UNAVAILABLE,
+        f"The passphrase that this computer uses cannot be had: {why}.",
+        "Type it, or name another place for it: a file, an environment variable, or the keyring.",
+    )
+
+
+def _paths(value: Any) -> list[str]:
+    """The object paths in a list; `/` stands for none."""
+    values = value if isinstance(value, list) else []
+    return [p for p in values if isinstance(p, str) and p.startswith("/") and p != "/"]
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0

@@ -1,0 +1,155 @@
+"""The pace of requests: one for all programs of this computer, and the cloud's own wish to be left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from installer.cloud import rate_limit
+from installer.cloud.rate_limit import RateLimit, RateLimited
+from installer.errors import ErrorCode, InstallerError
+from tests.installer.cloud.world import SCALE, Lab, account_at, bad, lab, odd, ok, settings
+
+# A program that asks as often as it may, and says how often that was.
+PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from pydantic import SecretStr
+from installer.cloud.accounts import Accounts
+from installer.cloud.token_store import TokenStore
+from installer.errors import ErrorCode, InstallerError
+from installer.settings import CloudSettings
+
+async def main():
+    cloud = CloudSettings().at_lab(sys.argv[1], "lab-client", SecretStr("lab-secret"))
+    cloud = cloud.model_copy(update={"requests_per_minute": 30})
+    accounts = Accounts(cloud, TokenStore(Path(sys.argv[2]), "file"))
+    account = await accounts.open("default")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    answered = refused = 0
+    for _ in range(40):
+        try:
+            await account.devices(seconds=0.5)
+            answered += 1
+        except InstallerError as error:
+            assert error.code is ErrorCode.CLOUD_BUSY, error
+            assert 0 < error.data["wait_seconds"] <= 60, error.data
+            refused += 1
+    print(answered, refused, flush=True)
+    await accounts.close()
+
+asyncio.run(main())
+"""
+
+
+def start(base: str, folder: Path) -> subprocess.Popen[str]:
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, base, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "ready\n"
+    return program
+
+
+async def test_two_programs_together_keep_the_limit_of_the_application(tmp_path: Path) -> None:
+    async with lab(tmp_path / "accounts", {"rate_limit": 30}, requests_per_minute=30) as practice:
+        await practice.sign_in()
+        practice.store.adopt(SCALE)
+        before = 30 - len(await _times(practice))
+        programs = [await asyncio.to_thread(start, practice.cloud.api, practice.folder) for _ in range(2)]
+        for program in programs:
+            assert program.stdin is not None
+            program.stdin.write("go\n")
+            program.stdin.flush()
+        said = [(await asyncio.to_thread(program.communicate, timeout=40))[0] for program in programs]
+        answered = [int(text.split()[0]) for text in said]
+        # All that is allowed was used, and the cloud had nothing to refuse.
+        assert sum(answered) == before
+        assert practice.calls("/v2/user getdevice") == before
+
+
+async def _times(practice: Lab) -> list[float]:
+    shared = RateLimit.of(practice.cloud)
+    async with shared._shared():
+        return list(shared._times)
+
+
+async def test_the_rest_waits_for_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit, "WINDOW", 0.5)
+    one, other = (RateLimit(3, tmp_path / "pace.json", "cloud") for _ in range(2))
+    begun = time.monotonic()
+    await asyncio.gather(*(p.turn(30) for p in (one, other) for _ in range(4)))
+    # Eight turns of three in half a second: the last two came when a second was over.
+    assert time.monotonic() - begun >= 1.0
+
+
+async def test_a_turn_that_would_come_too_late_is_refused_at_once(tmp_path: Path) -> None:
+    own = RateLimit(1, tmp_path / "pace.json", "cloud")
+    await own.turn(1)
+    with pytest.raises(RateLimited) as caught:
+        await RateLimit(1, tmp_path / "pace.json", "cloud").turn(30)
+    assert 50 < caught.value.wait <= 60
+    # Another cloud has a limit of its own.
+    await RateLimit(1, tmp_path / "pace.json", "another cloud").turn(1)
+
+
+async def test_when_the_cloud_is_busy_all_programs_leave_it_alone(tmp_path: Path) -> None:
+    async with (
+        odd(getdevice=[bad(601, wait_seconds=90), ok({"devices": []})]) as cloud,
+        account_at(cloud, tmp_path) as account,
+    ):
+        for _ in range(2):
+            with pytest.raises(InstallerError) as caught:
+                await account.devices(seconds=5)
+            assert caught.value.code is ErrorCode.CLOUD_BUSY
+            assert 85 < caught.value.data["wait_seconds"] <= 90
+        assert cloud.count("getdevice") == 1
+        with pytest.raises(RateLimited) as paused:
+            await RateLimit.of(settings(cloud.base)).turn(5)
+        assert 85 < paused.value.wait <= 90
+
+
+async def test_a_short_wait_of_the_cloud_is_waited_for(tmp_path: Path) -> None:
+    async with (
+        odd(getdevice=[bad(601, wait_seconds=0.2), ok({"devices": []})]) as cloud,
+        account_at(cloud, tmp_path) as account,
+    ):
+        begun = time.monotonic()
+        assert await account.devices(seconds=10) == []
+        assert time.monotonic() - begun >= 0.2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "nonsense",
+        "[]",
+        "null",
+        '{"cloud": "cloud", "times": 7, "until": "x"}',
+        '{"cloud": "cloud", "times": [null, "a", NaN, Infinity, 99999999999], "until": NaN}',
+        '{"cloud": "cloud"}',
+    ],
+)
+async def test_a_damaged_file_stops_nobody(tmp_path: Path, content: str) -> None:
+    (tmp_path / "pace.json").write_text(content, "utf-8")
+    await RateLimit(1, tmp_path / "pace.json", "cloud").turn(1)
+
+
+async def test_without_a_file_a_program_counts_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", "utf-8")
+    own = RateLimit(1, tmp_path / "file" / "pace.json", "cloud")
+    await own.turn(1)
+    with pytest.raises(RateLimited):
+        await own.turn(1)

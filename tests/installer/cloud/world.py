@@ -1,0 +1,249 @@
+"""Clouds on real sockets: the lab's, and one that answers whatever a test puts into it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import uvicorn
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from installer.catalogue import catalogue
+from installer.catalogue.catalogue import Model
+from installer.cloud.account import Account
+from installer.cloud.accounts import Accounts
+from installer.cloud.lab_sign_in import sign_in_by_form
+from installer.cloud.token_store import Application, Tokens, TokenStore
+from installer.lab.cloud.app import build_app
+from installer.lab.cloud.scenario import CloudScenario
+from installer.lab.cloud.store import CloudStore, Sample
+from installer.settings import CloudSettings
+
+SCALE, OTHER_SCALE, MAT, WATCH, CUFF, THERMO = (f"00:24:E4:00:00:0{n}" for n in range(1, 7))
+EMAIL, PASSWORD = "alex@example.org", SecretStr("lab-password")
+ACCESS, REFRESH = "access-token-that-nobody-may-see", "refresh-token-that-nobody-may-see"
+CODE = "code-that-nobody-may-see-0001"
+MODELS = catalogue.load()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.enough = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.enough.wait()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def served(app: Starlette) -> AsyncIterator[str]:
+    """The base URL of this application on a free port."""
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    server = _Server(config)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.enough.set()
+            await task
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def settings(base: str, **changes: Any) -> CloudSettings:
+    """The lab's application at this cloud, looking often."""
+    cloud = CloudSettings().at_lab(base, "lab-client", SecretStr("lab-secret"))
+    return cloud.model_copy(update={"poll_seconds": (0.01, 0.05), "requests_per_minute": 10_000, **changes})
+
+
+@dataclass
+class Lab:
+    """The lab's cloud, and the accounts of this computer at it."""
+
+    store: CloudStore
+    cloud: CloudSettings
+    folder: Path
+    accounts: Accounts
+
+    async def sign_in(self, name: str = "default") -> Account:
+        """Sign in by page, form and redirect, as a person does."""
+        async with self.accounts.sign_in(name, seconds=20) as session:
+            await sign_in_by_form(session.authorize_url, EMAIL, PASSWORD)
+            return await session.result()
+
+    def another(self, **changes: Any) -> Accounts:
+        """A second program on this computer."""
+        return Accounts(self.cloud.model_copy(update=changes), TokenStore(self.folder, "file"))
+
+    def calls(self, what: str) -> int:
+        """How often the cloud was asked for this."""
+        count: int = self.store.describe()["calls"].get(what, 0)
+        return count
+
+    def arm(self, **fault: Any) -> None:
+        """Let the next requests that fit go wrong."""
+        from installer.lab.cloud.scenario import CloudControl
+
+        self.store.control(CloudControl.model_validate({"fail": [fault]}))
+
+    def shift(self, seconds: float) -> None:
+        """Move the cloud's clock."""
+        from installer.lab.cloud.scenario import CloudControl
+
+        self.store.control(CloudControl(clock=seconds))
+
+    def weigh(self, mac: str, grams: int = 72_350, **more: Any) -> None:
+        """The device delivers a weight."""
+        values = {"measures": [{"type": 1, "value": grams, "unit": -3}], **more}
+        assert self.store.measured(mac, Sample(date=time.time(), service="getmeas", values=values))
+
+
+@asynccontextmanager
+async def lab(folder: Path, scenario: dict[str, Any] | None = None, **changes: Any) -> AsyncIterator[Lab]:
+    """The lab's cloud with a device of each kind; `changes` of the settings."""
+    store = CloudStore(CloudScenario.model_validate({"rate_limit": 10_000, **(scenario or {})}))
+    store.make(SCALE, model_id=5, model="Body+", type="Scale")
+    store.make(OTHER_SCALE, model_id=5, model="Body+", type="Scale")
+    store.make(MAT, model_id=63, model="Aura Sensor V2", type="Sleep Monitor")
+    store.make(WATCH, model_id=90, model="Move", type="Activity Tracker")
+    store.make(CUFF, model_id=45, model="BPM Connect", type="Blood Pressure Monitor")
+    store.make(THERMO, model_id=70, model="Thermo", type="Smart Connected Thermometer")
+    async with served(build_app(store)) as base:
+        cloud = settings(base, **changes)
+        accounts = Accounts(cloud, TokenStore(folder, "file"))
+        try:
+            yield Lab(store, cloud, folder, accounts)
+        finally:
+            await accounts.close()
+
+
+@dataclass
+class Odd:
+    """A cloud whose answers a test writes: for each action a list, of which the last one is repeated.
+
+    An answer is an envelope, a `Response`, or a function (perhaps async) of the form to one of them.
+    """
+
+    answers: dict[str, list[Any]]
+    requests: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
+    base: str = ""
+    _given: dict[str, int] = field(default_factory=dict)
+
+    def count(self, action: str) -> int:
+        """How often this action was asked for."""
+        return sum(form.get("action") == action for _, form, _ in self.requests)
+
+    async def answer(self, request: Request) -> Response:
+        """The next answer."""
+        form = dict(parse_qsl((await request.body()).decode()))
+        self.requests.append((request.url.path, form, dict(request.headers)))
+        action = form.get("action", "")
+        options = self.answers[action]
+        index = self._given.get(action, 0)
+        self._given[action] = index + 1
+        given = options[min(index, len(options) - 1)]
+        if callable(given) and not isinstance(given, Response):
+            given = given(form)
+        if inspect.isawaitable(given):
+            given = await given
+        return given if isinstance(given, Response) else JSONResponse(given)
+
+
+@asynccontextmanager
+async def odd(**answers: list[Any]) -> AsyncIterator[Odd]:
+    """An odd cloud on a real socket."""
+    cloud = Odd(answers)
+    async with served(Starlette(routes=[Route("/{path:path}", cloud.answer, methods=["GET", "POST"])])) as base:
+        cloud.base = base
+        yield cloud
+
+
+def ok(body: Any = None) -> dict[str, Any]:
+    """A successful envelope."""
+    return {"status": 0, "body": {} if body is None else body}
+
+
+def bad(status: int, error: str = "something", **body: Any) -> dict[str, Any]:
+    """An envelope that is no success."""
+    return {"status": status, "body": body, "error": error}
+
+
+def raw(text: str | bytes, status: int = 200, **headers: str) -> Response:
+    """Any text with any HTTP status."""
+    return Response(text, status, {k.replace("_", "-"): v for k, v in headers.items()}, "application/json")
+
+
+def grant(access: str = ACCESS, refresh: str = REFRESH, **changes: Any) -> dict[str, Any]:
+    """An answer of the token endpoint; a change to None leaves the field out."""
+    body = {
+        "userid": 7,
+        "access_token": access,
+        "refresh_token": refresh,
+        "expires_in": 10800,
+        "scope": "user.info,user.metrics",
+        "token_type": "Bearer",
+        **changes,
+    }
+    return ok({k: v for k, v in body.items() if v is not None})
+
+
+def tokens(access: str = ACCESS, refresh: str = REFRESH, left: float = 10_000.0, **changes: Any) -> Tokens:
+    """Tokens whose access token is good for `left` seconds more."""
+    now = time.time()
+    made = {"issued": now - 10_800 + left, "expires": now + left, "scope": "user.info", "userid": "7", **changes}
+    return Tokens(access_token=SecretStr(access), refresh_token=SecretStr(refresh), **made)
+
+
+@asynccontextmanager
+async def account_at(cloud: Odd, folder: Path, left: float = 10_000.0, **changes: Any) -> AsyncIterator[Account]:
+    """A stored account at an odd cloud."""
+    own = settings(cloud.base, **changes)
+    store = TokenStore(folder, "file")
+    await store.save(Application.of(own), "default", tokens(left=left))
+    accounts = Accounts(own, store)
+    try:
+        yield await accounts.open("default")
+    finally:
+        await accounts.close()
+
+
+def model(name: str) -> Model:
+    """A model of the built-in catalogue."""
+    return MODELS.get(name)
+
+
+async def in_time(awaited: Awaitable[Any], seconds: float = 20.0) -> Any:
+    """The result, or a failed test instead of one that hangs."""
+    async with asyncio.timeout(seconds):
+        return await awaited
+
+
+def everything_in(folder: Path) -> str:
+    """The text of every file below."""
+    return "".join(p.read_text("utf-8", "replace") for p in sorted(folder.rglob("*")) if p.is_file())

@@ -1,0 +1,232 @@
+"""The agent: who is visited when, what a failure costs, and that it ends when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from bleak.backends.device import BLEDevice
+from bumble.gatt import Service
+
+from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.scan import Scan
+from installer.catalogue.catalogue import Profile, load
+from installer.errors import ErrorCode
+from installer.gateway.devices import GatewayDevice
+from installer.gateway.outbox import Outbox
+from installer.gateway.visit import Waits
+from installer.gateway.visit_history import VisitHistory
+from installer.gateway.visit_scheduler import Pace, Visited, VisitScheduler
+from tests.installer.bluetooth.bench import Bench, Peripheral, Properties, characteristic
+from tests.installer.gateway.support import until
+
+WHEN = bytes.fromhex("ea070b17120f1e")
+WAITS = Waits(connect=10, first=0.2, quiet=0.1, longest=10)
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with Bench() as made:
+        yield made
+
+
+@pytest.fixture
+async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
+    async with await open_adapter(bench.adapter) as made:
+        yield made
+
+
+def address(number: int) -> str:
+    return f"F0:00:00:00:00:{number:02X}"
+
+
+def target(number: int, *profiles: Profile) -> GatewayDevice:
+    return GatewayDevice(address(number), profiles or (Profile.WEIGHT,), "body", f"Scale {number}")
+
+
+class Scale:
+    """A scale that measures something new each time that somebody subscribes."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.told = 0
+        self.value = characteristic("2a9d", Properties.INDICATE)
+        self.device: Peripheral | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, bench: Bench) -> Scale:
+        self.device = await bench.peripheral(
+            [Service("181d", [self.value])], address=address(self.number), name=f"Scale {self.number}"
+        )
+        self.device.stack.gatt_server.on("characteristic_subscription", self._subscribed)
+        return self
+
+    def _subscribed(self, _bearer: Any, _characteristic: Any, _notify: bool, indicate: bool) -> None:
+        if indicate and self.device is not None:
+            self.told += 1
+            raw = struct.pack("<BH", 0x02, 0x2700 + self.told) + WHEN
+            self._tasks.append(asyncio.ensure_future(self.device.tell(self.value, raw)))
+
+
+@asynccontextmanager
+async def working(
+    adapter: Adapter, outbox: Outbox, *targets: GatewayDevice, **pace: Any
+) -> AsyncIterator[tuple[VisitScheduler, list[Visited]]]:
+    """An agent at work, and what it has told."""
+    told: list[Visited] = []
+    options: dict[str, Any] = {"every": 1000.0, "waits": WAITS, **pace}
+    agent = VisitScheduler(outbox, VisitHistory(outbox), load(), lambda _: ["store"], Pace(**options), told=told.append)
+    agent.follow(targets)
+    task = asyncio.create_task(agent.run(adapter))
+    try:
+        yield agent, told
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait_for(task, 15)
+
+
+async def test_all_devices_in_reach_are_visited_once(bench: Bench, adapter: Adapter, outbox: Outbox) -> None:
+    for number in range(1, 6):
+        await Scale(number).start(bench)
+    async with working(adapter, outbox, *(target(n) for n in range(1, 6))) as (agent, told):
+        await until(lambda: len(told) == 5)
+        assert {v.target.address for v in told} == {address(n) for n in range(1, 6)}
+        assert [v.taken for v in told] == [1] * 5
+        assert agent.waiting_for == []
+    assert outbox.counts()["store"].waiting == 5
+
+
+async def test_one_that_is_forgotten_before_its_visit_does_not_keep_the_others_from_being_heard(
+    bench: Bench, adapter: Adapter, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Scan.ble_device
+
+    def forgotten(scan: Scan, wanted: str) -> BLEDevice:
+        if wanted == address(1):
+            scan.forget(wanted)
+        return known(scan, wanted)
+
+    monkeypatch.setattr(Scan, "ble_device", forgotten)
+    await Scale(1).start(bench)
+    async with working(adapter, outbox, target(1), target(2), failed_first=1000.0) as (_, told):
+        await until(lambda: told)
+        assert told[0].failure is not None
+        assert told[0].failure.code is ErrorCode.DEVICE_NOT_FOUND
+        await Scale(2).start(bench)
+        await until(lambda: len(told) == 2)
+        assert (told[1].target.address, told[1].failure) == (address(2), None)
+
+
+async def test_one_that_stays_is_visited_again_after_a_while_and_when_somebody_wakes_it(
+    bench: Bench, adapter: Adapter, outbox: Outbox
+) -> None:
+    await Scale(1).start(bench)
+    async with working(adapter, outbox, target(1), every=0.3) as (_, told):
+        await until(lambda: len(told) == 3)
+    async with working(adapter, outbox, target(1), rest=0.0) as (agent, told):
+        await until(lambda: len(told) == 1)
+        agent.wake(address(1))
+        await until(lambda: len(told) == 2)
+        agent.wake(address(9))
+        agent.wake(None)
+        await until(lambda: len(told) == 3)
+
+
+async def test_a_flood_of_calls_does_not_keep_a_device_connected(
+    bench: Bench, adapter: Adapter, outbox: Outbox
+) -> None:
+    await Scale(1).start(bench)
+    async with working(adapter, outbox, target(1), rest=1000.0) as (agent, told):
+        await until(lambda: len(told) == 1)
+        for _ in range(20):
+            agent.wake(None)
+            await asyncio.sleep(0.02)
+        assert len(told) == 1
+
+
+async def test_a_device_that_fails_waits_longer_each_time_and_holds_up_no_other(
+    bench: Bench, adapter: Adapter, outbox: Outbox
+) -> None:
+    ill = await Scale(1).start(bench)
+    assert ill.device is not None
+    ill.device.hung = True
+    await Scale(2).start(bench)
+    waits = Waits(connect=0.4, first=0.2, quiet=0.1, longest=10)
+    pace: dict[str, Any] = {"waits": waits, "failed_first": 0.05, "failed_longest": 0.2, "every": 0.2}
+    async with working(adapter, outbox, target(1), target(2), **pace) as (_, told):
+        await until(lambda: sum(v.target == target(1) for v in told) >= 2)
+        await until(lambda: sum(v.target == target(2) for v in told) >= 2)
+        failures = [v.failure for v in told if v.failure is not None]
+        assert {f.code for f in failures} == {ErrorCode.CONNECTION_FAILED}
+        known = {k.address: k for k in VisitHistory(outbox).all()}
+        assert known[address(1)].failures >= 2
+        assert known[address(1)].failed is not None
+        ill.device.hung = False
+        await until(lambda: any(v.target == target(1) and v.taken for v in told))
+    known = {k.address: k for k in VisitHistory(outbox).all()}
+    assert known[address(1)].failures == 0
+    assert known[address(1)].failure is None
+
+
+async def test_a_device_that_nobody_named_is_left_alone(bench: Bench, adapter: Adapter, outbox: Outbox) -> None:
+    stranger = await Scale(1).start(bench)
+    await Scale(2).start(bench)
+    async with working(adapter, outbox, target(2), every=0.1) as (agent, told):
+        await until(lambda: len(told) == 2)
+        agent.follow([])
+        agent.wake(None)
+        assert stranger.device is not None
+        assert stranger.device.requests == 0
+    assert [k.address for k in VisitHistory(outbox).all()] == [address(2)]
+
+
+async def test_it_ends_whenever_it_is_told_to(bench: Bench, outbox: Outbox) -> None:
+    for number in range(1, 4):
+        await Scale(number).start(bench)
+    dice = random.Random(1)
+    for _ in range(15):
+        async with (
+            await open_adapter(bench.adapter) as adapter,
+            working(adapter, outbox, *(target(n) for n in range(1, 4)), every=0.05),
+        ):
+            await asyncio.sleep(dice.uniform(0.0, 0.2))
+
+
+@pytest.mark.parametrize("jump", [1e9, -1e9])
+async def test_a_clock_that_jumps_changes_nothing(bench: Bench, adapter: Adapter, outbox: Outbox, jump: float) -> None:
+    await Scale(1).start(bench)
+    now = [1.79e9]
+    told: list[Visited] = []
+    pace = Pace(every=0.1, waits=WAITS)
+    agent = VisitScheduler(
+        outbox, VisitHistory(outbox), load(), lambda _: ["store"], pace, told=told.append, clock=lambda: now[0]
+    )  # fmt: skip
+    agent.follow([target(1)])
+    task = asyncio.create_task(agent.run(adapter))
+    await until(lambda: len(told) == 1)
+    now[0] += jump
+    await until(lambda: len(told) == 3)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [v.failure for v in told] == [None] * 3
+    raws = [item.raw for item in outbox.next("store", address(1), 9)]
+    assert raws == [struct.pack("<BH", 0x02, 0x2701 + n) + WHEN for n in range(len(raws))]
+    assert VisitHistory(outbox).all()[0].seen == now[0]
+
+
+async def test_a_radio_that_goes_away_is_told(bench: Bench, adapter: Adapter, outbox: Outbox) -> None:
+    await Scale(1).start(bench)
+    agent = VisitScheduler(outbox, VisitHistory(outbox), load(), lambda _: ["store"], Pace(waits=WAITS))
+    agent.follow([target(1)])
+    task = asyncio.create_task(agent.run(adapter))
+    await until(lambda: outbox.count())
+    bench.unplug()
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        await asyncio.wait_for(task, 15)
+    assert getattr(caught.value, "code", None) is ErrorCode.ADAPTER_FAILED

@@ -1,0 +1,113 @@
+"""The device's clock, and the times of measurements corrected by it."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from installer.health_profiles.characteristic_fields import CodecError
+from installer.health_profiles.device_clock import Clock, read
+from installer.measurement import Measurement
+
+NOW = datetime(2026, 11, 23, 18, 15, 30)
+RECEIVED = NOW.astimezone()
+
+
+def current_time(when: datetime, fraction: int = 0) -> bytes:
+    day = struct.pack("<HBBBBB", when.year, when.month, when.day, when.hour, when.minute, when.second)
+    return day + bytes((when.isoweekday(), fraction, 0))
+
+
+def taken(shown: datetime | None, clock: Clock, received: datetime = RECEIVED) -> datetime | None:
+    found = clock.timed(Measurement(readings=(), device_time=shown), received)
+    assert (found.received, found.device_time) == (received, shown)
+    return found.taken
+
+
+@pytest.mark.parametrize(
+    ("shows", "wrong"),
+    [
+        (NOW, timedelta()),
+        (NOW - timedelta(seconds=59), timedelta()),
+        (NOW + timedelta(seconds=59), timedelta()),
+        (NOW - timedelta(hours=1), timedelta(hours=1)),
+        (NOW + timedelta(minutes=5), -timedelta(minutes=5)),
+        (datetime(2000, 1, 1), NOW - datetime(2000, 1, 1)),
+    ],
+)
+def test_how_wrong_a_clock_is(shows: datetime, wrong: timedelta) -> None:
+    assert read(current_time(shows), RECEIVED).wrong == wrong
+
+
+def test_fractions_of_a_second_count() -> None:
+    clock = read(current_time(NOW - timedelta(seconds=91), fraction=128), RECEIVED)
+    assert clock.wrong == timedelta(seconds=90.5)
+    # Times of devices have whole seconds, corrected ones as well.
+    corrected = taken(NOW - timedelta(hours=1), clock)
+    assert corrected is not None
+    assert corrected.microsecond == 0
+
+
+def test_a_clock_that_was_never_set() -> None:
+    clock = read(bytes(10), RECEIVED)
+    assert clock.wrong is None
+    assert taken(datetime(2000, 1, 1, 12), clock) is None
+
+
+def test_nonsense() -> None:
+    for data in (b"", current_time(NOW)[:8], b"\xea\x07\x0d\x01" + bytes(6)):
+        with pytest.raises(CodecError):
+            read(data, RECEIVED)
+
+
+def test_a_measurement_is_corrected_by_what_the_clock_is_wrong() -> None:
+    ago = timedelta(days=400, hours=3)
+    slow = Clock(NOW - ago, RECEIVED)
+    assert taken(NOW - ago - timedelta(days=1), slow) == RECEIVED - timedelta(days=1)
+    right = Clock(NOW, RECEIVED)
+    assert taken(NOW - timedelta(days=2), right) == RECEIVED - timedelta(days=2)
+    assert taken(None, slow) is None
+
+
+@pytest.mark.parametrize("clock", [Clock(), Clock(NOW, RECEIVED)])
+@pytest.mark.parametrize("shown", [NOW + timedelta(days=2), datetime(2009, 12, 31), datetime(1970, 1, 1)])
+def test_a_time_that_cannot_be_is_no_time(clock: Clock, shown: datetime) -> None:
+    assert taken(shown, clock) is None
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Where the clocks went back from 03:00 to 02:00 on 25 October 2026."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_the_clocks_went_back_since(berlin: None) -> None:
+    visited = datetime(2026, 10, 26, 9, 0, tzinfo=UTC)  # 10:00 local, 11:00 as before
+    measured = datetime(2026, 10, 24, 8, 0, tzinfo=UTC)  # 10:00 local
+    shown = datetime(2026, 10, 24, 10, 0)
+    # Nobody has set the device's clock.
+    stubborn = Clock(datetime(2026, 10, 26, 11, 0), visited)
+    assert stubborn.wrong == -timedelta(hours=1)
+    assert taken(shown, stubborn, visited) == measured
+    # Somebody has, after it had measured.
+    assert taken(shown, Clock(datetime(2026, 10, 26, 10, 0), visited), visited) == measured
+    assert taken(shown, Clock(), visited) == measured
+
+
+@given(
+    st.datetimes(min_value=datetime(1582, 1, 1)),
+    st.none() | st.datetimes(min_value=datetime(1582, 1, 1)),
+)
+def test_no_time_breaks_it(shown: datetime, clock: datetime | None) -> None:
+    found = taken(shown, Clock(clock, RECEIVED))
+    assert found is None or (found.tzinfo is not None and found <= RECEIVED + timedelta(days=1, seconds=1))

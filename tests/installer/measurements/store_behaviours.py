@@ -1,0 +1,188 @@
+"""What the store does, on whichever database: `database_url` is a new, empty one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from installer.errors import ErrorCode, InstallerError
+from installer.measurement import Measurement, Quantity, Reading
+from installer.measurements.row import Row, of_measurement, row
+from installer.measurements.store import BATCH, PAGE, Device, Store
+from installer.storage import database
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+SCALE = "00:24:E4:20:00:3C"
+
+
+def weight(value: str = "72.35", unit: str = "kg", **more: Any) -> Row:
+    given = {"source": "bluetooth", "device": SCALE, "kind": "weight", "taken": NOON, **more}
+    return row(measured=Decimal(value), unit=unit, **given)
+
+
+def steps(value: int, modified: int, **more: Any) -> Row:
+    given = {"source": "cloud", "device": "d", "kind": "steps", "period": "2026-11-24", **more}
+    return row(measured=Decimal(value), unit="steps", taken=NOON, modified=modified, **given)
+
+
+PUTTER = """
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from installer.measurements.row import row
+from installer.measurements.store import Store
+start = datetime(2026, 11, 24, tzinfo=UTC)
+with Store.open(sys.argv[1]) as store:
+    new = 0
+    for n in range(20):
+        rows = [row(source="cloud", device="d", kind="weight", measured=Decimal(n * 10 + i), unit="kg",
+                    taken=start + timedelta(seconds=n * 10 + i)) for i in range(10)]
+        new += store.put(rows)
+    print(new)
+"""
+
+
+class StoreBehaviours:
+    def test_what_is_put_comes_out_again_exactly(self, database_url: str) -> None:
+        put = weight(
+            "123456789.123456789",
+            user="2",
+            account="clinic",
+            model="body-plus",
+            group="7",
+            origin="person",
+            ended=NOON + timedelta(hours=1),
+            modified=5,
+        )
+        with Store.open(database_url) as store:
+            assert store.put([put]) == 1
+        with Store.open(database_url) as store:
+            assert list(store.rows()) == [put]
+            assert store.latest() == [put]
+
+    def test_the_same_is_never_stored_twice(self, database_url: str) -> None:
+        with Store.open(database_url) as store:
+            assert store.put([weight(), weight(), weight(user="1")]) == 2
+            assert store.put([weight(), weight("72.350")]) == 0
+            elsewhere = NOON.astimezone(timezone(timedelta(hours=5)))
+            assert store.put([weight(taken=elsewhere)]) == 0
+            assert store.put([weight("72.40"), weight(taken=NOON + timedelta(seconds=1)), weight(source="cloud")]) == 3
+            assert store.count() == 5
+
+    def test_a_unit_is_turned_and_the_original_kept(self, database_url: str) -> None:
+        with Store.open(database_url) as store:
+            store.put([weight("160.5", "lb"), weight("98.6", "°F", kind="temperature"), weight("16", "kPa", kind="x")])
+            found = {r.kind: r for r in store.rows()}
+        assert (found["weight"].value, found["weight"].unit) == (Decimal("72.801575385"), "kg")
+        assert (found["weight"].measured, found["weight"].measured_unit) == (Decimal("160.5"), "lb")
+        assert (found["temperature"].value, found["temperature"].unit) == (Decimal(37), "°C")
+        assert found["x"].value == Decimal("120.009852135")
+        assert found["x"].unit == "mmHg"
+
+    def test_a_total_grows_and_only_forward(self, database_url: str) -> None:
+        with Store.open(database_url) as store:
+            assert store.put([steps(800, 100)]) == 1
+            added = store.add([steps(1600, 200)])
+            assert (added.new, [r.value for r in added.changed]) == ((), [Decimal(1600)])
+            late = store.add([steps(800, 100), steps(1200, 150), steps(1600, 200)])
+            assert (late.new, late.changed) == ((), ())
+            assert [r.value for r in store.rows()] == [Decimal(1600)]
+            # Both in one: the newest counts.
+            assert store.put([steps(9, 9, period="p"), steps(8, 8, period="p")]) == 1
+            assert [r.value for r in store.rows() if r.period == "p"] == [Decimal(9)]
+
+    def test_the_rows_of_one_act_of_measuring(self, database_url: str) -> None:
+        measured = Measurement(
+            readings=(
+                Reading(quantity=Quantity.SYSTOLIC, value=Decimal(120), unit="mmHg"),
+                Reading(quantity=Quantity.PULSE, value=Decimal(60), unit="1/min"),
+            )
+        )
+        with Store.open(database_url) as store:
+            made = of_measurement(measured, source="bluetooth", device="d", received=NOON, user="1")
+            assert store.put(made) == 2
+            assert [(r.kind, r.value, r.unit, r.taken, r.user) for r in store.rows()] == [
+                ("systolic pressure", Decimal(120), "mmHg", NOON, "1"),
+                ("pulse", Decimal(60), "1/min", NOON, "1"),
+            ]
+
+    def test_rows_are_chosen_and_come_in_the_order_of_time(self, database_url: str) -> None:
+        later = NOON + timedelta(days=1)
+        with Store.open(database_url) as store:
+            store.put([weight(taken=later), weight(kind="pulse"), weight(device="other", account="a"), weight("1")])
+            assert [r.taken for r in store.rows(kind="weight")] == [NOON, NOON, later]
+            assert [r.device for r in store.rows(account="a")] == ["other"]
+            assert [r.device for r in store.rows(device="other")] == ["other"]
+            assert len(list(store.rows(since=later))) == 1
+            assert len(list(store.rows(until=later))) == 3
+            assert len(list(store.rows(source="cloud"))) == 0
+
+    def test_the_latest_of_each_kind(self, database_url: str) -> None:
+        with Store.open(database_url) as store:
+            store.put([weight(str(n), taken=NOON + timedelta(minutes=n)) for n in range(1, 6)])
+            store.put([weight("60", kind="pulse"), weight("9", user="2", account="a")])
+            assert next((r.kind, r.value) for r in store.latest()) == ("weight", Decimal(5))
+            assert len(store.latest()) == 3
+            assert [r.value for r in store.latest(each=3) if r.kind == "weight" and not r.user] == [5, 4, 3]
+            assert [r.value for r in store.latest(account="a")] == [9]
+
+    def test_many_rows_at_once_and_page_by_page(self, database_url: str) -> None:
+        many = [weight(str(n), taken=NOON + timedelta(seconds=n // 7)) for n in range(2 * PAGE + BATCH // 2)]
+        with Store.open(database_url) as store:
+            assert store.put(many) == len(many)
+            assert store.put(many) == 0
+            assert [r.value for r in store.rows()] == [r.value for r in many]
+
+    def test_up_to_where_an_account_was_fetched_goes_with_the_rows(self, database_url: str) -> None:
+        with Store.open(database_url) as store:
+            assert store.cursor("a", "getmeas") is None
+            store.add([weight()], [("a", "getmeas", 100)])
+            store.add([], [("a", "getmeas", 90), ("b", "getmeas", 5)])
+            assert (store.cursor("a", "getmeas"), store.cursor("b", "getmeas")) == (100, 5)
+            with pytest.raises(InstallerError):
+                store.add([weight("1"), weight("2", kind=None)], [("a", "getmeas", 200)])
+            assert store.cursor("a", "getmeas") == 100
+            assert store.count() == 1
+
+    def test_what_devices_are_called(self, database_url: str) -> None:
+        with Store.open(database_url) as store:
+            store.name_devices([Device("d", name="Body+ 3C", model="body-plus", account="a")])
+            store.name_devices([Device("d", address=SCALE), Device("e", name="Move")])
+            assert store.devices() == {
+                "d": Device("d", "Body+ 3C", "body-plus", SCALE, "a"),
+                "e": Device("e", "Move"),
+            }
+
+    def test_odd_texts_do_no_harm(self, database_url: str) -> None:
+        odd = "a\0b\ud800'; DROP TABLE measurements; --"
+        with Store.open(database_url) as store:
+            assert store.put([weight(device=odd, user=odd)]) == 1
+            assert store.put([weight(device=odd, user=odd)]) == 0
+            assert "DROP TABLE" in next(store.rows()).device
+
+    def test_several_programs_put_the_same_at_once(self, database_url: str) -> None:
+        programs = [
+            subprocess.Popen([sys.executable, "-c", PUTTER, database_url], stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        counts = [int(p.communicate(timeout=50)[0]) for p in programs]
+        assert sum(counts) == 200
+        with Store.open(database_url) as store:
+            assert store.count() == 200
+
+    def test_a_store_of_another_version_is_said_to_be_one(self, database_url: str) -> None:
+        Store.open(database_url).close()
+        engine = database.open_engine(database_url)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE store_version SET version = 99"))
+        engine.dispose()
+        with pytest.raises(InstallerError) as caught:
+            Store.open(database_url)
+        assert caught.value.code is ErrorCode.STORE_VERSION
+        assert "Update device-installer" in caught.value.todo

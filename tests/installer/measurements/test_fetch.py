@@ -1,0 +1,450 @@
+"""Fetching into the store: real HTTP against the lab's cloud, and against one that answers what a test writes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from installer.catalogue.catalogue import DataService
+from installer.cloud import client
+from installer.cloud.accounts import Accounts
+from installer.cloud.token_store import Application, TokenStore
+from installer.errors import ErrorCode, InstallerError
+from installer.lab.cloud.store import Sample
+from installer.measurements import fetch
+from installer.measurements.fetch import Fetcher
+from installer.measurements.store import Added, Store
+from installer.storage import database
+from tests.installer.cloud.world import (
+    CUFF,
+    MAT,
+    MODELS,
+    SCALE,
+    THERMO,
+    WATCH,
+    Lab,
+    Odd,
+    bad,
+    lab,
+    odd,
+    ok,
+    settings,
+    tokens,
+)
+
+DATE = 1_730_003_600
+NOTHING: dict[str, list[Any]] = {
+    "getmeas": [ok({"measuregrps": []})],
+    "getactivity": [ok({"activities": [], "more": False})],
+    "getsummary": [ok({"series": []})],
+    "getdevice": [ok({"devices": []})],
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(database.sqlite_url(tmp_path / "store.sqlite")) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DEVICE_INSTALLER_KEYRING", "off")
+    monkeypatch.setenv("DEVICE_INSTALLER_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.001)
+
+
+@pytest.fixture
+async def practice(tmp_path: Path) -> AsyncIterator[Lab]:
+    async with lab(tmp_path / "accounts", {"page_size": 2}) as running:
+        for mac in (SCALE, MAT, WATCH, CUFF, THERMO):
+            running.store.adopt(mac)
+        await running.sign_in()
+        yield running
+
+
+def fetcher(practice: Lab, store: Store) -> Fetcher:
+    return Fetcher(store, practice.accounts, MODELS)
+
+
+def deliver(practice: Lab, mac: str, service: Any, **values: Any) -> None:
+    assert practice.store.measured(mac, Sample(date=time.time(), service=service, values=values))
+
+
+def measured(store: Store) -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in store.rows():
+        if row.origin == "device":
+            found.setdefault((row.model, row.kind), []).append(f"{row.value:f} {row.unit}")
+    return found
+
+
+async def test_each_service_into_the_store(practice: Lab, store: Store) -> None:
+    now = int(time.time())
+    practice.weigh(SCALE)
+    deliver(practice, CUFF, "getmeas", measures=[{"type": t, "value": v, "unit": 0} for t, v in ((10, 121), (9, 79))])
+    deliver(practice, THERMO, "getmeas", measures=[{"type": 71, "value": 3672, "unit": -2}])
+    deliver(practice, WATCH, "getactivity", date="2026-11-24", steps=4200, distance=3010.5)
+    deliver(practice, MAT, "getsummary", startdate=now - 27_000, enddate=now, data={"total_sleep_time": 24_600})
+    [ended] = await fetcher(practice, store).all()
+    assert (ended.error, ended.new, ended.changed, ended.misfits, ended.left_out) == (None, 9, 0, 0, [])
+    assert measured(store) == {
+        ("body-plus", "weight"): ["72.35 kg"],
+        ("bpm-connect", "systolic pressure"): ["121 mmHg"],
+        ("bpm-connect", "diastolic pressure"): ["79 mmHg"],
+        ("thermo", "temperature"): ["36.72 °C"],
+        ("move", "steps"): ["4200 steps"],
+        ("move", "distance"): ["3010.5 m"],
+        ("sleep", "time asleep"): ["24600 s"],
+    }
+    # What the person typed when signing up is kept apart.
+    assert {r.kind for r in store.rows() if r.origin == "person"} == {"weight", "height"}
+    names = {d.name for d in store.devices().values()}
+    assert names == {"Body+", "BPM Connect", "Thermo", "Move", "Sleep"}
+
+
+async def test_only_what_is_new_comes_again(practice: Lab, store: Store) -> None:
+    for n in range(5):
+        practice.weigh(SCALE, 70_000 + n)
+    told: list[Added] = []
+    getting = Fetcher(store, practice.accounts, MODELS, told.append)
+    assert (await getting.all())[0].new == 7
+    assert sum(len(t.new) for t in told) == 7
+    told.clear()
+    assert (await getting.all())[0].new == 0
+    assert told == []
+    practice.weigh(SCALE, 71_000)
+    assert (await getting.all())[0].new == 1
+    assert [r.value for t in told for r in t.new] == [Decimal(71)]
+    # What the devices are called is asked once, also by the next program.
+    await Fetcher(store, practice.accounts, MODELS).all()
+    assert practice.calls("/v2/user getdevice") == 1
+
+
+async def test_a_day_that_grows_is_one_value(practice: Lab, store: Store) -> None:
+    deliver(practice, WATCH, "getactivity", date="2026-11-24", steps=800)
+    await fetcher(practice, store).all()
+    practice.store.clock = lambda: time.time() + 60
+    deliver(practice, WATCH, "getactivity", date="2026-11-24", steps=1600)
+    [ended] = await fetcher(practice, store).all()
+    assert (ended.new, ended.changed) == (0, 1)
+    assert measured(store) == {("move", "steps"): ["1600 steps"]}
+
+
+async def test_what_was_corrected_takes_the_place_of_the_old(tmp_path: Path, store: Store) -> None:
+    first, corrected = group(1, 72_350), group(1, 68_000, modified=DATE + 500)
+    async with accounts_at({**NOTHING, "getmeas": [measures(first), measures(corrected)]}, tmp_path) as (_, accounts):
+        getting = Fetcher(store, accounts, MODELS)
+        await getting.all()
+        assert ((await getting.all())[0].new, [r.value for r in store.rows()]) == (0, [68])
+
+
+async def test_without_the_scope_a_service_is_left_out(practice: Lab, store: Store) -> None:
+    practice.weigh(SCALE)
+    application = Application.of(practice.cloud)
+    kept = await TokenStore(practice.folder, "file").load(application, "default")
+    assert kept is not None
+    narrow = kept.tokens.model_copy(update={"scope": "user.info,user.metrics"})
+    await TokenStore(practice.folder, "file").save(application, "default", narrow)
+    [ended] = await fetcher(practice, store).all()
+    assert ended.left_out == [DataService.ACTIVITY, DataService.SLEEP]
+    assert (ended.error, ended.new) == (None, 3)
+    assert practice.calls("/v2/measure getactivity") == 0
+
+
+async def test_a_service_that_fails_does_not_stop_the_others(practice: Lab, store: Store) -> None:
+    deliver(practice, WATCH, "getactivity", date="2026-11-24", steps=800)
+    practice.arm(path="/measure", action="getmeas", status=2555)
+    [ended] = await fetcher(practice, store).all()
+    assert ended.error is not None
+    assert ended.error.code is ErrorCode.CLOUD_FAILED
+    assert measured(store) == {("move", "steps"): ["800 steps"]}
+    [ended] = await fetcher(practice, store).all()
+    assert (ended.error, ended.new) == (None, 2)
+
+
+async def test_one_account_that_fails_does_not_stop_the_others(practice: Lab, store: Store) -> None:
+    practice.weigh(SCALE)
+    dead = tokens(userid="40000099", scope="")
+    await TokenStore(practice.folder, "file").save(Application.of(practice.cloud), "dead", dead)
+    dead_one, living = sorted(await fetcher(practice, store).all(), key=lambda e: e.account == "default")
+    assert dead_one.error is not None
+    assert dead_one.error.code is ErrorCode.TOKEN_REJECTED
+    assert (living.error, living.new) == (None, 3)
+
+
+async def test_accounts_are_chosen_by_name(practice: Lab, store: Store) -> None:
+    with pytest.raises(InstallerError) as caught:
+        await fetcher(practice, store).all(["nobody"])
+    assert caught.value.code is ErrorCode.ACCOUNT_UNKNOWN
+    await practice.sign_in("again")
+    # The same user under two names is asked for once.
+    assert [e.account for e in await fetcher(practice, store).all()] == ["again"]
+    assert [e.account for e in await fetcher(practice, store).all(["default"])] == ["default"]
+
+
+async def test_no_account_at_all_is_said(tmp_path: Path, store: Store) -> None:
+    async with lab(tmp_path / "none") as empty:
+        with pytest.raises(InstallerError) as caught:
+            await fetcher(empty, store).all()
+    assert caught.value.code is ErrorCode.ACCOUNT_UNKNOWN
+    assert "account login" in caught.value.todo
+
+
+# What a notification tells of.
+
+
+async def test_a_notification_fetches_its_user_and_service(practice: Lab, store: Store) -> None:
+    practice.weigh(SCALE)
+    deliver(practice, WATCH, "getactivity", date="2026-11-24", steps=800)
+    now = int(time.time())
+    getting = fetcher(practice, store)
+    ended = await getting.fetch("40000001", 1, now - 5, now + 5)
+    assert ended is not None
+    assert (ended.new, ended.error) == (3, None)
+    assert practice.calls("/v2/measure getactivity") == 0
+    # The same once more does no harm, and what is known to be there is not looked for twice.
+    again = await getting.fetch("40000001", 1, now - 5, now + 5)
+    assert again is not None
+    assert again.new == 0
+    assert practice.calls("/measure getmeas") == 2 + 2  # pages of two
+    activity = await getting.fetch("40000001", 16)
+    assert activity is not None
+    assert activity.new == 1
+
+
+@pytest.mark.parametrize(("userid", "appli"), [("4711", 1), ("", 1), ("40000001", 46), ("40000001", 50)])
+async def test_what_is_nobodys_or_no_data_asks_nothing(practice: Lab, store: Store, userid: str, appli: int) -> None:
+    assert await fetcher(practice, store).fetch(userid, appli, 1, 2) is None
+    assert practice.calls("/measure getmeas") == 0
+
+
+async def test_what_a_notification_tells_of_is_looked_for_by_its_time_too(tmp_path: Path, store: Store) -> None:
+    def answer(form: dict[str, str]) -> Any:
+        return measures(group(1, 72_350)) if "startdate" in form else measures()
+
+    async with accounts_at({**NOTHING, "getmeas": [answer]}, tmp_path) as (cloud, accounts):
+        ended = await Fetcher(store, accounts, MODELS).fetch("7", 1, DATE - 10, DATE + 10)
+    assert ended is not None
+    assert ended.new == 1
+    assert asked(cloud, "startdate") == [None, str(DATE - 12)]
+
+
+@pytest.mark.parametrize("window", [(None, None), (5, 1), (-(10**18), 10**18), (None, 3)])
+async def test_an_odd_window_is_none(practice: Lab, store: Store, window: tuple[Any, Any]) -> None:
+    practice.weigh(SCALE)
+    ended = await fetcher(practice, store).fetch("40000001", 1, *window)
+    assert ended is not None
+    assert (ended.new, ended.error) == (3, None)
+
+
+# Pages, and up to where it was fetched.
+
+
+def group(number: int, grams: int = 70_000, **more: Any) -> dict[str, Any]:
+    return {
+        "grpid": number,
+        "date": DATE,
+        "modified": DATE,
+        "category": 1,
+        "hash_deviceid": "d1",
+        "modelid": 5,
+        "measures": [{"value": grams, "type": 1, "unit": -3}],
+        **more,
+    }
+
+
+def measures(*groups: Any, **more: Any) -> dict[str, Any]:
+    return ok({"measuregrps": list(groups), **more})
+
+
+@asynccontextmanager
+async def accounts_at(answers: dict[str, list[Any]], folder: Path) -> AsyncIterator[tuple[Odd, Accounts]]:
+    async with odd(**answers) as cloud:
+        own = settings(cloud.base)
+        kept = TokenStore(folder / "accounts", "file")
+        await kept.save(Application.of(own), "default", tokens(scope=""))
+        accounts = Accounts(own, kept)
+        try:
+            yield cloud, accounts
+        finally:
+            await accounts.close()
+
+
+def asked(cloud: Odd, field: str) -> list[str | None]:
+    return [form.get(field) for _, form, _ in cloud.requests if form["action"] == "getmeas"]
+
+
+async def test_the_next_fetch_begins_a_while_before_the_newest_change(tmp_path: Path, store: Store) -> None:
+    answers = {**NOTHING, "getmeas": [measures(group(1), group(2, modified=DATE + 9)), measures()]}
+    async with accounts_at(answers, tmp_path) as (cloud, accounts):
+        for _ in range(3):
+            await Fetcher(store, accounts, MODELS).all()
+    assert asked(cloud, "lastupdate") == [None, str(DATE + 9 - fetch.OVERLAP), str(DATE + 9 - fetch.OVERLAP)]
+
+
+@pytest.mark.parametrize(("more", "offset"), [(1, 2), (True, 2), ("1", "2"), (2, 2)])
+async def test_every_page_is_read(tmp_path: Path, store: Store, more: Any, offset: Any) -> None:
+    pages = [measures(group(1), group(2), more=more, offset=offset), measures(group(3), more=0, offset=0)]
+    async with accounts_at({**NOTHING, "getmeas": pages}, tmp_path) as (cloud, accounts):
+        [ended] = await Fetcher(store, accounts, MODELS).all()
+    assert (ended.new, ended.error) == (3, None)
+    assert asked(cloud, "offset") == [None, "2"]
+
+
+@pytest.mark.parametrize("offset", [None, 0, "next", True, -1, []])
+async def test_pages_without_end_are_an_error_not_a_loop(tmp_path: Path, store: Store, offset: Any) -> None:
+    answers = {**NOTHING, "getmeas": [measures(group(1), more=1, offset=offset)]}
+    async with accounts_at(answers, tmp_path) as (cloud, accounts):
+        [ended] = await Fetcher(store, accounts, MODELS).all()
+        assert ended.error is not None
+        assert ended.error.code is ErrorCode.CLOUD_FAILED
+        assert ended.new == 1
+        # What was there is kept, but nobody takes the rest for fetched.
+        await Fetcher(store, accounts, MODELS).all()
+    assert asked(cloud, "lastupdate") == [None, None]
+
+
+async def test_a_fetch_that_ends_in_the_middle_leaves_no_gap(tmp_path: Path, store: Store) -> None:
+    pages = [measures(group(1, modified=DATE + 99), more=1, offset=1), bad(503), measures(group(1), group(2))]
+    async with accounts_at({**NOTHING, "getmeas": pages}, tmp_path) as (cloud, accounts):
+        getting = Fetcher(store, accounts, MODELS)
+        assert (await getting.all())[0].error is not None
+        assert (await getting.all())[0].new == 1
+    assert asked(cloud, "lastupdate") == [None, None, None]
+    assert store.count() == 2
+
+
+async def test_a_change_from_the_future_hides_nothing(tmp_path: Path, store: Store) -> None:
+    answers = {**NOTHING, "getmeas": [measures(group(1, modified=int(time.time()) + 10**7)), measures()]}
+    async with accounts_at(answers, tmp_path) as (cloud, accounts):
+        await Fetcher(store, accounts, MODELS).all()
+        await Fetcher(store, accounts, MODELS).all()
+    assert int(asked(cloud, "lastupdate")[1] or 0) <= time.time() - fetch.OVERLAP + 60
+
+
+async def test_what_cannot_be_understood_is_counted(tmp_path: Path, store: Store) -> None:
+    answers = {**NOTHING, "getmeas": [measures(group(1), "nonsense", 7, None)]}
+    async with accounts_at(answers, tmp_path) as (_, accounts):
+        [ended] = await Fetcher(store, accounts, MODELS).all()
+    assert (ended.new, ended.misfits) == (1, 3)
+
+
+@pytest.mark.parametrize("body", [[], None, {}, {"measuregrps": {}}, {"measuregrps": None, "more": False}])
+async def test_an_answer_without_anything_is_nothing(tmp_path: Path, store: Store, body: Any) -> None:
+    answers = {**NOTHING, "getmeas": [{"status": 0, "body": body}]}
+    async with accounts_at(answers, tmp_path) as (_, accounts):
+        [ended] = await Fetcher(store, accounts, MODELS).all()
+    assert (ended.new, ended.error) == (0, None)
+
+
+async def test_since_looks_at_what_was_measured_from_then_on(tmp_path: Path, store: Store) -> None:
+    since = datetime(2026, 11, 1, tzinfo=UTC)
+    async with accounts_at({**NOTHING, "getmeas": [measures(group(1))]}, tmp_path) as (cloud, accounts):
+        getting = Fetcher(store, accounts, MODELS)
+        await getting.all(since=since)
+        # The first time it also says where to go on; later it must not pass over anything.
+        assert store.cursor("lab 7", "getmeas") == DATE
+        await getting.all(since=since + timedelta(days=1))
+    assert asked(cloud, "startdate") == [str(int(since.timestamp())), str(int(since.timestamp()) + 86_400)]
+    days = [form["startdateymd"] for _, form, _ in cloud.requests if form["action"] == "getactivity"]
+    assert days == ["2026-10-31", "2026-11-01"]
+
+
+async def test_a_database_that_fails_ends_it_all(practice: Lab, store: Store, tmp_path: Path) -> None:
+    practice.weigh(SCALE)
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "store.sqlite") as other:
+        other.execute("DROP TABLE measurements")
+    with pytest.raises(InstallerError) as caught:
+        await fetcher(practice, store).all()
+    assert caught.value.code is ErrorCode.DATABASE_FAILED
+
+
+async def test_two_at_once_store_everything_once(practice: Lab, store: Store, tmp_path: Path) -> None:
+    for number in range(30):
+        practice.weigh(SCALE, 70_000 + number)
+    other = practice.another()
+    with Store.open(database.sqlite_url(tmp_path / "store.sqlite")) as same:
+        both = await asyncio.gather(fetcher(practice, store).all(), Fetcher(same, other, MODELS).all())
+    await other.close()
+    assert [ended.error for [ended] in both] == [None, None]
+    assert sum(ended.new for [ended] in both) == store.count() == 32
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from pydantic import SecretStr
+from installer import catalog
+from installer.cloud.accounts import Accounts
+from installer.cloud.token_store import TokenStore
+from installer.measurements.fetch import Fetcher
+from installer.measurements.store import Store
+from installer.settings import CloudSettings
+
+async def main():
+    cloud = CloudSettings().at_lab(sys.argv[1], "lab-client", SecretStr("lab-secret"))
+    with Store.open(sys.argv[3]) as store:
+        await Fetcher(store, Accounts(cloud, TokenStore(Path(sys.argv[2]), "file")), catalog.load()).all()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_fetch_that_is_killed_leaves_no_gap(tmp_path: Path, store: Store) -> None:
+    third = asyncio.Event()
+    alive = True
+
+    async def page(form: dict[str, str]) -> Any:
+        number = int(form.get("offset", "0"))
+        if number == 2 and alive:
+            third.set()
+            await asyncio.sleep(60)
+        # The newest first: what is stored before the kill is newer than what is not.
+        return measures(
+            group(number, 70_000 + number, modified=DATE + 9 - number), more=int(number < 4), offset=number + 1
+        )
+
+    async with accounts_at({**NOTHING, "getmeas": [page]}, tmp_path) as (cloud, accounts):
+        url = database.sqlite_url(tmp_path / "store.sqlite")
+        program = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-c", KILLED, cloud.base, str(tmp_path / "accounts"), url],
+            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        )
+        try:
+            await asyncio.wait_for(third.wait(), 30)
+        finally:
+            program.kill()
+            await program.wait()
+        alive = False
+        assert store.count() == 2
+        [ended] = await Fetcher(store, accounts, MODELS).all()
+    assert (ended.new, store.count()) == (3, 5)
+    assert sorted(int(row.value * 1000) for row in store.rows()) == [70_000 + n for n in range(5)]
+
+
+async def test_a_fetch_that_is_cancelled_ends(tmp_path: Path, store: Store) -> None:
+    asked_for = asyncio.Event()
+
+    async def never(_form: dict[str, str]) -> Any:
+        asked_for.set()
+        await asyncio.sleep(60)
+
+    async with accounts_at({**NOTHING, "getmeas": [never]}, tmp_path) as (_, accounts):
+        task = asyncio.create_task(Fetcher(store, accounts, MODELS).all())
+        await asyncio.wait_for(asked_for.wait(), 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

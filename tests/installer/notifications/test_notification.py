@@ -1,0 +1,72 @@
+"""What a notification says, whoever sent it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from installer.notifications.notification import LONGEST, Notification, parse, widest
+
+
+@pytest.mark.parametrize(
+    ("form", "notice"),
+    [
+        (
+            "userid=7&appli=1&startdate=1730000000&enddate=1730000001",
+            Notification("7", 1, 1_730_000_000, 1_730_000_001),
+        ),
+        ("userid=7&appli=16&date=2024-10-27", Notification("7", 16, 1_729_987_200, 1_730_073_599)),
+        ("userid=7&appli=50&date=1730000000&deviceid=abc", Notification("7", 50, 1_730_000_000, 1_730_086_399)),
+        ("userid=7&appli=46&action=delete", Notification("7", 46, action="delete")),
+        ("userid=7&appli=46&action=%1b[2J", Notification("7", 46)),
+        ("foo=bar&userid=7&appli=44", Notification("7", 44)),
+        # A window that cannot be is none; the fetch goes by what has changed.
+        ("userid=7&appli=1&startdate=5&enddate=4", Notification("7", 1)),
+        ("userid=7&appli=1&startdate=0&enddate=4000000000", Notification("7", 1)),
+        ("userid=7&appli=1&startdate=-1&enddate=x", Notification("7", 1)),
+        ("userid=7&appli=16&date=0001-01-01", Notification("7", 16)),
+        ("userid=7&appli=1&startdate=1730000000", Notification("7", 1, 1_730_000_000, 1_730_000_000)),
+    ],
+)
+def test_what_the_cloud_sends(form: str, notice: Notification) -> None:
+    assert parse(form.encode()) == notice
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"userid=7",
+        b"appli=1",
+        b"userid=&appli=1",
+        b"userid=7&appli=0",
+        b"userid=7&appli=99999",
+        b"userid=../../etc&appli=1",
+        b"userid=" + b"1" * 33 + b"&appli=1",
+        "userid=٧&appli=1".encode(),
+        b"\xff\xfe",
+        b"&".join(b"a%d=1" % n for n in range(100)),
+    ],
+)
+def test_what_is_no_notification(body: bytes) -> None:
+    assert parse(body) is None
+
+
+@given(
+    st.binary(max_size=400)
+    | st.dictionaries(st.text(max_size=9), st.text(max_size=30)).map(lambda d: urlencode(d, errors="replace").encode())
+)
+def test_anything_may_come(body: bytes) -> None:
+    notice = parse(body)
+    if notice is not None and notice.start is not None and notice.end is not None:
+        assert 0 <= notice.end - notice.start <= LONGEST
+
+
+def test_two_windows_become_one_that_holds_both() -> None:
+    assert widest((10, 20), (15, 30)) == (10, 30)
+    assert widest((10, 20), (None, None)) == (None, None)
+    assert widest((10, 20), (10 + LONGEST, 20 + LONGEST)) == (None, None)

@@ -1,0 +1,269 @@
+"""The receiver over real HTTP and raw sockets: what it takes, what it turns away, and how long it waits for whom."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from pydantic import SecretStr
+
+from installer.errors import ErrorCode, InstallerError
+from installer.notifications import receiver
+from installer.notifications.notification import MAX_BODY, Notification
+from installer.notifications.receiver import Receiver, listen
+
+PATH = "a-path-that-nobody-may-see"
+FORM = {"userid": "7", "appli": "1", "startdate": "100", "enddate": "101"}
+
+
+class Hook:
+    """A running receiver: its address, and what it kept."""
+
+    def __init__(self) -> None:
+        self.kept: list[Notification] = []
+        self.trouble: BaseException | None = None
+        self.slow: asyncio.Event | None = None
+        self.port = 0
+        self.base = ""
+
+    async def keep(self, notice: Notification) -> None:
+        if self.slow is not None:
+            await self.slow.wait()
+        if self.trouble is not None:
+            raise self.trouble
+        self.kept.append(notice)
+
+    @property
+    def url(self) -> str:
+        return f"{self.base}/{PATH}"
+
+    async def raw(self, sent: bytes) -> bytes:
+        """Send these bytes and nothing more; all that comes back until the other side closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(sent)
+            async with asyncio.timeout(20):
+                return await reader.read()
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[tuple[Hook, httpx.AsyncClient]]:
+    hook = Hook()
+    listener = listen("127.0.0.1", 0)
+    hook.port = listener.getsockname()[1]
+    hook.base = f"http://127.0.0.1:{hook.port}"
+    app = Receiver(SecretStr(PATH), hook.keep)
+    async with app.serve(listener), httpx.AsyncClient(trust_env=False, timeout=20, verify=False) as http:
+        yield hook, http
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long it waits is not what these tests are about."""
+    for name in ("HEAD_SECONDS", "BODY_SECONDS", "KEEP_SECONDS"):
+        monkeypatch.setattr(receiver, name, 0.2)
+
+
+async def test_a_notification_is_kept_before_it_is_answered() -> None:
+    async with running() as (hook, http):
+        hook.slow = asyncio.Event()
+        answering = asyncio.create_task(http.post(hook.url, data=FORM))
+        done, _ = await asyncio.wait([answering], timeout=0.1)
+        assert not done
+        hook.slow.set()
+        assert (await answering).status_code == 200
+        assert hook.kept == [Notification("7", 1, 100, 101)]
+
+
+async def test_the_check_of_the_cloud_is_answered() -> None:
+    async with running() as (hook, http):
+        answer = await http.head(hook.url)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert "server" not in answer.headers
+        # A proxy in front may leave its own part of the path.
+        assert (await http.head(f"{hook.base}/hooks/{PATH}?foo=bar")).status_code == 200
+
+
+async def test_nobody_without_the_path_learns_anything() -> None:
+    async with running() as (hook, http):
+        answers = [
+            await http.request(method, f"{hook.base}{path}", data=FORM if method == "POST" else None)
+            for method in ("HEAD", "GET", "POST", "PUT", "OPTIONS")
+            for path in ("/", "/other", f"/{PATH}/", f"/{PATH}x", f"/{PATH.upper()}", "/%00", "/..%2f")
+        ]
+        assert {(a.status_code, a.content) for a in answers} == {(404, b"")}
+        assert not hook.kept
+
+
+@pytest.mark.parametrize(
+    ("method", "content", "kind", "status"),
+    [
+        ("GET", b"", "", 405),
+        ("PUT", b"userid=7&appli=1", "application/x-www-form-urlencoded", 405),
+        ("POST", b"{}", "application/json", 415),
+        ("POST", b"userid=7&appli=1", "multipart/form-data; boundary=x", 415),
+        ("POST", b"nonsense", "application/x-www-form-urlencoded", 400),
+        ("POST", b"\xff\xff\xff", "application/x-www-form-urlencoded; charset=utf-8", 400),
+        ("POST", b"x" * (MAX_BODY + 1), "application/x-www-form-urlencoded", 413),
+        ("POST", b"userid=7&appli=1", "application/x-www-form-urlencoded; charset=utf-8", 200),
+    ],
+)
+async def test_what_is_taken(method: str, content: bytes, kind: str, status: int) -> None:
+    async with running() as (hook, http):
+        answer = await http.request(method, hook.url, content=content, headers={"Content-Type": kind})
+        assert answer.status_code == status
+        assert len(hook.kept) == (status == 200)
+
+
+async def test_an_endless_body_is_not_read_to_its_end() -> None:
+    async with running() as (hook, http):
+        sent = 0
+
+        async def endless() -> AsyncIterator[bytes]:
+            nonlocal sent
+            while True:
+                sent += 4096
+                yield b"x" * 4096
+
+        # The answer comes while the body still goes on; a client may then see the connection close instead.
+        try:
+            answer = await http.post(
+                hook.url, content=endless(), headers={"Content-Type": "application/x-www-form-urlencoded"}
+            )
+            assert answer.status_code == 413
+        except httpx.TransportError:
+            pass
+        assert sent < 50 * 1024 * 1024
+        assert (await http.head(hook.url)).status_code == 200
+
+
+async def test_a_length_that_is_a_lie_is_answered_without_waiting() -> None:
+    async with running() as (hook, _):
+        head = f"POST /{PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n"
+        assert (await hook.raw(head.encode())).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"", b""),
+        (b"POST /", b""),
+        (f"POST /{PATH} HTTP/1.1\r\nHost: x\r\nX-Slow: ".encode(), b""),
+        (f"POST /{PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nuser".encode(), b"HTTP/1.1 408 "),
+        (
+            f"POST /{PATH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nuser\r\n".encode(),
+            b"HTTP/1.1 408 ",
+        ),
+    ],
+)
+async def test_a_slow_sender_does_not_hold_a_connection(sent: bytes, answer: bytes) -> None:
+    async with running() as (hook, http):
+        got = await hook.raw(sent)
+        assert got.startswith(answer) if answer else not got
+        assert not hook.kept
+        assert (await http.post(hook.url, data=FORM)).status_code == 200
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_slow_senders_by_the_dozen_do_not_keep_the_cloud_out() -> None:
+    async with running() as (hook, http):
+        slow = [asyncio.create_task(hook.raw(b"POST / HTTP/1.1\r\nX: ")) for _ in range(50)]
+        assert (await http.post(hook.url, data=FORM)).status_code == 200
+        assert await asyncio.gather(*slow) == [b""] * 50
+
+
+async def test_what_is_no_http_is_turned_away() -> None:
+    async with running() as (hook, http):
+        assert (await hook.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+        assert (await http.head(hook.url)).status_code == 200
+
+
+async def test_each_connection_carries_one_request() -> None:
+    async with running() as (hook, http):
+        assert (await http.head(hook.url)).headers["connection"] == "close"
+
+
+async def test_what_cannot_be_kept_is_not_acknowledged() -> None:
+    async with running() as (hook, http):
+        hook.trouble = InstallerError(ErrorCode.DATABASE_FAILED, "The disk is full.", "")
+        assert (await http.post(hook.url, data=FORM)).status_code == 503
+        hook.trouble = None
+        assert (await http.post(hook.url, data=FORM)).status_code == 200
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_a_disk_that_hangs_is_not_waited_for() -> None:
+    async with running() as (hook, http):
+        hook.slow = asyncio.Event()
+        assert (await http.post(hook.url, data=FORM)).status_code == 503
+        hook.slow.set()  # it comes to an end by itself; the repetition is the same entry
+        hook.slow = None
+        assert (await http.post(hook.url, data=FORM)).status_code == 200
+
+
+async def test_the_path_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    async with running() as (hook, http):
+        await http.post(hook.url, data=FORM)
+        await hook.raw(f"POST /{PATH} HTTP/9.9\r\n\r\n".encode())
+        assert hook.kept
+    # httpx is the sender here, not part of the receiver.
+    said = [r.getMessage() for r in caplog.records if r.name.partition(".")[0] not in ("httpx", "httpcore")]
+    assert PATH not in "".join(said)
+
+
+async def test_a_port_that_is_taken_is_told_in_words() -> None:
+    async with running() as (hook, _):
+        with pytest.raises(InstallerError, match=f"port {hook.port} of 127.0.0.1 cannot be taken") as caught:
+            listen("127.0.0.1", hook.port)
+        assert caught.value.code is ErrorCode.RECEIVER_FAILED
+    with pytest.raises(InstallerError, match="there is no address"):
+        listen("no such host", 0)
+
+
+async def test_a_certificate_that_is_none_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text("nonsense", "utf-8")
+    hook = Hook()
+    with pytest.raises(InstallerError, match="certificate") as caught:
+        async with Receiver(SecretStr(PATH), hook.keep).serve(listen("127.0.0.1", 0), tmp_path / "cert.pem"):
+            pass
+    assert caught.value.code is ErrorCode.RECEIVER_FAILED
+
+
+async def test_it_speaks_https_by_itself(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificate, secret = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.write_bytes(made.public_bytes(Encoding.PEM))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    hook = Hook()
+    listener = listen("127.0.0.1", 0)
+    url = f"https://localhost:{listener.getsockname()[1]}/{PATH}"
+    trust = ssl.create_default_context(cafile=str(certificate))
+    receiving = Receiver(SecretStr(PATH), hook.keep).serve(listener, certificate, secret)
+    async with receiving, httpx.AsyncClient(trust_env=False, timeout=20, verify=trust) as http:
+        assert (await http.head(url)).status_code == 200
+        assert (await http.post(url, data=FORM)).status_code == 200
+    assert hook.kept == [Notification("7", 1, 100, 101)]

@@ -1,0 +1,77 @@
+"""Named secrets: files, standard input, variables, the keyring."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import keyring
+import pytest
+from keyring.backend import KeyringBackend
+
+from installer.errors import ErrorCode, InstallerError
+from installer.storage.secret_references import SecretRef
+
+
+class MemoryKeyring(KeyringBackend):
+    """A real keyring backend that keeps its entries in memory."""
+
+    priority = 1  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.entries.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.entries[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.entries[service, username]
+
+
+@pytest.mark.parametrize(("content", "secret"), [("pass word\n", "pass word"), ("p\r\n", "p"), (" p ", " p ")])
+def test_a_file_gives_its_text_without_the_last_line_break(tmp_path: Path, content: str, secret: str) -> None:
+    path = tmp_path / "p"
+    path.write_bytes(content.encode())
+    assert SecretRef(file=str(path)).fetch().get_secret_value() == secret
+
+
+def test_standard_input_gives_its_first_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\nrest"))
+    assert SecretRef(file="-").fetch().get_secret_value() == "correct horse"
+
+
+def test_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WIFI", "correct horse")
+    assert SecretRef(env="WIFI").fetch().get_secret_value() == "correct horse"
+
+
+def test_the_keyring() -> None:
+    before = keyring.get_keyring()
+    memory = MemoryKeyring()
+    memory.set_password("device-installer", "network:clinic", "correct horse")
+    keyring.set_keyring(memory)
+    try:
+        assert SecretRef(keyring="clinic").fetch().get_secret_value() == "correct horse"
+        with pytest.raises(InstallerError, match="no entry “other”"):
+            SecretRef(keyring="other").fetch()
+    finally:
+        keyring.set_keyring(before)
+
+
+@pytest.mark.parametrize("ref", [SecretRef(env="DEVICE_INSTALLER_NOT_SET"), SecretRef(file="/nowhere/secret")])
+def test_a_secret_that_is_not_there_says_where_it_was_looked_for(ref: SecretRef) -> None:
+    with pytest.raises(InstallerError) as caught:
+        ref.fetch()
+    assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
+    assert str(ref.env or ref.file) in caught.value.what
+
+
+def test_an_endless_file_is_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    path.write_text("x" * 100_000)
+    with pytest.raises(InstallerError, match="longer than 4096 bytes"):
+        SecretRef(file=str(path)).fetch()
