@@ -1,27 +1,29 @@
-# Two commands for people: `make demo` and `make test`. Both set up .venv by themselves.
+# The two main commands are `make demo` and `make test`. Both create .venv if it is missing.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# More than there are cores: many tests wait for a device, and the proofs measure when to kill.
+# More workers than cores: many tests wait for a device. The proofs get fewer, because they measure when to kill.
 WORKERS ?= $(shell expr 4 + $$(getconf _NPROCESSORS_ONLN))
 PROOF_WORKERS ?= $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN))
-DECODERS ?= improv espressif espressif-session shelly nordic withings withings-assembler health advertisement envelope qr notification label plan
+# The decoders that `make fuzz` fuzzes; empty: all.
+DECODERS ?=
 SECONDS_EACH ?= 600
-# Python keeps what it compiled, whatever the environment says: the tests start hundreds of processes.
+# Python writes its compiled files even if the environment forbids it: the tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test lint types imports tests proof bench fuzz picture lock clean
 
 help:
-	@echo "make demo     start the wizard in the lab (no terminal: run the scripted installation)"
-	@echo "make test     lint, types, import contracts and the tests"
-	@echo "make proof    the long proofs: many kills, many devices, a week without the cloud"
-	@echo "make setup    make only the environment .venv"
-	@echo "make bench    measure start-up, first frame, and one whole installation"
-	@echo "make fuzz     fuzz every decoder of foreign bytes, ten minutes each (SECONDS_EACH=600)"
-	@echo "make picture  render assets/wizard.svg again, the picture of the README"
-	@echo "make lock     pin the dependencies anew in requirements.lock"
+	@echo "make demo     open the wizard in the lab; without a terminal, install a lab device by script"
+	@echo "make test     run the linter, the type checker, the import contracts and the tests"
+	@echo "make proof    run the long tests: many kills, many devices, a week without the cloud"
+	@echo "make setup    only create the environment .venv"
+	@echo "make bench    measure start-up, installation, batch, ledger, data, gateway and more"
+	@echo "make fuzz     fuzz each decoder of untrusted bytes for ten minutes (SECONDS_EACH=600, DECODERS=names)"
+	@echo "make picture  draw the picture of the README again (assets/wizard.svg)"
+	@echo "make lock     update the pinned dependencies: requirements.lock, tests/fuzz/requirements.lock"
+	@echo "make clean    remove .venv"
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "device-installer needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
@@ -45,8 +47,8 @@ demo: $(STAMP)
 test: lint types imports tests
 
 lint: $(STAMP)
-	$(BIN)/ruff check installer screens tests
-	$(BIN)/ruff format --check installer screens tests
+	$(BIN)/ruff check installer screens tests examples
+	$(BIN)/ruff format --check installer screens tests examples
 
 types: $(STAMP)
 	$(BIN)/mypy
@@ -59,7 +61,7 @@ tests: $(STAMP)
 
 proof: $(STAMP)
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
-		echo "The proofs with two stations need PostgreSQL's server (Debian: apt-get install postgresql); they will fail."
+		echo "No PostgreSQL server found, so the tests with two stations will fail (Debian: apt-get install postgresql)."
 	$(BIN)/python -m pytest -n $(PROOF_WORKERS) --dist worksteal -q tests/proof
 
 bench: $(STAMP)
@@ -67,13 +69,13 @@ bench: $(STAMP)
 
 fuzz: $(STAMP)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r tests/fuzz/requirements.lock
-	@for decoder in $(DECODERS); do \
+	@for decoder in $(or $(DECODERS),$$($(BIN)/python -m tests.fuzz --list)); do \
 		echo "$$decoder for $(SECONDS_EACH) s"; \
 		$(BIN)/python -m tests.fuzz $$decoder $(SECONDS_EACH) -print_final_stats=0 2>&1 | tail -3 || exit 1; \
 	done
 
 picture: $(STAMP)
-	$(BIN)/python -m pytest -q tests/screens/test_pictures.py --snapshot-update
+	$(BIN)/python -m pytest -q tests/screens/test_readme_picture.py --snapshot-update
 
 lock: $(STAMP)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check uv

@@ -1,7 +1,7 @@
-"""The answers: every choice of an installation, as data.
+"""The answers: every choice of an installation, as data, and the answers file.
 
-The wizard asks for them, a script supplies them, and both are this one model. An answers
-file is its TOML form. It holds no secret: a passphrase is named (`installer/storage/secret_references.py`).
+The wizard asks for them, and a script supplies them, in this one model. An answers file is its TOML form. The file
+contains no secret, only references to secrets (`installer/storage/secret_references.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -24,10 +24,13 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from installer.catalogue.catalogue import SyncMethod, problems
-from installer.errors import ErrorCode, InstallerError
+from installer.catalogue.model import SyncMethod
+from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.secret_references import SecretRef
 from installer.wifi.networks import Security, check_ssid
+
+if TYPE_CHECKING:
+    from installer.wifi.saved_networks import SavedNetwork
 
 
 class StepKey(enum.StrEnum):
@@ -69,7 +72,7 @@ class FindAnswer(_Answer):
 
     @field_validator("device")
     @classmethod
-    def _address(cls, value: str | None) -> str | None:
+    def _valid_address(cls, value: str | None) -> str | None:
         if value is None:
             return None
         address = value.strip().upper().replace("-", ":") if len(value.strip()) == 17 else value.strip().upper()
@@ -83,7 +86,7 @@ class FindAnswer(_Answer):
         return address
 
     @model_validator(mode="after")
-    def _something(self) -> FindAnswer:
+    def _names_a_device(self) -> FindAnswer:
         if not (self.device or self.model or self.name):
             raise ValueError("name a device (address), a model, or a name")
         return self
@@ -109,12 +112,18 @@ class NetworkAnswer(_Answer):
 
     @field_validator("ssid")
     @classmethod
-    def _ssid(cls, value: str) -> str:
+    def _valid_ssid(cls, value: str) -> str:
         try:
             check_ssid(value)
         except InstallerError as error:
             raise ValueError(f"{error.what} {error.todo}") from None
         return value
+
+    @classmethod
+    def from_saved(cls, saved: SavedNetwork) -> NetworkAnswer:
+        """The answer that chooses this saved network."""
+        security = None if saved.security is Security.UNKNOWN else saved.security
+        return cls(ssid=saved.ssid, security=security, hidden=saved.hidden, passphrase=saved.passphrase)
 
 
 class ProvisionAnswer(_Answer):
@@ -141,7 +150,7 @@ class LinkAnswer(_Answer):
 
     @model_validator(mode="before")
     @classmethod
-    def _whole_address(cls, data: Any) -> Any:
+    def _complete_address_is_secret(cls, data: Any) -> Any:
         given = data.get("notify") if isinstance(data, dict) else None
         if not isinstance(given, str) or "{path}" in given:
             return data
@@ -167,20 +176,20 @@ class Answers(_Answer):
     verify: VerifyAnswer | None = None
 
     def get(self, key: StepKey) -> Any:
-        """The answer of one step, or None."""
+        """The answer of this step, or None."""
         return getattr(self, key.value)
 
     def with_answer(self, key: StepKey, answer: Any) -> Answers:
-        """A copy in which this step has this answer."""
+        """A copy with this answer for this step."""
         return self.model_copy(update={key.value: answer})
 
     def without(self, keys: Iterable[StepKey]) -> Answers:
-        """A copy in which these steps have no answer, so that they are asked."""
+        """A copy without answers for these steps, so that they are asked."""
         return self.model_copy(update={k.value: None for k in keys})
 
 
 def load(path: Path) -> Answers:
-    """The answers of a TOML file. Raises ANSWERS_INVALID naming file, key and what is allowed."""
+    """Read an answers file (TOML). Raises ANSWERS_INVALID with the file, the key and what is allowed."""
     try:
         data = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
@@ -193,21 +202,21 @@ def load(path: Path) -> Answers:
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise InstallerError(
-            ErrorCode.ANSWERS_INVALID, f"{path} is not TOML: {error}.", "Mend that line.", file=str(path)
+            ErrorCode.ANSWERS_INVALID, f"{path} is not TOML: {error}.", "Correct that line.", file=str(path)
         ) from None
     return validate(data, str(path))
 
 
 def validate(data: Any, source: str) -> Answers:
-    """Answers from plain data. Raises ANSWERS_INVALID; a secret in plain text is refused by name."""
+    """Answers from plain data. Raises ANSWERS_INVALID, also for a secret in plain text."""
     for step, key in (("network", "passphrase"), ("find", "proof")):
-        part = data.get(step) if isinstance(data, dict) else None
-        if not isinstance(part, dict) or not ("secret" in part or isinstance(part.get(key), str)):
+        answer = data.get(step) if isinstance(data, dict) else None
+        if not isinstance(answer, dict) or not ("secret" in answer or isinstance(answer.get(key), str)):
             continue
         raise InstallerError(
             ErrorCode.ANSWERS_INVALID,
-            f"{source}: {step}.{key} holds a secret in plain text.",
-            'Name its place instead: passphrase = { keyring = "home" }, { env = "NAME" } or { file = "PATH" }.',
+            f"{source}: {step}.{key} contains a secret in plain text.",
+            'Write a reference instead: passphrase = { keyring = "home" }, { env = "NAME" } or { file = "PATH" }.',
             file=source,
         )
     try:
@@ -222,7 +231,7 @@ def validate(data: Any, source: str) -> Answers:
 
 
 def to_toml(answers: Answers) -> str:
-    """The TOML text of `answers`, ready to replay with `--answers`; without any secret."""
+    """The TOML text of `answers`, for `--answers`; without secrets."""
     import tomli_w
 
     return tomli_w.dumps(answers.model_dump(mode="json", exclude_none=True))

@@ -1,4 +1,4 @@
-"""A measurement as the program shows and compares it, wherever it came from."""
+"""A measurement from any source (device or cloud), with its quantities and units."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict
+
+from installer.timing.durations import hours_and_minutes
+
+# Units.
+KILOGRAM, PERCENT, MERCURY, PER_MINUTE, CELSIUS = "kg", "%", "mmHg", "1/min", "°C"
+SECOND, METRE, STEPS, KILOCALORIE = "s", "m", "steps", "kcal"
+MILLISECOND, YEAR = "ms", "years"
 
 
 class Quantity(enum.StrEnum):
@@ -49,16 +56,8 @@ class Reading(BaseModel):
     unit: str
 
     def __str__(self) -> str:
-        amount = _duration(self.value) if self.unit == "s" else f"{self.value.normalize():f} {self.unit}"
+        amount = hours_and_minutes(self.value) if self.unit == "s" else f"{self.value.normalize():f} {self.unit}"
         return f"{self.quantity} {amount}".replace("steps", "", 1).strip()
-
-
-def _duration(seconds: Decimal) -> str:
-    """`45 s`, `16 min`, `6 h 16 min`."""
-    if seconds < 60:
-        return f"{seconds.normalize():f} s"
-    hours, minutes = divmod(int(seconds) // 60, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
 
 
 class Measurement(BaseModel):
@@ -84,5 +83,5 @@ class Measurement(BaseModel):
     sequence: int | None = None
 
     def __str__(self) -> str:
-        remarkable = f" ({', '.join(self.status)})" if self.status else ""
-        return ", ".join(str(r) for r in self.readings) + remarkable
+        status = f" ({', '.join(self.status)})" if self.status else ""
+        return ", ".join(str(r) for r in self.readings) + status

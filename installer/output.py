@@ -1,4 +1,7 @@
-"""The one place that writes to standard output (results) and standard error (words)."""
+"""Writes to standard output (results) and to standard error (messages). No other module writes to them.
+
+One exception: `records export` writes its document in pieces.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ class Row(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def result(text: str) -> None:
-    """One line of result for whoever reads standard output; flushed, so that a pipe sees it at once."""
+def print_result(text: str) -> None:
+    """Write one line to standard output. It is flushed, so that the reader of a pipe gets it at once."""
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
@@ -28,39 +31,39 @@ def result(text: str) -> None:
         raise
 
 
-def table(titles: Sequence[str], rows: Sequence[Row], width: int | None = None) -> list[str]:
-    """Lines with a title above each column, no column wider than it needs; notes of a row stand below it, wrapped.
+def table_lines(titles: Sequence[str], rows: Sequence[Row], width: int | None = None) -> list[str]:
+    """The lines of a table: titles, one line for each row, the notes of a row wrapped below it.
 
-    `width`: of the terminal, in cells, for the notes (as a rule: the one that is there, between 60 and 100).
+    `width`: where notes are wrapped, in characters. Default: the terminal's width, between 60 and 100.
     """
     width = width or min(max(shutil.get_terminal_size((80, 24)).columns, 60), 100)
     widths = [max(len(cells[i]) for cells in (titles, *(row.cells for row in rows))) for i in range(len(titles))]
-    lines = [_line(titles, widths)]
+    lines = [_table_line(titles, widths)]
     for row in rows:
-        lines.append(_line(row.cells, widths))
+        lines.append(_table_line(row.cells, widths))
         for note in row.notes:
             lines += textwrap.wrap(note, width, initial_indent="    ", subsequent_indent="    ")
     return lines
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _table_line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(size) for cell, size in zip(cells, widths, strict=True)).rstrip()
 
 
-def words(text: str) -> None:
-    """One line for the person at the terminal, broken between words where it is longer than the terminal is wide."""
+def print_message(text: str) -> None:
+    """Write lines for the user to standard error. On a terminal they are wrapped to its width."""
     if sys.stderr.isatty():
         width = max(shutil.get_terminal_size((80, 24)).columns, 20)
-        text = "\n".join(_broken(line, width) for line in text.split("\n"))
+        text = "\n".join(_wrapped(line, width) for line in text.split("\n"))
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
-def _broken(line: str, width: int) -> str:
+def _wrapped(line: str, width: int) -> str:
     if len(line) <= width:
         return line
     indent = line[: len(line) - len(line.lstrip())]
-    # An address stays whole, so that a terminal makes a link of it.
+    # A web address stays whole, so that the terminal can make it a link.
     return textwrap.fill(
         line.strip(),
         width,
@@ -71,8 +74,8 @@ def _broken(line: str, width: int) -> str:
     )
 
 
-def ask(prompt: str) -> str:
-    """Ask the person for one line; the prompt goes to standard error. Raises EOFError at the end of input."""
+def ask_line(prompt: str) -> str:
+    """Ask the user for one line. The prompt goes to standard error. Raises EOFError at the end of input."""
     sys.stderr.write(prompt)
     sys.stderr.flush()
     line = sys.stdin.readline()

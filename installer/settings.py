@@ -1,7 +1,7 @@
-"""Where things are kept on this computer, and the settings file `config.toml`.
+"""The settings file `config.toml`, and the folders of this program: config, data, state, runtime.
 
-Every folder can be moved by an environment variable: `DEVICE_INSTALLER_HOME` moves all of them,
-`DEVICE_INSTALLER_CONFIG_DIR`, `_DATA_DIR`, `_STATE_DIR`, `_RUNTIME_DIR` one each. No folder is made here.
+Environment variables move the folders: `DEVICE_INSTALLER_HOME` moves all of them, and `DEVICE_INSTALLER_CONFIG_DIR`,
+`_DATA_DIR`, `_STATE_DIR` and `_RUNTIME_DIR` move one each. This module creates no folder.
 """
 
 from __future__ import annotations
@@ -18,77 +18,76 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
-from installer.catalogue.catalogue import problems
-from installer.errors import ErrorCode, InstallerError
+from installer import ENVIRONMENT_PREFIX
+from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.secret_references import SecretRef
 
-APP = "device-installer"
-ENV = "DEVICE_INSTALLER_"
-FILE = "config.toml"
-MAX_BYTES = 256 * 1024
+APP_NAME = "device-installer"
+SETTINGS_FILE = "config.toml"
+MAX_SETTINGS_BYTES = 256 * 1024
 
-# (authorize host, API host) of each cloud, `withings-cloud.md` §0.
-HOSTS = (
+# (authorize URL, API URL) of each cloud of the vendor, `withings-cloud.md` §0.
+CLOUD_HOSTS = (
     ("https://account.withings.com", "https://wbsapi.withings.net"),
     ("https://account.us.withingsmed.com", "https://wbsapi.us.withingsmed.net"),
 )
-SCOPES = ("user.info", "user.metrics", "user.activity")
+DEFAULT_SCOPES = ("user.info", "user.metrics", "user.activity")
 LAB_REDIRECT = "http://localhost:0/callback"
 
 
 def config_dir() -> Path:
     """The folder of `config.toml` and of the user's own catalogue files."""
-    return _folder("config", platformdirs.user_config_path(APP, appauthor=False))
+    return _folder("config", platformdirs.user_config_path(APP_NAME, appauthor=False))
 
 
 def data_dir() -> Path:
-    """The folder of what must not be lost: accounts, installations."""
-    return _folder("data", platformdirs.user_data_path(APP, appauthor=False))
+    """The folder of data that must not be lost: accounts, records, measurements."""
+    return _folder("data", platformdirs.user_data_path(APP_NAME, appauthor=False))
 
 
 def state_dir() -> Path:
-    """The folder of what may be lost: crash reports, logs."""
-    return _folder("state", platformdirs.user_state_path(APP, appauthor=False))
+    """The folder of data that may be lost: crash reports, logs."""
+    return _folder("state", platformdirs.user_state_path(APP_NAME, appauthor=False))
 
 
 def runtime_dir() -> Path:
-    """The folder of what belongs to this session: the lab's state file, sockets."""
-    # Without a runtime folder of the session platformdirs falls back on everybody's temporary files, with a warning;
-    # that is no place for a file that others are told to trust.
-    own = bool(os.environ.get("XDG_RUNTIME_DIR")) or sys.platform in ("darwin", "win32")
-    path = platformdirs.user_runtime_path(APP, appauthor=False) if own else state_dir() / "run"
+    """The folder of files that last as long as the login session: the lab's state file, sockets."""
+    # If the session has no runtime folder, platformdirs warns and uses the temporary folder of all users. Files there
+    # cannot be trusted.
+    has_runtime_folder = bool(os.environ.get("XDG_RUNTIME_DIR")) or sys.platform in ("darwin", "win32")
+    path = platformdirs.user_runtime_path(APP_NAME, appauthor=False) if has_runtime_folder else state_dir() / "run"
     return _folder("runtime", path)
 
 
 def _folder(kind: str, default: Path) -> Path:
-    own = os.environ.get(f"{ENV}{kind.upper()}_DIR")
-    if own:
-        return Path(own).expanduser()
-    home = os.environ.get(f"{ENV}HOME")
+    moved = os.environ.get(f"{ENVIRONMENT_PREFIX}{kind.upper()}_DIR")
+    if moved:
+        return Path(moved).expanduser()
+    home = os.environ.get(f"{ENVIRONMENT_PREFIX}HOME")
     return Path(home).expanduser() / kind if home else default
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class CloudSettings(_Part):
-    """The cloud's addresses, and who this application is there.
+class CloudSettings(_Section):
+    """The cloud's addresses, and the application that is registered there.
 
-    `client_id` and the secret are what the vendor's developer site shows for the registered application.
-    `redirect_uri` must be registered there; with a loopback address the browser comes back by itself (port 0:
-    any free port), with another one the person pastes the address that the browser ends at.
-    `poll_seconds`: the shortest and the longest wait between two looks at the account (§5: never below 5 s).
-    `sign_requests`: prove the secret by a signature instead of sending it (§1.6). `demo`: the vendor's demo user.
+    `client_id` and `client_secret`: as the vendor's developer site shows them for the registered application.
+    `redirect_uri`: as registered there. With a loopback address the browser returns to this program (port 0: any free
+    port). With another address the user pastes the address where the browser ended.
+    `poll_seconds`: the shortest and the longest wait between two requests for the account's devices (§5: never below
+    5 s). `sign_requests`: prove the secret by a signature instead of sending it (§1.6). `demo`: the vendor's demo user.
     """
 
     name: str = "the Withings cloud"
-    api: str = HOSTS[0][1]
-    authorize: str = HOSTS[0][0]
+    api: str = CLOUD_HOSTS[0][1]
+    authorize: str = CLOUD_HOSTS[0][0]
     client_id: str = ""
-    client_secret: SecretRef = SecretRef(env=f"{ENV}CLIENT_SECRET")
+    client_secret: SecretRef = SecretRef(env=f"{ENVIRONMENT_PREFIX}CLIENT_SECRET")
     redirect_uri: str = "http://localhost:8080/callback"
-    scopes: Annotated[tuple[str, ...], Field(min_length=1)] = SCOPES
+    scopes: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_SCOPES
     sign_requests: bool = False
     demo: bool = False
     poll_seconds: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (5.0, 15.0)
@@ -107,19 +106,19 @@ class CloudSettings(_Part):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment or len(value) > 255:
             raise ValueError("not a web address (at most 255 characters, without #)")
         if parts.scheme == "http" and not is_loopback(parts.hostname):
-            raise ValueError("an address that is not on this computer must begin with https://")
-        _ = parts.port  # raises ValueError when it is no port
+            raise ValueError("an address of another computer must begin with https://")
+        _ = parts.port  # raises ValueError if it is not a port
         return value
 
     @field_validator("scopes")
     @classmethod
     def _scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(not s or "," in s or s != s.strip() for s in value):
-            raise ValueError("each scope is a word of its own, without commas")
+            raise ValueError("each scope is a separate word, without commas")
         return value
 
     def at(self, url: str) -> CloudSettings:
-        """The same application at another cloud: one of the vendor's by either host, or one base URL for all.
+        """The same application at another cloud. `url`: a host of one of the vendor's clouds, or any base URL.
 
         Raises SETTINGS_INVALID.
         """
@@ -129,9 +128,9 @@ class CloudSettings(_Part):
             raise InstallerError(
                 ErrorCode.SETTINGS_INVALID,
                 f"The cloud's address “{url}” cannot be used: {error}.",
-                f"Give a base URL such as {HOSTS[0][1]}.",
+                f"Give a base URL such as {CLOUD_HOSTS[0][1]}.",
             ) from None
-        for authorize, api in HOSTS:
+        for authorize, api in CLOUD_HOSTS:
             if base in (authorize, api):
                 return self.model_copy(update={"authorize": authorize, "api": api})
         changes: dict[str, object] = {"authorize": base, "api": base, "name": f"the cloud at {base}"}
@@ -140,7 +139,7 @@ class CloudSettings(_Part):
         return self.model_copy(update=changes)
 
     def at_lab(self, url: str, client_id: str, client_secret: SecretStr) -> CloudSettings:
-        """The lab's cloud with the lab's application; looks at the account more often than the real one allows."""
+        """The lab's cloud with the lab's application. It is polled more often than the real cloud allows."""
         cloud = CloudSettings(
             name="the lab's cloud",
             api=url,
@@ -152,33 +151,33 @@ class CloudSettings(_Part):
         return cloud.with_secret(client_secret)
 
     def with_secret(self, secret: SecretStr) -> CloudSettings:
-        """A copy with this client secret at hand; it lives in this run only, and is never dumped."""
+        """A copy with this client secret. The secret exists in this run only, and is never part of a dump."""
         copy = self.model_copy()
         copy._secret = secret
         return copy
 
     def fetch_secret(self) -> SecretStr:
-        """The client secret, which a file or the keyring may take a while to give. Raises SECRET_UNAVAILABLE."""
+        """The client secret. Reading it from a file or the keyring can take a while. Raises SECRET_UNAVAILABLE."""
         return (
             self._secret if self._secret is not None else self.client_secret.fetch("client secret of the application")
         )
 
 
-class AccountsSettings(_Part):
-    """Where tokens are kept: in the keyring if this system has a usable one (`auto`), or always in one of the two."""
+class AccountsSettings(_Section):
+    """Where tokens are stored: in the keyring if this system has a usable one (`auto`), or always in one of the two."""
 
     keep_in: Literal["auto", "keyring", "file"] = "auto"
 
     @property
     def backend(self) -> Literal["keyring", "file"] | None:
-        """What `TokenStore` takes."""
+        """The backend for `TokenStore`; None: it chooses."""
         return None if self.keep_in == "auto" else self.keep_in
 
 
-class DataSettings(_Part):
+class DataSettings(_Section):
     """Where measurements are stored: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`; empty: a file in `data_dir()`.
 
-    The URL names no password; `password` says where it is.
+    The URL contains no password; `password` names its place.
     """
 
     url: str = ""
@@ -190,11 +189,11 @@ class DataSettings(_Part):
         return check_database_url(value)
 
 
-class LedgerSettings(_Part):
-    """Where the records are kept, and what stands in each of this computer's.
+class LedgerSettings(_Section):
+    """Where the records are stored, and what this computer writes into each of its records.
 
-    `url`: `postgresql://USER@HOST/NAME` for a ledger that several stations share; else a file of this computer.
-    `password`: where the password of that URL is. `station`: this computer's name among the stations.
+    `url`: `postgresql://USER@HOST/NAME` for a ledger that several stations share. Default: a file of this computer.
+    `password`: the place of the password for that URL. `station`: this computer's name among the stations.
     """
 
     url: str | None = None
@@ -204,30 +203,33 @@ class LedgerSettings(_Part):
     operator: Annotated[str, Field(max_length=64)] | None = None
 
 
-class NotificationsSettings(_Part):
-    """Where the cloud sends notifications of new data, and where the secret part of that address is.
+class NotificationsSettings(_Section):
+    """Where the cloud sends notifications of new data.
 
-    `url`: the receiver as the Internet reaches it, `https://clinic.example/hooks/{path}`; `{path}` stands for the
-    secret that `device-installer notifications serve` keeps in `path_file` (default: a file in `data_dir()`). An
-    address with its secret written out is named by its place: `{ file = … }`, `{ env = … }` or `{ keyring = … }`.
+    `url`: the receiver's address on the Internet, `https://clinic.example/hooks/{path}`. `{path}` stands for the secret
+    path that `device-installer notifications serve` keeps in `path_file` (default: a file in `data_dir()`). An address
+    that contains its secret is given by its place: `{ file = … }`, `{ env = … }` or `{ keyring = … }`.
     """
 
     url: Annotated[str, Field(max_length=255)] | SecretRef = ""
     path_file: str = ""
 
 
-class GatewaySettings(_Part):
-    """The gateway. `webhook`: an https:// address that gets every measurement; `webhook_key`: where the key is by which
-    they are signed. An address whose path is a secret is named by its place, too. `every`: seconds between two visits
-    of a device that stays within range."""
+class GatewaySettings(_Section):
+    """The gateway.
+
+    `webhook`: an https:// address that gets every measurement. An address with a secret path is given by its place.
+    `webhook_key`: the place of the key that signs them. `every`: seconds between two visits of a device that stays
+    within range.
+    """
 
     webhook: str | SecretRef = ""
     webhook_key: SecretRef | None = None
     every: Annotated[float, Field(ge=1, le=86_400)] = 300.0
 
 
-class Settings(_Part):
-    """The settings file. Everything has a default but the application's `client_id` and secret."""
+class Settings(_Section):
+    """The settings file. Everything except the application's `client_id` and secret has a default."""
 
     version: Literal[1] = 1
     cloud: CloudSettings = CloudSettings()
@@ -239,10 +241,10 @@ class Settings(_Part):
 
 
 def load(path: Path | None = None) -> Settings:
-    """The settings of `path`, or of `config.toml` in `config_dir()`, which need not exist. Raises SETTINGS_INVALID."""
-    file = path or config_dir() / FILE
+    """The settings of `path`, or else of `config.toml` in `config_dir()`, if it exists. Raises SETTINGS_INVALID."""
+    file = path or config_dir() / SETTINGS_FILE
     settings = _read(file, must_exist=path is not None)
-    client_id = os.environ.get(f"{ENV}CLIENT_ID", "").strip()
+    client_id = os.environ.get(f"{ENVIRONMENT_PREFIX}CLIENT_ID", "").strip()
     if client_id:
         settings = settings.model_copy(update={"cloud": settings.cloud.model_copy(update={"client_id": client_id})})
     return settings
@@ -251,19 +253,19 @@ def load(path: Path | None = None) -> Settings:
 def _read(file: Path, must_exist: bool) -> Settings:
     try:
         with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
+            raw = stream.read(MAX_SETTINGS_BYTES + 1)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not must_exist:
             return Settings()
         raise _invalid(file, f"it cannot be read ({error.strerror})", "Check the path and the permissions.") from None
-    if len(raw) > MAX_BYTES:
+    if len(raw) > MAX_SETTINGS_BYTES:
         raise _invalid(file, "it is too long", "It should be a short TOML file.")
     try:
         data = tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError:
         raise _invalid(file, "it is not UTF-8 text", "Save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
-        raise _invalid(file, f"it is not TOML: {error}", "Mend that line.") from None
+        raise _invalid(file, f"it is not TOML: {error}", "Correct that line.") from None
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
@@ -274,10 +276,10 @@ def _read(file: Path, must_exist: bool) -> Settings:
 def _hint(found: Iterable[str]) -> str:
     if any("secret" in f.partition(":")[0] for f in found):
         return (
-            "A settings file names a secret, it never holds one: "
+            "A settings file contains no secret, only its place: "
             'client_secret = { env = "VARIABLE" }, { file = "PATH" } or { keyring = "NAME" }.'
         )
-    return "Mend or remove that key."
+    return "Correct or remove that key."
 
 
 def _invalid(file: Path, why: str, todo: str, **data: object) -> InstallerError:
@@ -285,14 +287,14 @@ def _invalid(file: Path, why: str, todo: str, **data: object) -> InstallerError:
 
 
 def check_database_url(value: str) -> str:
-    """The URL of a database, if it names no password. Raises ValueError, which does not repeat it."""
+    """The URL of a database without a password. Raises ValueError, which does not repeat the password."""
     try:
         parts = urlsplit(value.strip())
         secret = parts.password is not None or "password=" in parts.query.lower()
     except ValueError:
         raise ValueError("not a database URL") from None
     if secret:
-        raise ValueError('a URL names no password: write password = { env = "VARIABLE" } under [data]')
+        raise ValueError('a URL must not contain a password: write password = { env = "VARIABLE" } under [data]')
     return value.strip()
 
 
@@ -305,7 +307,7 @@ def _base_url(value: str) -> str:
         raise ValueError("a base address has no user name, no ? and no #")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("tokens are sent over https:// only (http:// is for this computer itself)")
-    _ = parts.port  # raises ValueError when it is no port
+    _ = parts.port  # raises ValueError if it is not a port
     return value.strip().rstrip("/")
 
 

@@ -1,32 +1,34 @@
-"""Text that came from outside, made safe for a terminal."""
+"""Text from devices and servers, made safe for a terminal (`printable`), and small changes of text for the screen."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-# Characters that draw nothing or steer the terminal or the direction of the text.
-_STEERING = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-# Emoji are joined by the zero-width joiner and dressed by variation selectors; both are harmless.
+# Unicode categories of characters that draw nothing, or that control the terminal or the direction of the text.
+_CONTROL_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+# Emoji need the zero-width joiner and the variation selector. Both are harmless.
 _HARMLESS = {"\u200d", "\ufe0f"}
 
 
 def printable(text: str, limit: int = 80) -> str:
-    """`text` with control and direction characters shown as a replacement sign, cut at `limit`."""
-    safe = "".join(c if c in _HARMLESS or unicodedata.category(c) not in _STEERING else "\ufffd" for c in text)
+    """`text` cut at `limit` characters, with a replacement character in place of each control character."""
+    safe = "".join(
+        c if c in _HARMLESS or unicodedata.category(c) not in _CONTROL_CATEGORIES else "\ufffd" for c in text
+    )
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
 def without_score(reason: str) -> str:
-    """Why a model was recognised, without “(+40, …)”: the scores are for `scan --json` and for records as JSON."""
+    """The reason why a model was recognised, without its score “(+40, …)”. Only JSON output shows scores."""
     return re.sub(r"\s*\([+-]\d[^)]*\)", "", reason)
 
 
-def sentence(text: str) -> str:
-    """`text` with a capital first letter: for the beginning of a line."""
+def capitalized(text: str) -> str:
+    """`text` with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
 def decode(data: bytes) -> str:
-    """UTF-8 of an untrusted sender; what is not UTF-8 becomes a replacement sign."""
+    """UTF-8 text from an untrusted sender. Bytes that are not UTF-8 become replacement characters."""
     return data.decode("utf-8", "replace")

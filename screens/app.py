@@ -1,4 +1,4 @@
-"""The wizard's app: one engine after another, from the home screen to the finish screen."""
+"""The wizard's app: runs one installation or batch after another, from the home screen to the finish screen."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -16,32 +16,42 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from installer.answers import Answers, StepKey
-from installer.catalogue.catalogue import Catalogue
+from installer.catalogue.catalogue_file import Catalogue
 from installer.errors import InstallerError
 from installer.flow.questions import Cancelled
-from screens.engine_interface import Ended, FirstData, Installation, Outcome, RecordsDesk, Start, StartBatch, Unfinished
-from screens.frame import Frame
+from screens.engine_interface import (
+    Installation,
+    Ledger,
+    Outcome,
+    ResumableInstallations,
+    SimpleOutcome,
+    StartBatch,
+    StartInstallation,
+    WaitForFirstData,
+)
 from screens.front_end import FrontEndApp
 from screens.home import HomeScreen
-from screens.run_state import RunState
-from screens.theme import DARK, DEFAULTS, LIGHT
-from screens.widgets import later
+from screens.installation_state import InstallationState
+from screens.theme import DARK, DEFAULT_VARIABLES, LIGHT
+from screens.widgets import deferred_call
+from screens.wizard_screen import WizardScreen
 
 if TYPE_CHECKING:
     from installer.bluetooth.sighting import Sighting
-    from installer.flow.resumable import Resumable
+    from installer.flow.resume import Resumable
+    from screens.app_interface import Wizard
     from screens.batch import BatchScreen
 
-# How long an engine may take to tidy up when it is stopped, in seconds.
-STOP_WITHIN = 10.0
+# How long a cancelled engine may take to clean up.
+ENGINE_STOP_SECONDS = 10.0
 
 
 class WizardApp(FrontEndApp):
-    """The wizard. `start(front, answers)` makes an installation whose front end is this app.
+    """The wizard. `start_installation(front_end, answers)` makes an installation whose front end is this app.
 
-    `answers`: given beforehand, those steps are not asked. `lab`: show the badge. `begin`: start
-    the first installation without the home screen. `first_data`: with it the finish screen waits for a
-    measurement that is still to come. The app's result is the last outcome.
+    `answers`: preset answers; their steps are not asked. `lab`: show the badge. `begin_at_once`: start
+    the first installation without the home screen. `wait_for_first_data`: lets the finish screen wait for a
+    measurement that has not arrived yet. The app returns the last outcome.
     """
 
     TITLE = "Device Installer"
@@ -54,53 +64,53 @@ class WizardApp(FrontEndApp):
 
     def __init__(
         self,
-        start: Start,
+        start_installation: StartInstallation,
         *,
         answers: Answers | None = None,
         lab: bool = False,
         catalogue: Catalogue,
-        begin: bool = False,
+        begin_at_once: bool = False,
         start_batch: StartBatch | None = None,
-        first_data: FirstData | None = None,
-        unfinished: Unfinished | None = None,
+        wait_for_first_data: WaitForFirstData | None = None,
+        resumable: ResumableInstallations | None = None,
         light: bool = False,
         clock: Callable[[], float] = time.monotonic,
-        desk: RecordsDesk | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         super().__init__(answers or Answers(), clock)
-        self.desk = desk
-        self._kept: Answers | None = None
-        self._start = start
-        self._given = self.answers
         self.lab = lab
         self.catalogue = catalogue
+        self.ledger: Ledger | None = ledger
         self.outcome: Outcome | None = None
-        self._begin = begin
+        self.wait_for_first_data: WaitForFirstData | None = wait_for_first_data
+        self._start_installation = start_installation
         self._start_batch = start_batch
-        self.first_data = first_data
-        self._unfinished = unfinished
-        self._ticked: tuple[Sighting, ...] = ()
+        self._resumable = resumable
+        self._begin_at_once = begin_at_once
+        self._preset_answers = self.answers
+        self._saved_preset_answers: Answers | None = None
+        self._batch_devices: tuple[Sighting, ...] = ()
         self._engine: asyncio.Task[Any] | None = None
-        self._leaving = False
+        self._quitting = False
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = LIGHT.name if light else DARK.name
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Our own variables, for themes that do not know them."""
-        return DEFAULTS
+        """Our own variables, for themes that do not define them."""
+        return DEFAULT_VARIABLES
 
     def get_default_screen(self) -> Screen[Any]:
-        """Home is below everything."""
+        """The home screen is below all others."""
         return HomeScreen()
 
     def on_mount(self) -> None:
-        if self._begin:
+        if self._begin_at_once:
             self.begin()
-        elif self.desk is not None:
-            # The first frame does not wait for it.
-            desk = self.desk
-            self.call_after_refresh(lambda: self.run_worker(later(self._offer_migration, desk)))
+        elif self.ledger is not None:
+            # The first frame does not wait for the ledger.
+            ledger = self.ledger
+            self.call_after_refresh(lambda: self.run_worker(deferred_call(self._offer_ledger_migration, ledger)))
 
     # --- one installation -------------------------------------------------------------
 
@@ -111,31 +121,31 @@ class WizardApp(FrontEndApp):
 
     @property
     def has_answers(self) -> bool:
-        """Whether there is anything to save."""
+        """Whether there are answers to save."""
         return any(self.answers.get(key) is not None for key in StepKey)
 
-    def begin(self, offer: Resumable | None = None) -> None:
-        """Start an installation, from the home or the finish screen; or go on with one that was cut off."""
+    def begin(self, resumable: Resumable | None = None) -> None:
+        """Start an installation from the home or the finish screen, or resume an interrupted one."""
         if self.installing:
             return
-        self.state, self.outcome = RunState(), None
-        self.answers = self._given if offer is None else Answers()
-        self._stopping = self._leaving = False
-        self.run_worker(self._install(offer), name="installation", group="installation", exclusive=True)
+        self.state, self.outcome = InstallationState(), None
+        self.answers = self._preset_answers if resumable is None else Answers()
+        self._stopping = self._quitting = False
+        self.run_worker(self._install(resumable), name="installation", group="installation", exclusive=True)
 
-    async def offers(self) -> Sequence[Resumable]:
-        """What was cut off and can be gone on with, the newest first."""
-        return await self._unfinished.offers() if self._unfinished is not None else ()
+    async def resumable_installations(self) -> Sequence[Resumable]:
+        """The interrupted installations that can be resumed, newest first."""
+        return await self._resumable.offers() if self._resumable is not None else ()
 
-    async def forget(self, offer: Resumable) -> None:
-        """Do not offer it any more."""
-        assert self._unfinished is not None
-        await self._unfinished.forget(offer)
+    async def forget_resumable(self, resumable: Resumable) -> None:
+        """Stop offering to resume this one."""
+        assert self._resumable is not None
+        await self._resumable.forget(resumable)
 
-    def begin_another(self) -> None:
-        """Start the next installation; an address that was given beforehand belongs to the last device."""
-        if self._given.find is not None and self._given.find.device is not None:
-            self._given = self._given.without([StepKey.FIND])
+    def begin_next_installation(self) -> None:
+        """Start the next installation; a preset device address is dropped, because it was the last device's."""
+        if self._preset_answers.find is not None and self._preset_answers.find.device is not None:
+            self._preset_answers = self._preset_answers.without([StepKey.FIND])
         self.go_home()
         self.begin()
 
@@ -144,51 +154,97 @@ class WizardApp(FrontEndApp):
         while len(self.screen_stack) > 1:
             self.pop_screen()
         self.batch = None
-        if self._kept is not None:
-            self._given, self._kept = self._kept, None
+        if self._saved_preset_answers is not None:
+            self._preset_answers, self._saved_preset_answers = self._saved_preset_answers, None
 
-    def begin_with(self, answers: Answers) -> None:
-        """Start an installation with these answers in place of those that were given beforehand."""
+    def begin_with_answers(self, answers: Answers) -> None:
+        """Start one installation with these answers instead of the preset ones."""
         if self.installing:
             return
         self.go_home()
-        self._kept, self._given = self._given, answers
+        self._saved_preset_answers, self._preset_answers = self._preset_answers, answers
         self.begin()
 
     def open_records(self) -> None:
-        """What was installed, from the home screen."""
+        """Show the records, from the home screen."""
         from screens.records import RecordsScreen
 
-        if self.desk is not None and not self.installing:
-            self.push_screen(RecordsScreen(self.desk))
+        if self.ledger is not None and not self.installing:
+            self.push_screen(RecordsScreen(self.ledger))
 
-    async def _offer_migration(self, desk: RecordsDesk) -> None:
-        from screens.ledger_migration import offer_migration
+    async def _offer_ledger_migration(self, ledger: Ledger) -> None:
+        from screens.ledger_migration import offer_ledger_migration
 
-        await offer_migration(self, desk)
+        await offer_ledger_migration(self, ledger, is_installing=lambda: self.installing)
+
+    def _engine_for(self, resumable: Resumable | None) -> Installation:
+        if resumable is None or self._resumable is None:
+            return self._start_installation(self, self._preset_answers)
+        return self._resumable.resume(self, resumable)
+
+    async def _install(self, resumable: Resumable | None = None) -> None:
+        from screens.progress import ProgressScreen
+
+        await self.push_screen(ProgressScreen())
+        engine = self._engine = asyncio.create_task(self._engine_for(resumable).run(), name="engine")
+        problem: InstallerError | None = None
+        try:
+            await asyncio.wait([engine])
+            self.outcome = engine.result()
+            self.answers = self.outcome.answers
+        except InstallerError as error:
+            problem = error
+            self.outcome = SimpleOutcome("failed", self.answers)
+        except (Cancelled, asyncio.CancelledError):
+            if not engine.done():  # the app ends, not the engine
+                engine.cancel()
+                await asyncio.wait([engine], timeout=ENGINE_STOP_SECONDS)
+                raise
+            self.outcome = SimpleOutcome("cancelled", self.answers)
+        finally:
+            self._engine = None
+        batch_devices, self._batch_devices = self._batch_devices, ()
+        if self._quitting:
+            self.exit(self.outcome)
+        elif batch_devices:
+            self.go_home()
+            await self._open_batch(batch_devices)
+        elif self.outcome.outcome == "cancelled" and not self.state.credentials_sent:
+            self.go_home()
+        else:
+            from screens.finish import FinishScreen
+
+            self.go_home()
+            await self.push_screen(FinishScreen(self.outcome, self.state, problem))
+
+    # --- a batch ------------------------------------------------------------------------
 
     @property
     def can_batch(self) -> bool:
-        """Whether several devices can be installed at once here."""
+        """Whether several devices can be installed at once."""
         return self._start_batch is not None
 
     def begin_batch(self, sightings: Sequence[Sighting]) -> None:
-        """From the list: leave the installation that asks for one device, and install these."""
-        self._ticked = tuple(sightings)
+        """Install these devices. First cancels the installation that asks for a single device."""
+        self._batch_devices = tuple(sightings)
         self._stop(leave=False)
 
-    def again_batch(self) -> None:
-        """What is left of the batch."""
+    def retry_batch(self) -> None:
+        """Try again the devices of the batch that are not installed."""
         if self.batch is not None and not self.installing:
-            self._stopping = self._leaving = False
+            self._stopping = self._quitting = False
             self.run_worker(self._run_batch(self.batch), name="batch", group="installation", exclusive=True)
+
+    def quit_after_batch(self) -> None:
+        """Quit as soon as the batch has ended."""
+        self._quitting = True
 
     async def _open_batch(self, sightings: Sequence[Sighting]) -> None:
         from screens.batch import BatchScreen
 
         assert self._start_batch is not None
-        self.state, self.outcome = RunState(), None
-        self._stopping = self._leaving = False
+        self.state, self.outcome = InstallationState(), None
+        self._stopping = self._quitting = False
         self.batch = BatchScreen(self._start_batch(self, sightings))
         await self.push_screen(self.batch)
         await self._run_batch(self.batch)
@@ -203,63 +259,23 @@ class WizardApp(FrontEndApp):
         except (Cancelled, asyncio.CancelledError):
             if not engine.done():
                 engine.cancel()
-                await asyncio.wait([engine], timeout=STOP_WITHIN)
+                await asyncio.wait([engine], timeout=ENGINE_STOP_SECONDS)
                 raise
         finally:
             self._engine = None
-        if self._leaving:
+        if self._quitting:
             self.exit(self.outcome)
-        elif not screen.board.rows and screen.problem is None:
+        elif not screen.progress.rows and screen.problem is None:
             self.go_home()
         else:
-            self._close_lingering()
-            screen.ended()
-
-    def _engine_for(self, offer: Resumable | None) -> Installation:
-        if offer is None or self._unfinished is None:
-            return self._start(self, self._given)
-        return self._unfinished.go_on(self, offer)
-
-    async def _install(self, offer: Resumable | None = None) -> None:
-        from screens.progress import ProgressScreen
-
-        await self.push_screen(ProgressScreen())
-        engine = self._engine = asyncio.create_task(self._engine_for(offer).run(), name="engine")
-        problem: InstallerError | None = None
-        try:
-            await asyncio.wait([engine])
-            self.outcome = engine.result()
-            self.answers = self.outcome.answers
-        except InstallerError as error:
-            problem = error
-            self.outcome = Ended("failed", self.answers)
-        except (Cancelled, asyncio.CancelledError):
-            if not engine.done():  # the app ends, not the engine
-                engine.cancel()
-                await asyncio.wait([engine], timeout=STOP_WITHIN)
-                raise
-            self.outcome = Ended("cancelled", self.answers)
-        finally:
-            self._engine = None
-        ticked, self._ticked = self._ticked, ()
-        if self._leaving:
-            self.exit(self.outcome)
-        elif ticked:
-            self.go_home()
-            await self._open_batch(ticked)
-        elif self.outcome.outcome == "cancelled" and not self.state.credentials_sent:
-            self.go_home()
-        else:
-            from screens.finish import FinishScreen
-
-            self.go_home()
-            await self.push_screen(FinishScreen(self.outcome, self.state, problem))
+            self._close_answered_screen()
+            screen.batch_ended()
 
     # --- stopping, leaving, saving ------------------------------------------------------
 
     def stop_installation(self, *, leave: bool = False) -> None:
-        """Stop the installation; ask first when the device may have the credentials already. `leave`: then quit."""
-        if self.batch is not None and self.batch.board.rows:
+        """Stop the installation; ask first if the device may have the credentials already. `leave`: then quit."""
+        if self.batch is not None and self.batch.progress.rows:
             self.batch.ask_to_stop(leave=leave)
             return
         if not self.state.credentials_sent:
@@ -270,7 +286,7 @@ class WizardApp(FrontEndApp):
         dialog = ConfirmDialog(
             "Stop this installation?",
             "The credentials were sent already: the device may join the network even if you stop now. "
-            "The installation can be taken up again later.",
+            "You can resume the installation later.",
             yes="Stop",
             no="Go on",
         )
@@ -282,17 +298,13 @@ class WizardApp(FrontEndApp):
         self.push_screen(dialog, decide)
 
     def _stop(self, leave: bool) -> None:
-        self._stopping, self._leaving = True, leave
-        if self._pending is not None and not self._pending.done():
-            self._pending.set_exception(Cancelled())
+        self._stopping, self._quitting = True, leave
+        if self._pending_answer is not None and not self._pending_answer.done():
+            self._pending_answer.set_exception(Cancelled())
         elif self._engine is not None:
             self._engine.cancel()
         elif leave:
             self.exit(self.outcome)
-
-    def leave_after_batch(self) -> None:
-        """Quit as soon as the batch has ended."""
-        self._leaving = True
 
     async def action_quit(self) -> None:
         """Leave the program; a running installation is stopped first."""
@@ -303,18 +315,18 @@ class WizardApp(FrontEndApp):
 
     def save_answers(self) -> None:
         """Ask for a path and save the answers there."""
-        from screens.dialogs import SaveDialog
+        from screens.save_answers import SaveAnswersDialog
 
         def saved(path: str | None) -> None:
             if path:
                 self.notify(path, title="Answers saved", markup=False)
 
-        self.push_screen(SaveDialog(self.answers), saved)
+        self.push_screen(SaveAnswersDialog(self.answers), saved)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The entries of the command palette: only what helps here."""
+        """The entries of the command palette."""
         yield SystemCommand("Light or dark colours", "Change between the two", self.action_change_colours)
-        if isinstance(screen, Frame):
+        if isinstance(screen, WizardScreen):
             yield SystemCommand("Help", "All keys of this screen", screen.action_help)
             if self.has_answers:
                 yield SystemCommand("Save answers", "Save the choices as a file for a script", self.save_answers)
@@ -323,16 +335,23 @@ class WizardApp(FrontEndApp):
         yield SystemCommand("Quit", "Leave the program", self.action_quit)
 
     def action_change_colours(self) -> None:
-        """Light to dark, dark to light."""
+        """Switch between the light and the dark theme."""
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
 
     @property
-    def defect(self) -> BaseException | None:
-        """The unexpected exception that ended the app, if one did; for the crash report."""
+    def unexpected_error(self) -> BaseException | None:
+        """The unexpected exception that ended the app, if any; for the crash report."""
         error = self._exception
         return error.error if isinstance(error, WorkerFailed) else error
 
     def _fatal_error(self) -> None:
-        """End after a defect. Textual would print every local variable, a passphrase among them; here nothing."""
+        """End after an unexpected exception without printing it: Textual would print local variables and secrets."""
         self.bell()
         self._close_messages_no_wait()
+
+
+if TYPE_CHECKING:
+
+    def _implements_wizard(app: WizardApp) -> Wizard:
+        """Lets mypy check that the app has all that the screens need."""
+        return app

@@ -1,4 +1,4 @@
-"""Batch: several devices at once, a line for each; who must be touched now; labels at the end."""
+"""The batch screen: a row for each device, which device needs the user now, and labels at the end."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -15,39 +15,46 @@ from textual.widget import Widget
 from textual.widgets import Button, Input
 
 from installer.batch.labels import Label
-from installer.batch.progress import GOOD, Progress, RowProgress
-from installer.batch.progress_table import clock, progress, sign, totals, what
+from installer.batch.progress import SUCCESS_STATES, Progress, RowProgress
+from installer.batch.progress_table import sign, status_text, steps_bar, totals
 from installer.errors import InstallerError
-from installer.events.stream import Event
-from screens.choice_list import ChoiceList, ChoiceTable, Column, Row
+from installer.events.json_lines import Event
+from installer.timing.durations import stopwatch
+from screens.choice_list import ChoiceColumn, ChoiceList, ChoiceRow, ChoiceTable
 from screens.dialogs import ConfirmDialog, Dialog
 from screens.engine_interface import BatchRun
-from screens.frame import Frame
-from screens.widgets import Callout, Text, button, shown
+from screens.labels import shown
+from screens.widgets import Callout, Text, button
+from screens.wizard_screen import WizardScreen
 
-POLL = 0.25
-COLUMNS = (Column("", 1), Column("Device"), Column("Steps", 6), Column("What goes on", 24), Column("Time", 5))
+REFRESH_SECONDS = 0.25
+COLUMNS = (
+    ChoiceColumn("", 1),
+    ChoiceColumn("Device"),
+    ChoiceColumn("Steps", 6),
+    ChoiceColumn("What goes on", 24),
+    ChoiceColumn("Time", 5),
+)
 
 
-class BatchScreen(Frame):
-    """The live table. `run` is what runs; `board` what its events say."""
+class BatchScreen(WizardScreen):
+    """The live table of a batch. `run` is the batch; `progress` is what its events told."""
 
     TRAIL = False
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "stop", "Stop", id="batch.stop", tooltip="Begin nothing more, or stop at once"),
+        Binding("escape", "stop", "Stop", id="batch.stop", tooltip="Start no more devices"),
         Binding("l", "labels", "Labels", id="batch.labels", tooltip="Write a sheet of labels to print"),
-        Binding("r", "again", "Try the rest", id="batch.again", tooltip="Try once more what is not installed"),
+        Binding("r", "again", "Try the rest", id="batch.again", tooltip="Try the devices again that are not installed"),
         Binding("h,escape", "home", "Home", id="batch.home", tooltip="Back to the first screen"),
     ]
 
     def __init__(self, run: BatchRun) -> None:
         super().__init__()
         self.run = run
-        self.board = Progress()
+        self.progress = Progress()
         self.problem: InstallerError | None = None
-        self._done = False
-        self._all_labels: dict[str, Label] = {}
+        self._has_ended = False
 
     def heading(self) -> str:
         return "Preparing…"
@@ -60,97 +67,97 @@ class BatchScreen(Frame):
 
     def on_mount(self) -> None:
         self.query_one(ChoiceList).focus()
-        self.poll()
-        self.set_interval(POLL, self.poll)
+        self.refresh_rows()
+        self.set_interval(REFRESH_SECONDS, self.refresh_rows)
 
-    def take(self, event: Event) -> None:
-        """Take in an event; the next look draws it."""
-        self.board.apply(event, self.wizard.clock())
+    def apply_event(self, event: Event) -> None:
+        """Apply an event; the next refresh shows it."""
+        self.progress.apply(event, self.wizard.clock())
 
-    def ended(self) -> None:
-        """Nothing runs any more."""
-        self._done = True
-        self.poll()
+    def batch_ended(self) -> None:
+        """Show that the batch has ended."""
+        self._has_ended = True
+        self.refresh_rows()
         self.refresh_bindings()
 
-    def poll(self) -> None:
-        """Draw the board as it is now."""
+    def refresh_rows(self) -> None:
+        """Show the current progress of all devices."""
         if not self.is_mounted:
             return
         now = self.wizard.clock()
-        rows = [self._row(row, now) for row in self.board.rows.values()]
+        rows = [self._table_row(row, now) for row in self.progress.rows.values()]
         self.query_one(ChoiceList).set_rows(rows)
-        if self.board.rows:
-            self.say(heading=self._title(), hint=totals(self.board).capitalize() + ".")
-        self.query_one("#touch", Callout).say(self._touch())
-        self.query_one("#problem", Callout).say(str(self.problem) if self.problem is not None else "")
+        if self.progress.rows:
+            self.set_header(heading=self._title(), hint=totals(self.progress).capitalize() + ".")
+        self.query_one("#touch", Callout).show_text(self._device_that_waits())
+        self.query_one("#problem", Callout).show_text(str(self.problem) if self.problem is not None else "")
 
     def _title(self) -> str:
-        count = len(self.board.rows)
+        count = len(self.progress.rows)
         devices = "1 device" if count == 1 else f"{count} devices"
-        if not self._done:
+        if not self._has_ended:
             return f"Installing {devices}"
-        good = sum(row.state in GOOD for row in self.board.rows.values())
+        good = sum(row.state in SUCCESS_STATES for row in self.progress.rows.values())
         return f"All {devices} are done" if good == count else f"{good} of {devices} are done"
 
-    def _touch(self) -> str:
-        """Whom to touch now: the devices blink, where they can."""
-        waiting = [row for row in self.board.rows.values() if row.todo and row.running]
+    def _device_that_waits(self) -> str:
+        """Which device needs the user now. It blinks if it can."""
+        waiting = [row for row in self.progress.rows.values() if row.todo and row.running]
         if not waiting:
             return ""
         first, others = waiting[0], len(waiting) - 1
         more = f"  ({others} more after it)" if others else ""
         return f"{shown(first.name or first.device, 30)} waits for you; it blinks if it can. {first.todo}{more}"
 
-    def _row(self, row: RowProgress, now: float) -> Row:
+    def _table_row(self, row: RowProgress, now: float) -> ChoiceRow:
         name = shown(row.name or row.model or row.device, 30)
         tail = f"  {row.device[-5:]}" if row.device else ""
-        words = (row.todo and "needs you now") or what(row)
-        return Row(row.row, (sign(row), name + tail, progress(row), words, clock(row.seconds(now))))
+        status = (row.todo and "needs you now") or status_text(row)
+        return ChoiceRow(row.row, (sign(row), name + tail, steps_bar(row), status, stopwatch(row.seconds(now))))
 
     @on(ChoiceList.Moved)
     def _moved(self, event: ChoiceList.Moved) -> None:
-        row = self.board.rows.get(event.row.key) if event.row else None
-        words = ""
+        row = self.progress.rows.get(event.row.key) if event.row else None
+        detail = ""
         if row is not None:
-            words = f"{row.device}   {shown(row.model)}"
+            detail = f"{row.device}   {shown(row.model)}"
             if row.state == "failed":
-                words = f"{shown(row.what, 160)} {shown(row.advice, 160)}"
-            elif row.state in GOOD:
-                words += "   Enter shows its label."
-        self.query_one("#detail", Text).update(Content(words))
+                detail = f"{shown(row.what, 160)} {shown(row.advice, 160)}"
+            elif row.state in SUCCESS_STATES:
+                detail += "   Enter shows its label."
+        self.query_one("#detail", Text).update(Content(detail))
 
     @on(ChoiceList.Chosen)
     async def _chosen(self, event: ChoiceList.Chosen) -> None:
-        row = self.board.rows.get(event.row.key)
-        if row is None or row.state not in GOOD:
+        row = self.progress.rows.get(event.row.key)
+        if row is None or row.state not in SUCCESS_STATES:
             return
         label = next((one for one in await self.run.labels() if one.address == row.device), None)
         if label is not None:
             self.app.push_screen(LabelDialog(label))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Stopping while it runs; the rest afterwards. There are no answers to save."""
+        """Stop while the batch runs; home and retry after it. There are no answers to save."""
         if action == "save":
             return False
         if action == "stop":
-            return not self._done
+            return not self._has_ended
         if action == "home":
-            return self._done
+            return self._has_ended
         if action == "labels":
-            return any(row.state in GOOD for row in self.board.rows.values()) or False
+            return any(row.state in SUCCESS_STATES for row in self.progress.rows.values()) or False
         if action == "again":
-            return self._done and any(row.state not in GOOD for row in self.board.rows.values())
+            return self._has_ended and any(row.state not in SUCCESS_STATES for row in self.progress.rows.values())
         return super().check_action(action, parameters)
 
     def action_stop(self) -> None:
-        """Ask how."""
+        """Ask whether to stop the batch."""
         self.wizard.stop_installation()
 
     def ask_to_stop(self, *, leave: bool) -> None:
-        """Stop after what runs, or at once."""
+        """Ask whether to stop; running devices are finished. `leave`: then quit."""
         if leave:
-            self.wizard.leave_after_batch()
+            self.wizard.quit_after_batch()
 
         def decide(stop: bool | None) -> None:
             if stop:
@@ -159,8 +166,8 @@ class BatchScreen(Frame):
         self.app.push_screen(
             ConfirmDialog(
                 "Stop installing?",
-                "Devices that have their credentials are finished, the others are left as they are, and nothing more "
-                "is begun. It can be taken up again.",
+                "Devices that have their credentials are finished, the others are left as they are, and no more are "
+                "started. You can continue the batch later.",
                 yes="Stop",
                 no="Go on",
             ),
@@ -168,28 +175,28 @@ class BatchScreen(Frame):
         )
 
     def action_again(self) -> None:
-        """What is left, once more."""
-        self._done, self.problem = False, None
+        """Try the devices again that are not installed."""
+        self._has_ended, self.problem = False, None
         self.refresh_bindings()
-        self.wizard.again_batch()
+        self.wizard.retry_batch()
 
     def action_home(self) -> None:
         """Back to the first screen."""
         self.wizard.go_home()
 
     async def action_labels(self) -> None:
-        """Where to write the sheet."""
-        found = await self.run.labels()
+        """Ask where to write the sheet of labels."""
+        labels = await self.run.labels()
 
         def saved(path: str | None) -> None:
             if path:
                 self.notify(path, title="Labels written", markup=False)
 
-        self.app.push_screen(LabelsDialog(found), saved)
+        self.app.push_screen(LabelSheetDialog(labels), saved)
 
 
 class LabelDialog(Dialog[None]):
-    """One label: its words and its code."""
+    """One label: its text and its QR code."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "code", "QR code", id="label.code", tooltip="The label's code over the whole window"),
@@ -219,21 +226,20 @@ class LabelDialog(Dialog[None]):
 
     @on(Button.Pressed, "#code")
     def action_code(self) -> None:
-        """The code over the whole window, where it has room more often."""
+        """Show the QR code over the whole window, which has more room."""
         from screens.qr_code import QrScreen
 
-        words = "its text is what `device-installer link` takes"
-        self.app.push_screen(QrScreen(self._label.code, words))
+        self.app.push_screen(QrScreen(self._label.code, "its text is what `device-installer link` takes"))
 
     @on(Button.Pressed, "#close")
     def _pressed(self) -> None:
         self.dismiss(None)
 
 
-class LabelsDialog(Dialog[str]):
-    """Where to write the sheet of labels. The result is the path, or None."""
+class LabelSheetDialog(Dialog[str]):
+    """Asks where to write the sheet of labels. The result is the path, or None."""
 
-    def __init__(self, labels: list[Label] | tuple[Label, ...] | Iterable[Label]) -> None:
+    def __init__(self, labels: Iterable[Label]) -> None:
         super().__init__()
         self._labels = list(labels)
 
@@ -262,7 +268,7 @@ class LabelsDialog(Dialog[str]):
         try:
             write(self._labels, path)
         except InstallerError as error:
-            self.query_one("#unwritable", Callout).say(str(error))
+            self.query_one("#unwritable", Callout).show_text(str(error))
         else:
             self.dismiss(str(path))
 

@@ -1,4 +1,4 @@
-"""Cards: a few choices with a title and a sentence or two each; one that cannot be chosen says why."""
+"""Cards: a few choices with a title and a short text each. A card that cannot be chosen shows the reason."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -18,8 +18,8 @@ from textual.widgets import Static
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One card. `reason`: why it cannot be chosen. Texts are never markup."""
+class CardChoice:
+    """The content of a card. `reason`: why it cannot be chosen. Texts are never markup."""
 
     key: str
     title: str
@@ -37,16 +37,16 @@ class Card(Vertical):
     class Chosen(Message):
         """The card was chosen."""
 
-        def __init__(self, choice: Choice) -> None:
+        def __init__(self, choice: CardChoice) -> None:
             super().__init__()
             self.choice = choice
 
-    def __init__(self, choice: Choice) -> None:
+    def __init__(self, choice: CardChoice) -> None:
         super().__init__()
         self.choice = choice
         self.can_focus = not choice.reason
         self.set_class(bool(choice.reason), "-unavailable")
-        self._title = Static(self._marked(False), classes="card-title", markup=False)
+        self._title = Static(self._title_text(False), classes="card-title", markup=False)
 
     def compose(self) -> ComposeResult:
         yield self._title
@@ -54,21 +54,21 @@ class Card(Vertical):
         if text:
             yield Static(text, classes="card-text", markup=False)
 
-    def _marked(self, marked: bool) -> Content:
-        # The marker tells where the focus is without any colour.
+    def _title_text(self, marked: bool) -> Content:
+        # The marker shows the focus without colour.
         title = self.choice.title + ("  (not available)" if self.choice.reason else "")
         return Content(("❯ " if marked else "  ") + title)
 
     def watch_has_focus(self, has_focus: bool) -> None:
         super().watch_has_focus(has_focus)
-        self._title.update(self._marked(has_focus))
+        self._title.update(self._title_text(has_focus))
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
         self.action_choose()
 
     def action_choose(self) -> None:
-        """Choose this card, unless it is not available."""
+        """Choose this card if it is available."""
         if not self.choice.reason:
             self.post_message(self.Chosen(self.choice))
 
@@ -81,7 +81,7 @@ class Cards(Vertical):
         Binding("down,j", "app.focus_next", "Down", show=False, id="cards.down", tooltip="The card above or below"),
     ]
 
-    def __init__(self, choices: Sequence[Choice]) -> None:
+    def __init__(self, choices: Sequence[CardChoice]) -> None:
         super().__init__()
         self._choices = choices
 
@@ -89,8 +89,8 @@ class Cards(Vertical):
         for choice in self._choices:
             yield Card(choice)
 
-    async def put_first(self, choice: Choice | None) -> None:
-        """A card above the others, in place of the one that was put there before; none takes it away."""
+    async def put_first(self, choice: CardChoice | None) -> None:
+        """Put a card above the others. It replaces the one put there before; None removes that one."""
         await self.query(".-first").remove()
         if choice is not None:
             card = Card(choice)

@@ -1,7 +1,7 @@
-"""A list to choose from: one line a row, aligned columns, live cells, and rows that say why they cannot be chosen.
+"""A list to choose from: aligned columns, rows that change live, disabled rows with a reason, and a filter input.
 
-Drawn line by line: 200 rows that change four times a second cost only the lines in sight.
-A disabled row can be reached, so that its reason can be read, but not chosen.
+It is drawn line by line: of 200 rows that change four times a second, only the visible ones cost time.
+The cursor can go to a disabled row, to read its reason, but the row cannot be chosen.
 """
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
@@ -25,20 +25,21 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Input
 
-GAP = 2
-MARKER = "❯ "
-# Joiners and variation selectors make an emoji's width differ from terminal to terminal.
+COLUMN_GAP = 2
+CURSOR_MARKER = "❯ "
+# With joiners and variation selectors, the width of an emoji depends on the terminal.
 _UNSTEADY = str.maketrans("", "", "\u200d\ufe0e\ufe0f")
 
 
 def steady(text: str) -> str:
-    """`text` whose width in cells every terminal agrees on."""
+    """`text` without the characters whose width depends on the terminal."""
     return text.translate(_UNSTEADY)
 
 
 def fitted(text: str, width: int) -> str:
-    """`text` in exactly `width` cells; what is too long ends in “…”."""
+    """`text` in exactly `width` cells; a longer one is cut and ends in “…”."""
     text = steady(text)
     if cell_len(text) <= width:
         return set_cell_size(text, width)
@@ -46,16 +47,16 @@ def fitted(text: str, width: int) -> str:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column: its title, and its width in cells; 0 takes what the others leave."""
+class ChoiceColumn:
+    """A column: its title and its width in cells; width 0 takes the rest."""
 
     title: str
     width: int = 0
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row: its key, one text a column, and why it cannot be chosen, if so. Texts are never markup."""
+class ChoiceRow:
+    """A row: its key, one text a column, and the reason if it cannot be chosen. Texts are never markup."""
 
     key: str
     cells: tuple[str, ...]
@@ -63,12 +64,15 @@ class Row:
 
     @property
     def disabled(self) -> bool:
-        """Whether the row can be read but not chosen."""
+        """Whether the row cannot be chosen."""
         return bool(self.reason)
 
 
 class ChoiceList(ScrollView, can_focus=True):
-    """The rows. Posts `Moved` when another row is under the cursor, `Chosen` when a row is chosen."""
+    """The rows. Posts `Moved` when another row is under the cursor, `Chosen` when a row is chosen.
+
+    `user_moved`: whether the user has moved the cursor. Before that, it stays on the first row that can be chosen.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"list--row", "list--cursor", "list--disabled", "list--hover"}
 
@@ -88,44 +92,43 @@ class ChoiceList(ScrollView, can_focus=True):
     class Moved(Message):
         """Another row is under the cursor, or its cells changed; `row` is None in an empty list."""
 
-        def __init__(self, row: Row | None) -> None:
+        def __init__(self, row: ChoiceRow | None) -> None:
             super().__init__()
             self.row = row
 
     class Chosen(Message):
         """A row that is not disabled was chosen."""
 
-        def __init__(self, row: Row) -> None:
+        def __init__(self, row: ChoiceRow) -> None:
             super().__init__()
             self.row = row
 
-    def __init__(self, columns: Sequence[Column], rows: Sequence[Row] = (), id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, columns: Sequence[ChoiceColumn], rows: Sequence[ChoiceRow] = (), id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.columns = tuple(columns)
-        self.rows: list[Row] = list(rows)
-        self.touched = False
+        self.rows: list[ChoiceRow] = list(rows)
+        self.user_moved = False
 
     @property
-    def row(self) -> Row | None:
+    def row(self) -> ChoiceRow | None:
         """The row under the cursor."""
         return self.rows[self.cursor] if 0 <= self.cursor < len(self.rows) else None
 
     def on_mount(self) -> None:
         self.virtual_size = Size(0, len(self.rows))
-        self._park()
+        self._to_first_enabled_row()
 
-    def _park(self) -> None:
-        """Before anybody moved: on the first row that can be chosen."""
+    def _to_first_enabled_row(self) -> None:
         self.cursor = next((i for i, row in enumerate(self.rows) if not row.disabled), 0)
 
-    def set_rows(self, rows: Sequence[Row]) -> None:
-        """Show `rows`. The cursor stays on its row, wherever that is now; only lines that differ are drawn again."""
+    def set_rows(self, rows: Sequence[ChoiceRow]) -> None:
+        """Show `rows`. The cursor stays on its row, even if that moved. Only changed lines are drawn again."""
         old, self.rows = self.rows, list(rows)
         before = old[self.cursor] if 0 <= self.cursor < len(old) else None
         if len(old) != len(self.rows):
             self.virtual_size = Size(0, len(self.rows))
-        if not self.touched:
-            self._park()
+        if not self.user_moved:
+            self._to_first_enabled_row()
         elif before is not None:
             self.cursor = next(
                 (i for i, row in enumerate(self.rows) if row.key == before.key),
@@ -142,7 +145,7 @@ class ChoiceList(ScrollView, can_focus=True):
         """Put the cursor on the row with this key; False if there is none."""
         for index, row in enumerate(self.rows):
             if row.key == key:
-                self.touched = True
+                self.user_moved = True
                 self.cursor = index
                 return True
         return False
@@ -171,13 +174,13 @@ class ChoiceList(ScrollView, can_focus=True):
         self._scroll_to_cursor()
 
     def widths(self, total: int) -> list[int]:
-        """The width of each column when `total` cells are there."""
-        taken = sum(c.width for c in self.columns) + GAP * (len(self.columns) - 1) + len(MARKER)
+        """The width of each column if the list has `total` cells."""
+        taken = sum(c.width for c in self.columns) + COLUMN_GAP * (len(self.columns) - 1) + len(CURSOR_MARKER)
         return [c.width or max(total - taken, 4) for c in self.columns]
 
     def line(self, cells: Sequence[str], total: int) -> str:
-        """One line of text without its marker."""
-        return (" " * GAP).join(fitted(c, w) for c, w in zip(cells, self.widths(total), strict=True))
+        """The text of one row, without the cursor marker."""
+        return (" " * COLUMN_GAP).join(fitted(c, w) for c, w in zip(cells, self.widths(total), strict=True))
 
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y
@@ -195,7 +198,7 @@ class ChoiceList(ScrollView, can_focus=True):
             style = Style(bgcolor=cursor.bgcolor, bold=True, color=style.color if row.disabled else cursor.color)
         elif index == self.hover:
             style += Style(bgcolor=self.get_component_rich_style("list--hover").bgcolor)
-        text = (MARKER if current else " " * len(MARKER)) + self.line(row.cells, width)
+        text = (CURSOR_MARKER if current else " " * len(CURSOR_MARKER)) + self.line(row.cells, width)
         return Strip([Segment(fitted(text, width), style)], width)
 
     def on_focus(self) -> None:
@@ -213,26 +216,26 @@ class ChoiceList(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         index = event.y + self.scroll_offset.y
         if 0 <= index < len(self.rows):
-            self.touched = True
+            self.user_moved = True
             self.cursor = index
             self.action_choose()
 
     def action_move(self, by: int) -> None:
-        """Move the cursor by this many rows, as far as there are any."""
+        """Move the cursor by this many rows, at most to the first or last one."""
         if self.rows:
-            self.touched = True
+            self.user_moved = True
             self.cursor = max(0, min(self.cursor + by, len(self.rows) - 1))
 
     def action_move_page(self, direction: int) -> None:
-        """Move the cursor by what is in sight."""
+        """Move the cursor by a page."""
         self.action_move(direction * max(self.size.height - 1, 1))
 
     def action_choose(self) -> None:
-        """Choose the row under the cursor, unless it is disabled."""
+        """Choose the row under the cursor if it is enabled."""
         row = self.row
         if row is None:
             return
-        self.touched = True
+        self.user_moved = True
         if row.disabled:
             self.app.bell()
             self.post_message(self.Moved(row))
@@ -240,8 +243,8 @@ class ChoiceList(ScrollView, can_focus=True):
             self.post_message(self.Chosen(row))
 
 
-class _Titles(Widget, can_focus=False):
-    """The line of column titles above a list."""
+class _ColumnTitles(Widget, can_focus=False):
+    """The column titles above a list."""
 
     def __init__(self, source: ChoiceList) -> None:
         super().__init__()
@@ -249,24 +252,44 @@ class _Titles(Widget, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        text = " " * len(MARKER) + self._source.line([c.title for c in self._source.columns], width)
+        text = " " * len(CURSOR_MARKER) + self._source.line([c.title for c in self._source.columns], width)
         return Strip([Segment(fitted(text, width), self.rich_style)], width)
 
 
 class ChoiceTable(Vertical):
     """A `ChoiceList` under the titles of its columns."""
 
-    def __init__(self, columns: Sequence[Column], rows: Sequence[Row] = (), list_id: str = "list") -> None:
+    def __init__(self, columns: Sequence[ChoiceColumn], rows: Sequence[ChoiceRow] = (), list_id: str = "list") -> None:
         super().__init__()
         self.list = ChoiceList(columns, rows, id=list_id)
 
     def compose(self) -> ComposeResult:
-        yield _Titles(self.list)
+        yield _ColumnTitles(self.list)
         yield self.list
 
-    def set_columns(self, columns: Sequence[Column]) -> None:
-        """Other columns; the rows are to be set right after."""
+    def set_columns(self, columns: Sequence[ChoiceColumn]) -> None:
+        """Change the columns. Call `set_rows` right after."""
         if self.list.columns != tuple(columns):
             self.list.columns = tuple(columns)
             self.list.rows = []
-            self.query_one(_Titles).refresh()
+            self.query_one(_ColumnTitles).refresh()
+
+
+class FilterInput(Input):
+    """The filter above a list. Escape clears and leaves it; enter and down go back to the list."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "done(True)", "Clear filter", id="filter.clear", tooltip="Show all rows again"),
+        Binding("enter,down", "done(False)", "To the list", id="filter.done", tooltip="Back to the list"),
+    ]
+
+    def on_blur(self) -> None:
+        """Hide an empty filter."""
+        if not self.value:
+            self.display = False
+
+    def action_done(self, clear: bool) -> None:
+        """Back to the list."""
+        if clear:
+            self.value = ""
+        self.screen.query_one(ChoiceList).focus()

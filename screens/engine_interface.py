@@ -1,4 +1,4 @@
-"""What the wizard needs of the engine: something that runs one installation and says how it ended."""
+"""What the wizard needs from the engine: protocols of an installation, a batch, resumable installations, the ledger."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from installer.answers import Answers
 from installer.bluetooth.sighting import Sighting
 from installer.flow.questions import FrontEnd
-from installer.flow.resumable import Resumable
+from installer.flow.resume import Resumable
 
 if TYPE_CHECKING:
     from installer.batch.labels import Label
@@ -35,54 +35,59 @@ class Outcome(Protocol):
         ...
 
 
+class SimpleOutcome:
+    """An `Outcome` without a summary, for an installation that ended before it returned its own."""
+
+    def __init__(self, outcome: str, answers: Answers) -> None:
+        self.outcome = outcome
+        self.answers = answers
+        self.summary: dict[str, Any] = {}
+
+
 class Installation(Protocol):
     """One installation, ready to run."""
 
     async def run(self) -> Outcome:
-        """Run it to its end. May raise `Cancelled`, and `InstallerError` for what no step can mend."""
+        """Run it to its end. May raise `Cancelled`, and `InstallerError` if no step can recover."""
         ...
 
 
-Start = Callable[[FrontEnd, Answers], Installation]
-"""Makes the installation: with this front end, and these answers given beforehand."""
+StartInstallation = Callable[[FrontEnd, Answers], Installation]
+"""Makes an installation with this front end and these preset answers."""
 
-FirstData = Callable[[Outcome], "Awaitable[Measurement | None]"]
-"""Waits for the first measurement of a device that was installed; None if none is to be expected."""
+WaitForFirstData = Callable[[Outcome], "Awaitable[Measurement | None]"]
+"""Waits for the first measurement of an installed device; None if none is expected."""
 
 
-class Unfinished(Protocol):
-    """What was cut off and can be gone on with."""
+class ResumableInstallations(Protocol):
+    """The interrupted installations that can be resumed."""
 
     async def offers(self) -> Sequence[Resumable]:
-        """Those that there are, the newest first; none where the ledger cannot be read."""
+        """All of them, newest first; none if the ledger cannot be read."""
         ...
 
-    def go_on(self, front: FrontEnd, offer: Resumable) -> Installation:
-        """The rest of this installation."""
+    def resume(self, front: FrontEnd, installation: Resumable) -> Installation:
+        """An installation that does the remaining steps."""
         ...
 
-    async def forget(self, offer: Resumable) -> None:
-        """Do not offer it any more. May raise `InstallerError`."""
+    async def forget(self, installation: Resumable) -> None:
+        """Stop offering this one. May raise `InstallerError`."""
         ...
 
 
 class BatchRun(Protocol):
-    """Several devices at once, ready to run; told by events."""
+    """A batch of several devices, ready to run; its progress comes as events."""
 
     async def run(self) -> object:
-        """Ask what is open, then run to the end; again: what is left. May raise `Cancelled` and `InstallerError`."""
+        """Ask the open questions, then install all; a second call does the rest. May raise as an installation."""
         ...
 
     def stop(self) -> None:
-        """Begin nothing more."""
-        ...
-
-    def stop_now(self) -> None:
-        """Break everything off."""
+        """Start no more devices."""
         ...
 
     async def labels(self) -> Sequence[Label]:
-        """The labels of what is done."""
+        """The labels of the finished devices."""
         ...
 
 
@@ -90,11 +95,11 @@ StartBatch = Callable[[FrontEnd, Sequence[Sighting]], BatchRun]
 """Makes a batch of these devices."""
 
 
-class RecordsDesk(Protocol):
-    """The ledger as the screens look into it. Each raises `InstallerError` where the database fails."""
+class Ledger(Protocol):
+    """The ledger for the screens. Every method raises `InstallerError` if the database fails."""
 
     async def page(self, wanted: Filter, limit: int, after: tuple[str, str] | None = None) -> Page:
-        """Some records without their steps, the newest first; `after` is the `next` of the page before."""
+        """A page of records without their steps, newest first; `after` is the `next` of the page before."""
         ...
 
     async def one(self, installation: str) -> dict[str, Any]:
@@ -102,18 +107,9 @@ class RecordsDesk(Protocol):
         ...
 
     async def outdated(self) -> bool:
-        """Whether the tables must be brought up to date before anything can be kept."""
+        """Whether the tables must be migrated before a record can be written."""
         ...
 
     async def migrate(self) -> None:
-        """Bring the tables up to date."""
+        """Migrate the tables to this version."""
         ...
-
-
-class Ended:
-    """An outcome for a run that was broken off before it could tell its own."""
-
-    def __init__(self, outcome: str, answers: Answers) -> None:
-        self.outcome = outcome
-        self.answers = answers
-        self.summary: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Find: the devices in reach, live, and which one it shall be."""
+"""The find step: the live list of devices in reach, to choose one or to tick several; and the step's progress."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -19,18 +19,25 @@ from installer.errors import InstallerError
 from installer.flow.questions import ChooseDevice
 from installer.qr.classify import QrKind, kind_of
 from installer.text import without_score
-from screens.choice_list import ChoiceList, ChoiceTable, Column, Row
+from installer.timing.durations import minutes_and_seconds
+from screens.choice_list import ChoiceColumn, ChoiceList, ChoiceRow, ChoiceTable, FilterInput
 from screens.device_order import DeviceOrder, matches, selectable
-from screens.frame import QuestionScreen
-from screens.progress import View
-from screens.run_state import RunState
-from screens.widgets import Text, protocol_label, shown, signal, spoken, strength
+from screens.installation_state import InstallationState, ProgressView
+from screens.labels import protocol_label, shown, signal, strength
+from screens.question_screen import QuestionScreen
+from screens.widgets import Text
 
-POLL = 0.25
-PATIENCE = 4.0
-COLUMNS = (Column("Name"), Column("Model", 18), Column("How sure", 8), Column("Set-up", 14), Column("Signal", 6))
-STATES = {SetupState.NEW: "new", SetupState.SET_UP: "already set up", SetupState.UNKNOWN: "not known"}
-CHECK = (
+REFRESH_SECONDS = 0.25
+CHECKLIST_AFTER_SECONDS = 4.0
+COLUMNS = (
+    ChoiceColumn("Name"),
+    ChoiceColumn("Model", 18),
+    ChoiceColumn("How sure", 8),
+    ChoiceColumn("Set-up", 14),
+    ChoiceColumn("Signal", 6),
+)
+SETUP_STATE_LABELS = {SetupState.NEW: "new", SetupState.SET_UP: "already set up", SetupState.UNKNOWN: "not known"}
+NOTHING_FOUND_CHECKLIST = (
     "Nothing found yet. Check that the device\n\n"
     "  •  has power: charged, or with fresh batteries\n"
     "  •  is awake: step on the scale, press the button\n"
@@ -40,28 +47,8 @@ CHECK = (
 )
 
 
-class FilterInput(Input):
-    """The field for words to filter by; escape clears and leaves it, enter and down go back to the list."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "done(True)", "Clear filter", id="filter.clear", tooltip="Show all rows again"),
-        Binding("enter,down", "done(False)", "To the list", id="filter.done", tooltip="Back to the list"),
-    ]
-
-    def on_blur(self) -> None:
-        """An empty filter needs no room."""
-        if not self.value:
-            self.display = False
-
-    def action_done(self, clear: bool) -> None:
-        """Back to the list."""
-        if clear:
-            self.value = ""
-        self.screen.query_one(ChoiceList).focus()
-
-
 class FindScreen(QuestionScreen[ChooseDevice]):
-    """Asks which device."""
+    """Asks which device to install."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -77,12 +64,12 @@ class FindScreen(QuestionScreen[ChooseDevice]):
     def __init__(self, question: ChooseDevice) -> None:
         super().__init__(question)
         self._order = DeviceOrder()
-        self._names = {m.id: m.name for m in question.catalogue.models}
+        self._model_names = {m.id: m.name for m in question.catalogue.models}
         self._sightings: dict[str, Sighting] = {}
         self._ticked: dict[str, Sighting] = {}
-        self._everything = False
-        self._words = ""
-        self._began = 0.0
+        self._show_all = False
+        self._filter = ""
+        self._started_at = 0.0
         self._status = ""
 
     def heading(self) -> str:
@@ -95,52 +82,52 @@ class FindScreen(QuestionScreen[ChooseDevice]):
     def body(self) -> Iterable[Widget]:
         yield FilterInput(id="filter", placeholder="words of the name, model or address")
         yield ChoiceTable(COLUMNS, list_id="devices")
-        yield Text(CHECK, id="empty")
+        yield Text(NOTHING_FOUND_CHECKLIST, id="empty")
         yield Text("", id="detail")
 
     def on_mount(self) -> None:
-        self._began = self.wizard.clock()
+        self._started_at = self.wizard.clock()
         self.query_one("#filter").display = False
         self.query_one(ChoiceList).focus()
-        self.poll()
-        self.set_interval(POLL, self.poll)
+        self.refresh_list()
+        self.set_interval(REFRESH_SECONDS, self.refresh_list)
 
-    def poll(self) -> None:
-        """Draw what the scan sees now."""
+    def refresh_list(self) -> None:
+        """Show what the scan sees now."""
         if self.result.done():
             return
         question, now = self.question, self.wizard.clock()
         devices = self.query_one(ChoiceList)
-        sightings = self._order.arrange(question.sightings.current(), now, devices.touched)
+        sightings = self._order.arrange(question.sightings.current(), now, devices.user_moved)
         self._sightings = {s.address: s for s in sightings}
-        usable = [s for s in sightings if selectable(s, question.wanted)]
-        offered = sightings if self._everything else usable
-        visible = [s for s in offered if matches(s, self._model(s), self._words)]
+        selectable_sightings = [s for s in sightings if selectable(s, question.wanted)]
+        offered = sightings if self._show_all else selectable_sightings
+        visible = [s for s in offered if matches(s, self._model_name(s), self._filter)]
         devices.set_rows([self._row(s) for s in visible])
         failure = question.sightings.failure
         if failure is not None:
-            self.say_problem(f"{failure.what} {failure.todo}")
-        self._tell(len(visible), len(offered), len(usable), len(sightings), now, failure)
+            self.show_problem(f"{failure.what} {failure.todo}")
+        self._update_status(len(visible), len(offered), len(selectable_sightings), len(sightings), now, failure)
 
-    def _tell(
+    def _update_status(
         self, visible: int, offered: int, usable: int, near: int, now: float, failure: InstallerError | None
     ) -> None:
         others = near - usable
-        waited = now - self._began
+        waited = now - self._started_at
         status = "The search has stopped." if failure else f"{usable} to choose from, {others} other devices near."
         if others == 1:
             status = status.replace("devices", "device")
         if not near and not failure:
-            status = f"Looking for devices…  {spoken(waited)}"
-        if self._everything:
+            status = f"Looking for devices…  {minutes_and_seconds(waited)}"
+        if self._show_all:
             status += "  Showing all."
         if self._ticked:
             status += f"  {len(self._ticked)} ticked: B installs them."
-        if self._words:
+        if self._filter:
             status += f"  Filter: {visible} of {offered}."
         if status != self._status:
             self._status = status
-            self.say(hint=status)
+            self.set_header(hint=status)
         self.query_one(ChoiceTable).display = bool(visible)
         self.query_one("#detail").display = bool(visible)
         empty = self.query_one("#empty", Text)
@@ -150,30 +137,35 @@ class FindScreen(QuestionScreen[ChooseDevice]):
 
     def _empty_text(self, offered: int, others: int, waited: float, failure: InstallerError | None) -> str:
         if offered:
-            return f"No device has “{shown(self._words)}”. Esc in the filter clears it."
+            return f"No device has “{shown(self._filter)}”. Esc in the filter clears it."
         if failure:
-            return "When that is mended: Esc, then install again."
+            return "When that is fixed: Esc, then install again."
         if not others:
-            return CHECK if waited >= PATIENCE else "Looking for devices near this computer…"
+            return (
+                NOTHING_FOUND_CHECKLIST
+                if waited >= CHECKLIST_AFTER_SECONDS
+                else "Looking for devices near this computer…"
+            )
         near = "1 device is" if others == 1 else f"{others} devices are"
-        return f"{near} near, but none that can be set up here; press A to see all.\n\n{CHECK}"
+        return f"{near} near, but none that can be set up here; press A to see all.\n\n{NOTHING_FOUND_CHECKLIST}"
 
-    def _model(self, sighting: Sighting) -> str:
+    def _model_name(self, sighting: Sighting) -> str:
         model = sighting.detection.model_id
-        return self._names.get(model, model) if model else ""
+        return self._model_names.get(model, model) if model else ""
 
-    def _row(self, sighting: Sighting) -> Row:
+    def _row(self, sighting: Sighting) -> ChoiceRow:
         detection = sighting.detection
         sure = "" if detection.certainty is Certainty.UNKNOWN else detection.certainty.value
         known = selectable(sighting)
-        return Row(
+        return ChoiceRow(
             sighting.address,
             (
                 ("[x] " if sighting.address in self._ticked else "[ ] " if self._ticked else "")
                 + (sighting.name or "(no name)"),
-                self._model(sighting) or (protocol_label(detection.protocol) if detection.protocol else "not known"),
+                self._model_name(sighting)
+                or (protocol_label(detection.protocol) if detection.protocol else "not known"),
                 sure,
-                STATES[sighting.state] if known else "",
+                SETUP_STATE_LABELS[sighting.state] if known else "",
                 signal(sighting.bars),
             ),
             self._reason(sighting),
@@ -202,18 +194,18 @@ class FindScreen(QuestionScreen[ChooseDevice]):
     @on(ChoiceList.Chosen)
     def _chosen(self, event: ChoiceList.Chosen) -> None:
         if self._ticked:
-            # Enter with a choice of several would install one of them, and drop the rest.
+            # While devices are ticked, Enter must not install just one of them and drop the others.
             self.action_tick()
             return
         self.answer(FindAnswer(device=event.row.key))
 
     @on(Input.Changed, "#filter")
     def _filtered(self, event: Input.Changed) -> None:
-        self._words = event.value.strip()
-        self.poll()
+        self._filter = event.value.strip()
+        self.refresh_list()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Several devices at once: where that is possible, and something is ticked."""
+        """Ticking needs batches; installing a batch needs a ticked device."""
         if action == "tick":
             return self.wizard.can_batch
         if action == "batch":
@@ -221,14 +213,14 @@ class FindScreen(QuestionScreen[ChooseDevice]):
         return super().check_action(action, parameters)
 
     def action_tick(self) -> None:
-        """Tick the row under the cursor, or take the tick away."""
+        """Tick or untick the row under the cursor."""
         devices = self.query_one(ChoiceList)
         row = devices.row
         sighting = self._sightings.get(row.key) if row is not None else None
         if sighting is None or row is None:
             return
-        devices.touched = True
-        reason = row.reason or _alone(sighting)
+        devices.user_moved = True
+        reason = row.reason or _reason_against_batch(sighting)
         if self._ticked.pop(row.key, None) is None:
             if reason:
                 self.app.bell()
@@ -236,7 +228,7 @@ class FindScreen(QuestionScreen[ChooseDevice]):
                 return
             self._ticked[row.key] = sighting
         self.refresh_bindings()
-        self.poll()
+        self.refresh_list()
 
     def action_batch(self) -> None:
         """Install all that are ticked."""
@@ -244,20 +236,20 @@ class FindScreen(QuestionScreen[ChooseDevice]):
             self.wizard.begin_batch(tuple(self._ticked.values()))
 
     def action_code(self, text: str = "") -> None:
-        """Take the device from the text of its QR code."""
-        from screens.find_dialogs import DeviceCodeDialog
+        """Ask for the text of the device's QR code."""
+        from screens.qr_text_dialogs import DeviceQrTextDialog
 
-        self.app.push_screen(DeviceCodeDialog(text, self._near), self._take)
+        self.app.push_screen(DeviceQrTextDialog(text, self._is_in_reach), self._answer_from_code)
 
-    def _near(self, name: str) -> bool:
+    def _is_in_reach(self, name: str) -> bool:
         return any(s.name.casefold() == name.casefold() for s in self._sightings.values())
 
-    def _take(self, answer: FindAnswer | None) -> None:
+    def _answer_from_code(self, answer: FindAnswer | None) -> None:
         if answer is not None:
             self.answer(answer)
 
     def on_paste(self, event: events.Paste) -> None:
-        """The text of a code pasted anywhere on this screen is read at once; also to say what another one is."""
+        """Open the dialog for QR text pasted anywhere on this screen. It also explains codes of other kinds."""
         if kind_of(event.text) not in (QrKind.OTHER, QrKind.URL):
             event.stop()
             self.action_code(event.text.strip())
@@ -269,21 +261,18 @@ class FindScreen(QuestionScreen[ChooseDevice]):
         field.focus()
 
     def action_toggle_all(self) -> None:
-        """All devices, or only those that can be set up."""
-        self._everything = not self._everything
-        self.poll()
+        """Show all devices, or only those that can be set up."""
+        self._show_all = not self._show_all
+        self.refresh_list()
 
     def action_sort(self) -> None:
         """Sort the rows once more."""
         self._order.sort()
-        self.poll()
-
-    def forget(self) -> None:
-        """Nothing here is secret."""
+        self.refresh_list()
 
 
-def _alone(sighting: Sighting) -> str:
-    """Why this device cannot be one of several, if so."""
+def _reason_against_batch(sighting: Sighting) -> str:
+    """Why this device cannot be part of a batch; empty if it can."""
     if sighting.detection.protocol == "guided":
         return "Only the vendor's app sets this device up: install it alone."
     if sighting.detection.model_id is None:
@@ -291,11 +280,11 @@ def _alone(sighting: Sighting) -> str:
     return ""
 
 
-def view(state: RunState) -> View:
-    """What goes on while the device is found and connected."""
+def progress_view(state: InstallationState) -> ProgressView:
+    """The progress while the device is looked for and connected."""
     if state.device is None:
-        return View("Looking for the device", hint="Bluetooth is listening to what is near.")
+        return ProgressView("Looking for the device", hint="Listening for Bluetooth devices near this computer.")
     name = shown(state.device.name) or state.device.address
     if state.connected is None:
-        return View(f"Connecting to {name}", hint="Keep it near this computer.")
-    return View(f"Connected to {name}", hint="Reading what it says of itself.")
+        return ProgressView(f"Connecting to {name}", hint="Keep it near this computer.")
+    return ProgressView(f"Connected to {name}", hint="Reading its model and version.")

@@ -1,4 +1,4 @@
-"""Guide: what to do with the vendor's app, as a list to tick off, while the account is watched."""
+"""The guide for set-up with the vendor's app: a check list, a QR code of the app, and the watch of the account."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -13,18 +13,19 @@ from textual.content import Content
 from textual.widget import Widget
 
 from installer.flow.questions import FollowGuide
-from screens.frame import QuestionScreen
-from screens.progress import View
-from screens.run_state import Mark, RunState
-from screens.widgets import Callout, Text, shown, spoken
+from installer.timing.durations import minutes_and_seconds
+from screens.installation_state import InstallationState, Mark, ProgressView
+from screens.labels import shown
+from screens.question_screen import QuestionScreen
+from screens.widgets import Callout, Text
 
-TICK = 0.5
-ROOM_BESIDE = 56  # cells that the list beside the QR code needs
-ROWS_AROUND = 9  # lines of the bar, title, hint, watch and footer
+REFRESH_SECONDS = 0.5
+LIST_WIDTH = 56  # cells that the check list needs beside the QR code
+ROWS_OUTSIDE_QR = 9  # top bar, heading, hint, watch and footer
 
 
-class Item(Text, can_focus=True):
-    """One thing to do. Ticking it off is for the person only: nothing waits for it."""
+class ChecklistItem(Text, can_focus=True):
+    """One thing to do. Ticking it off only helps the user; nothing waits for it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space,enter", "tick", "Tick off", id="guide.tick", tooltip="Done, or not done after all"),
@@ -32,30 +33,30 @@ class Item(Text, can_focus=True):
         Binding("down", "app.focus_next", "Next", show=False, id="guide.down", tooltip="The next one"),
     ]
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__(classes="item")
-        self._words = words
+        self._text = text
         self.done = False
 
     def render(self) -> Content:
         mark = Mark.DONE if self.done else Mark.TODO
         style = self.app.theme_variables["success"] if self.done else ""
         width = max(self.content_size.width - 2, 10)
-        lines = [Content.styled(line.plain, style) for line in Content(self._words).wrap(width)]
+        lines = [Content.styled(line.plain, style) for line in Content(self._text).wrap(width)]
         return Content.assemble((f"{mark.value} ", style), Content("\n  ").join(lines))
 
     def action_tick(self) -> None:
-        """Done, or not done after all; then the next one."""
+        """Tick or untick this item; after a tick, go to the next one."""
         self.done = not self.done
         self.refresh()
         if self.done:
-            self.screen.focus_next(Item)
+            self.screen.focus_next(ChecklistItem)
 
 
 class GuideScreen(QuestionScreen[FollowGuide]):
-    """Shows the guide. Goes away by itself when the device is in the account."""
+    """Shows the guide. It closes by itself when the device is in the account."""
 
-    AUTO_FOCUS = "Item"
+    AUTO_FOCUS = "ChecklistItem"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "qr", "QR code", id="guide.qr", tooltip="The address as a QR code, over the whole window"),
     ]
@@ -80,8 +81,8 @@ class GuideScreen(QuestionScreen[FollowGuide]):
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="guide"):
             with Vertical(id="todo-list"):
-                for words in self.question.steps:
-                    yield Item(shown(words, 300))
+                for step in self.question.steps:
+                    yield ChecklistItem(shown(step, 300))
             with Vertical(id="app"):
                 yield Text("", id="qr")
                 yield Text(shown(self.question.url), classes="small")
@@ -89,16 +90,16 @@ class GuideScreen(QuestionScreen[FollowGuide]):
         yield Callout("", "warning", id="trouble")
 
     def on_mount(self) -> None:
-        self._ends = self.wizard.clock() + self.question.seconds
+        self._deadline = self.wizard.clock() + self.question.seconds
         self._draw_qr()
-        self._tick()
-        self.set_interval(TICK, self._tick)
+        self._update_watch()
+        self.set_interval(REFRESH_SECONDS, self._update_watch)
 
     def on_resize(self) -> None:
         self._draw_qr()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A code, where there is an address."""
+        """The QR code needs an address."""
         return bool(self.question.url) if action == "qr" else super().check_action(action, parameters)
 
     def action_qr(self) -> None:
@@ -111,21 +112,25 @@ class GuideScreen(QuestionScreen[FollowGuide]):
         from installer.qr.draw import qr_lines
 
         size, url = self.app.size, self.question.url
-        lines = qr_lines(url, size.width - ROOM_BESIDE - 6, size.height - ROWS_AROUND) if url else None
+        lines = qr_lines(url, size.width - LIST_WIDTH - 6, size.height - ROWS_OUTSIDE_QR) if url else None
         self.query_one("#app").display = lines is not None
         self.query_one("#qr", Text).update(Content("\n".join(lines or [])))
 
-    def _tick(self) -> None:
+    def _update_watch(self) -> None:
         watch, now = self.question.progress, self.wizard.clock()
-        last = "" if watch.last is None else f" Looked {spoken(max(now - watch.last, 0))} ago: not there yet."
-        left = f" {spoken(self._ends - now)} left." if self._ends > now else " The time is over."
-        words = f"Watching account “{shown(self.question.account)}”.{last if watch.trouble is None else ''}{left}"
-        self.query_one("#watching", Text).update(Content(words))
-        self.query_one("#trouble", Callout).say(watch.trouble.what if watch.trouble is not None else "")
+        last = (
+            ""
+            if watch.last_checked is None
+            else f" Looked {minutes_and_seconds(max(now - watch.last_checked, 0))} ago: not there yet."
+        )
+        left = f" {minutes_and_seconds(self._deadline - now)} left." if self._deadline > now else " The time is over."
+        text = f"Watching account “{shown(self.question.account)}”.{last if watch.error is None else ''}{left}"
+        self.query_one("#watching", Text).update(Content(text))
+        self.query_one("#trouble", Callout).show_text(watch.error.what if watch.error is not None else "")
 
 
-def view(state: RunState) -> View:
-    """What goes on before and after the guide is shown."""
+def progress_view(state: InstallationState) -> ProgressView:
+    """The progress before and after the guide is shown."""
     name = shown(state.device.name) if state.device and state.device.name else "the device"
     stages = ((Mark.DONE if state.linked else Mark.NOW, "The device is in the account"),)
-    return View(f"Waiting for {name}", "It is set up with its vendor's app.", stages)
+    return ProgressView(f"Waiting for {name}", "It is set up with its vendor's app.", stages)

@@ -1,4 +1,4 @@
-"""The keys of a screen, taken from its bindings."""
+"""The help dialog: all keys of a screen, from its bindings."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -17,7 +17,7 @@ from textual.widgets import Button
 from screens.dialogs import Dialog
 from screens.widgets import Text, button
 
-_NAMES = {
+_KEY_NAMES = {
     "question_mark": "?",
     "escape": "Esc",
     "enter": "Enter",
@@ -37,12 +37,14 @@ _NAMES = {
 
 
 def key_name(key: str) -> str:
-    """A key as it is printed on a keyboard."""
-    return _NAMES.get(key) or (key.replace("ctrl+", "Ctrl+") if "+" in key else key.upper() if len(key) > 1 else key)
+    """The name of a key as it is printed on a keyboard."""
+    return _KEY_NAMES.get(key) or (
+        key.replace("ctrl+", "Ctrl+") if "+" in key else key.upper() if len(key) > 1 else key
+    )
 
 
 def keys_of(screen: Screen[Any]) -> list[tuple[str, str]]:
-    """Keys and what they do, one pair a meaning, from the focused part outwards."""
+    """Keys and what they do, one pair for each meaning, from the focused widget outwards."""
     meanings: dict[str, list[str]] = {}
     for _, binding, enabled, _ in screen.active_bindings.values():
         if enabled and (binding.tooltip or binding.description) and binding.id:
@@ -50,8 +52,8 @@ def keys_of(screen: Screen[Any]) -> list[tuple[str, str]]:
     return [(" ".join(keys), meaning) for meaning, keys in meanings.items()]
 
 
-class HelpScreen(Dialog[None]):
-    """A dialog with the keys that work on `screen` now."""
+class HelpDialog(Dialog[None]):
+    """The keys that work on `screen` now."""
 
     def __init__(self, screen: Screen[Any]) -> None:
         super().__init__()
@@ -62,7 +64,7 @@ class HelpScreen(Dialog[None]):
 
     def body(self) -> Iterable[Widget]:
         width = max((cell_len(keys) for keys, _ in self._keys), default=0) + 3
-        lines = [Content.assemble((keys.ljust(width), "bold"), what) for keys, what in self._keys]
+        lines = [Content.assemble((keys.ljust(width), "bold"), meaning) for keys, meaning in self._keys]
         with VerticalScroll(id="keys"):
             yield Text(Content("\n").join(lines))
 

@@ -1,4 +1,4 @@
-"""Home: what the program does, the models it knows, and the way in."""
+"""The home screen: install a device, resume an interrupted installation, open the records; the known models."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -13,25 +13,27 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from installer.catalogue.catalogue import Catalogue, SyncMethod
+from installer.catalogue.catalogue_file import Catalogue
+from installer.catalogue.model import SyncMethod
 from installer.errors import InstallerError
-from installer.flow.resumable import Resumable
-from screens.cards import Card, Cards, Choice
-from screens.frame import Frame
-from screens.widgets import Text, later, shown
+from installer.flow.resume import Resumable
+from screens.cards import Card, CardChoice, Cards
+from screens.labels import shown
+from screens.widgets import Text, deferred_call
+from screens.wizard_screen import WizardScreen
 
 MAX_MODELS = 9
-NAME = 24  # columns
+MAX_NAME_CHARACTERS = 24
 
 
 def models_text(catalogue: Catalogue) -> str:
-    """The models and how each can sync, one a line."""
+    """The models and their sync methods, one model a line."""
     models = [m for m in catalogue.models if not m.generic]
     width = max((len(m.name) for m in models), default=0) + 2
     lines = []
     for model in models[:MAX_MODELS]:
-        ways = " or ".join("Wi-Fi" if m is SyncMethod.WIFI else "Bluetooth" for m in SyncMethod if model.allows(m))
-        lines.append(f"{shown(model.name).ljust(width)}{ways}{'' if len(model.sync) > 1 else ' only'}")
+        methods = " or ".join("Wi-Fi" if m is SyncMethod.WIFI else "Bluetooth" for m in SyncMethod if model.allows(m))
+        lines.append(f"{shown(model.name).ljust(width)}{methods}{'' if len(model.sync) > 1 else ' only'}")
     more = len(models) - MAX_MODELS
     generic = sum(m.generic for m in catalogue.models)
     if more > 0 or generic:
@@ -39,30 +41,30 @@ def models_text(catalogue: Catalogue) -> str:
     return "\n".join(lines)
 
 
-def offer_name(offer: Resumable, catalogue: Catalogue) -> str:
-    """The device of an offer, short: its own name, or the model's."""
+def resumable_name(resumable: Resumable, catalogue: Catalogue) -> str:
+    """The device of an interrupted installation, short: its own name, or its model's."""
     models = {model.id: model.name for model in catalogue.models}
-    name = shown(offer.name or models.get(offer.model, offer.model))
-    return name if len(name) <= NAME else name[: NAME - 1] + "…"
+    name = shown(resumable.name or models.get(resumable.model, resumable.model))
+    return name if len(name) <= MAX_NAME_CHARACTERS else name[: MAX_NAME_CHARACTERS - 1] + "…"
 
 
-def offer_text(offers: Sequence[Resumable]) -> str:
-    """Where the newest stopped, and when."""
-    newest = offers[0]
+def resumable_text(resumable: Sequence[Resumable]) -> str:
+    """Where and when the newest one stopped."""
+    newest = resumable[0]
     text = f"{shown(newest.address)}, stopped at the {newest.step} step {newest.ago(datetime.now(UTC))}."
-    return text if len(offers) == 1 else f"{text} One of {len(offers)}."
+    return text if len(resumable) == 1 else f"{text} One of {len(resumable)}."
 
 
-class HomeScreen(Frame):
+class HomeScreen(WizardScreen):
     """The first screen."""
 
     TRAIL = False
-    _offers: tuple[Resumable, ...] = ()
+    _resumable: tuple[Resumable, ...] = ()
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "install", "Install", id="home.install", tooltip="Install a device"),
-        Binding("c", "go_on", "Continue", id="home.continue", tooltip="Go on with what was cut off"),
-        Binding("f", "forget", "Forget", id="home.forget", tooltip="Do not offer it any more"),
+        Binding("c", "resume", "Continue", id="home.continue", tooltip="Resume the interrupted installation"),
+        Binding("f", "forget", "Forget", id="home.forget", tooltip="Stop offering to resume it"),
         Binding("r", "records", "Records", id="home.records", tooltip="What was installed, and what failed"),
         Binding("q", "app.quit", "Quit", id="home.quit", tooltip="Leave the program"),
     ]
@@ -77,41 +79,42 @@ class HomeScreen(Frame):
         with Horizontal(id="home"):
             yield Cards(
                 [
-                    Choice(
+                    CardChoice(
                         "install", "Install a device", "Have it at hand, and the name and passphrase of your Wi-Fi."
                     ),
-                    *([Choice("records", "Records")] if self.wizard.desk is not None else []),
-                    Choice("help", "Keys", "Everything works with the keyboard alone."),
-                    Choice("quit", "Quit"),
+                    *([CardChoice("records", "Records")] if self.wizard.ledger is not None else []),
+                    CardChoice("help", "Keys", "Everything works with the keyboard alone."),
+                    CardChoice("quit", "Quit"),
                 ]
             )
             yield Text("Models\n\n" + models_text(self.wizard.catalogue), id="models")
 
     def on_screen_resume(self) -> None:
-        """Look for what was cut off, also by what has just ended."""
-        self.call_after_refresh(lambda: self.run_worker(later(self._look), group="offers", exclusive=True))
+        """Look for interrupted installations, also after one that just ended."""
+        self.call_after_refresh(
+            lambda: self.run_worker(deferred_call(self._find_resumable), group="resumable", exclusive=True)
+        )
 
-    async def _look(self) -> None:
-        await self._offer(await self.wizard.offers())
-
-    async def _offer(self, offers: Sequence[Resumable]) -> None:
-        """Show the newest; the focus stays where it is, so that nobody goes on with something by accident."""
-        self._offers = tuple(offers)
-        offer = self._offers[0] if self._offers else None
+    async def _find_resumable(self) -> None:
+        """Show a card for the newest. The focus stays, so that nobody resumes an installation by accident."""
+        self._resumable = tuple(await self.wizard.resumable_installations())
+        newest = self._resumable[0] if self._resumable else None
         choice = (
             None
-            if offer is None
-            else Choice("continue", f"Continue {offer_name(offer, self.wizard.catalogue)}", offer_text(self._offers))
+            if newest is None
+            else CardChoice(
+                "continue", f"Continue {resumable_name(newest, self.wizard.catalogue)}", resumable_text(self._resumable)
+            )
         )
         await self.query_one(Cards).put_first(choice)
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing is there to be saved; going on and forgetting is there with what was cut off."""
-        if action in ("go_on", "forget"):
-            return bool(self._offers)
+        """There are no answers to save; resuming and forgetting need an interrupted installation."""
+        if action in ("resume", "forget"):
+            return bool(self._resumable)
         if action == "records":
-            return self.wizard.desk is not None
+            return self.wizard.ledger is not None
         return False if action == "save" else super().check_action(action, parameters)
 
     @on(Card.Chosen)
@@ -120,7 +123,7 @@ class HomeScreen(Frame):
             case "install":
                 self.action_install()
             case "continue":
-                self.action_go_on()
+                self.action_resume()
             case "records":
                 self.action_records()
             case "help":
@@ -132,40 +135,40 @@ class HomeScreen(Frame):
         """Start an installation."""
         self.wizard.begin()
 
-    def action_go_on(self) -> None:
-        """Go on with the newest of what was cut off."""
-        if self._offers:
-            self.wizard.begin(self._offers[0])
+    def action_resume(self) -> None:
+        """Resume the newest interrupted installation."""
+        if self._resumable:
+            self.wizard.begin(self._resumable[0])
 
     def action_forget(self) -> None:
-        """Ask, then offer it no more."""
+        """Ask, then stop offering to resume the newest one."""
         from screens.dialogs import ConfirmDialog
 
-        if not self._offers:
+        if not self._resumable:
             return
-        offer = self._offers[0]
-        sent = "It may have its Wi-Fi already; nothing is undone. " if offer.sent else "Nothing is undone. "
+        newest = self._resumable[0]
+        sent = "It may have its Wi-Fi already; nothing is undone. " if newest.sent else "Nothing is undone. "
         dialog = ConfirmDialog(
-            f"Forget {offer_name(offer, self.wizard.catalogue)}?",
-            f"{sent}It is only not offered here any more. Its record stays, and `device-installer resume {offer.id}` "
-            "still goes on with it.",
+            f"Forget {resumable_name(newest, self.wizard.catalogue)}?",
+            f"{sent}It is just not offered here any more. Its record stays, and "
+            f"`device-installer resume {newest.id}` still resumes it.",
             yes="Forget it",
             no="Keep it",
         )
 
         def decide(forget: bool | None) -> None:
             if forget:
-                self.run_worker(self._forget(offer), group="offers", exclusive=True)
+                self.run_worker(self._forget(newest), group="resumable", exclusive=True)
 
         self.app.push_screen(dialog, decide)
 
-    async def _forget(self, offer: Resumable) -> None:
+    async def _forget(self, resumable: Resumable) -> None:
         try:
-            await self.wizard.forget(offer)
+            await self.wizard.forget_resumable(resumable)
         except InstallerError as error:
             self.notify(str(error), title="It was not forgotten", severity="error", markup=False)
-        await self._look()
+        await self._find_resumable()
 
     def action_records(self) -> None:
-        """Look at the records."""
+        """Show the records."""
         self.wizard.open_records()

@@ -1,4 +1,4 @@
-"""The line at the bottom: the keys that do something here, drawn as one widget."""
+"""The key footer: the bottom line with the keys of the current screen, drawn as one widget."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -17,29 +17,29 @@ from textual.widget import Widget
 
 
 class Key(NamedTuple):
-    """One key of the line. `start` and `end`: its cells."""
+    """One key of the footer. `start` and `end`: its cells."""
 
     key: str
     label: str
-    words: str
+    description: str
     enabled: bool
     start: int
     end: int
 
 
-class KeyLine(Widget, can_focus=False):
-    """What Textual's `Footer` shows, without a widget for each key: those are styled anew at every change of focus."""
+class KeyFooter(Widget, can_focus=False):
+    """Shows what Textual's `Footer` shows. One widget, because a widget a key is styled again at every focus change."""
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"keys--key", "keys--words", "keys--disabled"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"keys--key", "keys--description", "keys--disabled"}
     DEFAULT_CSS = """
-    KeyLine {
+    KeyFooter {
         dock: bottom;
         height: 1;
         color: $footer-foreground;
         background: $footer-background;
         .keys--key { color: $footer-key-foreground; background: $footer-key-background; text-style: bold; }
-        .keys--words { color: $footer-description-foreground; background: $footer-description-background; }
+        .keys--description { color: $footer-description-foreground; background: $footer-description-background; }
         .keys--disabled { text-style: dim; }
     }
     """
@@ -55,31 +55,31 @@ class KeyLine(Widget, can_focus=False):
             self.refresh()
 
     def _keys(self) -> Iterator[Key]:
-        """The keys that are shown, one for each action, as far as there is room for them whole; F1 has all."""
+        """The keys that are shown, one for each action. Keys that do not fit whole are left out; F1 lists all."""
         seen: set[str] = set()
-        at = 0
+        start = 0
         for _, binding, enabled, _tooltip in self.screen.active_bindings.values():
             if not binding.show or binding.action in seen:
                 continue
             seen.add(binding.action)
             label = self.app.get_key_display(binding)
-            end = at + cell_len(f" {label} {binding.description} ")
+            end = start + cell_len(f" {label} {binding.description} ")
             if end > self.size.width:
                 return
-            yield Key(binding.key, label, binding.description, enabled, at, end)
-            at = end
+            yield Key(binding.key, label, binding.description, enabled, start, end)
+            start = end
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         base = self.rich_style
         key_style = base + self.get_component_rich_style("keys--key")
-        words_style = base + self.get_component_rich_style("keys--words")
+        description_style = base + self.get_component_rich_style("keys--description")
         dim = self.get_component_rich_style("keys--disabled")
         segments: list[Segment] = []
         for key in self._keys():
-            more = Style() if key.enabled else Style(dim=dim.dim)
-            segments.append(Segment(f" {key.label} ", key_style + more))
-            segments.append(Segment(f"{key.words} ", words_style + more))
+            dimmed = Style() if key.enabled else Style(dim=dim.dim)
+            segments.append(Segment(f" {key.label} ", key_style + dimmed))
+            segments.append(Segment(f"{key.description} ", description_style + dimmed))
         return Strip(segments).adjust_cell_length(width, base).crop(0, width)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:

@@ -1,34 +1,34 @@
-"""A ledger that is not ready for this version: said as soon as the wizard opens, and mended if the person likes."""
+"""Offers to migrate a ledger of another version, as soon as the wizard opens."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import App
 
 from installer.errors import InstallerError
 from screens.dialogs import ConfirmDialog, MessageDialog
-from screens.widgets import later
-
-if TYPE_CHECKING:
-    from screens.app import WizardApp
-    from screens.engine_interface import RecordsDesk
+from screens.engine_interface import Ledger
+from screens.widgets import deferred_call
 
 
-async def offer_migration(app: WizardApp, desk: RecordsDesk) -> None:
-    """A ledger of an older version can keep nothing: ask whether to bring it up to date."""
+async def offer_ledger_migration(app: App[Any], ledger: Ledger, is_installing: Callable[[], bool]) -> None:
+    """If the ledger's tables are missing or old, no record can be written: ask whether to migrate it."""
     try:
-        if not await desk.outdated() or app.installing:
+        if not await ledger.outdated() or is_installing():
             return
     except InstallerError:
-        return  # said by whoever needs it
+        return  # whoever needs the ledger shows the error
 
     def decide(yes: bool | None) -> None:
         if yes:
-            app.run_worker(later(_migrate, app, desk))
+            app.run_worker(deferred_call(_migrate, app, ledger))
 
     app.push_screen(
         ConfirmDialog(
             "The ledger is not ready for this version",
-            "Its tables are missing or of an older version. No installation is begun before it is brought up to "
+            "Its tables are missing or of an older version. No installation can start before it is brought up to "
             "date. Nothing in it is lost. Older versions of this program, at other stations, cannot use it then.",
             yes="Bring it up to date",
             no="Not now",
@@ -37,10 +37,10 @@ async def offer_migration(app: WizardApp, desk: RecordsDesk) -> None:
     )
 
 
-async def _migrate(app: WizardApp, desk: RecordsDesk) -> None:
+async def _migrate(app: App[Any], ledger: Ledger) -> None:
     try:
-        await desk.migrate()
+        await ledger.migrate()
     except InstallerError as error:
-        app.push_screen(MessageDialog("The ledger is as it was", str(error)))
+        app.push_screen(MessageDialog("The ledger was not changed", str(error)))
     else:
         app.notify("It is up to date now.", title="The ledger", markup=False)

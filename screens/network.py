@@ -1,4 +1,4 @@
-"""Network: which Wi-Fi network the device shall join; also a hidden one, and one from a WIFI: text."""
+"""The network step: choose the Wi-Fi network for the device, from its list, by name, or from the text of a QR code."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -12,20 +12,35 @@ from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
+from textual.widgets import Button, Checkbox, Input, RadioSet
 
 from installer.answers import NetworkAnswer
+from installer.bluetooth.signal_strength import signal_bars
 from installer.errors import InstallerError
 from installer.flow.questions import ChooseNetwork
 from installer.qr.classify import QrKind, kind_of
-from installer.wifi.networks import Network, by_ssid, check_network
-from screens.choice_list import ChoiceList, ChoiceTable, Column, Row
-from screens.frame import QuestionScreen
-from screens.network_dialogs import OtherNetworkDialog, WifiTextDialog
-from screens.widgets import Text, bars_of, security_label, signal, strength
+from installer.wifi.networks import Network, Security, by_ssid, check_network, check_ssid
+from screens.choice_list import ChoiceColumn, ChoiceList, ChoiceRow, ChoiceTable
+from screens.dialogs import Dialog
+from screens.labels import security_label, signal, strength
+from screens.qr_text_dialogs import WifiQrTextDialog
+from screens.question_screen import QuestionScreen
+from screens.widgets import Callout, RadioOption, Text, TickBox, button
 
-COLUMNS = (Column("Network"), Column("Security", 16), Column("Band", 7), Column("Signal", 6), Column("", 16))
-WITHOUT_BAND = (*COLUMNS[:2], *COLUMNS[3:])
-OTHER = "other"
+COLUMNS = (
+    ChoiceColumn("Network"),
+    ChoiceColumn("Security", 16),
+    ChoiceColumn("Band", 7),
+    ChoiceColumn("Signal", 6),
+    ChoiceColumn("", 16),
+)
+COLUMNS_WITHOUT_BAND = (*COLUMNS[:2], *COLUMNS[3:])
+OTHER_NETWORK_KEY = "other"
+SECURITY_CHOICES = (
+    (Security.WPA2_WPA3, "It has a passphrase (WPA2 or WPA3)"),
+    (Security.OPEN, "It is open, without a passphrase"),
+    (Security.UNKNOWN, "I do not know"),
+)
 
 
 class NetworkScreen(QuestionScreen[ChooseNetwork]):
@@ -43,7 +58,7 @@ class NetworkScreen(QuestionScreen[ChooseNetwork]):
         self._searching = False
 
     def heading(self) -> str:
-        return f"Which Wi-Fi network shall {self.question.model.name} join?"
+        return f"Which Wi-Fi network should {self.question.model.name} join?"
 
     def hint(self) -> str:
         if self.question.saved:
@@ -51,10 +66,10 @@ class NetworkScreen(QuestionScreen[ChooseNetwork]):
             return f"{known}All of them get the same one; they must be in its reach."
         if not self.question.networks and self.question.scan is None:
             return "This device cannot list networks: name yours."
-        return self._found(len(by_ssid(self.question.networks)))
+        return self._count_text(len(by_ssid(self.question.networks)))
 
     @staticmethod
-    def _found(count: int) -> str:
+    def _count_text(count: int) -> str:
         if not count:
             return "The device sees no network. Is the router on, and near?"
         return f"The device itself sees {count} network{'' if count == 1 else 's'} from where it is."
@@ -64,34 +79,34 @@ class NetworkScreen(QuestionScreen[ChooseNetwork]):
         yield Text("", id="detail")
 
     def on_mount(self) -> None:
-        self._fill(self.question.networks)
+        self._show_networks(self.question.networks)
         rows = self.query_one(ChoiceList)
-        if self.question.host is not None:
-            # This computer's own network is the likely one; if the device does not see it, nothing changes.
-            rows.select(f"n:{self.question.host}")
+        if self.question.host_ssid is not None:
+            # The network of this computer is the likely one. If the device does not see it, the cursor stays.
+            rows.select(f"n:{self.question.host_ssid}")
         rows.focus()
 
-    def _fill(self, networks: Iterable[Network]) -> None:
+    def _show_networks(self, networks: Iterable[Network]) -> None:
         merged = by_ssid(n for n in networks if n.ssid)
         self._networks = {f"n:{n.ssid}": n for n in merged}
         rows = [self._row(key, network) for key, network in self._networks.items()]
-        rows.append(Row(OTHER, ("Other network…", "", "", "", "")))
-        # Many devices do not tell the band.
+        rows.append(ChoiceRow(OTHER_NETWORK_KEY, ("Other network…", "", "", "", "")))
+        # Many devices do not report the band.
         has_band = any(n.band for n in merged)
         if not has_band:
             rows = [replace(r, cells=(*r.cells[:2], *r.cells[3:])) for r in rows]
-        self.query_one(ChoiceTable).set_columns(COLUMNS if has_band else WITHOUT_BAND)
+        self.query_one(ChoiceTable).set_columns(COLUMNS if has_band else COLUMNS_WITHOUT_BAND)
         self.query_one(ChoiceList).set_rows(rows)
 
-    def _row(self, key: str, network: Network) -> Row:
+    def _row(self, key: str, network: Network) -> ChoiceRow:
         points = f"{network.access_points} access points" if network.access_points > 1 else ""
         reason = ""
         try:
             check_network(network, self.question.model.bands)
         except InstallerError as error:
             reason = f"{error.what} {error.todo}"
-        bars = bars_of(network.rssi)
-        return Row(
+        bars = signal_bars(network.rssi)
+        return ChoiceRow(
             key,
             (
                 network.label,
@@ -112,23 +127,23 @@ class NetworkScreen(QuestionScreen[ChooseNetwork]):
         elif event.row is not None and event.row.reason:
             detail.update(Content(event.row.reason))
         else:
-            words = [
-                f"{network.rssi} dBm, {strength(bars_of(network.rssi))} signal" if network.rssi is not None else ""
+            parts = [
+                f"{network.rssi} dBm, {strength(signal_bars(network.rssi))} signal" if network.rssi is not None else ""
             ]
-            words.append(f"access point {network.bssid}" if network.bssid and network.access_points == 1 else "")
-            words.append("" if network.security.needs_passphrase else "open: everybody near can join it")
-            detail.update(Content("   ".join(w for w in words if w)))
+            parts.append(f"access point {network.bssid}" if network.bssid and network.access_points == 1 else "")
+            parts.append("" if network.security.needs_passphrase else "open: everybody near can join it")
+            detail.update(Content("   ".join(part for part in parts if part)))
 
     @on(ChoiceList.Chosen)
     def _chosen(self, event: ChoiceList.Chosen) -> None:
-        if event.row.key == OTHER:
+        if event.row.key == OTHER_NETWORK_KEY:
             self.action_other()
             return
         network = self._networks[event.row.key]
         self.answer(NetworkAnswer(ssid=network.ssid, security=network.security, hidden=network.hidden))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Searching, where the device can, and not twice at once."""
+        """Searching again needs a device that can search, and no search that is running."""
         if action == "rescan":
             return self.question.scan is not None and not self._searching
         return super().check_action(action, parameters)
@@ -137,7 +152,7 @@ class NetworkScreen(QuestionScreen[ChooseNetwork]):
         """Let the device search again."""
         self._searching = True
         self.refresh_bindings()
-        self.say(hint="The device searches again…")
+        self.set_header(hint="The device searches again…")
         self.run_worker(self._rescan(), group="scan", exclusive=True)
 
     async def _rescan(self) -> None:
@@ -147,30 +162,73 @@ class NetworkScreen(QuestionScreen[ChooseNetwork]):
         try:
             networks = await scan()
         except InstallerError as error:
-            self.say_problem(f"{error.what} {error.todo}")
-            self.say(hint=self._found(len(self._networks)))
+            self.show_problem(f"{error.what} {error.todo}")
+            self.set_header(hint=self._count_text(len(self._networks)))
         else:
-            self.say_problem("")
-            self._fill(networks)
-            self.say(hint=self._found(len(self._networks)))
+            self.show_problem("")
+            self._show_networks(networks)
+            self.set_header(hint=self._count_text(len(self._networks)))
         finally:
             self._searching = False
             self.refresh_bindings()
 
     def action_other(self) -> None:
         """Name a network that is not in the list."""
-        self.app.push_screen(OtherNetworkDialog(hidden=self.question.scan is not None), self._take)
+        self.app.push_screen(OtherNetworkDialog(hidden=self.question.scan is not None), self._answer_from_dialog)
 
     def action_paste(self) -> None:
-        """Take the network from a WIFI: text."""
-        self.app.push_screen(WifiTextDialog(), self._take)
+        """Ask for the text of a Wi-Fi QR code."""
+        self.app.push_screen(WifiQrTextDialog(), self._answer_from_dialog)
 
     def on_paste(self, event: events.Paste) -> None:
-        """The text of a code pasted anywhere on this screen is read at once; also to say what another one is."""
+        """Open the dialog for QR text pasted anywhere on this screen. It also explains codes of other kinds."""
         if kind_of(event.text) not in (QrKind.OTHER, QrKind.URL):
             event.stop()
-            self.app.push_screen(WifiTextDialog(event.text.strip()), self._take)
+            self.app.push_screen(WifiQrTextDialog(event.text.strip()), self._answer_from_dialog)
 
-    def _take(self, answer: NetworkAnswer | None) -> None:
+    def _answer_from_dialog(self, answer: NetworkAnswer | None) -> None:
         if answer is not None:
             self.answer(answer)
+
+
+class OtherNetworkDialog(Dialog[NetworkAnswer]):
+    """Asks for the name and security of a network that is not in the list, and whether it hides its name."""
+
+    def __init__(self, *, hidden: bool) -> None:
+        super().__init__()
+        self._hidden = hidden
+
+    def title_text(self) -> str:
+        return "Another network"
+
+    def body(self) -> Iterable[Widget]:
+        yield Input(id="ssid", placeholder="name of the network (SSID), letter by letter")
+        with RadioSet(id="security"):
+            for index, (_, label) in enumerate(SECURITY_CHOICES):
+                yield RadioOption(Content(label), value=index == 0)
+        yield TickBox(Content("It hides its name"), self._hidden, id="hidden")
+        yield Callout("", "error", id="ssid-problem")
+
+    def buttons(self) -> Iterable[Button]:
+        yield button("Use it", "use", "primary")
+        yield button("Cancel", "cancel")
+
+    @on(Input.Changed)
+    def _changed(self) -> None:
+        self.query_one("#ssid-problem", Callout).show_text("")
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#use")
+    def _use(self) -> None:
+        ssid = self.query_one("#ssid", Input).value
+        try:
+            check_ssid(ssid)
+        except InstallerError as error:
+            self.query_one("#ssid-problem", Callout).show_text(f"{error.what} {error.todo}")
+            return
+        security = SECURITY_CHOICES[max(self.query_one(RadioSet).pressed_index, 0)][0]
+        self.dismiss(NetworkAnswer(ssid=ssid, security=security, hidden=self.query_one(Checkbox).value))
+
+    @on(Button.Pressed, "#cancel")
+    def _cancel(self) -> None:
+        self.dismiss(None)

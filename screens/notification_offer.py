@@ -1,4 +1,4 @@
-"""Notifications: shall the cloud tell a receiver of new data? Most people say no."""
+"""The screen that offers notifications: should the cloud notify a receiver of new data? Most people say no."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -12,34 +12,38 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from installer.flow.questions import OfferNotifications
-from installer.notifications.callback_url import problem
-from screens.cards import Card, Cards, Choice
-from screens.frame import QuestionScreen
-from screens.widgets import Callout, Text, shown
+from installer.notifications.callback_url import url_problem
+from screens.cards import Card, CardChoice, Cards
+from screens.labels import shown
+from screens.question_screen import QuestionScreen
+from screens.widgets import Callout, Text
 
-NO, KNOWN, OTHER = "no", "known", "other"
+# Keys of the cards.
+NO, KNOWN_ADDRESS, OTHER_ADDRESS = "no", "known", "other"
 
 
-class NotifyScreen(QuestionScreen[OfferNotifications]):
+class NotificationOfferScreen(QuestionScreen[OfferNotifications]):
     """Asks whether to subscribe, and where."""
 
     def heading(self) -> str:
-        return "Shall the cloud tell you of new data?"
+        return "Should the cloud tell you of new data?"
 
     def hint(self) -> str:
         return f"The device is linked. A program of yours can be told of new data: {self.question.kinds}."
 
     def body(self) -> Iterable[Widget]:
         question = self.question
-        choices = [Choice(NO, "No", "Right for most people. The data is found by looking, too, only later.")]
+        choices = [CardChoice(NO, "No", "Right for most people. The data is found without it too, only later.")]
         if question.known:
-            words = f"{shown(question.known)} is told of it."
-            choices.insert(0, Choice(KNOWN, "Yes, at the address that is known here", words))
+            text = f"{shown(question.known)} is notified."
+            choices.insert(0, CardChoice(KNOWN_ADDRESS, "Yes, at the address that is known here", text))
         title = "Yes, at another address" if question.known else "Yes"
-        choices.append(Choice(OTHER, title, "You have a receiver, such as `device-installer notifications serve`."))
+        choices.append(
+            CardChoice(OTHER_ADDRESS, title, "You have a receiver, such as `device-installer notifications serve`.")
+        )
         yield Cards(choices)
         with Vertical(id="new-address"):
-            yield Text("Its address. {path} stands for its secret part, which is kept in a file of its own:")
+            yield Text("Its address. {path} stands for its secret part, which is kept in a separate file:")
             yield Input(question.proposal or "https://", id="address", max_length=255)
             yield Callout("", "error", id="address-problem")
 
@@ -49,20 +53,20 @@ class NotifyScreen(QuestionScreen[OfferNotifications]):
 
     @on(Card.Chosen)
     def _chosen(self, event: Card.Chosen) -> None:
-        if event.choice.key == OTHER:
+        if event.choice.key == OTHER_ADDRESS:
             self.query_one("#new-address").display = True
             self.query_one("#address", Input).focus()
         else:
-            self.answer(event.choice.key == KNOWN)
+            self.answer(event.choice.key == KNOWN_ADDRESS)
 
     @on(Input.Submitted)
     def _typed(self, event: Input.Submitted) -> None:
         address = event.value.strip()
-        wrong = problem(address.replace("{path}", ""))
-        self.query_one("#address-problem", Callout).say(wrong)
+        wrong = url_problem(address.replace("{path}", ""))
+        self.query_one("#address-problem", Callout).show_text(wrong)
         if not wrong:
             self.answer(address)
 
-    def forget(self) -> None:
-        # An address may hold its secret.
+    def clear_secrets(self) -> None:
+        # The address may contain its secret part.
         self.query_one("#address", Input).value = ""

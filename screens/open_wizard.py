@@ -1,4 +1,4 @@
-"""Opens the wizard: joins the app to the engine, for as long as the person stays."""
+"""Opens the wizard: connects the app to the engine and runs it."""
 
 from __future__ import annotations
 
@@ -8,105 +8,105 @@ from collections.abc import Sequence
 
 from installer.answers import Answers
 from installer.bluetooth.sighting import Sighting
-from installer.flow import resumable
-from installer.flow.assembly import Assembly
+from installer.flow import resume
 from installer.flow.questions import FrontEnd
-from installer.flow.resumable import Resumable
-from installer.ledger.wizard_access import WizardLedger
+from installer.flow.resume import Resumable
+from installer.flow.run_resources import RunResources
+from installer.ledger.archive import WizardLedger
 from installer.measurement import Measurement
 from screens.app import WizardApp
 from screens.engine_interface import BatchRun, Installation, Outcome
 
 
-def make_app(assembly: Assembly, answers: Answers) -> WizardApp:
-    """The wizard over these surroundings; `answers` given beforehand are not asked."""
-    begun = time.time()
+def make_app(resources: RunResources, answers: Answers) -> WizardApp:
+    """The wizard for this resources. `answers`: preset answers, whose steps are not asked."""
+    started_at = time.time()
 
-    def start(front: FrontEnd, given: Answers) -> Installation:
-        nonlocal begun
-        begun = time.time()
-        # Imported late: the home screen does not wait for the engine.
+    def start_installation(front: FrontEnd, preset: Answers) -> Installation:
+        nonlocal started_at
+        started_at = time.time()
+        # Lazy import: the home screen does not wait for the engine.
         from installer.flow import installation
 
-        return installation.Installation(assembly.surroundings(), front, given)
+        return installation.Installation(resources.environment(), front, preset)
 
     def start_batch(front: FrontEnd, sightings: Sequence[Sighting]) -> BatchRun:
-        from installer.batch.from_selection import PickedBatch
+        from installer.batch.from_selection import SelectionBatch
 
-        return PickedBatch(assembly, front, sightings)
+        return SelectionBatch(resources, front, sightings)
 
-    async def first_data(outcome: Outcome) -> Measurement | None:
+    async def wait_for_first_data(outcome: Outcome) -> Measurement | None:
         from installer.measurements import late_first_measurement
 
-        return await late_first_measurement.first_measurement(
-            await assembly.accounts(), assembly.catalogue, outcome.summary, begun
+        return await late_first_measurement.wait_for_first_measurement(
+            await resources.accounts(), resources.catalogue, outcome.summary, started_at
         )
 
     return WizardApp(
-        start,
+        start_installation,
         answers=answers,
-        lab=assembly.place.lab,
-        catalogue=assembly.catalogue,
+        lab=resources.config.lab,
+        catalogue=resources.catalogue,
         start_batch=start_batch,
-        first_data=first_data,
-        unfinished=LeftOver(assembly),
-        desk=WizardLedger(assembly.records()),
+        wait_for_first_data=wait_for_first_data,
+        resumable=LedgerResumables(resources),
+        ledger=WizardLedger(resources.records()),
     )
 
 
-class LeftOver:
-    """What the ledger has of installations that were cut off. Implements `screens.engine_interface.Unfinished`."""
+class LedgerResumables:
+    """The interrupted installations in the ledger. Implements `screens.engine_interface.ResumableInstallations`."""
 
-    def __init__(self, assembly: Assembly) -> None:
-        self._assembly = assembly
+    def __init__(self, resources: RunResources) -> None:
+        self._resources = resources
 
     async def offers(self) -> Sequence[Resumable]:
-        """What was begun at this place: with this ledger and this cloud."""
-        return await resumable.offers(self._assembly.records(), self._assembly.place.cloud)
+        """Those that belong to this ledger and this cloud."""
+        return await resume.list_for_wizard(self._resources.records(), self._resources.config.cloud)
 
-    def go_on(self, front: FrontEnd, offer: Resumable) -> Installation:
-        """The rest of it."""
-        return GoingOn(self._assembly, front, offer.id)
+    def resume(self, front: FrontEnd, installation: Resumable) -> Installation:
+        """An installation that does the remaining steps."""
+        return ResumedInstallation(self._resources, front, installation.id)
 
-    async def forget(self, offer: Resumable) -> None:
-        """Do not offer it any more."""
-        records = self._assembly.records()
-        await records.store.call(records.forget, offer.id)
+    async def forget(self, installation: Resumable) -> None:
+        """Stop offering to resume this one."""
+        records = self._resources.records()
+        await records.store.call(records.forget, installation.id)
 
 
-class GoingOn:
-    """The rest of one installation."""
+class ResumedInstallation:
+    """Does the remaining steps of an interrupted installation."""
 
-    def __init__(self, assembly: Assembly, front: FrontEnd, name: str) -> None:
-        self._assembly = assembly
+    def __init__(self, resources: RunResources, front: FrontEnd, installation_id: str) -> None:
+        self._resources = resources
         self._front = front
-        self._name = name
+        self._id = installation_id
 
     async def run(self) -> Outcome:
-        """Read the record, and run what is left."""
+        """Read the record, and run the remaining steps."""
         from installer.flow import installation
         from installer.flow.resume import EarlierAttempt
 
-        records = self._assembly.records()
-        record = await records.store.call(resumable.pick, records, self._name)
-        past = EarlierAttempt.of(record)
-        around = self._assembly.surroundings()
-        around.options = resumable.options_of(around.options, record)
-        return await installation.Installation(around, self._front, past.answers, past).run()
+        records = self._resources.records()
+        record = await records.store.call(resume.find_record, records, self._id)
+        earlier = EarlierAttempt.of(record)
+        environment = self._resources.environment()
+        environment.options = resume.options_for(environment.options, record)
+        return await installation.Installation(environment, self._front, earlier.answers, earlier).run()
 
 
-def run_wizard(assembly: Assembly, answers: Answers) -> Outcome | None:
-    """Run the wizard until the person leaves; the outcome of the last installation."""
+def run_wizard(resources: RunResources, answers: Answers) -> Outcome | None:
+    """Run the wizard until the user quits. Returns the outcome of the last installation."""
 
     async def running() -> Outcome | None:
-        app = make_app(assembly, answers)
+        app = make_app(resources, answers)
         try:
             outcome = await app.run_async()
         finally:
-            await assembly.close()
-        if app.defect is not None:
-            # Textual's own report would show every local variable; ours shows none.
-            raise app.defect
+            await resources.close()
+        if app.unexpected_error is not None:
+            # The crash report shows no local variables; Textual's own report would.
+            raise app.unexpected_error
         return outcome
 
     return asyncio.run(running())

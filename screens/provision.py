@@ -1,4 +1,4 @@
-"""Provision: consent to send the credentials, and what the device does with them."""
+"""The provision step: consent to send the credentials, and the progress of the device that joins the network."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -14,16 +14,16 @@ from textual.widgets import Button
 from installer.answers import ProvisionAnswer
 from installer.flow.questions import ConfirmSending
 from installer.provisioning.provisioner import Stage
-from screens.frame import QuestionScreen
-from screens.progress import View
-from screens.run_state import Mark, RunState
-from screens.widgets import Callout, Facts, button, protocol_label, security_label, shown
+from screens.installation_state import InstallationState, Mark, ProgressView
+from screens.labels import protocol_label, security_label, shown
+from screens.question_screen import QuestionScreen
+from screens.widgets import Callout, Facts, button
 
-UNENCRYPTED = (
+UNENCRYPTED_WARNING = (
     "The protocol {protocol} sends the passphrase over Bluetooth without encryption. For the second that this takes, "
     "someone within radio range who records it could read it. If that is not acceptable, go back."
 )
-ENCRYPTED = "The protocol {protocol} encrypts the credentials on their way to the device."
+ENCRYPTED_NOTE = "The protocol {protocol} encrypts the credentials on their way to the device."
 
 
 class SendScreen(QuestionScreen[ConfirmSending]):
@@ -33,7 +33,7 @@ class SendScreen(QuestionScreen[ConfirmSending]):
         return f"Send the Wi-Fi credentials to {self.question.model.name}?"
 
     def hint(self) -> str:
-        return "From then on it cannot be taken back."
+        return "This cannot be undone."
 
     def body(self) -> Iterable[Widget]:
         question = self.question
@@ -44,8 +44,10 @@ class SendScreen(QuestionScreen[ConfirmSending]):
                 ("Device", question.model.name),
             ]
         )
-        words = (ENCRYPTED if question.encrypted else UNENCRYPTED).format(protocol=protocol_label(question.protocol))
-        yield Callout(words, "note" if question.encrypted else "warning")
+        text = (ENCRYPTED_NOTE if question.encrypted else UNENCRYPTED_WARNING).format(
+            protocol=protocol_label(question.protocol)
+        )
+        yield Callout(text, "note" if question.encrypted else "warning")
         yield Callout(shown(question.warning, 300), "warning", id="band")
         with Horizontal(classes="buttons"):
             yield button("Send", "send", "primary")
@@ -61,14 +63,14 @@ class SendScreen(QuestionScreen[ConfirmSending]):
         self.action_back()
 
 
-def view(state: RunState) -> View:
-    """The stages of the hand-over, and where it is."""
+def progress_view(state: InstallationState) -> ProgressView:
+    """The stages of provisioning, and the current one."""
     name = shown(state.device.name) if state.device and state.device.name else "the device"
     network = shown(state.network.ssid) if state.network else "the network"
     stage = state.stage
     order = [Stage.AUTHORIZED, Stage.SENDING, Stage.JOINING, Stage.JOINED]
-    # What each stage is called before, and after it is done.
-    words = {
+    # The label of each stage before and after it is done.
+    labels = {
         Stage.AUTHORIZED: ("Press of the button", "Button pressed"),
         Stage.SENDING: ("Send the credentials", "Credentials sent"),
         Stage.JOINING: (f"Join {network}", f"Joined {network}"),
@@ -77,14 +79,15 @@ def view(state: RunState) -> View:
     if not state.asked_for_button:
         order.remove(Stage.AUTHORIZED)
     if stage is None:
-        at = -1
+        current = -1
     elif stage is Stage.AUTHORIZATION_NEEDED:
-        at = 0
+        current = 0
     else:
-        at = order.index(stage) if stage in order else -1
-        at += stage in (Stage.AUTHORIZED, Stage.JOINED)
+        current = order.index(stage) if stage in order else -1
+        current += stage in (Stage.AUTHORIZED, Stage.JOINED)
     stages = tuple(
-        (Mark.DONE if i < at else Mark.NOW if i == at else Mark.TODO, words[s][i < at]) for i, s in enumerate(order)
+        (Mark.DONE if i < current else Mark.NOW if i == current else Mark.TODO, labels[s][i < current])
+        for i, s in enumerate(order)
     )
     titles = {
         None: f"Preparing {name}",
@@ -97,5 +100,5 @@ def view(state: RunState) -> View:
     }
     hint = "The device asks for a press, so that nobody else can set it up." if stage is order[0] else ""
     if stage is Stage.JOINING:
-        hint = state.tries or "The credentials are there. The device tries them now."
-    return View(titles[stage], hint, stages, state.todo)
+        hint = state.attempts_left or "The credentials are there. The device tries them now."
+    return ProgressView(titles[stage], hint, stages, state.todo)

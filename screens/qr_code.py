@@ -1,4 +1,4 @@
-"""A QR code over the whole window: for a terminal in which it has no room beside other things."""
+"""A QR code over the whole window, for terminals where it does not fit beside other widgets."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -12,13 +12,14 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from screens.widgets import Text, shown
+from screens.labels import shown
+from screens.widgets import Text
 
-LINES_BELOW = 2  # the address, and how to close
+LINES_BELOW_QR = 2  # the address, and how to close
 
 
 class QrScreen(ModalScreen[None]):
-    """Shows the code of an address whole, or says that there is no room for it; never a part of it."""
+    """Shows the QR code of an address. If the window is too small for all of it, it says so and shows none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter,space", "close", "Close", id="qr.close", tooltip="Back to the page"),
@@ -27,18 +28,18 @@ class QrScreen(ModalScreen[None]):
     QrScreen { align: center middle; background: $background; }
     QrScreen #qr-page { width: auto; height: auto; align: center middle; }
     QrScreen #qr-code { width: auto; color: #000000; background: #ffffff; }
-    QrScreen .qr-words { width: auto; max-width: 100vw; }
+    QrScreen .qr-text { width: auto; max-width: 100vw; }
     """
 
-    def __init__(self, url: str, what: str) -> None:
+    def __init__(self, url: str, purpose: str) -> None:
         super().__init__()
-        self._url, self._what = url, what
+        self._url, self._purpose = url, purpose
 
     def compose(self) -> ComposeResult:
         with Vertical(id="qr-page"):
             yield Text("", id="qr-code")
-            yield Text(shown(self._url, 200), id="qr-url", classes="qr-words")
-            yield Text("", id="qr-hint", classes="qr-words")
+            yield Text(shown(self._url, 200), id="qr-url", classes="qr-text")
+            yield Text("", id="qr-hint", classes="qr-text")
 
     def on_mount(self) -> None:
         self._draw()
@@ -50,12 +51,14 @@ class QrScreen(ModalScreen[None]):
         from installer.qr.draw import qr_lines
 
         size = self.app.size
-        lines = qr_lines(self._url, size.width, size.height - LINES_BELOW)
+        lines = qr_lines(self._url, size.width, size.height - LINES_BELOW_QR)
         code = self.query_one("#qr-code", Text)
         code.display = lines is not None
         code.update(Content("\n".join(lines or [])))
-        words = f"Scan it with a phone: {self._what}." if lines else "The window is too small for its QR code: type it."
-        self.query_one("#qr-hint", Text).update(Content(f"{words}  Esc closes."))
+        hint = (
+            f"Scan it with a phone: {self._purpose}." if lines else "The window is too small for its QR code: type it."
+        )
+        self.query_one("#qr-hint", Text).update(Content(f"{hint}  Esc closes."))
 
     def action_close(self) -> None:
         """Back to the page."""

@@ -1,4 +1,4 @@
-"""Records: what was installed, the newest first; filtered while one types, with a failed one tried again."""
+"""The records screen: all installations, newest first, with a filter and the retry of a failed one."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -15,30 +15,33 @@ from textual.widgets import Input
 
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger.query_types import Filter, Page
-from installer.ledger.text_table import result, spoken, when
-from screens.choice_list import ChoiceList, ChoiceTable, Column, Row
-from screens.engine_interface import RecordsDesk
-from screens.find import FilterInput
-from screens.frame import Frame
-from screens.widgets import Callout, Text, later, shown
+from installer.ledger.text_table import result
+from installer.timing.durations import compact_duration, local_time_of_iso
+from screens.choice_list import ChoiceColumn, ChoiceList, ChoiceRow, ChoiceTable, FilterInput
+from screens.engine_interface import Ledger
+from screens.labels import shown
+from screens.record_details import RecordDetailsScreen, can_retry, retry_installation
+from screens.widgets import Callout, Text, deferred_call
+from screens.wizard_screen import WizardScreen
 
-PAGE = 100
-AHEAD = 30  # rows before the end at which the next page is fetched
-COLUMNS = (Column("Began", 16), Column("Result", 23), Column("Device"), Column("Site", 10))
-# What F shows, one after the other.
-OUTCOMES: tuple[tuple[str, tuple[str, ...]], ...] = (
+PAGE_SIZE = 100
+FETCH_AHEAD_ROWS = 30  # the next page is fetched this many rows before the end
+COLUMNS = (ChoiceColumn("Began", 16), ChoiceColumn("Result", 23), ChoiceColumn("Device"), ChoiceColumn("Site", 10))
+# The filters that the key F switches through: name and outcomes.
+OUTCOME_FILTERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("all", ()),
     ("failed", ("failed",)),
     ("interrupted", ("interrupted", "running")),
     ("to be linked", ("to_be_linked",)),
     ("installed", ("installed",)),
 )
-EMPTY = "Nothing was installed from here yet.\n\nEvery installation leaves a record: what, where, when, and why not."
-TRIED_AGAIN = ("failed", "cancelled", "interrupted")
+EMPTY_LEDGER_TEXT = (
+    "Nothing was installed from here yet.\n\nEvery installation leaves a record: what, where, when, and why it failed."
+)
 
 
-class RecordsScreen(Frame):
-    """The list. Rows come a page at a time, as far as one goes down."""
+class RecordsScreen(WizardScreen):
+    """The list. Pages are fetched while the user goes down."""
 
     TRAIL = False
 
@@ -49,15 +52,15 @@ class RecordsScreen(Frame):
         Binding("h,escape", "home", "Home", id="records.home", tooltip="Back to the first screen"),
     ]
 
-    def __init__(self, desk: RecordsDesk) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         super().__init__()
-        self._desk = desk
+        self._ledger = ledger
         self._records: dict[str, dict[str, Any]] = {}
         self._next: tuple[str, str] | None = None
         self._total = 0
-        self._words = ""
-        self._outcome = 0
-        self._asked = 0
+        self._filter = ""
+        self._outcome_filter = 0
+        self._query_number = 0
         self._loading = False
 
     def heading(self) -> str:
@@ -77,157 +80,144 @@ class RecordsScreen(Frame):
         self.query_one("#filter").display = False
         self.query_one("#empty").display = False
         self.query_one(ChoiceList).focus()
-        self.read()
+        self.reload()
 
     @property
     def wanted(self) -> Filter:
-        """What is shown."""
-        return Filter(outcome=OUTCOMES[self._outcome][1], text=self._words.strip() or None)
+        """The filter of the shown records."""
+        return Filter(outcome=OUTCOME_FILTERS[self._outcome_filter][1], text=self._filter.strip() or None)
 
-    def read(self) -> None:
-        """Read the first page anew; an older question's answer is not waited for."""
-        self._asked += 1
-        self.run_worker(later(self._read, self._asked), group="records", exclusive=True)
+    def reload(self) -> None:
+        """Read the first page again. The answer to an older query is dropped."""
+        self._query_number += 1
+        self.run_worker(deferred_call(self._read, self._query_number), group="records", exclusive=True)
 
-    async def _read(self, asked: int, after: tuple[str, str] | None = None) -> None:
+    async def _read(self, query_number: int, after: tuple[str, str] | None = None) -> None:
         self._loading = True
         try:
-            page = await self._desk.page(self.wanted, PAGE, after)
+            page = await self._ledger.page(self.wanted, PAGE_SIZE, after)
         except InstallerError as error:
-            if asked == self._asked:
-                self.query_one("#problem", Callout).say(str(error))
-                self.say(hint="")
+            if query_number == self._query_number:
+                self.query_one("#problem", Callout).show_text(str(error))
+                self.set_header(hint="")
             return
         finally:
-            if asked == self._asked:
+            if query_number == self._query_number:
                 self._loading = False
-        if asked == self._asked and self.is_mounted:
-            self._show(page, more=after is not None)
+        if query_number == self._query_number and self.is_mounted:
+            self._show_page(page, more=after is not None)
 
-    def _show(self, page: Page, *, more: bool) -> None:
-        self.query_one("#problem", Callout).say("")
-        fresh = {record["id"]: record for record in page.records}
-        self._records = self._records | fresh if more else fresh
+    def _show_page(self, page: Page, *, more: bool) -> None:
+        self.query_one("#problem", Callout).show_text("")
+        new = {record["id"]: record for record in page.records}
+        self._records = self._records | new if more else new
         self._next = page.next
-        # The count of the first page stands: newer records come in above it.
+        # Keep the count of the first page: records that are newer come above it.
         self._total = self._total if more else page.total
         rows = self.query_one(ChoiceList)
         rows.set_rows([_row(record) for record in self._records.values()])
         if not more and rows.row is None and self._records:
             rows.cursor = 0
-        self._tell()
+        self._update_hint()
         self.refresh_bindings()
 
-    def _tell(self) -> None:
-        there = bool(self._records)
-        name, only = OUTCOMES[self._outcome]
+    def _update_hint(self) -> None:
+        has_records = bool(self._records)
+        name, outcomes = OUTCOME_FILTERS[self._outcome_filter]
         count = "1 record" if self._total == 1 else f"{self._total:,} records"
-        parts = [count + (f" {name}" if only else "")]
-        parts += [f"with “{shown(self._words.strip(), 30)}”"] if self._words.strip() else []
+        parts = [count + (f" {name}" if outcomes else "")]
+        parts += [f"with “{shown(self._filter.strip(), 30)}”"] if self._filter.strip() else []
         rows = self.query_one(ChoiceList)
-        place = f"   {rows.cursor + 1:,} of {self._total:,}" if there and rows.touched and self._total > 1 else ""
-        self.say(hint=" ".join(parts) + "." + place)
-        self.query_one(ChoiceTable).display = there
-        self.query_one("#detail").display = there
+        position = (
+            f"   {rows.cursor + 1:,} of {self._total:,}" if has_records and rows.user_moved and self._total > 1 else ""
+        )
+        self.set_header(hint=" ".join(parts) + "." + position)
+        self.query_one(ChoiceTable).display = has_records
+        self.query_one("#detail").display = has_records
         empty = self.query_one("#empty", Text)
-        empty.display = not there
-        if not there:
-            filtered = only or self._words.strip()
-            empty.update(Content("No record fits. F shows others; Esc in the filter clears it." if filtered else EMPTY))
+        empty.display = not has_records
+        if not has_records:
+            filtered = outcomes or self._filter.strip()
+            empty.update(
+                Content(
+                    "No record fits. F shows others; Esc in the filter clears it." if filtered else EMPTY_LEDGER_TEXT
+                )
+            )
 
     @on(Input.Changed, "#filter")
     def _filtered(self, event: Input.Changed) -> None:
-        if event.value.split() == self._words.split():
-            self._words = event.value
+        if event.value.split() == self._filter.split():
+            self._filter = event.value
             return
-        self._words = event.value
-        self._anew()
+        self._filter = event.value
+        self._reload_from_top()
 
-    def _anew(self) -> None:
+    def _reload_from_top(self) -> None:
         rows = self.query_one(ChoiceList)
-        rows.touched = False
-        self.read()
+        rows.user_moved = False
+        self.reload()
 
     @on(ChoiceList.Moved)
     def _moved(self, event: ChoiceList.Moved) -> None:
         rows = self.query_one(ChoiceList)
-        if self._next is not None and not self._loading and rows.cursor >= len(rows.rows) - AHEAD:
-            self.run_worker(later(self._read, self._asked, self._next), group="records", exclusive=True)
+        if self._next is not None and not self._loading and rows.cursor >= len(rows.rows) - FETCH_AHEAD_ROWS:
+            self.run_worker(deferred_call(self._read, self._query_number, self._next), group="records", exclusive=True)
         record = self._records.get(event.row.key) if event.row is not None else None
         self.query_one("#detail", Text).update(Content(_detail(record) if record is not None else ""))
-        self._tell()
+        self._update_hint()
         self.refresh_bindings()
 
     @on(ChoiceList.Chosen)
     def _chosen(self, event: ChoiceList.Chosen) -> None:
-        from screens.record_details import RecordScreen
-
-        self.app.push_screen(RecordScreen(self._desk, event.row.key))
+        self.app.push_screen(RecordDetailsScreen(self._ledger, event.row.key))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What failed can be tried again; there are no answers to save."""
+        """A failed installation can be tried again; there are no answers to save."""
         if action == "save":
             return False
         if action == "again":
-            return self._marked() is not None
+            return self._retryable_record() is not None
         return super().check_action(action, parameters)
 
-    def _marked(self) -> dict[str, Any] | None:
+    def _retryable_record(self) -> dict[str, Any] | None:
         """The record under the cursor, if it can be tried again."""
         found = self.query(ChoiceList)
         row = found.first().row if found else None
         record = self._records.get(row.key) if row is not None else None
-        return record if record is not None and can_try_again(record) else None
+        return record if record is not None and can_retry(record) else None
 
     def action_filter(self) -> None:
-        """Type words to filter by."""
+        """Open the filter."""
         field = self.query_one("#filter", FilterInput)
         field.display = True
         field.focus()
 
     def action_outcome(self) -> None:
-        """The next kind of outcome."""
-        self._outcome = (self._outcome + 1) % len(OUTCOMES)
-        self._anew()
+        """Switch to the next outcome filter."""
+        self._outcome_filter = (self._outcome_filter + 1) % len(OUTCOME_FILTERS)
+        self._reload_from_top()
 
     def action_again(self) -> None:
         """Install that device again."""
-        record = self._marked()
+        record = self._retryable_record()
         if record is not None:
-            self.run_worker(later(try_again, self, self._desk, record["id"]), exclusive=True)
+            self.run_worker(deferred_call(retry_installation, self, self._ledger, record["id"]), exclusive=True)
 
     def action_home(self) -> None:
         """Back to the first screen."""
         self.wizard.go_home()
 
 
-def can_try_again(record: dict[str, Any]) -> bool:
-    """Whether it ended without success."""
-    return record["outcome"] in TRIED_AGAIN
-
-
-async def try_again(screen: Frame, desk: RecordsDesk, installation: str) -> None:
-    """Start an installation with the choices of a record; the passphrase is asked for."""
-    from installer.ledger.wizard_access import answers_of
-
-    try:
-        answers = answers_of(await desk.one(installation))
-    except InstallerError as error:
-        screen.query_one("#problem", Callout).say(str(error))
-        return
-    screen.wizard.begin_with(answers)
-
-
-def _row(record: dict[str, Any]) -> Row:
+def _row(record: dict[str, Any]) -> ChoiceRow:
     name = record["name"] or record["label"] or ""
     address = str(record["address"] or "")
     device = f"{shown(name, 40)}  {address[-5:]}" if name else address or str(record["model"] or "none was found")
-    cells = (when(record["started"]), shown(result(record), 40), device, shown(record["site"] or "", 30))
-    return Row(record["id"], cells)
+    cells = (local_time_of_iso(record["started"]), shown(result(record), 40), device, shown(record["site"] or "", 30))
+    return ChoiceRow(record["id"], cells)
 
 
 def _detail(record: dict[str, Any]) -> str:
-    """Three lines: where and who, why it failed, and what can be done."""
+    """Three lines: address and people, the error, and what can be done."""
 
     def named(word: str, name: str) -> str:
         return f"{word} {shown(str(record[name]), 24)}" if record.get(name) else ""
@@ -239,7 +229,7 @@ def _detail(record: dict[str, Any]) -> str:
             named("by", "operator"),
             named("label", "label"),
             named("batch", "batch"),
-            f"took {spoken(record['took'])}" if record.get("took") else "",
+            f"took {compact_duration(record['took'])}" if record.get("took") else "",
         )
         if part
     )
@@ -249,5 +239,5 @@ def _detail(record: dict[str, Any]) -> str:
         lines.append(f"{meaning[:1].upper()}{meaning[1:]}." if meaning else "")
     elif record["outcome"] == "to_be_linked":
         lines.append(f"Its user links it: `device-installer link {record['id']}`, or the code on its label.")
-    lines.append("Enter shows it whole" + ("; R tries it again." if can_try_again(record) else "."))
+    lines.append("Enter shows it whole" + ("; R tries it again." if can_retry(record) else "."))
     return "\n".join(line for line in lines if line)

@@ -1,4 +1,4 @@
-"""Sign in: in a browser here, or on a phone by QR code, or by pasting the address that one was sent to."""
+"""The sign-in screen: in a browser here, on a phone by QR code, or by pasting the address of the last page."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -16,17 +16,21 @@ from textual.widgets import Button, Input
 
 from installer.errors import InstallerError
 from installer.flow.questions import SignIn
-from screens.frame import QuestionScreen
-from screens.widgets import SecretInput, Text, button, shown, spoken
+from installer.timing.durations import minutes_and_seconds
+from screens.labels import shown
+from screens.question_screen import QuestionScreen
+from screens.widgets import SecretInput, Text, button
 
-TICK = 0.5
-ELSEWHERE = "Signed in on the phone, and its browser ends on an error page? Paste the address of that page here:"
-ROOM_BESIDE = 40  # cells that the words beside the QR code need
-ROWS_AROUND = 8  # lines of the bar, title, hint, spaces and footer
+REFRESH_SECONDS = 0.5
+PASTE_ADDRESS_TEXT = (
+    "Signed in on the phone, and its browser ends on an error page? Paste the address of that page here:"
+)
+TEXT_WIDTH = 40  # cells that the text needs beside the QR code
+ROWS_OUTSIDE_QR = 8  # top bar, heading, hint, spaces and footer
 
 
 class SignInScreen(QuestionScreen[SignIn]):
-    """Asks to sign in. Goes away by itself when the browser came back; else the answer is the pasted address."""
+    """Asks to sign in. It closes by itself when the browser was redirected; else the answer is the pasted address."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o,f3", "open", "Open browser", id="sign_in.open", tooltip="Open the page in a browser here"),
@@ -45,18 +49,18 @@ class SignInScreen(QuestionScreen[SignIn]):
         with Horizontal(id="sign-in"):
             yield Text("", id="qr")
             with Vertical():
-                yield Text(self._ways(), id="ways")
+                yield Text(self._browser_text(), id="ways")
                 if self.question.open_browser is not None:
                     with Horizontal(classes="buttons"):
                         yield button("Open the browser (O)", "open", "primary")
-                        if self.question.by_itself is not None:
+                        if self.question.sign_in_lab_user is not None:
                             yield button("Sign in for me (L)", "by-itself")
                 yield Text("", id="phone")
-                yield Text(ELSEWHERE, id="elsewhere")
+                yield Text(PASTE_ADDRESS_TEXT, id="elsewhere")
                 yield SecretInput("address that the browser was sent to", id="pasted")
                 yield Text("", id="remaining")
 
-    def _ways(self) -> Content:
+    def _browser_text(self) -> Content:
         return Content.assemble(
             "In a browser on this computer, open:\n",
             (shown(self.question.short_url, 200), "bold"),
@@ -64,10 +68,10 @@ class SignInScreen(QuestionScreen[SignIn]):
         )
 
     def on_mount(self) -> None:
-        self._ends = self.wizard.clock() + self.question.seconds
+        self._deadline = self.wizard.clock() + self.question.seconds
         self._draw_qr()
-        self._tick()
-        self.set_interval(TICK, self._tick)
+        self._update_time_left()
+        self.set_interval(REFRESH_SECONDS, self._update_time_left)
 
     def on_resize(self) -> None:
         self._draw_qr()
@@ -76,35 +80,35 @@ class SignInScreen(QuestionScreen[SignIn]):
         from installer.qr.draw import qr_lines
 
         size = self.app.size
-        lines = qr_lines(self.question.url, size.width - ROOM_BESIDE - 6, size.height - ROWS_AROUND)
+        lines = qr_lines(self.question.url, size.width - TEXT_WIDTH - 6, size.height - ROWS_OUTSIDE_QR)
         code = self.query_one("#qr", Text)
         code.display = lines is not None
         code.update(Content("\n".join(lines or [])))
         phone = self.query_one("#phone", Text)
         phone.display = lines is None
-        phone.update(Content(self._enlarge() if lines is None else ""))
+        phone.update(Content(self._text_without_qr() if lines is None else ""))
 
-    def _enlarge(self) -> str:
-        """What to do for a phone where the code does not fit."""
+    def _text_without_qr(self) -> str:
+        """How to sign in on a phone if the QR code does not fit."""
         from installer.qr.draw import qr_lines
 
-        whole = qr_lines(self.question.url, 400, 400)
-        if whole is None:
+        full_size = qr_lines(self.question.url, 400, 400)
+        if full_size is None:
             return "To sign in on a phone, send it the address that the browser shows here."
-        width, height = len(whole[0]) + ROOM_BESIDE + 6, len(whole) + ROWS_AROUND
+        width, height = len(full_size[0]) + TEXT_WIDTH + 6, len(full_size) + ROWS_OUTSIDE_QR
         return f"On a phone: enlarge this window to {width} × {height} characters, and a QR code to scan appears."
 
-    def _tick(self) -> None:
-        left = self._ends - self.wizard.clock()
-        words = f"{spoken(left)} left." if left > 0 else "The time is over."
-        self.query_one("#remaining", Text).update(Content(words))
+    def _update_time_left(self) -> None:
+        left = self._deadline - self.wizard.clock()
+        text = f"{minutes_and_seconds(left)} left." if left > 0 else "The time is over."
+        self.query_one("#remaining", Text).update(Content(text))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Opening a browser, where there is one."""
+        """The browser and the practice user are offered only if they exist."""
         if action == "open":
             return self.question.open_browser is not None
         if action == "by_itself":
-            return self.question.by_itself is not None
+            return self.question.sign_in_lab_user is not None
         return super().check_action(action, parameters)
 
     @on(Button.Pressed, "#open")
@@ -121,20 +125,20 @@ class SignInScreen(QuestionScreen[SignIn]):
 
     def _opened(self, opened: bool) -> None:
         if not self.result.done():
-            self.say_problem("" if opened else "No browser could be opened here. Open the address yourself.")
+            self.show_problem("" if opened else "No browser could be opened here. Open the address yourself.")
 
     @on(Button.Pressed, "#by-itself")
     async def action_by_itself(self) -> None:
-        """Let the lab's practice user sign in, through the same page and redirect as a browser."""
-        if self.question.by_itself is not None:
-            self.run_worker(self._by_itself(self.question.by_itself), group="browser", exclusive=True)
+        """Sign in the lab's practice user, through the same page and redirect as a browser."""
+        if self.question.sign_in_lab_user is not None:
+            self.run_worker(self._by_itself(self.question.sign_in_lab_user), group="browser", exclusive=True)
 
     async def _by_itself(self, sign_in: Callable[[], Awaitable[None]]) -> None:
         try:
             await sign_in()
         except InstallerError as error:
             if not self.result.done():
-                self.say_problem(f"{error.what} {error.todo}")
+                self.show_problem(f"{error.what} {error.todo}")
 
     @on(Input.Submitted)
     def _pasted(self, event: Input.Submitted) -> None:
@@ -142,7 +146,7 @@ class SignInScreen(QuestionScreen[SignIn]):
         if address:
             self.answer(address)
 
-    def forget(self) -> None:
-        """The address holds a code."""
+    def clear_secrets(self) -> None:
+        """Clear the address: it contains a sign-in code."""
         for field in self.query(SecretInput):
-            field.forget()
+            field.clear_secret()

@@ -56,5 +56,5 @@ LIGHT = Theme(
     },
 )
 
-# For the themes of others, which do not know our variables.
-DEFAULTS = {"muted": "#9fabbd", "line": "#54637a", "chosen": "#24424a"}
+# For other themes, which do not define these variables.
+DEFAULT_VARIABLES = {"muted": "#9fabbd", "line": "#54637a", "chosen": "#24424a"}

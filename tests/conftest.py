@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 
 def pytest_collection_finish() -> None:

@@ -1,1 +1,1 @@
-"""Many installations by one plan."""
+"""Batch: many installations by one plan."""

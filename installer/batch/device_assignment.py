@@ -1,70 +1,138 @@
-"""Which device in reach a row gets: each goes to one row, and some are left alone for a while, or for good."""
+"""Assignment of devices to the rows of a batch, and the adapters that the batch uses.
+
+Each device goes to one row. Some devices are skipped, for a while or for the whole run.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from installer.answers import StepKey
-from installer.batch.adapter_slots import AdapterSlot, pick
 from installer.batch.plan import Unit
 from installer.batch.row_state import RowState
+from installer.bluetooth.sighting import SetupState, Sighting
+from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 
 if TYPE_CHECKING:
-    from installer.bluetooth.sighting import Sighting
+    from installer.bluetooth.shared_radio import SharedRadio
+
+MAX_SCAN_FAILURES = 3
+
+
+@dataclass
+class BatchAdapter:
+    """One adapter with its shared scan. `slots`: how many installations run on it at once; `busy`: their rows.
+
+    `slots` shrinks if the adapter supports fewer connections.
+    """
+
+    radio: SharedRadio
+    slots: int
+    busy: set[str] = field(default_factory=set)
+    failures: int = 0
+    error: InstallerError | None = None
+
+    @property
+    def has_free_slot(self) -> bool:
+        """Whether one more installation can start."""
+        return self.error is None and len(self.busy) < self.slots
+
+    @property
+    def can_find(self) -> bool:
+        """Whether it has a free slot and scans."""
+        return self.has_free_slot and self.radio.listening
+
+    async def scan(self) -> None:
+        """Start its scan, or restart it. After several failures `error` is set and the adapter is not used."""
+        try:
+            await self.radio.scan()
+        except InstallerError as error:
+            self.failures += 1
+            if self.failures >= MAX_SCAN_FAILURES or error.code is not ErrorCode.ADAPTER_FAILED:
+                self.error = error
+
+    def reduce_slots(self) -> bool:
+        """The adapter refused one more connection: use as many as it has now, at least one. Whether that is fewer."""
+        supported = max(len(self.busy) - 1, 1)
+        fewer = supported < self.slots
+        self.slots = min(self.slots, supported)
+        return fewer
 
 
 class DeviceAssignment:
-    """What the lanes hear, less what is not to be taken. `used`: the addresses that belong to a row already."""
+    """The devices that the adapters see, without those to skip. `assigned`: addresses that belong to a row."""
 
-    def __init__(self, lanes: Sequence[AdapterSlot]) -> None:
-        self.used: set[str] = set()
-        self._lanes = lanes
-        self._later: dict[str, float] = {}
-        self._before: dict[str, list[str]] = {}
+    def __init__(self, adapters: Sequence[BatchAdapter]) -> None:
+        self.assigned: set[str] = set()
+        self._adapters = adapters
+        self._skipped_until: dict[str, float] = {}
+        self._installed_before: dict[str, list[str]] = {}
 
-    def rest(self, address: str, seconds: float = float("inf")) -> None:
-        """Leave this device alone for so many seconds, or for good."""
-        self._later[address] = time.monotonic() + seconds
+    def skip(self, address: str, seconds: float = float("inf")) -> None:
+        """Skip this device for so many seconds, or for the whole run."""
+        self._skipped_until[address] = time.monotonic() + seconds
 
-    def installed_before(self, unit: Unit, address: str) -> None:
-        """Leave it alone for good: the ledger knows it. It is named if no other device comes for this row."""
-        self.rest(address)
-        self._before.setdefault(unit.model or "", []).append(address)
+    def skip_installed(self, unit: Unit, address: str) -> None:
+        """Skip a device that the ledger knows as installed. The error names it if no other device is found."""
+        self.skip(address)
+        self._installed_before.setdefault(unit.model or "", []).append(address)
 
-    def awake(self) -> None:
-        """Those that have rested long enough may be taken again."""
+    def end_expired_skips(self) -> None:
+        """Allow the devices again whose time to skip is over."""
         now = time.monotonic()
-        self._later = {address: until for address, until in self._later.items() if until > now}
+        self._skipped_until = {address: until for address, until in self._skipped_until.items() if until > now}
 
-    def fitting(self, work: RowState) -> tuple[AdapterSlot | None, Sighting | None]:
-        """A free lane for this row and its device; None for the device where it need not be in reach."""
-        named = work.unit.device or work.bound
-        taken = frozenset(self._later) | (frozenset() if named else frozenset(self.used))
-        for lane in sorted(self._lanes, key=lambda one: len(one.busy)):
-            if lane.free and work.goes_on and work.past is not None and work.past.address not in self._later:
-                return lane, None
-            if lane.free:
-                sighting = pick(work.unit, work.bound, lane.radio.current(), taken)
-                if sighting is not None:
-                    return lane, sighting
+    def find(self, row: RowState) -> tuple[BatchAdapter | None, Sighting | None]:
+        """An adapter with a free slot, and the device for this row; no device if it need not be in reach."""
+        named = row.unit.device or row.bound_address
+        skipped = frozenset(self._skipped_until) | (frozenset() if named else frozenset(self.assigned))
+        for adapter in sorted(self._adapters, key=lambda a: len(a.busy)):
+            if not adapter.has_free_slot:
+                continue
+            if row.resumes_out_of_reach and row.past is not None and row.past.address not in self._skipped_until:
+                return adapter, None
+            sighting = choose_device(row.unit, row.bound_address, adapter.radio.current(), skipped)
+            if sighting is not None:
+                return adapter, sighting
         return None, None
 
     def not_found(self, unit: Unit, seconds: float) -> InstallerError:
-        """DEVICE_NOT_FOUND after `seconds`; says which devices of its model were passed over."""
+        """DEVICE_NOT_FOUND after `seconds`. It names the devices of this model that were skipped as installed."""
         if unit.device is not None:
             what = f"{unit.device} did not come into reach within {seconds:g} s."
         else:
             what = f"No (further) {unit.model} that is not set up came into reach within {seconds:g} s."
-            before = self._before.get(unit.model or "", [])
-            if before:
-                what += f" In reach, but installed before according to the ledger: {', '.join(before)}."
+            installed = self._installed_before.get(unit.model or "", [])
+            if installed:
+                what += f" In reach, but installed before according to the ledger: {', '.join(installed)}."
         return InstallerError(
             ErrorCode.DEVICE_NOT_FOUND,
             what,
-            "Check that it is switched on, close by, in set-up mode, and not connected to a phone; then start again. "
-            "A device that was installed before is installed anew by a row with its address.",
+            "Check that it is switched on, near this computer, in set-up mode, and not connected to a phone. Then "
+            "start again. To install a device again that was installed before, give a row with its address.",
             step=StepKey.FIND.value,
         )
+
+
+def choose_device(
+    unit: Unit, bound_address: str | None, sightings: Sequence[Sighting], skipped: frozenset[str]
+) -> Sighting | None:
+    """The device for this unit: the named one, or the nearest of its model that is not set up."""
+    wanted = unit.device or bound_address
+    if wanted is not None:
+        return next((s for s in sightings if s.address == wanted and wanted not in skipped), None)
+    candidates = [
+        s
+        for s in sightings
+        if s.detection.model_id == unit.model and s.address not in skipped and s.state is not SetupState.SET_UP
+    ]
+    return max(candidates, key=lambda s: s.rssi, default=None)
+
+
+def may_be_installed(unit: Unit, sighting: Sighting) -> bool:
+    """Whether the advertisement does not show if the device was installed before. Then the ledger is asked."""
+    return sighting.state is not SetupState.NEW or unit.sync is SyncMethod.BLUETOOTH

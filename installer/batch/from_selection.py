@@ -1,4 +1,4 @@
-"""A batch of devices that a person ticked in a list: sync method, network and account are chosen once for all."""
+"""A batch of devices that a person selected in a list. Sync method, network and account are asked once for all."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from installer.answers import Answers, LinkAnswer, NetworkAnswer, StepKey, SyncAnswer
+from installer.answers import Answers, LinkAnswer, NetworkAnswer, SyncAnswer
 from installer.batch.labels import Label
+from installer.batch.options_and_result import BatchResult
 from installer.batch.plan import Plan, Unit
-from installer.batch.row_state import Result
 from installer.batch.runner import Batch
 from installer.batch.station import Station
-from installer.catalogue.catalogue import CloudIds, DataService, DeviceType, Model, SyncMethod
+from installer.catalogue.model import CloudIds, DataService, DeviceType, Model, SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.flow.questions import AskPassphrase, Back, ChooseAccount, ChooseNetwork, ChooseSync, SyncChoice
-from installer.flow.steps.link import Link
-from installer.flow.steps.step import Situation
+from installer.flow.situation import Situation
+from installer.flow.steps.link import LinkStep
 from installer.wifi import network_manager, saved_networks
-from installer.wifi.networks import Credentials, Network, Security, check_credentials
+from installer.wifi.credentials import Credentials, check_credentials
+from installer.wifi.networks import Network, Security
 
 if TYPE_CHECKING:
     from installer.bluetooth.sighting import Sighting
-    from installer.flow.assembly import Assembly
     from installer.flow.questions import FrontEnd
+    from installer.flow.run_resources import RunResources
 
 
-class PickedBatch:
-    """Asks `front` the questions, then runs the batch, whose events `front` is shown."""
+class SelectionBatch:
+    """Asks the questions in `front`, then runs the batch and shows its events in `front`."""
 
-    def __init__(self, assembly: Assembly, front: FrontEnd, sightings: Sequence[Sighting]) -> None:
-        self._assembly = assembly
+    def __init__(self, resources: RunResources, front: FrontEnd, sightings: Sequence[Sighting]) -> None:
+        self._resources = resources
         self._front = front
-        self._station = Station(assembly.place, assembly=assembly)
+        self._station = Station(resources.config, resources=resources)
         self._name = f"picked {datetime.now():%Y-%m-%d %H:%M:%S}"
-        self._devices = [(s, assembly.catalogue.get(s.detection.model_id)) for s in sightings if s.detection.model_id]
+        self._devices = [(s, resources.catalogue.get(s.detection.model_id)) for s in sightings if s.detection.model_id]
         self._batch: Batch | None = None
         self.plan: Plan | None = None
 
-    async def run(self) -> Result:
-        """Ask, then install all. Raises Cancelled, and what concerns all of them."""
+    async def run(self) -> BatchResult:
+        """Ask, then install all. Raises Cancelled, and errors that stop all of them."""
         if self.plan is None:
             await self._station.prepare()
             self.plan = await self._ask()
@@ -53,39 +54,39 @@ class PickedBatch:
             self._batch = None
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Start nothing more."""
         if self._batch is not None:
             self._batch.stop()
 
     def stop_now(self) -> None:
-        """Break everything off."""
+        """Cancel everything."""
         if self._batch is not None:
             self._batch.stop_now()
 
     async def labels(self) -> list[Label]:
-        """The labels of what is done."""
+        """The labels of the installed devices."""
         return [] if self.plan is None else await self._station.labels(self.plan)
 
     async def _ask(self) -> Plan:
-        """Each question once; Back leads to the one before."""
+        """Ask each question once. Back leads to the previous one."""
         methods: dict[str, SyncMethod] = {}
         network: NetworkAnswer | None = None
         link = LinkAnswer()
-        at = 0
+        index = 0
         steps = ("sync", "network", "account")
-        while at < len(steps):
+        while index < len(steps):
             try:
-                if steps[at] == "sync":
+                if steps[index] == "sync":
                     methods = await self._methods()
-                elif steps[at] == "network":
+                elif steps[index] == "network":
                     network = await self._network() if SyncMethod.WIFI in methods.values() else None
                 elif any(model.cloud.data for _, model in self._devices):
                     link = await self._account()
-                at += 1
+                index += 1
             except Back:
-                at = max(at - 1, 0)
-                if steps[at] == "network" and SyncMethod.WIFI not in methods.values():
-                    at = 0
+                index = max(index - 1, 0)
+                if steps[index] == "network" and SyncMethod.WIFI not in methods.values():
+                    index = 0
         units = [
             Unit(
                 name=str(number),
@@ -94,17 +95,17 @@ class PickedBatch:
                 device=sighting.address,
                 model=model.id,
                 sync=methods[model.id],
-                firm=True,
+                sync_required=True,
                 network=network if methods[model.id] is SyncMethod.WIFI else None,
                 account=link.account,
-                later=link.later,
+                link_later=link.later,
             )
             for number, (sighting, model) in enumerate(self._devices, 1)
         ]
         return Plan(self._name, "the wizard", tuple(units))
 
     async def _methods(self) -> dict[str, SyncMethod]:
-        """The method of each model; asked only where a model has both."""
+        """The sync method of each model. Asked only if a model has both."""
         models = {model.id: model for _, model in self._devices}
         both = [model for model in models.values() if len(model.sync) > 1]
         chosen = SyncMethod.WIFI
@@ -121,14 +122,14 @@ class PickedBatch:
     async def _network(self) -> NetworkAnswer:
         """A saved network, or another one with its passphrase."""
         saved = {n.ssid: n for n in saved_networks.load().values()}
-        host = await network_manager.current()
+        host = await network_manager.current_network()
         problem: InstallerError | None = None
         while True:
             answer: NetworkAnswer = await self._front.ask(
                 ChooseNetwork(
                     model=_several(len(self._devices)),
                     networks=[n.network for n in saved.values()],
-                    host=host.ssid if host is not None else None,
+                    host_ssid=host.ssid if host is not None else None,
                     saved=True,
                     can_go_back=True,
                     problem=problem,
@@ -137,7 +138,7 @@ class PickedBatch:
             try:
                 known = saved.get(answer.ssid)
                 if answer.secret is None and known is not None and known.passphrase is not None:
-                    answer = known.answer
+                    answer = NetworkAnswer.from_saved(known)
                     answer = answer.model_copy(update={"secret": known.passphrase.fetch()})
                 elif answer.secret is None:
                     answer = await self._passphrase(answer)
@@ -157,15 +158,15 @@ class PickedBatch:
         return answer.model_copy(update={"secret": secret})
 
     async def _account(self) -> LinkAnswer:
-        """A stored account, or one that somebody signs in to now; or later."""
-        accounts = await self._assembly.accounts()
-        around = self._assembly.surroundings()
+        """A stored account, a new sign-in, or a link later."""
+        accounts = await self._resources.accounts()
+        environment = self._resources.environment()
         problem: InstallerError | None = None
         while True:
             answer: LinkAnswer = await self._front.ask(
                 ChooseAccount(
                     accounts=await accounts.stored(),
-                    cloud=around.cloud_name,
+                    cloud=environment.cloud_name,
                     later=True,
                     can_go_back=True,
                     problem=problem,
@@ -173,17 +174,19 @@ class PickedBatch:
             )
             if answer.later:
                 return answer
-            around = replace(around, options=replace(around.options, ask=frozenset(), non_interactive=False))
+            environment = replace(
+                environment, options=replace(environment.options, ask=frozenset(), non_interactive=False)
+            )
             situation = Situation(
                 id="",
-                surroundings=around,
-                front=self._front,
+                environment=environment,
+                front_end=self._front,
                 given=Answers(),
                 emit=self._front.show,
-                record=around.records.begin("", ""),
+                record=environment.records.begin("", ""),
             )
             try:
-                await Link().ready(situation, answer)
+                await LinkStep().check_account(situation, answer)
                 return answer
             except InstallerError as error:
                 if error.code is ErrorCode.INTERNAL:
@@ -192,7 +195,7 @@ class PickedBatch:
 
 
 def _several(count: int, data: DataService | None = None) -> Model:
-    """The devices as one, for a question that is asked about a model. `data`: where a cloud keeps those of any."""
+    """One model that stands for all devices in a question. `data`: the cloud service of those that have one."""
     return Model(
         id="several",
         name=f"these {count} devices" if count > 1 else "this device",
@@ -205,6 +208,3 @@ def _several(count: int, data: DataService | None = None) -> Model:
 def _check(answer: NetworkAnswer) -> None:
     network = Network(ssid=answer.ssid, security=answer.security or Security.UNKNOWN, hidden=answer.hidden)
     check_credentials(Credentials(network=network, passphrase=answer.secret or SecretStr("")))
-
-
-__all__ = ["PickedBatch", "StepKey"]

@@ -1,7 +1,7 @@
-"""Labels for installed devices: text, and a QR code by which the user of a device links it later. Never a secret.
+"""Labels for installed devices: text, and a QR code for linking the device later.
 
-The code holds what `device-installer link` needs on another computer: the record's id, the device's address, its
-model and sync method, and when it was set up. Nothing of the network stands in it.
+The code contains what `device-installer link` needs on another computer: the id of the record, the address, model and
+sync method of the device, and when it was set up. It contains no secret and nothing about the network.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
 SCHEME = "device-installer"
-PER_PAGE = 24
+LABELS_PER_PAGE = 24
 _ADDRESS = re.compile(r"([0-9A-F]{2}:){5}[0-9A-F]{2}|[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}")
 _ID = re.compile(r"[0-9A-Za-z_-]{4,64}")
 
 
 @dataclass(frozen=True)
 class Label:
-    """What a label says. `id`: the record's; `since`: when it was set up, seconds since 1970; `open`: still to link."""
+    """A label. `id`: of the record; `since`: when it was set up, in seconds since 1970; `open`: still to be linked."""
 
     id: str
     address: str
@@ -50,7 +50,7 @@ class Label:
 
     @property
     def lines(self) -> list[str]:
-        """What a person reads on it."""
+        """The printed text."""
         title = self.label or self.name or self.model
         facts = [printable(title, 40), f"{printable(self.name or self.model, 30)}  {self.address}"]
         facts += [printable(self.site, 40)] if self.site else []
@@ -60,24 +60,24 @@ class Label:
 
 
 def is_code(text: str) -> bool:
-    """Whether this looks like the text of a label's code."""
+    """Whether this looks like the code of a label."""
     return text.strip().lower().startswith(f"{SCHEME}:link/")
 
 
 def parse(text: str) -> Label:
-    """The label behind the text of its code. Raises LABEL_UNKNOWN."""
+    """The label of this code. Raises LABEL_UNKNOWN."""
     try:
         parts = urlsplit(text.strip())
         facts = {key: values[0] for key, values in parse_qs(parts.query, max_num_fields=20).items()}
-    except ValueError:  # no address at all, or one with very many fields
-        raise unknown("This is not the text of a label's code.") from None
+    except ValueError:  # not a URL, or too many fields
+        raise label_unknown("This is not the code of a label.") from None
     address = facts.get("a", "").upper()
     if re.fullmatch(r"[0-9A-F]{12}", address):
         address = ":".join(address[i : i + 2] for i in range(0, 12, 2))
     record = parts.path.removeprefix("link/")
     method = facts.get("s")
     since = facts.get("t", "0")
-    fits = (
+    is_valid = (
         is_code(text)
         and _ID.fullmatch(record)
         and _ADDRESS.fullmatch(address)
@@ -85,8 +85,8 @@ def parse(text: str) -> Label:
         and method in (None, *SyncMethod)
         and re.fullmatch(r"\d{1,12}", since)
     )
-    if not fits:
-        raise unknown("This is not the text of a label's code.")
+    if not is_valid:
+        raise label_unknown("This is not the code of a label.")
     return Label(
         id=record,
         address=address,
@@ -97,18 +97,18 @@ def parse(text: str) -> Label:
     )
 
 
-def unknown(what: str) -> InstallerError:
-    """LABEL_UNKNOWN."""
+def label_unknown(what: str) -> InstallerError:
+    """The error LABEL_UNKNOWN."""
     return InstallerError(
         ErrorCode.LABEL_UNKNOWN,
         what,
-        "Give the id of a record in this computer's ledger, the whole text of the label's code (in quotes), or its "
-        "picture with --qr-image.",
+        "Give the id of a record of this computer, or the full text of a label's code in quotes, or a picture of the "
+        "code with --qr-image.",
     )
 
 
 def as_text(labels: Iterable[Label]) -> str:
-    """All labels one below the other, each with its code in characters; for a terminal or a text file."""
+    """All labels as plain text, each with its QR code drawn in characters."""
     from installer.qr.draw import qr_lines
 
     blocks = []
@@ -119,43 +119,45 @@ def as_text(labels: Iterable[Label]) -> str:
 
 
 def as_html(labels: Sequence[Label], title: str = "Labels") -> str:
-    """One printable page after another (A4), three labels side by side; nothing is loaded from elsewhere."""
+    """All labels as HTML for A4 paper, three in a line. It loads no external files."""
     cells = []
     for label in labels:
         first, *rest = (html.escape(line) for line in label.lines)
         words = "".join(f"<p>{line}</p>" for line in rest)
         cells.append(f'<div class="label">{_svg(label.code)}<div><h2>{first}</h2>{words}</div></div>')
-    pages = [cells[i : i + PER_PAGE] for i in range(0, len(cells), PER_PAGE)]
+    pages = [cells[i : i + LABELS_PER_PAGE] for i in range(0, len(cells), LABELS_PER_PAGE)]
     body = "\n".join(f"<section>{''.join(page)}</section>" for page in pages)
     made = datetime.now(UTC).strftime("%Y-%m-%d")
     return _PAGE.format(title=html.escape(title), body=body, made=made)
 
 
 def write(labels: Sequence[Label], path: Path, title: str = "Labels") -> None:
-    """Write the sheet, HTML or text by the file's ending. Raises USAGE, FILE_UNWRITABLE."""
-    from installer.storage.atomic_write import write_whole
+    """Write the sheet as HTML or text, depending on the file's ending. Raises USAGE, FILE_UNWRITABLE."""
+    from installer.storage.atomic_write import write_text_atomically
 
     check_file(path)
-    write_whole(path, [as_text(labels) if path.suffix.lower() == ".txt" else as_html(labels, title)])
+    write_text_atomically(path, [as_text(labels) if path.suffix.lower() == ".txt" else as_html(labels, title)])
 
 
 def check_file(path: Path) -> None:
-    """Raise USAGE unless this can be a sheet of labels, FILE_UNWRITABLE where its folder is not there."""
+    """Raise USAGE for an ending that is not supported, FILE_UNWRITABLE if the folder does not exist."""
     kind = path.suffix.lower()
     if kind not in (".html", ".htm", ".txt"):
         raise InstallerError(
-            ErrorCode.USAGE, f"Labels are written as .html or .txt, not as “{kind or path.name}”.", "Name such a file."
+            ErrorCode.USAGE,
+            f"Labels are written as .html or .txt, not as “{kind or path.name}”.",
+            "Give a file with such an ending.",
         )
     if not path.absolute().parent.is_dir():
         raise InstallerError(
             ErrorCode.FILE_UNWRITABLE,
-            f"{path} cannot be written: its folder is not there.",
-            "Make it, or name another.",
+            f"{path} cannot be written: its folder does not exist.",
+            "Create it, or give another one.",
         )
 
 
 def _svg(text: str) -> str:
-    """The code as SVG within the page: black on white, with its quiet zone."""
+    """The QR code as inline SVG: black on white, with its quiet zone."""
     import qrcode
     import qrcode.image.svg
 
@@ -190,8 +192,8 @@ footer {{ padding: 2mm; color: #555; }}
 </head>
 <body>
 {body}
-<footer>{title}, printed {made}. Each code holds the number of the record, the address and the model of a device; no
-passphrase and no account.</footer>
+<footer>{title}, created {made}. Each code contains the number of the record, and the address and model of a device, but
+no passphrase and no account.</footer>
 </body>
 </html>
 """

@@ -1,7 +1,7 @@
-"""A plan that was checked: units of work, one for each device.
+"""A checked plan: one unit for each device.
 
-What a unit is known by in the ledger (`key`) does not depend on where its row stands: a row may be moved, added or
-taken away between two runs, and what was done stays done.
+The `key` of a unit identifies it in the ledger and does not depend on the position of its row. So rows may be moved,
+added or removed between two runs, and what was done stays done.
 """
 
 from __future__ import annotations
@@ -9,29 +9,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, SyncAnswer, VerifyAnswer
-from installer.batch.spreadsheet import Place
-from installer.catalogue.catalogue import Model, SyncMethod
+from installer.batch.spreadsheet import FilePosition
+from installer.catalogue.model import Model, SyncMethod
 from installer.storage.secret_references import SecretRef
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One device of the plan. `name`: its row, "3", or "3.2" for the second of a row's; `key`: its name in the ledger.
+    """One device of the plan. `name`: its row, "3", or "3.2" for the second device of a row.
 
-    `firm`: the row itself names the sync method; else it holds where the model has it.
+    `key`: its id in the ledger. `sync_required`: the row itself names the sync method; if not, `sync` is used for the
+    models that have it.
     """
 
     name: str
     key: str
     row: int
-    place: Place = field(default_factory=Place)
+    position: FilePosition = field(default_factory=FilePosition)
     device: str | None = None
     model: str | None = None
     sync: SyncMethod | None = None
-    firm: bool = False
+    sync_required: bool = False
     network: NetworkAnswer | None = None
     account: str | None = None
-    later: bool = False
+    link_later: bool = False
     proof: SecretRef | None = None
     username: str | None = None
     site: str = ""
@@ -39,26 +40,26 @@ class Unit:
     notes: str = ""
 
     def method_for(self, model: Model) -> SyncMethod | None:
-        """The sync method for a device of this model; None where the plan leaves it open and the model does, too."""
-        if self.sync is not None and (self.firm or model.allows(self.sync)):
+        """The sync method for a device of this model; None if neither the plan nor the model decides."""
+        if self.sync is not None and (self.sync_required or model.allows(self.sync)):
             return self.sync
         return model.sync[0] if len(model.sync) == 1 else None
 
     def answers(self, address: str, model: Model | None, *, verify: float | None) -> Answers:
-        """The answers of its installation. `verify`: how long to wait for the first data, s; None: not at all."""
+        """The answers of its installation. `verify`: seconds to wait for the first data; None: do not wait."""
         method = self.sync if model is None else self.method_for(model)
         return Answers(
             find=FindAnswer(device=address, model=self.model, proof=self.proof, username=self.username),
             sync=None if method is None else SyncAnswer(method=method),
             network=self.network if method is not SyncMethod.BLUETOOTH else None,
-            link=LinkAnswer(later=True) if self.later else LinkAnswer(account=self.account or "default"),
+            link=LinkAnswer(later=True) if self.link_later else LinkAnswer(account=self.account or "default"),
             verify=VerifyAnswer(skip=True) if verify is None else VerifyAnswer(wait=verify),
         )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All units, in the order of the file. `name`: what its runs are kept under in the ledger."""
+    """All units, in the order of the file. `name`: the name of the batch in the ledger."""
 
     name: str
     source: str

@@ -1,6 +1,6 @@
-"""A plan as data: one row for one device, or for several of a model; and the TOML file's format.
+"""Format of a plan: its rows, its TOML file, and templates for CSV and TOML.
 
-A plan names networks and accounts that this computer keeps, it never holds a secret.
+A plan names networks and accounts that are saved on this computer. It never contains a secret.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from installer.answers import FindAnswer, LinkAnswer
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.errors import InstallerError
 from installer.storage.secret_references import SecretRef
 from installer.wifi.networks import check_ssid
 
 LATER = "later"
 MAX_COUNT = 1000
-_SYNC = {
+_SYNC_METHOD_NAMES = {
     "wifi": SyncMethod.WIFI,
     "wlan": SyncMethod.WIFI,
     "bluetooth": SyncMethod.BLUETOOTH,
     "bluetoothonly": SyncMethod.BLUETOOTH,
     "ble": SyncMethod.BLUETOOTH,
 }
-_REFERENCE = re.compile(r"(env|file|keyring):(.+)")
+_SECRET_REFERENCE = re.compile(r"(env|file|keyring):(.+)")
 
 Words = Annotated[str, Field(max_length=200)]
 
 
 def _checked(answer: type[Any], **value: Any) -> Any:
-    """The same check as for the answer of a single installation, its words as they are."""
+    """Check it like the answer of a single installation, with the same error text."""
     try:
         return answer(**value)
     except ValidationError as error:
@@ -57,9 +57,9 @@ class _Part(BaseModel):
     def _sync(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        method = _SYNC.get(re.sub(r"[\s_-]", "", value).lower())
+        method = _SYNC_METHOD_NAMES.get(re.sub(r"[\s_-]", "", value).lower())
         if method is None:
-            raise ValueError("a sync method is “wifi” or “bluetooth”")
+            raise ValueError("the sync method must be “wifi” or “bluetooth”")
         return method
 
     @field_validator("ssid")
@@ -82,7 +82,7 @@ class _Part(BaseModel):
     @model_validator(mode="after")
     def _one_network(self) -> Any:
         if self.network and self.ssid:
-            raise ValueError("the network is named twice: give `network` (a saved name) or `ssid`, not both")
+            raise ValueError("the network is given twice: give `network` (a saved name) or `ssid`, not both")
         return self
 
 
@@ -117,11 +117,11 @@ class Row(_Part):
     @classmethod
     def _count(cls, value: Any) -> Any:
         if isinstance(value, str):
-            # A spreadsheet may write the number 3 as 3,0 or 3.00.
+            # Spreadsheets may write the number 3 as 3,0 or 3.00.
             whole = re.fullmatch(r"\s*(\d{1,6})([.,]0*)?\s*", value)
             value = int(whole[1]) if whole else 0
         if isinstance(value, int) and not isinstance(value, bool) and not 1 <= value <= MAX_COUNT:
-            raise ValueError(f"a whole number from 1 to {MAX_COUNT} is needed")
+            raise ValueError(f"give a whole number from 1 to {MAX_COUNT}")
         return value
 
     @field_validator("proof", mode="before")
@@ -129,19 +129,19 @@ class Row(_Part):
     def _proof(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        named = _REFERENCE.fullmatch(value.strip())
+        named = _SECRET_REFERENCE.fullmatch(value.strip())
         if named is None:
             raise ValueError(
-                "a plan never holds a secret: name the place of the proof as env:NAME, file:PATH or keyring:NAME"
+                "a plan never contains a secret: say where the proof is kept as env:NAME, file:PATH or keyring:NAME"
             )
         return {named[1]: named[2].strip()}
 
     @model_validator(mode="after")
-    def _which(self) -> Row:
+    def _device_or_model(self) -> Row:
         if not (self.device or self.model):
-            raise ValueError("name a device (its address) or a model")
+            raise ValueError("give a device (its address) or a model")
         if self.device and self.count not in (None, 1):
-            raise ValueError("a row with an address is one device: leave out count")
+            raise ValueError("a row with an address is one device: remove count")
         return self
 
 
@@ -154,3 +154,45 @@ class PlanFile(BaseModel):
     name: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     defaults: Defaults = Defaults()
     row: Annotated[tuple[Row, ...], Field(min_length=1, max_length=10_000)]
+
+
+CSV_TEMPLATE = """\
+device,model,count,sync,network,account,site,label,proof,notes
+00:24:E4:12:34:56,Body+,,wifi,clinic,ward-3,Berlin,Room 301,,one device by its address
+,BPM Connect,,wifi,clinic,later,Berlin,Room 302,env:PROOF_302,the user links it later
+,Pulse HR,4,bluetooth,,ward-3,Berlin,Ward 3,,four watches that are not set up yet (the nearest first)
+"""
+
+
+TOML_TEMPLATE = """\
+# A plan for `device-installer batch PLAN`. `device-installer schema plan` prints the format.
+version = 1
+name = "berlin-2026"            # the name of the batch in the ledger; default: the name of this file
+
+[defaults]                      # defaults for rows that do not say otherwise
+sync = "wifi"                   # for the models that can
+network = "clinic"              # saved on this computer: device-installer networks add clinic
+account = "ward-3"              # signed in on this computer: device-installer account login ward-3
+site = "Berlin"
+
+[[row]]                         # one device by its address
+device = "00:24:E4:12:34:56"
+label = "Room 301"
+
+[[row]]                         # a reference to its proof of possession, never the proof itself: env, file or keyring
+model = "bpm-connect"
+proof = { env = "PROOF_302" }
+account = "later"               # the user links it, with the code on the label
+label = "Room 302"
+
+[[row]]                         # several of a model that are not set up yet, the nearest first
+model = "pulse-hr"
+count = 4
+sync = "bluetooth"
+label = "Ward 3"
+"""
+
+
+def template(kind: Literal["csv", "toml"]) -> str:
+    """An example plan that can be read back, without a line break at its end."""
+    return (CSV_TEMPLATE if kind == "csv" else TOML_TEMPLATE).rstrip("\n")

@@ -1,4 +1,4 @@
-"""Where a batch is, made of its events; what a table in the terminal and the wizard's screen draw. Pure."""
+"""Progress of a batch, computed from its events, for the terminal's table and the wizard's screen. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 from installer.answers import StepKey
 from installer.events.batch import BatchDone, BatchRow, BatchStarted
-from installer.events.stream import (
+from installer.events.installation import (
     DeviceConnected,
     DeviceFound,
-    Event,
     InstallationDone,
     Linked,
     Linking,
@@ -22,12 +21,13 @@ from installer.events.stream import (
     StepStarted,
     WaitingForData,
 )
+from installer.events.json_lines import Event
 from installer.provisioning.provisioner import Stage
 
-ORDER = tuple(StepKey)
-GOOD = ("installed", "to_be_linked", "done_before", "planned")
-OVER = (*GOOD, "failed", "cancelled")
-_STEPS = {
+STEP_ORDER = tuple(StepKey)
+SUCCESS_STATES = ("installed", "to_be_linked", "done_before", "planned")
+FINAL_STATES = (*SUCCESS_STATES, "failed", "cancelled")
+_STEP_TEXTS = {
     StepKey.FIND: "connecting",
     StepKey.SYNC: "choosing the sync",
     StepKey.NETWORK: "asking for networks",
@@ -35,7 +35,7 @@ _STEPS = {
     StepKey.LINK: "linking",
     StepKey.VERIFY: "first data",
 }
-_STAGES = {
+_STAGE_TEXTS = {
     Stage.AUTHORIZATION_NEEDED: "press its button",
     Stage.AUTHORIZED: "button pressed",
     Stage.SENDING: "sending credentials",
@@ -43,7 +43,7 @@ _STAGES = {
     Stage.JOINED: "on the network",
     Stage.STORED: "keeps its network",
 }
-_STATES = {
+_STATE_TEXTS = {
     "waiting": "waiting for it",
     "started": "connecting",
     "retrying": "trying again",
@@ -59,7 +59,7 @@ _STATES = {
 
 @dataclass
 class RowProgress:
-    """One row. Times on the caller's clock, in seconds; `done`: how many of the six steps are behind it."""
+    """One row. Times are in seconds on the caller's clock. `done`: how many of the six steps are done."""
 
     row: str
     device: str = ""
@@ -81,16 +81,16 @@ class RowProgress:
 
     @property
     def running(self) -> bool:
-        """Whether somebody works on it here and now."""
+        """Whether this station installs it now."""
         return self.state in ("started", "retrying")
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come."""
-        return self.state in OVER
+        """Whether it has its final state."""
+        return self.state in FINAL_STATES
 
     def seconds(self, now: float) -> float | None:
-        """How long it has taken so far, or took."""
+        """How long it has taken so far, or took in all."""
         if self.took is not None or self.since is None:
             return self.took
         return max(now - self.since, 0.0)
@@ -108,7 +108,7 @@ class Progress:
     ended: BatchDone | None = None
 
     def apply(self, event: Event, now: float) -> None:
-        """Take in one event; what is not of this batch changes nothing."""
+        """Update it with one event. Events of anything else change nothing."""
         match event:
             case BatchStarted():
                 self.batch, self.adapters, self.parallel = event.batch, event.adapters, event.parallel
@@ -120,7 +120,7 @@ class Progress:
                         site=planned.site,
                         label=planned.label,
                         state=planned.state,
-                        words=_STATES.get(planned.state, planned.state),
+                        words=_STATE_TEXTS.get(planned.state, planned.state),
                     )
             case BatchDone():
                 self.ended = event
@@ -138,7 +138,7 @@ class Progress:
         row = self.rows.get(event.row)
         if row is None:
             return
-        row.state, row.words = event.state, _STATES[event.state]
+        row.state, row.words = event.state, _STATE_TEXTS[event.state]
         row.device, row.model = event.device or row.device, event.model or row.model
         row.attempt = event.attempt or row.attempt
         row.code, row.what, row.advice = event.code, event.what, event.todo
@@ -149,22 +149,22 @@ class Progress:
         if event.state == "waiting":
             row.since = None
         row.took = event.took
-        if event.state in GOOD:
-            row.done = len(ORDER)
+        if event.state in SUCCESS_STATES:
+            row.done = len(STEP_ORDER)
 
     def counts(self) -> Counter[str]:
         """How many rows are in which state."""
         return Counter(row.state for row in self.rows.values())
 
     def by_interest(self, limit: int) -> list[RowProgress]:
-        """At most `limit` rows: what runs first, then what failed, what waits, what is done; in the plan's order."""
+        """At most `limit` rows in the plan's order. Running rows first, then failed, waiting and done ones."""
         if len(self.rows) <= limit:
             return list(self.rows.values())
         groups: list[Iterable[str]] = [("started", "retrying"), ("failed",), ("waiting", "elsewhere")]
         chosen: list[str] = []
         for group in groups:
             chosen += [r.row for r in self.rows.values() if r.state in group]
-        # The newest of what is done is the most telling.
+        # Of the done rows, the newest.
         chosen += [r.row for r in reversed(self.rows.values()) if r.row not in set(chosen)]
         kept = set(chosen[:limit])
         return [r for r in self.rows.values() if r.row in kept]
@@ -173,16 +173,16 @@ class Progress:
 def _step(row: RowProgress, event: Event) -> None:
     match event:
         case StepStarted():
-            row.words, row.todo = _STEPS[event.step], ""
-            row.done = ORDER.index(event.step)
+            row.words, row.todo = _STEP_TEXTS[event.step], ""
+            row.done = STEP_ORDER.index(event.step)
         case StepDone() | StepSkipped():
-            row.done, row.todo = ORDER.index(event.step) + 1, ""
+            row.done, row.todo = STEP_ORDER.index(event.step) + 1, ""
         case DeviceFound():
             row.device, row.name, row.model = event.address, event.name, event.model
         case DeviceConnected():
             row.words = "connected"
         case Provisioning():
-            row.words, row.todo = _STAGES[event.stage], event.todo
+            row.words, row.todo = _STAGE_TEXTS[event.stage], event.todo
         case Linking():
             row.words = "linking" if event.way == "link" else "watching the account"
         case Linked():

@@ -1,7 +1,7 @@
-"""What the ledger knows of a batch: which rows are done, which device a row has begun with, and who works on it now.
+"""Claims on the rows of a batch: the ledger's records of each row, and the leases of the row and its device.
 
-A row of the plan is found by its batch and its key. While a station works on a row, or has picked a device for one,
-it holds a lease on it, so that two stations with the same plan share the work and do nothing twice.
+A row is found by its batch and its key. A station holds a lease on a row while it works on it, and on the device that
+it chose for the row. So two stations with the same plan share the work and do nothing twice.
 """
 
 from __future__ import annotations
@@ -13,38 +13,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from installer.errors import ErrorCode, InstallerError
+from installer.flow.resume import AttemptSummary
+from installer.ledger.leases import Lease, renewal_interval
 from installer.ledger.query_types import Filter
 
 if TYPE_CHECKING:
     from installer.batch.plan import Plan
-    from installer.ledger.records import Lease, Records
+    from installer.ledger.records import Records
 
 T = TypeVar("T")
 
 DONE = ("installed", "to_be_linked")
 OPEN = ("running", "interrupted", "failed", "cancelled")
-RENEWALS = 4  # within the time after which a silent station is taken for dead
 
 
 @dataclass(frozen=True)
-class RowRecord:
-    """What the ledger says of one row. `sent`: for which network credentials went to `address`, or empty.
-
-    `began`: when, in ISO 8601; `step`: the one that was reached.
-    """
-
-    id: str
-    outcome: str
-    address: str = ""
-    model: str = ""
-    method: str = ""
-    ssid: str = ""
-    account: str = ""
-    sent: str = ""
-    began: str = ""
-    station: str = ""
-    code: str = ""
-    step: str = ""
+class RowRecord(AttemptSummary):
+    """What the ledger says of one row: the newest attempt, or the one that installed the device."""
 
     @property
     def done(self) -> bool:
@@ -64,66 +49,65 @@ class RowRecord:
     @property
     def joined(self) -> bool:
         """Whether the device was on the network: what is left needs no Bluetooth."""
-        return bool(self.sent) and self.open and self.step in ("link", "verify")
+        return bool(self.sent_ssid) and self.open and self.step in ("link", "verify")
 
     @property
     def error(self) -> InstallerError:
         """Why it failed, as another station tells it."""
         known = {code.value: code for code in ErrorCode}
         return InstallerError(
-            known.get(self.code, ErrorCode.INTERNAL),
-            f"Station “{self.station or 'another'}” could not install it ({self.code or 'no reason told'}).",
+            known.get(self.error_code, ErrorCode.INTERNAL),
+            f"Station “{self.station or 'another'}” could not install it ({self.error_code or 'no reason told'}).",
             f"`device-installer records show {self.id}` tells more.",
         )
 
 
 class RowClaims:
-    """The ledger as one run of a batch uses it. Close it with `release`."""
+    """The rows of one batch in the ledger, for one run. Start with `open`, end with `close`."""
 
     def __init__(self, records: Records, batch: str, station: str) -> None:
         self._records = records
         self._batch = batch
         self._station = station
         self._leases: dict[str, Lease] = {}
-        self._keeping: asyncio.Task[None] | None = None
-        self._began = ""
+        self._renewing: asyncio.Task[None] | None = None
 
-    async def load(self) -> dict[str, RowRecord]:
-        """All rows of the batch that the ledger knows, by key."""
-        past = await self._call(self._load)
-        self._keeping = asyncio.create_task(self._keep())
-        return past
+    async def open(self) -> dict[str, RowRecord]:
+        """Start to renew the leases. Returns `records`."""
+        found = await self.records()
+        self._renewing = asyncio.create_task(self._renew_leases())
+        return found
 
-    async def now(self) -> dict[str, RowRecord]:
-        """All rows of the batch as they are now, by key."""
+    async def records(self) -> dict[str, RowRecord]:
+        """The current record of each row that the ledger has, by key."""
         return await self._call(self._load)
 
-    async def look(self, key: str) -> RowRecord | None:
-        """This row, now."""
+    async def record(self, key: str) -> RowRecord | None:
+        """The current record of this row."""
         return (await self._call(lambda: self._load(key))).get(key)
 
-    async def record(self, past: RowRecord) -> dict[str, Any] | None:
-        """The whole record behind it."""
-        return await self._call(lambda: self._records.get(past.id))
+    async def complete_record(self, record: RowRecord) -> dict[str, Any] | None:
+        """The complete record, with its steps."""
+        return await self._call(lambda: self._records.get(record.id))
 
-    async def take_row(self, key: str) -> bool:
-        """Keep this row for this station; False if another one works on it."""
-        return await self._take(f"row {self._batch}/{key}")
+    async def claim_row(self, key: str) -> bool:
+        """Take the lease of this row; False if another station works on it."""
+        return await self._acquire(f"row {self._batch}/{key}")
 
-    async def is_free(self, key: str) -> bool:
+    async def is_row_free(self, key: str) -> bool:
         """Whether no station works on this row now."""
         name = f"row {self._batch}/{key}"
-        if not await self._take(name):
+        if not await self._acquire(name):
             return False
         await self._release(name)
         return True
 
-    async def take_device(self, address: str) -> bool:
-        """Keep this picked device for this station; False if another one has picked it."""
-        return await self._take(f"pick {address}")
+    async def claim_device(self, address: str) -> bool:
+        """Take the lease of this chosen device; False if another station has chosen it."""
+        return await self._acquire(f"pick {address}")
 
     async def was_installed(self, address: str) -> bool:
-        """Whether the newest that is known of this device is that it was installed."""
+        """Whether the newest record of this device says that it was installed."""
 
         def newest() -> bool:
             found = self._records.find(Filter(address=(address,)), limit=1).records
@@ -131,59 +115,57 @@ class RowClaims:
 
         return await self._call(newest)
 
-    async def give_back(self, key: str, address: str | None) -> None:
-        """Others may have the row and the device."""
+    async def release(self, key: str, address: str | None) -> None:
+        """Release the leases of the row and of the device."""
         await self._release(f"row {self._batch}/{key}")
         if address is not None:
             await self._release(f"pick {address}")
 
-    async def release(self) -> None:
-        """Give back all."""
-        keeping, self._keeping = self._keeping, None
-        if keeping is not None:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+    async def close(self) -> None:
+        """Release all leases."""
+        renewing, self._renewing = self._renewing, None
+        if renewing is not None:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
         for name in tuple(self._leases):
             await self._release(name)
 
     @staticmethod
     def differences(plan: Plan, past: Mapping[str, RowRecord]) -> list[str]:
-        """What is said of a plan that was changed since it was begun."""
+        """How the plan differs from what was installed by it before, as sentences."""
         found = []
         keys = {unit.key for unit in plan.units}
-        gone = [p for key, p in past.items() if key not in keys and p.done]
-        if gone:
-            count = "1 device" if len(gone) == 1 else f"{len(gone)} devices"
+        removed = [p for key, p in past.items() if key not in keys and p.done]
+        if removed:
+            count, verb = ("1 device", "is") if len(removed) == 1 else (f"{len(removed)} devices", "are")
             found.append(
-                f"{count} installed in earlier runs of “{plan.name}” are no longer in the plan; nothing is undone."
+                f"{count} installed in earlier runs of “{plan.name}” {verb} no longer in the plan. Nothing is undone."
             )
         for unit in plan.units:
-            before = past.get(unit.key)
-            if before is None or not before.done:
+            record = past.get(unit.key)
+            if record is None or not record.done:
                 continue
-            now = unit.sync.value if unit.sync is not None else ""
+            sync = unit.sync.value if unit.sync is not None else ""
             ssid = unit.network.ssid if unit.network is not None else ""
             changes = [
-                f"{what} “{then}”, the plan says “{new}”"
-                for what, then, new in (
-                    ("sync method", before.method, now if unit.firm else ""),
-                    ("network", before.ssid, ssid),
-                    ("account", before.account, unit.account or ""),
+                f"{what} “{old}”, the plan says “{new}”"
+                for what, old, new in (
+                    ("sync method", record.method, sync if unit.sync_required else ""),
+                    ("network", record.ssid, ssid),
+                    ("account", record.account, unit.account or ""),
                 )
-                if then and new and then != new
+                if old and new and old != new
             ]
             if changes:
-                found.append(f"Row {unit.name} was installed before with {'; '.join(changes)}. It is left as it is.")
+                found.append(f"Row {unit.name} was installed before with {'; '.join(changes)}. It is not changed.")
         return found
-
-    # In the thread of the ledger.
 
     def _load(self, key: str | None = None) -> dict[str, RowRecord]:
         past: dict[str, RowRecord] = {}
         for record in self._records.of_batch(self._batch, key):
             row = str(record["row"] or "")
-            found = _row_record(record)
-            # The newest first; a row that was done once stays done.
+            found = RowRecord.of(record)
+            # The newest record comes first. A row that was done once stays done.
             if row and (row not in past or (found.done and not past[row].done)):
                 past[row] = found
         return past
@@ -191,13 +173,13 @@ class RowClaims:
     async def _call(self, function: Callable[[], T]) -> T:
         return await self._records.store.call(function)
 
-    async def _take(self, name: str) -> bool:
+    async def _acquire(self, name: str) -> bool:
         lease = self._leases.get(name)
         try:
             if lease is None:
                 lease = await self._call(
                     lambda: self._records.lease(
-                        name, self._station, self._records.seconds, f"{self._records.holder()} {name}"
+                        name, self._station, self._records.lease_seconds, f"{self._records.holder()} {name}"
                     )
                 )
                 self._leases[name] = lease
@@ -210,34 +192,14 @@ class RowClaims:
     async def _release(self, name: str) -> None:
         lease = self._leases.pop(name, None)
         if lease is not None:
-            # It expires by itself where the ledger is away.
+            # Without the ledger it is not released; it expires.
             with contextlib.suppress(InstallerError):
                 await self._call(lease.release)
 
-    async def _keep(self) -> None:
-        """Renew the leases; one that was lost, or a ledger that is away, shows at the installation itself."""
+    async def _renew_leases(self) -> None:
+        """Renew the leases. The installation itself notices a lost lease or an unreachable ledger."""
         while True:
-            await asyncio.sleep(self._records.seconds / RENEWALS)
+            await asyncio.sleep(renewal_interval(self._records.lease_seconds))
             for lease in tuple(self._leases.values()):
                 with contextlib.suppress(InstallerError):
                     await self._call(lease.renew)
-
-
-def _row_record(record: Mapping[str, Any]) -> RowRecord:
-    def text(name: str) -> str:
-        return str(record.get(name) or "")
-
-    return RowRecord(
-        id=text("id"),
-        outcome=text("outcome"),
-        address=text("address"),
-        model=text("model"),
-        method=text("method"),
-        ssid=text("ssid"),
-        account=text("account"),
-        sent=text("sent_ssid") if record.get("sent_address") == record.get("address") else "",
-        began=text("started"),
-        station=text("station"),
-        code=text("error"),
-        step=text("step"),
-    )

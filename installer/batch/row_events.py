@@ -1,4 +1,4 @@
-"""What a batch tells of its rows: that it begins, where each row is, how it ended; and keeps in its result."""
+"""Events of a batch and of its rows, and the front end of one row, which passes on the events of its installation."""
 
 from __future__ import annotations
 
@@ -7,27 +7,34 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import installer
+from installer.batch.options_and_result import BatchOptions, BatchResult
 from installer.batch.plan import Plan, Unit
-from installer.batch.row_state import BatchOptions, Result, RowState, ShowEvent
+from installer.batch.row_state import RowState, ShowEvent
 from installer.errors import ErrorCode, InstallerError
 from installer.events.batch import BatchDone, BatchRow, BatchStarted, PlannedRow
-from installer.events.stream import Notice
+from installer.events.installation import Notice, Provisioning
+from installer.events.json_lines import Event
+from installer.flow.questions import Failure, Question, Recovery
+from installer.flow.situation import answer_missing
+from installer.provisioning.provisioner import Stage
 
 if TYPE_CHECKING:
     from installer.batch.row_claims import RowRecord
 
 
 class RowEvents:
-    """Tells `show` of one run of a plan; where a row has come to its end, it is in `result`, too."""
+    """Emits the events of one run to `show`, and saves the state of each ended row in `result`."""
 
     def __init__(self, plan: Plan, options: BatchOptions, show: ShowEvent) -> None:
-        self.result = Result()
+        self.result = BatchResult()
         self._plan = plan
         self._options = options
         self._show = show
 
-    def begun(self, past: Mapping[str, RowRecord], left: int, adapters: Iterable[str], remarks: Sequence[str]) -> None:
-        """The batch begins. `past`: what earlier runs did, by the units' keys; `left`: how many are still to do."""
+    def batch_started(
+        self, past: Mapping[str, RowRecord], left: int, adapters: Iterable[str], remarks: Sequence[str]
+    ) -> None:
+        """The batch starts. `past`: what earlier runs did, by the key of the unit; `left`: how many rows are to do."""
         self._show(
             BatchStarted(
                 batch=self._plan.name,
@@ -43,38 +50,38 @@ class RowEvents:
         for text in (*self._plan.remarks, *remarks):
             self._show(Notice(code="plan", text=text))
 
-    def over(self, work: RowState, state: str, error: InstallerError | None = None, **more: object) -> None:
-        """The row has come to its end."""
-        self.result.states[work.unit.name] = state
-        self.result.failures.pop(work.unit.name, None)
+    def row_ended(self, row: RowState, state: str, error: InstallerError | None = None, **fields: object) -> None:
+        """The row reached its final state."""
+        self.result.states[row.unit.name] = state
+        self.result.failures.pop(row.unit.name, None)
         if error is not None and state == "failed":
-            self.result.failures[work.unit.name] = error
-        self.say(work, state, error, **more)
+            self.result.failures[row.unit.name] = error
+        self.row_changed(row, state, error, **fields)
 
-    def say(self, work: RowState, state: str, error: InstallerError | None = None, **more: object) -> None:
-        """The row is somewhere else now. `more`: further fields of the event."""
+    def row_changed(self, row: RowState, state: str, error: InstallerError | None = None, **fields: object) -> None:
+        """The row is in a new state. `fields`: further fields of the event."""
         took = None
-        if work.began is not None and state not in ("started", "retrying", "waiting", "elsewhere"):
-            took = round(time.monotonic() - work.began, 3)
+        if row.began is not None and state not in ("started", "retrying", "waiting", "elsewhere"):
+            took = round(time.monotonic() - row.began, 3)
         self._show(
             BatchRow.model_validate(
                 {
-                    "row": work.unit.name,
+                    "row": row.unit.name,
                     "state": state,
-                    "device": work.unit.device or work.bound or "",
-                    "model": work.unit.model or "",
-                    "attempt": work.attempt,
+                    "device": row.unit.device or row.bound_address or "",
+                    "model": row.unit.model or "",
+                    "attempt": row.attempt,
                     "took": took,
                     "code": error.code.value if error else "",
                     "what": error.what if error else "",
                     "todo": error.todo if error else "",
-                    **more,
+                    **fields,
                 }
             )
         )
 
-    def ended(self, took: float) -> None:
-        """It is over, after so many seconds."""
+    def batch_ended(self, took: float) -> None:
+        """The batch ended after `took` seconds."""
         counts: dict[str, int] = {}
         for state in self.result.states.values():
             counts[state] = counts.get(state, 0) + 1
@@ -91,13 +98,35 @@ class RowEvents:
         )
 
 
-def _planned(unit: Unit, before: RowRecord | None) -> PlannedRow:
+class RowFrontEnd:
+    """The front end of one row's installation. It adds the row to each event, and asks no questions."""
+
+    def __init__(self, row: RowState, show: ShowEvent) -> None:
+        self._row = row
+        self._show = show
+
+    def show(self, event: Event) -> None:
+        """Pass the event on, with the name of the row."""
+        if isinstance(event, Provisioning) and event.stage is Stage.SENDING:
+            self._row.sent = True
+        self._show(event.model_copy(update={"row": self._row.unit.name}))
+
+    async def ask(self, question: Question) -> object:
+        """A batch asks no questions. Raises ANSWER_MISSING."""
+        raise answer_missing(question.step)
+
+    async def recover(self, failure: Failure) -> Recovery:
+        """Stop: the batch decides about retries of the whole row."""
+        return Recovery.STOP
+
+
+def _planned(unit: Unit, past: RowRecord | None) -> PlannedRow:
     return PlannedRow(
         row=unit.name,
-        device=unit.device or (before.address if before is not None else ""),
+        device=unit.device or (past.address if past is not None else ""),
         model=unit.model or "",
         sync=unit.sync.value if unit.sync is not None else "",
         site=unit.site,
         label=unit.label,
-        state=before.state if before is not None and before.done else "waiting",
+        state=past.state if past is not None and past.done else "waiting",
     )

@@ -1,7 +1,7 @@
-"""Runs a plan: several installations at once on each adapter; a failing row stops no other one.
+"""Runs a plan: several installations at once on each adapter. A failed row does not stop the others.
 
-It decides only which device is next and what is tried again. What may be done with a device, and how, is the
-engine's: each row is an ordinary installation, whose front end this is.
+The runner decides only which device is next and what is retried. Each row is an ordinary installation, and the flow
+decides what may be done with a device.
 """
 
 from __future__ import annotations
@@ -12,109 +12,108 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from installer.batch.adapter_slots import AdapterSlot, may_be_installed
-from installer.batch.device_assignment import DeviceAssignment
+from installer.batch.device_assignment import BatchAdapter, DeviceAssignment, may_be_installed
+from installer.batch.options_and_result import BatchOptions, BatchResult
 from installer.batch.plan import Plan, Unit
-from installer.batch.row_events import RowEvents
-from installer.batch.row_state import TRANSIENT, BatchOptions, Result, RowFrontEnd, RowState, ShowEvent
+from installer.batch.row_events import RowEvents, RowFrontEnd
+from installer.batch.row_state import TRANSIENT_ERRORS, RowState, ShowEvent
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import Notice
+from installer.events.installation import Notice
 from installer.flow import resume as earlier
+from installer.flow.environment import DeviceClaims
 from installer.flow.installation import Installation
 from installer.flow.outcome import Outcome
-from installer.flow.steps.step import Claims, Options
+from installer.flow.run_options import Options
 
 if TYPE_CHECKING:
     from installer.batch.row_claims import RowClaims, RowRecord
     from installer.bluetooth.sighting import Sighting
-    from installer.flow.steps.step import Environment
+    from installer.flow.environment import Environment
 
-TICK = 0.25  # seconds between two looks at what is in reach
-UNSEEN_DATA = 120.0  # seconds to wait for the first data of a device that nobody has seen join
-LOOK_ELSEWHERE = 2.0  # seconds between two looks at what another station does
+DISPATCH_INTERVAL_SECONDS = 0.25  # how often devices in reach are assigned to waiting rows
+OTHER_STATIONS_INTERVAL_SECONDS = 2.0  # how often the ledger is read for what other stations do
+UNSEEN_DATA_SECONDS = 120.0  # how long to wait for the first data of a device that was not seen to join
 
 
-class Make(Protocol):
-    """Makes the surroundings of one installation on this lane."""
+class MakeEnvironment(Protocol):
+    """Makes the environment of one installation on this adapter."""
 
-    def __call__(self, lane: AdapterSlot, unit: Unit, options: Options) -> Environment:
-        """They share the account, the claims and the radio."""
+    def __call__(self, adapter: BatchAdapter, unit: Unit, options: Options) -> Environment:
+        """All environments share the account, the claims and the radio."""
         ...
 
 
 class Batch:
-    """One run of a plan. `run` once; `stop` and `stop_now` from a signal handler."""
+    """One run of a plan. Call `run` once; a signal handler calls `stop` and `stop_now`."""
 
     def __init__(
         self,
         plan: Plan,
-        lanes: Sequence[AdapterSlot],
-        make: Make,
-        history: RowClaims,
+        adapters: Sequence[BatchAdapter],
+        make_environment: MakeEnvironment,
+        row_claims: RowClaims,
         show: ShowEvent,
         options: BatchOptions | None = None,
-        base: Options | None = None,
+        installation_options: Options | None = None,
     ) -> None:
         self.plan = plan
         self.options = options or BatchOptions()
-        self._tell = RowEvents(plan, self.options, show)
-        self.result = self._tell.result
-        self._lanes = list(lanes)
-        self._reach = DeviceAssignment(self._lanes)
-        self._make = make
-        self._history = history
+        self._events = RowEvents(plan, self.options, show)
+        self.result = self._events.result
+        self._adapters = list(adapters)
+        self._assignment = DeviceAssignment(self._adapters)
+        self._make_environment = make_environment
+        self._row_claims = row_claims
         self._show = show
-        self._base = base or Options()
-        self._claims = Claims(shared=True)
+        self._installation_options = installation_options or Options()
+        self._claims = DeviceClaims(shared=True)
         self._waiting: list[RowState] = []
         self._running: dict[asyncio.Task[None], RowState] = {}
         self._wake = asyncio.Event()
-        self._defect: BaseException | None = None
-        self._ticked = 0.0
-        self._looked = time.monotonic()
-
-    # From outside.
+        self._bug: BaseException | None = None
+        self._dispatched_at = 0.0
+        self._read_others_at = time.monotonic()
 
     def stop(self) -> None:
-        """Begin nothing more; what has sent credentials is finished, the rest is broken off cleanly."""
+        """Start nothing more. Rows that have sent credentials are finished, the others are cancelled."""
         self.result.stopped = True
-        for task, work in self._running.items():
-            if not work.sent:
+        for task, row in self._running.items():
+            if not row.sent:
                 task.cancel()
         self._wake.set()
 
     def stop_now(self) -> None:
-        """Break everything off."""
+        """Cancel everything."""
         self.result.stopped = True
         for task in self._running:
             task.cancel()
         self._wake.set()
 
-    async def rehearse(self) -> None:
-        """Only tell what would be done."""
+    async def dry_run(self) -> None:
+        """Only emit what would be done."""
         await self._begin()
-        await self._history.release()
-        for work in self._waiting:
-            self._tell.over(work, "planned")
-        self._tell.ended(0.0)
+        await self._row_claims.close()
+        for row in self._waiting:
+            self._events.row_ended(row, "planned")
+        self._events.batch_ended(0.0)
 
-    async def run(self) -> Result:
-        """Every row to its end. Raises only what concerns all: no adapter, no ledger."""
+    async def run(self) -> BatchResult:
+        """Run every row to its end. Raises only what stops all of them: no adapter, no ledger."""
         began = time.monotonic()
         await self._begin()
         try:
-            await asyncio.gather(*(lane.open() for lane in self._lanes))
-            self._check_lanes()
-            self._ticked = time.monotonic()
+            await asyncio.gather(*(adapter.scan() for adapter in self._adapters))
+            self._check_adapters()
+            self._dispatched_at = time.monotonic()
             while self._waiting or self._running:
                 if self.result.stopped:
-                    self._give_up_waiting()
+                    self._cancel_waiting()
                 else:
-                    await self._mend_lanes()
-                    await self._look_elsewhere()
-                    self._start()
-                if self._defect is not None:
-                    raise self._defect
+                    await self._restart_scans()
+                    await self._check_other_stations()
+                    self._start_rows()
+                if self._bug is not None:
+                    raise self._bug
                 if self._waiting or self._running:
                     await self._pause()
         finally:
@@ -122,226 +121,239 @@ class Batch:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.gather(*(lane.radio.close() for lane in self._lanes), return_exceptions=True)
-            await self._history.release()
-        self._tell.ended(time.monotonic() - began)
+            await asyncio.gather(*(adapter.radio.close() for adapter in self._adapters), return_exceptions=True)
+            await self._row_claims.close()
+        self._events.batch_ended(time.monotonic() - began)
         return self.result
 
     async def _begin(self) -> None:
-        past = await self._history.load()
+        past = await self._row_claims.open()
         for unit in self.plan.units:
-            before = past.get(unit.key)
-            if before is not None and before.done:
-                self.result.states[unit.name] = before.state
-                self._reach.used.add(before.address)
+            record = past.get(unit.key)
+            if record is not None and record.done:
+                self.result.states[unit.name] = record.state
+                self._assignment.assigned.add(record.address)
             else:
-                work = RowState(unit)
-                work.took_over(before)
-                self._waiting.append(work)
-        self._reach.used |= {w.bound for w in self._waiting if w.bound}
-        self._reach.used |= {u.device for u in self.plan.units if u.device}
-        names = [lane.radio.name or "system" for lane in self._lanes]
-        self._tell.begun(past, len(self._waiting), names, self._history.differences(self.plan, past))
+                row = RowState(unit)
+                row.continue_from(record)
+                self._waiting.append(row)
+        self._assignment.assigned |= {row.bound_address for row in self._waiting if row.bound_address}
+        self._assignment.assigned |= {unit.device for unit in self.plan.units if unit.device}
+        names = [adapter.radio.name or "system" for adapter in self._adapters]
+        differences = self._row_claims.differences(self.plan, past)
+        self._events.batch_started(past, len(self._waiting), names, differences)
 
-    # What is next.
+    # Which row is next.
 
-    def _check_lanes(self) -> None:
-        """Raise the first lane's error if none is left."""
-        broken = [lane for lane in self._lanes if lane.error is not None]
-        if len(broken) == len(self._lanes) and broken[0].error is not None and not self._running:
-            raise broken[0].error
+    def _check_adapters(self) -> None:
+        """Raise the error of the first adapter if none can be used."""
+        failed = [adapter for adapter in self._adapters if adapter.error is not None]
+        if len(failed) == len(self._adapters) and failed[0].error is not None and not self._running:
+            raise failed[0].error
 
-    async def _mend_lanes(self) -> None:
-        for lane in self._lanes:
-            if lane.error is None and not lane.radio.listening and not lane.busy:
-                await lane.open()
-        alive = [lane for lane in self._lanes if lane.error is None]
-        if not alive and not self._running:
-            for work in self._waiting:
-                self._tell.over(work, "failed", self._lanes[0].error)
+    async def _restart_scans(self) -> None:
+        for adapter in self._adapters:
+            if adapter.error is None and not adapter.radio.listening and not adapter.busy:
+                await adapter.scan()
+        if all(adapter.error is not None for adapter in self._adapters) and not self._running:
+            for row in self._waiting:
+                self._events.row_ended(row, "failed", self._adapters[0].error)
             self._waiting = []
 
-    def _start(self) -> None:
+    def _start_rows(self) -> None:
         now = time.monotonic()
-        passed, self._ticked = now - self._ticked, now
-        listens = any(lane.listens for lane in self._lanes)
-        self._reach.awake()
-        for work in tuple(self._waiting):
-            if work.elsewhere:
+        passed, self._dispatched_at = now - self._dispatched_at, now
+        scanning = any(adapter.can_find for adapter in self._adapters)
+        self._assignment.end_expired_skips()
+        for row in tuple(self._waiting):
+            if row.at_other_station:
                 continue
-            lane, sighting = self._reach.fitting(work)
-            address = sighting.address if sighting is not None else work.past.address if work.past is not None else ""
-            if lane is None or not address:
-                work.waited += passed if listens else 0.0
+            adapter, sighting = self._assignment.find(row)
+            address = sighting.address if sighting is not None else row.past.address if row.past is not None else ""
+            if adapter is None or not address:
+                row.waited += passed if scanning else 0.0
                 continue
-            self._waiting.remove(work)
-            self._reach.used.add(address)
-            lane.busy.add(work.unit.name)
-            task = asyncio.create_task(self._one(work, lane, address, sighting))
-            self._running[task] = work
-            task.add_done_callback(self._finished)
+            self._waiting.remove(row)
+            self._assignment.assigned.add(address)
+            adapter.busy.add(row.unit.name)
+            task = asyncio.create_task(self._run_row(row, adapter, address, sighting))
+            self._running[task] = row
+            task.add_done_callback(self._row_task_done)
 
     async def _pause(self) -> None:
         self._wake.clear()
         try:
-            async with asyncio.timeout(TICK):
+            async with asyncio.timeout(DISPATCH_INTERVAL_SECONDS):
                 await self._wake.wait()
         except TimeoutError:
             pass
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _row_task_done(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
         if not task.cancelled() and task.exception() is not None:
-            self._defect = task.exception()
+            self._bug = task.exception()
         self._wake.set()
 
-    def _give_up_waiting(self) -> None:
-        for work in self._waiting:
-            self._tell.over(work, "cancelled")
+    def _cancel_waiting(self) -> None:
+        for row in self._waiting:
+            self._events.row_ended(row, "cancelled")
         self._waiting = []
 
-    async def _look_elsewhere(self) -> None:
-        """What other stations have: done there, failed there, or free again; and what nobody has found for too long."""
+    async def _check_other_stations(self) -> None:
+        """Update waiting rows that another station did, failed or released; end those whose device did not appear."""
         now = time.monotonic()
-        late = any(work.waited >= self.options.patience for work in self._waiting)
-        if not self._waiting or (now - self._looked < LOOK_ELSEWHERE and not late):
+        timed_out = any(row.waited >= self.options.device_timeout for row in self._waiting)
+        if not self._waiting or (now - self._read_others_at < OTHER_STATIONS_INTERVAL_SECONDS and not timed_out):
             return
-        self._looked = now
-        past = await self._history.now()
-        for work in tuple(self._waiting):
-            before = past.get(work.unit.key)
-            if before is not None and before.done:
-                self._waiting.remove(work)
-                self._reach.used.add(before.address)
-                self._tell.over(work, before.state, device=before.address)
-            elif work.elsewhere or work.waited >= self.options.patience:
-                await self._look_at(work, before)
+        self._read_others_at = now
+        records = await self._row_claims.records()
+        for row in tuple(self._waiting):
+            record = records.get(row.unit.key)
+            if record is not None and record.done:
+                self._waiting.remove(row)
+                self._assignment.assigned.add(record.address)
+                self._events.row_ended(row, record.state, device=record.address)
+            elif row.at_other_station or row.waited >= self.options.device_timeout:
+                await self._check_row(row, record)
 
-    async def _look_at(self, work: RowState, before: RowRecord | None) -> None:
-        """One row that another station has or had, or whose device does not come."""
-        if not await self._history.is_free(work.unit.key):
-            if not work.elsewhere:
-                self._tell.say(work, "elsewhere")
-            # Should it come free again, its device is waited for anew.
-            work.elsewhere, work.waited = True, 0.0
-        elif work.elsewhere and work.failed_since(before):
-            assert before is not None
-            self._waiting.remove(work)
-            self._tell.over(work, "failed", before.error)
-        elif work.elsewhere:
-            work.elsewhere = False
-            # Where that one has sent credentials, this one goes on with the same device.
-            work.took_over(before)
-            self._reach.used |= {work.bound} if work.bound else set()
-            self._tell.say(work, "waiting")
+    async def _check_row(self, row: RowState, record: RowRecord | None) -> None:
+        """One row that another station has or had, or whose device does not appear."""
+        if not await self._row_claims.is_row_free(row.unit.key):
+            if not row.at_other_station:
+                self._events.row_changed(row, "elsewhere")
+            # If the row becomes free, the wait for its device starts again.
+            row.at_other_station, row.waited = True, 0.0
+        elif row.at_other_station and row.failed_elsewhere(record):
+            assert record is not None
+            self._waiting.remove(row)
+            self._events.row_ended(row, "failed", record.error)
+        elif row.at_other_station:
+            row.at_other_station = False
+            # If the other station has sent credentials, this one continues with the same device.
+            row.continue_from(record)
+            self._assignment.assigned |= {row.bound_address} if row.bound_address else set()
+            self._events.row_changed(row, "waiting")
         else:
-            work.unseen = True
-            if not work.goes_on:
-                self._waiting.remove(work)
-                self._tell.over(work, "failed", self._reach.not_found(work.unit, self.options.patience))
+            row.out_of_reach = True
+            if not row.resumes_out_of_reach:
+                self._waiting.remove(row)
+                not_found = self._assignment.not_found(row.unit, self.options.device_timeout)
+                self._events.row_ended(row, "failed", not_found)
 
     # One row.
 
-    async def _one(self, work: RowState, lane: AdapterSlot, address: str, sighting: Sighting | None) -> None:
-        unit = work.unit
-        picked = unit.device is None and work.bound is None
+    async def _run_row(self, row: RowState, adapter: BatchAdapter, address: str, sighting: Sighting | None) -> None:
+        unit = row.unit
+        chosen = unit.device is None and row.bound_address is None
         try:
-            if not await self._may(work, address, sighting, picked):
+            if not await self._claim(row, address, sighting, chosen):
                 return
-            work.began = work.began or time.monotonic()
+            row.began = row.began or time.monotonic()
             error: InstallerError | None = None
             while not self.result.stopped or error is None:
-                work.attempt += 1
-                again = "retrying" if work.attempt > 1 else "started"
-                self._tell.say(work, again, error, device=address)
+                row.attempt += 1
+                state = "retrying" if row.attempt > 1 else "started"
+                self._events.row_changed(row, state, error, device=address)
                 model = unit.model or (sighting.detection.model_id if sighting is not None else None)
-                outcome = await self._install(work, lane, address, model, only_new=picked and not work.sent)
+                outcome = await self._install(row, adapter, address, model, only_new=chosen and not row.sent)
                 if outcome.error is None or outcome.outcome == "cancelled":
-                    self._tell.over(work, outcome.outcome, device=address, installation=outcome.summary["installation"])
+                    installation = outcome.summary["installation"]
+                    self._events.row_ended(row, outcome.outcome, device=address, installation=installation)
                     return
                 error = outcome.error
-                if self._set_aside(work, lane, address, picked, error):
+                if self._requeue(row, adapter, address, chosen, error):
                     return
-                if error.code not in TRANSIENT or work.attempt >= self.options.tries:
+                if error.code not in TRANSIENT_ERRORS or row.attempt >= self.options.tries:
                     break
-                if work.sent:
-                    # From here on the device is asked what became of the credentials, as after a kill.
-                    work.took_over(await self._history.look(unit.key))
-                await asyncio.sleep(self.options.pause * 2 ** (work.attempt - 1))
-            self._tell.over(work, "failed", error, device=address)
+                if row.sent:
+                    # The next attempt resumes: it first asks whether the device has joined.
+                    row.continue_from(await self._row_claims.record(unit.key))
+                await asyncio.sleep(self.options.retry_delay * 2 ** (row.attempt - 1))
+            self._events.row_ended(row, "failed", error, device=address)
         except asyncio.CancelledError:
-            self._tell.over(work, "cancelled", device=address)
+            self._events.row_ended(row, "cancelled", device=address)
             raise
-        except InstallerError as error:  # the ledger, or what no row can mend
-            self._tell.over(work, "failed", error, device=address)
+        except InstallerError as error:  # of the ledger, or one that no retry of a row solves
+            self._events.row_ended(row, "failed", error, device=address)
         finally:
-            lane.busy.discard(unit.name)
-            if work in self._waiting and picked:
-                self._reach.used.discard(address)
-            await asyncio.shield(self._history.give_back(unit.key, address if picked else None))
+            adapter.busy.discard(unit.name)
+            if row in self._waiting and chosen:
+                self._assignment.assigned.discard(address)
+            await asyncio.shield(self._row_claims.release(unit.key, address if chosen else None))
 
-    async def _may(self, work: RowState, address: str, sighting: Sighting | None, picked: bool) -> bool:
-        """Whether this row and this device are ours now; else the row waits, or is done elsewhere."""
-        unit = work.unit
-        if not await self._history.take_row(unit.key):
-            work.elsewhere, work.waited = True, 0.0
-            self._waiting.append(work)
-            self._tell.say(work, "elsewhere")
+    async def _claim(self, row: RowState, address: str, sighting: Sighting | None, chosen: bool) -> bool:
+        """Claim the row and its device. False: the row waits again, or another station has done it.
+
+        `chosen`: the runner chose the device; the plan does not name it.
+        """
+        unit = row.unit
+        if not await self._row_claims.claim_row(unit.key):
+            row.at_other_station, row.waited = True, 0.0
+            self._waiting.append(row)
+            self._events.row_changed(row, "elsewhere")
             return False
-        past = await self._history.look(unit.key)
-        if past is not None and past.done:
-            self._tell.over(work, past.state, device=past.address)
+        record = await self._row_claims.record(unit.key)
+        if record is not None and record.done:
+            self._events.row_ended(row, record.state, device=record.address)
             return False
-        if picked and past is not None and past.sent:
-            # A moment ago another station has begun it, with another device.
-            work.took_over(past)
-            self._waiting.append(work)
+        if chosen and record is not None and record.sent_ssid:
+            # Another station has just started this row with another device.
+            row.continue_from(record)
+            self._waiting.append(row)
             return False
-        if not picked or sighting is None:
+        if not chosen or sighting is None:
             return True
-        if not await self._history.take_device(address):
-            self._reach.rest(address, LOOK_ELSEWHERE)
-            self._waiting.append(work)
+        if not await self._row_claims.claim_device(address):
+            self._assignment.skip(address, OTHER_STATIONS_INTERVAL_SECONDS)
+            self._waiting.append(row)
             return False
-        if may_be_installed(unit, sighting) and await self._history.was_installed(address):
-            self._reach.installed_before(unit, address)
-            self._waiting.append(work)
+        if may_be_installed(unit, sighting) and await self._row_claims.was_installed(address):
+            self._assignment.skip_installed(unit, address)
+            self._waiting.append(row)
             return False
         return True
 
-    def _set_aside(self, work: RowState, lane: AdapterSlot, address: str, picked: bool, error: InstallerError) -> bool:
-        """Whether this failure is not the row's own: it waits for another device, or for its turn."""
+    def _requeue(self, row: RowState, adapter: BatchAdapter, address: str, chosen: bool, error: InstallerError) -> bool:
+        """Put the row back into the queue if the failure is not its own. Whether it was put back."""
         if error.data.get("slots"):
-            if lane.full():
-                text = f"The adapter {lane.radio.name} holds {lane.capacity} connections at once; no more are tried."
+            if adapter.reduce_slots():
+                text = (
+                    f"The adapter {adapter.radio.name} supports {adapter.slots} connections at once; no more are used."
+                )
                 self._show(Notice(code="adapter_full", text=text))
-            work.attempt -= 1
+            row.attempt -= 1
         elif error.code is ErrorCode.DEVICE_TAKEN:
-            self._reach.rest(address, LOOK_ELSEWHERE)
-            work.attempt -= 1
-        elif picked and error.code is ErrorCode.DEVICE_ALREADY_SET_UP:
-            self._reach.rest(address)
-            work.attempt -= 1
+            self._assignment.skip(address, OTHER_STATIONS_INTERVAL_SECONDS)
+            row.attempt -= 1
+        elif chosen and error.code is ErrorCode.DEVICE_ALREADY_SET_UP:
+            self._assignment.skip(address)
+            row.attempt -= 1
         else:
             return False
-        self._waiting.append(work)
-        self._tell.say(work, "waiting")
+        self._waiting.append(row)
+        self._events.row_changed(row, "waiting")
         return True
 
     async def _install(
-        self, work: RowState, lane: AdapterSlot, address: str, model: str | None, *, only_new: bool
+        self, row: RowState, adapter: BatchAdapter, address: str, model: str | None, *, only_new: bool
     ) -> Outcome:
-        options = replace(self._base, non_interactive=True, identify=True, only_new=only_new, doubt=UNSEEN_DATA)
-        surroundings = self._make(lane, work.unit, options)
-        surroundings.claims = self._claims
-        found = surroundings.catalogue.get(model) if model else None
-        front, past = RowFrontEnd(work, self._show), await self._begun(work)
-        answers = work.unit.answers(address, found, verify=self.options.verify)
-        return await Installation(surroundings, front, answers, past).run()
+        options = replace(
+            self._installation_options,
+            non_interactive=True,
+            identify=True,
+            only_new=only_new,
+            unconfirmed_join_wait=UNSEEN_DATA_SECONDS,
+        )
+        environment = self._make_environment(adapter, row.unit, options)
+        environment.claims = self._claims
+        found = environment.catalogue.get(model) if model else None
+        front, past = RowFrontEnd(row, self._show), await self._earlier_attempt(row)
+        answers = row.unit.answers(address, found, verify=self.options.verify)
+        return await Installation(environment, front, answers, past).run()
 
-    async def _begun(self, work: RowState) -> earlier.EarlierAttempt | None:
-        """The installation that is gone on with, if it is."""
-        if not work.begun or work.past is None:
+    async def _earlier_attempt(self, row: RowState) -> earlier.EarlierAttempt | None:
+        """The installation to resume, or None."""
+        if not row.resumes or row.past is None:
             return None
-        record = await self._history.record(work.past)
+        record = await self._row_claims.complete_record(row.past)
         return earlier.EarlierAttempt.of(record) if record is not None else None

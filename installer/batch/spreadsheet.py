@@ -1,7 +1,8 @@
-"""Reads a table as spreadsheets save it: whatever encoding, separator and quotes; every cell with its line and column.
+"""Reads CSV tables as spreadsheets save them, in any usual encoding and separator, with the position of each cell.
 
-UTF-8 with or without BOM, UTF-16, else Windows-1252; comma, semicolon, tab or bar, found from the first line; blank
-lines, lines of separators only and lines that begin with # are passed over. What cannot be read is a mistake in words.
+Encodings: UTF-8 with or without BOM, UTF-16, else Windows-1252. Separators: comma, semicolon, tab or bar, detected from
+the first line. Blank lines, lines of separators only and lines that begin with # are skipped. A part that cannot be
+read becomes a mistake, not an exception.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", 
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where something stands in a file: line and column from 1 (0: not known); `name`: the column's or key's name.
+class FilePosition:
+    """A position in a file: line and column from 1 (0: unknown). `name`: of the column or key.
 
     In a table `column` counts cells, in a TOML file characters.
     """
@@ -30,10 +31,10 @@ class Place:
     name: str = ""
 
     def __str__(self) -> str:
-        words = [f"line {self.line}"] if self.line else []
+        parts = [f"line {self.line}"] if self.line else []
         if self.column:
-            words.append(f"column {self.column}")
-        where = ", ".join(words)
+            parts.append(f"column {self.column}")
+        where = ", ".join(parts)
         if not self.name:
             return where or "file"
         return f"{where} ({self.name})" if where else self.name
@@ -41,27 +42,27 @@ class Place:
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake of a plan: where, what is wrong, and what to do. Never the text of a secret."""
+    """One mistake of a plan: its position, what is wrong, and what to do. It never contains a secret."""
 
-    place: Place
+    position: FilePosition
     what: str
     todo: str = ""
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.what} {self.todo}".strip()
+        return f"{self.position}: {self.what} {self.todo}".strip()
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A text and its place."""
+    """A text and its position."""
 
     text: str
-    place: Place
+    position: FilePosition
 
 
 @dataclass
 class Sheet:
-    """The header and the rows, as cells; `mistakes` of the table itself; `remarks`: what a person may want to know."""
+    """The header and the rows as cells. `mistakes`: of the table itself. `remarks`: hints for the person."""
 
     header: list[Cell] = field(default_factory=list)
     rows: list[list[Cell]] = field(default_factory=list)
@@ -70,73 +71,81 @@ class Sheet:
 
 
 def read(raw: bytes) -> Sheet:
-    """The table in `raw`. Never raises: what is wrong is in `mistakes`."""
+    """The table in `raw`. Never raises; errors are in `mistakes`."""
     sheet = Sheet()
     text = _text(raw, sheet)
     if text is None:
         return sheet
     skip, separator = _separator(text)
     for line, cells in _records(text, skip, separator, sheet):
-        placed = [Cell(c.strip(), Place(line, i)) for i, c in enumerate(cells, 1)]
-        if not any(c.text for c in placed) or placed[0].text.startswith("#"):
+        located = [Cell(c.strip(), FilePosition(line, i)) for i, c in enumerate(cells, 1)]
+        if not any(c.text for c in located) or located[0].text.startswith("#"):
             continue
         if not sheet.header:
-            sheet.header = placed
+            sheet.header = located
         elif len(sheet.rows) >= MAX_ROWS:
             sheet.mistakes.append(
-                Mistake(Place(line), f"The plan has more than {MAX_ROWS} rows.", "Divide it into several files.")
+                Mistake(FilePosition(line), f"The plan has more than {MAX_ROWS} rows.", "Split it into several files.")
             )
             break
         else:
-            sheet.rows.append(placed)
+            sheet.rows.append(located)
     return sheet
 
 
 def _text(raw: bytes, sheet: Sheet) -> str | None:
     if len(raw) > MAX_BYTES:
-        sheet.mistakes.append(Mistake(Place(), "The file is too long for a plan.", "It should be a table of devices."))
+        sheet.mistakes.append(Mistake(FilePosition(), "The file is too large for a plan.", "Give a table of devices."))
         return None
     encoding = next((name for mark, name in _BOMS if raw.startswith(mark)), None)
     if encoding is None and b"\0" in raw[:1024]:
-        # UTF-16 without a mark: in a table of Latin letters every other byte is zero.
+        # UTF-16 without a BOM: in a table of Latin letters every second byte is zero.
         encoding = "utf-16-le" if raw[1:2] == b"\0" else "utf-16-be"
     try:
         text = raw.decode(encoding or "utf-8")
     except UnicodeDecodeError:
         if encoding is not None:
             sheet.mistakes.append(
-                Mistake(Place(), f"The file is not {encoding.upper()} text, though it says so.", "Save it as UTF-8.")
+                Mistake(
+                    FilePosition(),
+                    f"The file is not valid {encoding.upper()} text, although its start says so.",
+                    "Save it as UTF-8.",
+                )
             )
             return None
         text = raw.decode("cp1252", "replace")
         sheet.remarks.append("The file is not UTF-8 text; it was read as Windows-1252. Check names with accents.")
     if "\0" in text:
         sheet.mistakes.append(
-            Mistake(Place(), "This is no table of text.", "Save it in the spreadsheet as CSV (not as XLSX or ODS).")
+            Mistake(
+                FilePosition(),
+                "This is not a text table.",
+                "In the spreadsheet program save it as CSV, not as XLSX or ODS.",
+            )
         )
         return None
     return text.removeprefix("\ufeff")
 
 
 def _separator(text: str) -> tuple[int, str]:
-    """How many lines to skip before the header (a spreadsheet's `sep=;`), and the separator."""
+    """How many lines to skip before the header (some spreadsheets write `sep=;` first), and the separator."""
     lines = text.splitlines()
     first = next((i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), 0)
     line = lines[first] if lines else ""
     if line.lower().startswith("sep=") and len(line.strip("\r\n")) == 5:
         return first + 1, line[4]
-    bare, quoted = [], False
-    for letter in line:
-        quoted ^= letter == '"'
+    unquoted, quoted = [], False
+    for character in line:
+        quoted ^= character == '"'
         if not quoted:
-            bare.append(letter)
-    counts = {s: bare.count(s) for s in SEPARATORS}
+            unquoted.append(character)
+    counts = {s: unquoted.count(s) for s in SEPARATORS}
     best = max(SEPARATORS, key=lambda s: counts[s])
     return first, best if counts[best] else ","
 
 
 def _records(text: str, skip: int, separator: str, sheet: Sheet) -> Iterator[tuple[int, list[str]]]:
-    """Each record with the line on which it begins."""
+    """Each record with the number of its first line."""
     lines = io.StringIO(text, newline="").readlines()[skip:]
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     begins = skip + 1
@@ -146,15 +155,17 @@ def _records(text: str, skip: int, separator: str, sheet: Sheet) -> Iterator[tup
         except StopIteration:
             return
         except csv.Error as error:
-            sheet.mistakes.append(Mistake(Place(begins), f"This line cannot be read: {error}.", "Shorten or mend it."))
+            sheet.mistakes.append(
+                Mistake(FilePosition(begins), f"This line cannot be read: {error}.", "Shorten or correct it.")
+            )
             return
         raw = "".join(lines[begins - skip - 1 : reader.line_num])
         if reader.line_num == len(lines) and _is_open(raw, separator):
             sheet.mistakes.append(
                 Mistake(
-                    Place(begins),
-                    "A quoted text that begins here does not end.",
-                    'Close it with ", or write "" for a quote within a text.',
+                    FilePosition(begins),
+                    "A quoted text that starts here does not end.",
+                    'End it with ", or write "" for a quote inside a text.',
                 )
             )
             return
@@ -163,5 +174,5 @@ def _records(text: str, skip: int, separator: str, sheet: Sheet) -> Iterator[tup
 
 
 def _is_open(raw: str, separator: str) -> bool:
-    """Whether the last record's last quoted cell has no end; the reader takes the rest of the file for its text."""
+    """Whether the last quoted cell has no end. Then the CSV reader takes the rest of the file as its text."""
     return raw.count('"') % 2 == 1 and bool(re.search(rf'(^|{re.escape(separator)})\s*"[^"]*$', raw))

@@ -1,7 +1,7 @@
-"""Adapters: the system's Bluetooth, or a raw HCI controller that the installer drives itself.
+"""Bluetooth adapters: the operating system's, or a raw HCI controller that this process drives.
 
-`--adapter`: nothing, `system`, or `hci0` is the system's (on Linux also `hci1` and so on);
-`hci:TRANSPORT` is a raw one, with TRANSPORT in Bumble's form: `usb:0`, `serial:/dev/ttyUSB0,1000000`,
+Values of `--adapter`: none, `system` or `hci0` is the system adapter (on Linux also `hci1` and so on);
+`hci:TRANSPORT` is a raw controller, with TRANSPORT in Bumble's syntax: `usb:0`, `serial:/dev/ttyUSB0,1000000`,
 `tcp-client:127.0.0.1:9000` (the lab).
 """
 
@@ -27,55 +27,55 @@ from installer.errors import ErrorCode, InstallerError
 if TYPE_CHECKING:
     from installer.bluetooth.hci.host import HciHost
 
-RAW = "hci:"
-START_SECONDS = 15.0
-LET_GO_SECONDS = 5.0
+RAW_HCI_PREFIX = "hci:"
+SCANNER_START_SECONDS = 15.0
+RELEASE_LINK_SECONDS = 5.0
 
 AdvertCallback = Callable[[BLEDevice, AdvertisementData], None]
 DisconnectedCallback = Callable[[BleakClient], None]
 
 
 class Adapter(abc.ABC):
-    """Makes bleak's scanners and clients for one controller. `name` is for people and errors.
+    """Creates bleak scanners and clients for one controller. `name` is shown to the user and in errors.
 
-    `quiet`: how long a device in reach may go unreported, seconds (BlueZ reports changes only).
-    `heard`: what the devices about to be connected have advertised, by address.
+    `max_report_gap`: seconds without a report of a device that is in range (BlueZ reports only changes).
+    `heard`: the advertisements of the devices that will be connected next, by address.
     """
 
-    quiet: float = 0.0
+    max_report_gap: float = 0.0
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.heard: dict[str, Advert] = {}
-        mute_logs()
+        disable_library_debug_logs()
 
     @abc.abstractmethod
     def scanner(self, callback: AdvertCallback) -> BleakScanner:
-        """A scanner that calls `callback` for every advertisement; not started."""
+        """A scanner that calls `callback` for every advertisement. It is not started."""
 
     @abc.abstractmethod
     def client(
         self, ble_device: BLEDevice, disconnected_callback: DisconnectedCallback | None, timeout: float, **kwargs: Any
     ) -> BleakClient:
-        """A client for a device of this adapter's scan; not connected."""
+        """A client for a device that this adapter's scan found. It is not connected."""
 
     @property
     def failure(self) -> InstallerError | None:
-        """Why the adapter stopped working, if it did."""
+        """Why the adapter stopped working; None while it works."""
         return None
 
-    def when_failed(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when the adapter stops working, where that can be noticed."""
+    def add_failure_listener(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when the adapter stops working. Only a raw adapter can detect this."""
 
-    def error(self, error: BaseException) -> InstallerError:
-        """What a failure of a scan on this adapter means."""
+    def to_installer_error(self, error: BaseException) -> InstallerError:
+        """The InstallerError for an exception of a scan on this adapter."""
         return self.failure or system_errors.adapter_error(error, self.name)
 
-    async def let_go(self, address: str) -> None:
-        """End a link to this device that a killed process left behind, where the system keeps such. Never raises."""
+    async def release_link(self, address: str) -> None:
+        """End a link to this device that a killed process left open in the system. Never raises."""
 
     async def close(self) -> None:
-        """Give the controller back."""
+        """Release the controller."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,35 +85,35 @@ class Adapter(abc.ABC):
 
 
 class SystemAdapter(Adapter):
-    """The operating system's Bluetooth, by bleak's own backends. `device`: which adapter, on Linux."""
+    """The operating system's Bluetooth, through bleak's own backends. `device`: the adapter to use, on Linux only."""
 
-    quiet = 30.0 if sys.platform == "linux" else 10.0
+    max_report_gap = 30.0 if sys.platform == "linux" else 10.0
 
     def __init__(self, device: str | None = None) -> None:
         super().__init__(device or "system")
         self._bluez: Any = {"adapter": device} if device else {}
 
     def scanner(self, callback: AdvertCallback) -> BleakScanner:
-        """A scanner of the system."""
+        """A scanner of the operating system."""
         return BleakScanner(callback, bluez=self._bluez)
 
     def client(
         self, ble_device: BLEDevice, disconnected_callback: DisconnectedCallback | None, timeout: float, **kwargs: Any
     ) -> BleakClient:
-        """A client of the system."""
+        """A client of the operating system."""
         return BleakClient(ble_device, disconnected_callback, timeout=timeout, bluez=self._bluez, **kwargs)
 
-    async def let_go(self, address: str) -> None:
-        """BlueZ keeps the links of a process that is gone, and a device that is linked does not advertise."""
+    async def release_link(self, address: str) -> None:
+        """BlueZ keeps the links of a process that ended, and a connected device does not advertise."""
         from bleak_retry_connector import close_stale_connections_by_address
 
         with contextlib.suppress(*system_errors.SYSTEM_ERRORS):
-            async with asyncio.timeout(LET_GO_SECONDS):
+            async with asyncio.timeout(RELEASE_LINK_SECONDS):
                 await close_stale_connections_by_address(address)
 
 
 class RawAdapter(Adapter):
-    """A controller that this process drives by HCI."""
+    """A controller that this process drives over HCI."""
 
     def __init__(self, name: str, host: HciHost) -> None:
         super().__init__(name)
@@ -121,12 +121,12 @@ class RawAdapter(Adapter):
 
     @property
     def failure(self) -> InstallerError | None:
-        """Set once the transport has ended: the dongle was pulled out, the lab stopped."""
-        return system_errors.failed(self.name, "it is gone") if self._host.lost.is_set() else None
+        """Set when the transport has ended: the dongle was unplugged, or the lab stopped."""
+        return system_errors.adapter_failed(self.name, "it was disconnected") if self._host.lost.is_set() else None
 
-    def when_failed(self, callback: Callable[[], None]) -> None:
+    def add_failure_listener(self, callback: Callable[[], None]) -> None:
         """Call `callback` when the transport ends."""
-        self._host.when_lost(callback)
+        self._host.add_lost_listener(callback)
 
     def scanner(self, callback: AdvertCallback) -> BleakScanner:
         """A scanner over HCI."""
@@ -145,83 +145,90 @@ class RawAdapter(Adapter):
         )
 
     async def close(self) -> None:
-        """End all links and free the controller."""
+        """End all links and release the controller."""
         await self._host.close()
 
 
 async def open_adapter(spec: str | None = None) -> Adapter:
-    """The adapter that `spec` names (see the module).
+    """The adapter that `spec` names (see the module's docstring).
 
-    Raises BLUETOOTH_DENIED and ADAPTER_FAILED for a raw one; the system's is first asked by a scan.
+    Raises BLUETOOTH_DENIED and ADAPTER_FAILED for a raw controller. The system adapter is first used by a scan.
     """
     if spec is None or spec in ("", "system"):
         return SystemAdapter()
-    if spec.startswith(RAW):
+    if spec.startswith(RAW_HCI_PREFIX):
         return await _open_raw(spec)
     if re.fullmatch(r"hci\d+", spec):
         return SystemAdapter(spec if sys.platform == "linux" else None)
     raise InstallerError(
         ErrorCode.ADAPTER_FAILED,
         f"“{spec}” is not the name of a Bluetooth adapter.",
-        "Use hci0 (the system's), or hci:TRANSPORT for a raw one, for example hci:usb:0." + system_errors.LAB,
+        "Use hci0 (the system adapter), or hci:TRANSPORT for a raw controller, for example hci:usb:0."
+        + system_errors.TRY_LAB_HINT,
         adapter=spec,
     )
 
 
-async def check(spec: str | None = None) -> str:
-    """Switch the adapter's scan on and off; one sentence about it for `doctor`. Raises the BLUETOOTH_* errors."""
+async def check_adapter(spec: str | None = None) -> str:
+    """Start and stop a scan; returns one sentence for `doctor`. Raises the BLUETOOTH_* errors."""
     async with await open_adapter(spec) as adapter:
         scanner = adapter.scanner(lambda _device, _advert: None)
-        await start(adapter, scanner)
+        await start_scanner(adapter, scanner)
         with contextlib.suppress(*system_errors.SYSTEM_ERRORS):
             await scanner.stop()
         return f"Bluetooth adapter {adapter.name} scans ({scanner.backend_id})"
 
 
-async def start(adapter: Adapter, scanner: BleakScanner, timeout: float = START_SECONDS) -> None:
+async def start_scanner(adapter: Adapter, scanner: BleakScanner, timeout: float = SCANNER_START_SECONDS) -> None:
     """Start a scanner. Raises BLUETOOTH_MISSING, BLUETOOTH_OFF, BLUETOOTH_DENIED or ADAPTER_FAILED."""
     try:
         async with asyncio.timeout(timeout):
             await scanner.start()
     except system_errors.SYSTEM_ERRORS as error:
-        raise adapter.error(error) from error
+        raise adapter.to_installer_error(error) from error
 
 
 async def _open_raw(spec: str) -> Adapter:
-    transport = spec.removeprefix(RAW)
-    kind, _, place = transport.partition(":")
-    if not kind or (not place and kind not in ("pty", "vhci", "hci-socket", "android-emulator", "android-netsim")):
-        raise system_errors.failed(spec, "it must look like hci:usb:0 or hci:tcp-client:HOST:PORT")
+    transport = spec.removeprefix(RAW_HCI_PREFIX)
+    kind, _, target = transport.partition(":")
+    if not kind or (not target and kind not in ("pty", "vhci", "hci-socket", "android-emulator", "android-netsim")):
+        raise system_errors.adapter_failed(spec, "it must look like hci:usb:0 or hci:tcp-client:HOST:PORT")
     from installer.bluetooth.hci.host import HciHost
 
     try:
         host = await HciHost.open(transport)
     except PermissionError:
-        raise system_errors.denied() from None
+        raise system_errors.bluetooth_denied() from None
     except TimeoutError:
-        raise system_errors.failed(spec, "nothing there answers as a Bluetooth controller") from None
+        raise system_errors.adapter_failed(spec, "nothing there answers as a Bluetooth controller") from None
     except ImportError as error:
-        raise system_errors.failed(spec, f"this needs {error.name or 'a library'}, which is not installed") from None
+        raise system_errors.adapter_failed(
+            spec, f"this needs {error.name or 'a library'}, which is not installed"
+        ) from None
     except OSError as error:
-        raise system_errors.failed(spec, f"it cannot be reached ({error.strerror or type(error).__name__})") from None
+        raise system_errors.adapter_failed(
+            spec, f"it cannot be reached ({error.strerror or type(error).__name__})"
+        ) from None
     except (ValueError, AssertionError) as error:
-        raise system_errors.failed(spec, f"it must look like hci:usb:0 or hci:tcp-client:HOST:PORT ({error})") from None
+        raise system_errors.adapter_failed(
+            spec, f"it must look like hci:usb:0 or hci:tcp-client:HOST:PORT ({error})"
+        ) from None
     except _transport_errors() as error:
-        raise system_errors.failed(spec, str(error) or type(error).__name__) from None
+        raise system_errors.adapter_failed(spec, str(error) or type(error).__name__) from None
     return RawAdapter(spec, host)
 
 
 def _transport_errors() -> tuple[type[BaseException], ...]:
-    """The errors of the transports' own libraries, of those that are loaded."""
-    found: list[type[BaseException]] = []
+    """The error classes of the transport libraries that are loaded."""
+    classes: list[type[BaseException]] = []
     for module, name in (("bumble.core", "BaseBumbleError"), ("usb1", "USBError"), ("grpc", "RpcError")):
         if module in sys.modules:
-            found.append(getattr(sys.modules[module], name))
-    return tuple(found)
+            classes.append(getattr(sys.modules[module], name))
+    return tuple(classes)
 
 
-def mute_logs() -> None:
-    """Keep the libraries' debug lines out of every log: they hold each byte that is sent, also a passphrase."""
+def disable_library_debug_logs() -> None:
+    """Keep debug lines of the Bluetooth libraries out of every log: they show all bytes sent, also a passphrase."""
     for name in ("bleak", "bumble", "dbus_fast"):
         logger = logging.getLogger(name)
         if not logger.handlers:

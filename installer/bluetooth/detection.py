@@ -1,18 +1,19 @@
-"""Which model and which protocol a sighting is: scores of the catalogue's rules, and the protocols' own marks.
+"""Detection of model and protocol in a sighting, by the catalogue's rules and the protocols' signatures.
 
-Source: `facts/detection.md`. Certain is what the sheet calls certain, and a name alone is at
-most possible; only the GATT table, after connecting, decides which driver is used.
+Source: `facts/detection.md`. “Certain” has the meaning of that sheet. A name alone is at most “possible”. Only the
+GATT table, after connecting, decides which driver is used.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from installer.bluetooth import advertisement_signatures
+from installer.bluetooth.advertisement_signature import AdvertisementSignature, SignatureSummary, summarise
 from installer.bluetooth.sighting import Advert, Certainty, Detection, SetupState
-from installer.catalogue.catalogue import Catalogue, Evidence, Model, Rule
+from installer.catalogue.catalogue_file import Catalogue
+from installer.catalogue.model import GUIDED, Evidence, Model, Rule
 from installer.text import printable
 
 CERTAIN, LIKELY, POSSIBLE = 100, 40, 20
@@ -20,78 +21,72 @@ CERTAIN, LIKELY, POSSIBLE = 100, 40, 20
 _UUID_BASE = "-0000-1000-8000-00805f9b34fb"
 
 
-def detect(address: str, advert: Advert, catalogue: Catalogue) -> Detection:
-    """The detection of one advertisement. Never raises, whatever was advertised."""
-    return Detector(catalogue).detect(address, advert)
-
-
-def setup_state(advert: Advert) -> SetupState:
-    """What the service data say of the set-up; else unknown.
-
-    Improv: byte 0 (`facts/improv-ble.md` §11); Nordic: bit 0 of byte 1 (`facts/other-ble-provisioning.md` §2).
-    """
-    nordic = advert.service_data.get(advertisement_signatures.NORDIC, b"")
-    if len(nordic) >= 3:
-        return SetupState.SET_UP if nordic[1] & 0x01 else SetupState.NEW
-    data = advert.service_data.get(advertisement_signatures.IMPROV_DATA, b"")
-    if not data:
-        return SetupState.UNKNOWN
-    return SetupState.NEW if data[0] in (0x01, 0x02) else SetupState.SET_UP
-
-
 @dataclass(frozen=True)
-class _Hit:
+class _RuleMatch:
     rule: Rule
-    words: str
+    reason: str
 
 
 class Detector:
-    """The rules of a catalogue, made ready once for many sightings."""
+    """Recognises models and protocols. Its rules and signatures are prepared once for many sightings."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, signatures: Sequence[AdvertisementSignature]) -> None:
         self._models = [(model, [_Compiled(rule) for rule in model.rules]) for model in catalogue.models]
+        self._generic = {model.id for model in catalogue.models if model.generic}
+        self._signatures = tuple(signatures)
+
+    def is_generic(self, model_id: str) -> bool:
+        """Whether this catalogue entry stands for any device of a protocol, not for one model."""
+        return model_id in self._generic
+
+    def setup_state(self, advert: Advert) -> SetupState:
+        """The set-up state in the advertisement; the first protocol that knows it decides."""
+        states = (signature.setup_state(advert) for signature in self._signatures)
+        return next((state for state in states if state is not SetupState.UNKNOWN), SetupState.UNKNOWN)
 
     def detect(self, address: str, advert: Advert) -> Detection:
         """The detection of one advertisement. Never raises."""
-        found = advertisement_signatures.read(address, advert)
-        scored = [self._score(model, rules, address, advert, found) for model, rules in self._models]
+        summary = summarise(self._signatures, address, advert)
+        scored = [self._score(model, rules, address, advert, summary) for model, rules in self._models]
         best = _best([s for s in scored if not s.model.generic])
-        if best is None and not found.withings:
-            # A device of this vendor is one of its models or nothing: as "any device" it got around the sync rule.
+        if best is None and not summary.own_models_only:
             best = _best([s for s in scored if s.model.generic])
-        reasons = [mark.words for mark in found.marks]
         if best is None:
-            note = found.note or _unclear(scored)
-            return Detection(protocol=found.protocol, reasons=tuple(reasons), note=note)
-        protocol = found.protocol
-        if protocol in (None, "guided"):
-            # What the catalogue says of the model is a hint like any other; the GATT table decides.
-            spoken = () if best.model.generic else best.model.protocols
-            protocol = "guided" if "guided" in spoken else spoken[0] if len(spoken) == 1 else None
-        reasons = [hit.words for hit in best.hits] + [words for words in reasons if words not in best.words]
+            note = summary.note or _unclear(scored)
+            return Detection(protocol=summary.protocol, reasons=tuple(summary.reasons), note=note)
+        protocol = summary.protocol
+        if protocol in (None, GUIDED):
+            # The protocol in the catalogue is only a hint; the GATT table decides.
+            known = () if best.model.generic else best.model.protocols
+            protocol = GUIDED if GUIDED in known else known[0] if len(known) == 1 else None
+        reasons = [match.reason for match in best.matches] + [
+            text for text in summary.reasons if text not in best.reasons
+        ]
         return Detection(
             model_id=best.model.id,
             certainty=best.certainty,
             score=best.score,
             protocol=protocol,
             reasons=tuple(reasons),
-            note=found.note if best.model.generic or found.matter else "",
+            note=summary.note if best.model.generic or summary.note_always else "",
         )
 
     def _score(
-        self, model: Model, rules: list[_Compiled], address: str, advert: Advert, found: advertisement_signatures.Found
+        self, model: Model, rules: list[_Compiled], address: str, advert: Advert, summary: SignatureSummary
     ) -> _Scored:
-        hits = []
+        matches = []
         for compiled in rules:
-            what = compiled.match(address, advert)
-            if what is not None:
+            evidence = compiled.match(address, advert)
+            if evidence is not None:
                 source = f", {compiled.rule.source}" if compiled.rule.source else ""
-                hits.append(_Hit(compiled.rule, f"{what} fits {model.name} (+{compiled.rule.score}{source})"))
-        numbered = found.withings_suffixes and any(compiled.is_withings for compiled in rules)
-        if numbered and not any(hit.rule.evidence is Evidence.SERVICE for hit in hits):
-            # It advertises the number of another model; its name does not outweigh that.
-            hits = []
-        return _Scored(model, hits)
+                matches.append(
+                    _RuleMatch(compiled.rule, f"{evidence} fits {model.name} (+{compiled.rule.score}{source})")
+                )
+        stated = any(compiled.reads_model_number(signature) for compiled in rules for signature in summary.stated_by)
+        if stated and not any(match.rule.evidence is Evidence.SERVICE for match in matches):
+            # It advertises the number of another model; this is stronger than its name.
+            matches = []
+        return _Scored(model, matches)
 
 
 class _Compiled:
@@ -107,10 +102,13 @@ class _Compiled:
             self.pattern = _uuid_pattern(rule.value)
         elif rule.evidence is Evidence.COMPANY:
             self.number = int(rule.value, 0)
-        self.is_withings = rule.evidence is Evidence.SERVICE and "-5749-5448-" in rule.value
+
+    def reads_model_number(self, signature: AdvertisementSignature) -> bool:
+        """Whether this rule checks a model number of the vendor with this signature."""
+        return self.rule.evidence is Evidence.SERVICE and signature.model_service in self.rule.value
 
     def match(self, address: str, advert: Advert) -> str | None:
-        """What fits, in words; None if the rule does not."""
+        """The matching part of the advertisement, in words; None if the rule does not match."""
         evidence = self.rule.evidence
         if evidence is Evidence.NAME and self.pattern is not None and advert.name:
             return f"the name “{printable(advert.name, 32)}”" if self.pattern.match(advert.name) else None
@@ -126,35 +124,35 @@ class _Compiled:
 
     def _uuid(self, uuids: Iterable[str], what: str) -> str | None:
         pattern = self.pattern
-        hit = next((uuid for uuid in uuids if pattern is not None and pattern.fullmatch(uuid.lower())), None)
-        return f"{what} {hit}" if hit is not None else None
+        found = next((uuid for uuid in uuids if pattern is not None and pattern.fullmatch(uuid.lower())), None)
+        return f"{what} {found}" if found is not None else None
 
 
 @dataclass(frozen=True)
 class _Scored:
     model: Model
-    hits: list[_Hit]
+    matches: list[_RuleMatch]
 
     @property
     def score(self) -> int:
-        return sum(hit.rule.score for hit in self.hits)
+        return sum(match.rule.score for match in self.matches)
 
     @property
-    def words(self) -> set[str]:
-        return {hit.words for hit in self.hits}
+    def reasons(self) -> set[str]:
+        return {match.reason for match in self.matches}
 
     @property
     def certainty(self) -> Certainty:
         score = self.score
         if score < POSSIBLE:
             return Certainty.UNKNOWN
-        if score < LIKELY or all(hit.rule.evidence is Evidence.NAME for hit in self.hits):
+        if score < LIKELY or all(match.rule.evidence is Evidence.NAME for match in self.matches):
             return Certainty.POSSIBLE
         return Certainty.CERTAIN if score >= CERTAIN else Certainty.LIKELY
 
 
 def _best(scored: list[_Scored]) -> _Scored | None:
-    """The clear winner. Two models with the same score are told apart by nothing, so neither is claimed."""
+    """The model with the highest score; None if two models share it, because nothing distinguishes them."""
     ranked = sorted(scored, key=lambda s: -s.score)
     if not ranked or ranked[0].certainty is Certainty.UNKNOWN:
         return None

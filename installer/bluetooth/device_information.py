@@ -1,6 +1,7 @@
-"""Device Information (0x180A): the serial number and firmware that many devices tell, whatever protocol sets them up.
+"""The Device Information service (0x180A): serial number and firmware revision.
 
-Layout: Device Information Service 1.2, UTF-8 texts. A device may leave out any of them.
+Many devices have it, whatever their provisioning protocol. Layout: Device Information Service 1.2, UTF-8 texts,
+each of them optional.
 """
 
 from __future__ import annotations
@@ -8,42 +9,45 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from installer.bluetooth.uuids import expand_uuid16
 from installer.errors import ErrorCode, InstallerError
 from installer.text import decode, printable
 
 if TYPE_CHECKING:
     from installer.bluetooth.connection import Connection
 
-SERVICE = "180a"
-SERIAL_NUMBER = "2a25"
-FIRMWARE_REVISION = "2a26"
+SERVICE = expand_uuid16(0x180A)
+SERIAL_NUMBER = expand_uuid16(0x2A25)
+FIRMWARE_REVISION = expand_uuid16(0x2A26)
 READ_SECONDS = 3.0
-LONGEST = 64
+MAX_TEXT_LENGTH = 64
 
 
 @dataclass(frozen=True)
-class Information:
-    """What was told; empty where nothing was."""
+class DeviceInformation:
+    """Texts of the device; empty if it does not have them."""
 
     serial: str = ""
     firmware: str = ""
 
 
-async def read(connection: Connection) -> Information:
-    """Ask the device. What it does not tell stays empty. Raises CONNECTION_LOST."""
+async def read_device_information(connection: Connection) -> DeviceInformation:
+    """Read the texts that the device has. Raises CONNECTION_LOST."""
     if not connection.has_service(SERVICE):
-        return Information()
-    return Information(await _text(connection, SERIAL_NUMBER), await _text(connection, FIRMWARE_REVISION))
+        return DeviceInformation()
+    return DeviceInformation(
+        await _read_text(connection, SERIAL_NUMBER), await _read_text(connection, FIRMWARE_REVISION)
+    )
 
 
-async def _text(connection: Connection, uuid: str) -> str:
+async def _read_text(connection: Connection, uuid: str) -> str:
     if not connection.has_characteristic(uuid, SERVICE):
         return ""
     try:
         value = await connection.read(uuid, READ_SECONDS)
     except InstallerError as error:
-        # It is good to know, and nothing depends on it.
+        # The texts are optional: the installation works without them.
         if error.code not in (ErrorCode.DEVICE_REFUSED, ErrorCode.DEVICE_MISBEHAVED):
             raise
         return ""
-    return printable(decode(value).strip("\x00 \r\n"), LONGEST)
+    return printable(decode(value).strip("\x00 \r\n"), MAX_TEXT_LENGTH)

@@ -1,8 +1,7 @@
-"""A running scan: the devices in reach, kept up to date.
+"""A running BLE scan: the devices in range, kept up to date.
 
-A device says different things in different packets; what it said is merged. The detection
-is computed again only when that content changes, so that many devices that advertise often
-stay cheap.
+A device sends different data in different packets, so the packets are merged. Detection runs again only
+when the merged content changes, so that many devices that advertise often cost little CPU time.
 """
 
 from __future__ import annotations
@@ -18,28 +17,24 @@ from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 
-from installer.bluetooth import adapter as adapters
-from installer.bluetooth.adapter import Adapter
-from installer.bluetooth.detection import Detector, setup_state
+from installer.bluetooth.adapter import Adapter, start_scanner
+from installer.bluetooth.detection import Detector
 from installer.bluetooth.sighting import Advert, Sighting
+from installer.bluetooth.signal_strength import smoothed
 from installer.bluetooth.system_errors import SYSTEM_ERRORS
-from installer.catalogue.catalogue import Catalogue
 from installer.errors import ErrorCode, InstallerError
 
 T = TypeVar("T")
 
-# Share of a new packet in the signal strength that is shown; a single packet jumps by 10 dB and more.
-SMOOTHING = 0.3
-# How long a device is held back that is not recognised as a model of its own: its name and the
-# rest of what it says come with the next packets, and only the whole tells, say, a watch from any Improv device.
+# How long a device is hidden while no specific model is recognised. Its name and other data come in the next
+# packets, and only the complete data tells, for example, a watch from any Improv device.
 SETTLE_SECONDS = 0.5
-# A change of the signal smaller than this (dB) is not worth drawing again.
-SIGNAL_STEP = 2
-NO_SIGNAL = -127
+# A change of the signal smaller than this (dB) is not shown.
+RSSI_STEP = 2
 STOP_SECONDS = 5.0
-# How many times its deadline a wait may last while the scan is paused again and again.
-PAUSES = 10
-LOOK_SECONDS = 0.1
+# With pauses, a wait lasts at most this many times its timeout.
+MAX_TIMEOUT_FACTOR_WITH_PAUSES = 10
+PAUSED_POLL_SECONDS = 0.1
 
 
 @dataclass
@@ -55,100 +50,100 @@ class _Seen:
 
 
 class Scan:
-    """`async with Scan(adapter, catalogue) as scan:` scans until the block ends. Implements `LiveSightings`.
+    """`async with Scan(adapter, detector) as scan:` scans until the block ends. Implements `LiveSightings`.
 
-    A device that was not heard for `forget_after` seconds is dropped; one of no known model is shown after
-    `settle` seconds. Entering raises the BLUETOOTH_* errors. `version` grows with every change worth showing.
+    A device that was not heard for `forget_after` seconds is removed. A device of no known model is shown after
+    `settle` seconds. Entering raises the BLUETOOTH_* errors. `version` grows with every visible change.
     """
 
     def __init__(
         self,
         adapter: Adapter,
-        catalogue: Catalogue,
+        detector: Detector,
         *,
         forget_after: float = 10.0,
         settle: float = SETTLE_SECONDS,
     ) -> None:
         self.version = 0
         self._adapter = adapter
-        self._detector = Detector(catalogue)
+        self._detector = detector
         self._settle = settle
-        self._generic = {model.id for model in catalogue.models if model.generic}
-        self._forget_after = max(forget_after, adapter.quiet)
+        self._forget_after = max(forget_after, adapter.max_report_gap)
         self._seen: dict[str, _Seen] = {}
         self._scanner: BleakScanner | None = None
         self._failure: InstallerError | None = None
         self._changed = asyncio.Event()
-        self._paused: float | None = None
-        self._away = 0.0
+        self._paused_since: float | None = None
+        self._paused_seconds = 0.0
 
     async def __aenter__(self) -> Self:
         scanner = self._adapter.scanner(self._on_advert)
         try:
-            await adapters.start(self._adapter, scanner)
+            await start_scanner(self._adapter, scanner)
         except InstallerError as error:
             self._failure = error
             raise
         self._scanner = scanner
-        self._adapter.when_failed(self._on_failure)
+        self._adapter.add_failure_listener(self._on_failure)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         scanner, self._scanner = self._scanner, None
         if scanner is None:
             return
-        # The adapter may be gone by now; what was seen stays valid.
+        # The adapter may be gone by now; the sightings stay valid.
         with contextlib.suppress(*SYSTEM_ERRORS):
             async with asyncio.timeout(STOP_SECONDS):
                 await scanner.stop()
 
     async def pause(self) -> None:
-        """Stop listening for a while; what was seen stays, and does not grow older. Does nothing if it is stopped."""
-        if self._scanner is None or self._paused is not None:
+        """Stop scanning for a while. The sightings stay and do not expire. Does nothing if the scan is stopped."""
+        if self._scanner is None or self._paused_since is not None:
             return
-        self._paused = time.monotonic()
+        self._paused_since = time.monotonic()
         with contextlib.suppress(*SYSTEM_ERRORS):
             async with asyncio.timeout(STOP_SECONDS):
                 await self._scanner.stop()
 
     async def resume(self) -> None:
-        """Go on listening after `pause`. Raises the BLUETOOTH_* errors, which are the scan's failure then."""
-        if self._scanner is None or self._paused is None:
+        """Continue scanning after `pause`. Raises the BLUETOOTH_* errors and keeps them as the scan's `failure`."""
+        if self._scanner is None or self._paused_since is None:
             return
         try:
-            await adapters.start(self._adapter, self._scanner)
+            await start_scanner(self._adapter, self._scanner)
         except InstallerError as error:
             self._failure = error
-            self._touch()
+            self._notify_change()
             raise
-        away, self._paused = time.monotonic() - self._paused, None
-        self._away += away
+        pause, self._paused_since = time.monotonic() - self._paused_since, None
+        self._paused_seconds += pause
         for seen in self._seen.values():
-            seen.seen += away
+            seen.seen += pause
 
     @property
     def paused(self) -> bool:
-        """Whether it is paused: nothing new is heard."""
-        return self._paused is not None
+        """Whether the scan is paused and hears nothing."""
+        return self._paused_since is not None
 
     @property
     def failure(self) -> InstallerError | None:
-        """Why the scan stopped, if it did."""
+        """Why the scan stopped; None while it runs."""
         return self._failure
 
     def current(self) -> Sequence[Sighting]:
         """The sightings of the last `forget_after` seconds, in the order in which the devices were first heard."""
-        self._drop_silent()
+        self._remove_silent()
         limit = time.monotonic() - self._settle
         sightings = ((seen, self._sighting(address, seen)) for address, seen in self._seen.items())
         return [sighting for seen, sighting in sightings if seen.since <= limit or self._is_known(sighting)]
 
     async def wait_until(self, predicate: Callable[[Sequence[Sighting]], T | None], timeout: float) -> T | None:
-        """What `predicate` makes of the sightings as soon as that is not None; None after `timeout` seconds.
+        """The first result of `predicate` on the sightings that is not None; None after `timeout` seconds.
 
-        Those in which the scan is paused do not count, as nothing can be heard then. Raises the scan's failure.
+        Time in which the scan is paused does not count. Raises the scan's failure.
         """
-        deadline, limit = self._listened + timeout, time.monotonic() + timeout * PAUSES
+        deadline = self._scanning_seconds + timeout
+        limit = time.monotonic() + timeout * MAX_TIMEOUT_FACTOR_WITH_PAUSES
         while True:
             self._changed.clear()
             if self._failure is not None:
@@ -156,25 +151,20 @@ class Scan:
             found = predicate(self.current())
             if found is not None:
                 return found
-            left = deadline - self._listened
+            left = deadline - self._scanning_seconds
             if left <= 0 or time.monotonic() >= limit:
                 return None
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(left, LOOK_SECONDS) if self.paused else left):
+                async with asyncio.timeout(max(left, PAUSED_POLL_SECONDS) if self.paused else left):
                     await self._changed.wait()
 
     def forget(self, address: str) -> None:
-        """Drop what was heard of this device: it is there once it is heard anew."""
+        """Remove this device. It is listed again when it is heard again."""
         if self._seen.pop(address.upper(), None) is not None:
-            self._touch()
-
-    @property
-    def _listened(self) -> float:
-        """A clock that stands still while the scan is paused, in seconds."""
-        return (time.monotonic() if self._paused is None else self._paused) - self._away
+            self._notify_change()
 
     def ble_device(self, address: str) -> BLEDevice:
-        """bleak's device of a sighting, to connect to it. Raises DEVICE_NOT_FOUND if it was never heard."""
+        """The bleak device with this address, to connect to. Raises DEVICE_NOT_FOUND if the scan does not list it."""
         seen = self._seen.get(address.upper())
         if seen is None:
             raise InstallerError(
@@ -186,35 +176,39 @@ class Scan:
         self._adapter.heard[seen.device.address] = seen.advert
         return seen.device
 
+    @property
+    def _scanning_seconds(self) -> float:
+        """A monotonic clock that stops while the scan is paused, in seconds."""
+        now = time.monotonic() if self._paused_since is None else self._paused_since
+        return now - self._paused_seconds
+
     def _on_advert(self, device: BLEDevice, advert: AdvertisementData) -> None:
         now = time.monotonic()
         address = device.address.upper()
         seen = self._seen.get(address)
         if seen is None:
-            self._drop_silent()
+            self._remove_silent()
             seen = self._seen[address] = _Seen(device, float(advert.rssi), now, now)
             if self._settle:
-                asyncio.get_running_loop().call_later(self._settle, self._touch)
+                asyncio.get_running_loop().call_later(self._settle, self._notify_change)
         seen.device, seen.seen = device, now
-        if advert.rssi != NO_SIGNAL:
-            known = seen.rssi if seen.rssi != NO_SIGNAL else float(advert.rssi)
-            seen.rssi = known + SMOOTHING * (advert.rssi - known)
-        if seen.last is None or not _same(seen.last, advert):
+        seen.rssi = smoothed(seen.rssi, advert.rssi)
+        if seen.last is None or not _same_content(seen.last, advert):
             merged = _merge(seen.advert, advert)
             if seen.last is None or merged != seen.advert:
                 seen.advert = merged
                 seen.sighting = None
-                self._touch()
+                self._notify_change()
             seen.last = advert
-        if abs(seen.shown_rssi - seen.rssi) >= SIGNAL_STEP:
-            self._touch()
+        if abs(seen.shown_rssi - seen.rssi) >= RSSI_STEP:
+            self._notify_change()
 
     def _sighting(self, address: str, seen: _Seen) -> Sighting:
         rssi = round(seen.rssi)
         old = seen.sighting
         if old is None:
             detection = self._detector.detect(address, seen.advert)
-            state = setup_state(seen.advert)
+            state = self._detector.setup_state(seen.advert)
             old = Sighting(address=address, rssi=rssi, advert=seen.advert, detection=detection, state=state)
         if old.rssi != rssi or old.seen != seen.seen:
             old = old.model_copy(update={"rssi": rssi, "seen": seen.seen})
@@ -223,10 +217,10 @@ class Scan:
 
     def _is_known(self, sighting: Sighting) -> bool:
         model = sighting.detection.model_id
-        return model is not None and model not in self._generic
+        return model is not None and not self._detector.is_generic(model)
 
-    def _drop_silent(self) -> None:
-        limit = (self._paused or time.monotonic()) - self._forget_after
+    def _remove_silent(self) -> None:
+        limit = (self._paused_since or time.monotonic()) - self._forget_after
         gone = [address for address, seen in self._seen.items() if seen.seen < limit]
         for address in gone:
             del self._seen[address]
@@ -236,14 +230,14 @@ class Scan:
     def _on_failure(self) -> None:
         if self._scanner is not None:
             self._failure = self._adapter.failure
-            self._touch()
+            self._notify_change()
 
-    def _touch(self) -> None:
+    def _notify_change(self) -> None:
         self.version += 1
         self._changed.set()
 
 
-def _same(one: AdvertisementData, other: AdvertisementData) -> bool:
+def _same_content(one: AdvertisementData, other: AdvertisementData) -> bool:
     return (
         one.local_name == other.local_name
         and one.service_data == other.service_data

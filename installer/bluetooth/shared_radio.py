@@ -1,7 +1,7 @@
-"""One adapter and one scan for several installations at once.
+"""One adapter and one scan, shared by several installations at once.
 
-An adapter cannot scan for each of them, and many cannot scan while a connection comes about: the scan pauses then,
-and one connection comes about after the other. Links that are open stay open meanwhile.
+An adapter cannot run a scan for each installation, and many adapters cannot scan while they connect. So the scan
+pauses during a connection attempt, and attempts run one after the other. Open links stay open.
 """
 
 from __future__ import annotations
@@ -17,78 +17,78 @@ from installer.errors import InstallerError
 
 if TYPE_CHECKING:
     from installer.bluetooth.adapter import Adapter
+    from installer.bluetooth.detection import Detector
     from installer.bluetooth.sighting import Sighting
-    from installer.catalogue.catalogue import Catalogue
 
-FORGET_AFTER = 15.0
+FORGET_AFTER_SECONDS = 15.0
 
 
 class SharedRadio:
-    """Opened when first used, opened anew after the adapter went away; `close` it at the end.
+    """Opened on first use, and reopened after the adapter was lost; `close` it at the end.
 
-    `name`: the adapter's, for people. Calls raise the BLUETOOTH_* errors and ADAPTER_FAILED.
+    `name`: the adapter's name, shown to the user. Calls raise the BLUETOOTH_* errors and ADAPTER_FAILED.
     """
 
-    def __init__(self, open_adapter: Callable[[], Awaitable[Adapter]], catalogue: Catalogue, name: str = "") -> None:
+    def __init__(self, open_adapter: Callable[[], Awaitable[Adapter]], detector: Detector, name: str = "") -> None:
         self.name = name
         self._open = open_adapter
-        self._catalogue = catalogue
+        self._detector = detector
         self._adapter: Adapter | None = None
         self._scan: Scan | None = None
-        self._opening = asyncio.Lock()
-        self._connecting = asyncio.Lock()
+        self._open_lock = asyncio.Lock()
+        self._connect_lock = asyncio.Lock()
 
     async def adapter(self) -> Adapter:
-        """The adapter that all share."""
+        """The shared adapter."""
         await self.scan()
         assert self._adapter is not None
         return self._adapter
 
     async def scan(self) -> Scan:
         """The running scan."""
-        async with self._opening:
+        async with self._open_lock:
             if self._scan is not None and self._scan.failure is not None:
-                await self._shut()
+                await self._close_adapter()
             if self._scan is None:
                 self._adapter = await self._open()
                 self.name = self.name or self._adapter.name
-                scan = Scan(self._adapter, self._catalogue, forget_after=FORGET_AFTER)
+                scan = Scan(self._adapter, self._detector, forget_after=FORGET_AFTER_SECONDS)
                 try:
                     await scan.__aenter__()
                 except BaseException:
-                    await self._shut()
+                    await self._close_adapter()
                     raise
                 self._scan = scan
             return self._scan
 
     def current(self) -> Sequence[Sighting]:
-        """What is in reach now; nothing before the scan runs."""
+        """The devices in range now; empty before the scan runs."""
         return self._scan.current() if self._scan is not None and self._scan.failure is None else ()
 
     @property
     def listening(self) -> bool:
-        """Whether the scan hears something now: it runs, and no connection is coming about."""
+        """Whether the scan runs and is not paused for a connection attempt."""
         return self._scan is not None and self._scan.failure is None and not self._scan.paused
 
     @asynccontextmanager
     async def connecting(self) -> AsyncIterator[Scan]:
-        """The one place in which a connection may come about; the scan pauses in it."""
-        async with self._connecting:
+        """Exclusive right to connect; the scan is paused inside."""
+        async with self._connect_lock:
             scan = await self.scan()
             await scan.pause()
             try:
                 yield scan
             finally:
-                # The scan keeps its failure, and the next who needs it opens the adapter anew.
+                # The scan keeps its failure, and the next caller reopens the adapter.
                 with contextlib.suppress(InstallerError):
                     await asyncio.shield(scan.resume())
 
     async def close(self) -> None:
-        """Stop the scan, and give the adapter back."""
-        async with self._opening:
-            await self._shut()
+        """Stop the scan and release the adapter."""
+        async with self._open_lock:
+            await self._close_adapter()
 
-    async def _shut(self) -> None:
+    async def _close_adapter(self) -> None:
         scan, self._scan = self._scan, None
         adapter, self._adapter = self._adapter, None
         try:

@@ -6,11 +6,12 @@ import enum
 
 from pydantic import BaseModel, ConfigDict
 
+from installer.bluetooth.signal_strength import signal_bars
 from installer.text import printable
 
 
 class Certainty(enum.StrEnum):
-    """How sure the detection is of a model (`facts/detection.md` §2)."""
+    """How certain the detected model is (`facts/detection.md` §2)."""
 
     CERTAIN = "certain"
     LIKELY = "likely"
@@ -19,15 +20,15 @@ class Certainty(enum.StrEnum):
 
 
 class SetupState(enum.StrEnum):
-    """What the advertisement says of the device's set-up."""
+    """Whether the device is set up, according to its advertisement."""
 
-    NEW = "new"  # waits to be set up
-    SET_UP = "set up"  # has credentials, or is being set up by somebody
+    NEW = "new"  # waiting to be set up
+    SET_UP = "set up"  # has credentials, or another client is setting it up
     UNKNOWN = "unknown"
 
 
 class Advert(BaseModel):
-    """What a device advertised, merged over the packets seen so far. UUIDs in lower-case 128-bit form."""
+    """The advertisement of a device, merged from the packets so far. UUIDs in lower-case 128-bit form."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -38,7 +39,7 @@ class Advert(BaseModel):
 
 
 class Detection(BaseModel):
-    """Which model a sighting is, by adding up scores, and the reasons in words."""
+    """The detected model of a sighting: the sum of the scores, and the reasons as text."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -51,7 +52,7 @@ class Detection(BaseModel):
 
 
 class Sighting(BaseModel):
-    """One device. `address` is a MAC, upper case (macOS: a UUID); `rssi` in dBm; `seen` on the monotonic clock, s."""
+    """One device. `address`: MAC in upper case (macOS: a UUID); `rssi` in dBm; `seen`: monotonic clock, seconds."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -64,10 +65,10 @@ class Sighting(BaseModel):
 
     @property
     def name(self) -> str:
-        """The advertised name, safe for a terminal, or an empty text."""
+        """The advertised name, safe for a terminal; may be empty."""
         return printable(self.advert.name or "", 32)
 
     @property
     def bars(self) -> int:
-        """Signal as 0 to 4 bars (−90, −80, −70, −60 dBm)."""
-        return sum(self.rssi >= limit for limit in (-90, -80, -70, -60))
+        """Signal as 0 to 4 bars."""
+        return signal_bars(self.rssi)

@@ -1,4 +1,4 @@
-"""bleak's and the system's failures, as failures that a person can act on."""
+"""Errors of bleak and the operating system's Bluetooth as InstallerErrors that say what to do."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bleak.exc import (
 
 from installer.errors import ErrorCode, InstallerError
 
-# What a call of the system's Bluetooth may raise beside BleakError: no D-Bus socket, a socket that
-# closed (EOFError, BrokenPipeError), WinRT's OSError, an unknown D-Bus object (KeyError), a deadline.
+# What a call of the system's Bluetooth may raise besides BleakError: no D-Bus socket, a closed socket
+# (EOFError, BrokenPipeError), an OSError of WinRT, an unknown D-Bus object (KeyError), a timeout.
 SYSTEM_ERRORS = (BleakError, OSError, EOFError, KeyError, TimeoutError)
 
-LAB = " Or try it without hardware: --lab."
+TRY_LAB_HINT = " Or try it without hardware: --lab."
 
 _Reason = BleakBluetoothNotAvailableReason
 _DENIED = {_Reason.DENIED_BY_USER, _Reason.DENIED_BY_SYSTEM, _Reason.DENIED_BY_UNKNOWN}
@@ -35,77 +35,80 @@ _DBUS = {
 
 
 def adapter_error(error: BaseException, name: str, platform: str = sys.platform) -> InstallerError:
-    """What a failure of the system's adapter `name` means: BLUETOOTH_MISSING, _OFF, _DENIED or ADAPTER_FAILED."""
+    """The InstallerError for an exception of the adapter `name`: BLUETOOTH_MISSING, _OFF, _DENIED or ADAPTER_FAILED."""
     if isinstance(error, InstallerError):
         return error
     if isinstance(error, BleakBluetoothNotAvailableError):
         if error.reason is _Reason.POWERED_OFF:
-            return off(platform)
+            return bluetooth_off(platform)
         if error.reason in _DENIED:
-            return denied(platform)
+            return bluetooth_denied(platform)
         if error.reason is _Reason.NO_BLE_CENTRAL_ROLE:
-            return missing(
-                "This computer's Bluetooth adapter has no Bluetooth Low Energy.",
+            return bluetooth_missing(
+                "This computer's Bluetooth adapter does not support Bluetooth Low Energy.",
                 "Plug in an adapter for Bluetooth 4.0 or newer.",
             )
         if error.reason is _Reason.NO_BLUETOOTH:
-            return missing(
+            return bluetooth_missing(
                 "This computer has no Bluetooth adapter.",
-                "Plug one in, or name a raw one with --adapter hci:usb:0.",
+                "Plug one in, or name a raw controller with --adapter hci:usb:0.",
             )
     if isinstance(error, BleakDBusError):
         code = _DBUS.get(error.dbus_error, ErrorCode.ADAPTER_FAILED)
         if code is ErrorCode.BLUETOOTH_OFF:
-            return off(platform)
+            return bluetooth_off(platform)
         if code is ErrorCode.BLUETOOTH_DENIED:
-            return denied(platform)
+            return bluetooth_denied(platform)
         if code is ErrorCode.BLUETOOTH_MISSING:
-            return missing(
-                f"The Bluetooth service of this computer knows no adapter “{name}”, or does not run.",
-                "Start it (systemctl start bluetooth), and see what `bluetoothctl list` shows.",
+            return bluetooth_missing(
+                f"The Bluetooth service of this computer has no adapter “{name}”, or is not running.",
+                "Start it (systemctl start bluetooth), then check the output of `bluetoothctl list`.",
             )
-        return failed(name, f"the Bluetooth service answered {error.dbus_error}")
+        return adapter_failed(name, f"the Bluetooth service answered {error.dbus_error}")
     if isinstance(error, PermissionError):
-        return denied(platform)
+        return bluetooth_denied(platform)
     if isinstance(error, (FileNotFoundError, ConnectionRefusedError)):
-        return missing(
-            "No Bluetooth service runs on this computer (there is no D-Bus to reach it by).",
+        return bluetooth_missing(
+            "No Bluetooth service is running on this computer (D-Bus cannot be reached).",
             "Install and start it (the package bluez; systemctl start bluetooth).",
         )
-    words = str(error) if isinstance(error, BleakError) else ""
-    if "not turned on" in words or "powered off" in words.lower():
-        return off(platform)
-    return failed(name, words or type(error).__name__)
+    text = str(error) if isinstance(error, BleakError) else ""
+    if "not turned on" in text or "powered off" in text.lower():
+        return bluetooth_off(platform)
+    return adapter_failed(name, text or type(error).__name__)
 
 
-def missing(what: str, todo: str) -> InstallerError:
+def bluetooth_missing(what: str, todo: str) -> InstallerError:
     """BLUETOOTH_MISSING."""
-    return InstallerError(ErrorCode.BLUETOOTH_MISSING, what, todo + LAB)
+    return InstallerError(ErrorCode.BLUETOOTH_MISSING, what, todo + TRY_LAB_HINT)
 
 
-def off(platform: str = sys.platform) -> InstallerError:
-    """BLUETOOTH_OFF, with the switch of this system."""
+def bluetooth_off(platform: str = sys.platform) -> InstallerError:
+    """BLUETOOTH_OFF, with how to switch it on in this operating system."""
     how = {
         "darwin": "Switch it on in the menu bar or in System Settings > Bluetooth.",
         "win32": "Switch it on in Settings > Bluetooth & devices.",
     }.get(platform, "Switch it on (`bluetoothctl power on`; `rfkill unblock bluetooth` if it is blocked).")
-    return InstallerError(ErrorCode.BLUETOOTH_OFF, "Bluetooth is switched off.", how + LAB)
+    return InstallerError(ErrorCode.BLUETOOTH_OFF, "Bluetooth is switched off.", how + TRY_LAB_HINT)
 
 
-def denied(platform: str = sys.platform) -> InstallerError:
-    """BLUETOOTH_DENIED, with the place where this system grants it."""
+def bluetooth_denied(platform: str = sys.platform) -> InstallerError:
+    """BLUETOOTH_DENIED, with where this operating system grants the permission."""
     how = {
         "darwin": "Allow it for this terminal in System Settings > Privacy & Security > Bluetooth.",
         "win32": "Allow it in Settings > Privacy & security > Radios.",
-    }.get(platform, "Add yourself to the group “bluetooth” and sign in again, or run where D-Bus can be reached.")
-    return InstallerError(ErrorCode.BLUETOOTH_DENIED, "This program may not use Bluetooth here.", how + LAB)
+    }.get(
+        platform,
+        "Add yourself to the group “bluetooth” and sign in again, or run this program where D-Bus can be reached.",
+    )
+    return InstallerError(ErrorCode.BLUETOOTH_DENIED, "This program may not use Bluetooth here.", how + TRY_LAB_HINT)
 
 
-def failed(name: str, why: str) -> InstallerError:
-    """ADAPTER_FAILED."""
+def adapter_failed(name: str, why: str) -> InstallerError:
+    """ADAPTER_FAILED; `why` completes the sentence "cannot be used: …"."""
     return InstallerError(
         ErrorCode.ADAPTER_FAILED,
         f"The Bluetooth adapter “{name}” cannot be used: {why}.",
-        "Check that it is plugged in and that no other program holds it." + LAB,
+        "Check that it is plugged in and that no other program uses it." + TRY_LAB_HINT,
         adapter=name,
     )

@@ -1,12 +1,12 @@
-"""The commands beside install and wizard; the groups of commands by name, with their help."""
+"""The command line, one module for each command. `COMMAND_GROUPS`: the commands with subcommands, and their help."""
 
-GROUPS = {
+COMMAND_GROUPS = {
     "account": "Accounts of the vendor's cloud: sign in, list, remove.",
     "gateway": "Collect from Bluetooth-only devices in the background.",
     "data": "Measurements from the cloud: fetch, watch, show, export.",
     "lab": "Emulated devices and cloud, to practise without hardware.",
-    "ledger": "The database of the records: where it is, its upkeep.",
+    "ledger": "The database of the records: status and migration.",
     "networks": "Saved Wi-Fi networks, for `install --network NAME`.",
-    "notifications": "Be told of new data: subscribe, list, renew, revoke, serve.",
+    "notifications": "Notifications: subscribe, list, renew, revoke, serve.",
     "records": "What was installed: list, show, export, prune.",
 }

@@ -1,97 +1,99 @@
-"""The command `account`: sign in beforehand, list, sign out."""
+"""The command `account`: signs in to accounts of the cloud, lists them, and removes their tokens."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from installer import output
-from installer.cli import GROUPS
+from installer.cli import COMMAND_GROUPS
+from installer.cli.option_groups import expand_options
+from installer.cli.options import CloudOptions, PlaceOptions
 from installer.cli.run_command import run
 from installer.errors import ErrorCode, InstallerError
 
-if TYPE_CHECKING:
-    from installer.flow.assembly import Assembly
-
-app = typer.Typer(help=GROUPS["account"], rich_markup_mode=None)
+app = typer.Typer(help=COMMAND_GROUPS["account"], rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Your name for the account.")]
-CloudUrl = Annotated[str | None, typer.Option("--cloud", metavar="URL", help="Base URL of the cloud.")]
-UseLab = Annotated[bool, typer.Option("--lab", help="The lab's cloud.")]
 
 
 @app.command()
+@expand_options
 def login(
+    *,
     name: Name = "default",
-    cloud: CloudUrl = None,
-    use_lab: UseLab = False,
+    place_options: CloudOptions,
     browser: Annotated[bool, typer.Option(help="Open the browser of this computer.")] = True,
     seconds: Annotated[float, typer.Option("--timeout", metavar="S", min=1, help="How long to wait.")] = 600.0,
 ) -> None:
     """Sign in and store the tokens, for unattended installations."""
-    run(_login(_assembly(cloud, use_lab), name, browser, seconds))
+    run(_login(place_options, name, browser, seconds))
 
 
 @app.command(name="list")
-def list_accounts(cloud: CloudUrl = None, use_lab: UseLab = False) -> None:
+@expand_options
+def list_accounts(*, place_options: CloudOptions) -> None:
     """List the stored accounts and where their tokens are kept."""
 
-    async def listing() -> None:
-        assembly = _assembly(cloud, use_lab)
-        try:
-            known = await (await assembly.accounts()).stored()
-            if not known:
-                output.words("No account is stored. `device-installer account login NAME` signs in to one.")
-            for account in known:
-                output.result(f"{account.name}  ({account.stored_in})")
-        finally:
-            await assembly.close()
+    async def list_stored() -> None:
+        from installer.flow.run_resources import RunResources
 
-    run(listing())
+        resources = RunResources(place_options.run_config())
+        try:
+            known = await (await resources.accounts()).stored()
+            if not known:
+                output.print_message("No account is stored. `device-installer account login NAME` signs in to one.")
+            for account in known:
+                output.print_result(f"{account.name}  ({account.stored_in})")
+        finally:
+            await resources.close()
+
+    run(list_stored())
 
 
 @app.command()
-def logout(name: Name = "default", cloud: CloudUrl = None, use_lab: UseLab = False) -> None:
-    """Forget the tokens of an account on this computer."""
+@expand_options
+def logout(*, name: Name = "default", place_options: CloudOptions) -> None:
+    """Remove the tokens of an account from this computer."""
 
-    async def leaving() -> None:
-        assembly = _assembly(cloud, use_lab)
+    async def sign_out() -> None:
+        from installer.flow.run_resources import RunResources
+
+        resources = RunResources(place_options.run_config())
         try:
-            await (await assembly.accounts()).logout(name)
-            if await assembly.notifications().wishes.forget(name):
-                output.words("Its notifications are not renewed any more; the cloud ends them when nobody answers.")
+            await (await resources.accounts()).logout(name)
+            if await resources.notifications().saved.remove_account(name):
+                output.print_message(
+                    "Its notifications are not renewed any more. The cloud ends them when the address stops answering."
+                )
         finally:
-            await assembly.close()
+            await resources.close()
 
-    run(leaving())
-    output.words(f"The tokens of account “{name}” are removed from this computer.")
-
-
-def _assembly(cloud: str | None, use_lab: bool) -> Assembly:
-    from installer.flow.assembly import Assembly, Place
-
-    return Assembly(Place(cloud=cloud, lab=use_lab))
+    run(sign_out())
+    output.print_message(f"The tokens of account “{name}” are removed from this computer.")
 
 
-async def _login(assembly: Assembly, name: str, browser: bool, seconds: float) -> None:
+async def _login(place_options: PlaceOptions, name: str, browser: bool, seconds: float) -> None:
     import asyncio
 
     from installer.cli.prompts import prompt
     from installer.flow.questions import SignIn
+    from installer.flow.run_resources import RunResources
     from installer.qr.draw import qr_lines
 
+    resources = RunResources(place_options.run_config())
     try:
-        accounts = await assembly.accounts()
+        accounts = await resources.accounts()
         async with accounts.sign_in(name, seconds=seconds) as session:
-            if browser and not assembly.place.lab and session.open_browser():
-                output.words("The browser was opened.")
+            if browser and not resources.config.lab and session.open_browser():
+                output.print_message("The browser was opened.")
             lines = qr_lines(session.authorize_url, 100, 60, light_blocks=True) if sys.stderr.isatty() else None
             for line in lines or ():
-                output.words(line)
-            output.words(f"Open in the browser of this computer: {session.short_url}")
-            output.words(f"or anywhere: {session.authorize_url}")
+                output.print_message(line)
+            output.print_message(f"Open in the browser of this computer: {session.short_url}")
+            output.print_message(f"or anywhere: {session.authorize_url}")
             question = SignIn(
                 account=name, url=session.authorize_url, short_url=session.short_url, seconds=session.seconds
             )
@@ -108,6 +110,6 @@ async def _login(assembly: Assembly, name: str, browser: bool, seconds: float) -
                     if pasting is not None:
                         pasting.cancel()
                         await asyncio.gather(pasting, return_exceptions=True)
-        output.words(f"Signed in. The tokens of “{name}” are kept in {account.stored_in}.")
+        output.print_message(f"Signed in. The tokens of “{name}” are kept in {account.stored_in}.")
     finally:
-        await assembly.close()
+        await resources.close()

@@ -1,51 +1,55 @@
-"""The command `batch`: many installations by a plan; and the labels for them."""
+"""The command `batch`: installs the devices of a plan, checks a plan, prints a template, writes labels."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from installer import output
-from installer.cli.run_command import run
+from installer.cli.option_groups import only
+from installer.cli.options import BehaviourOptions, Json, PlaceOptions, SiteAndOperator
+from installer.cli.run_command import on_signals, run
 from installer.errors import ErrorCode, InstallerError
 
 if TYPE_CHECKING:
+    from installer.batch.options_and_result import BatchOptions, BatchResult
     from installer.batch.plan import Plan
     from installer.batch.progress_table import JsonView, PlainView, TableView
-    from installer.batch.row_state import BatchOptions, Result
     from installer.batch.runner import Batch
-    from installer.flow.assembly import Place
+    from installer.flow.run_options import RunConfig
 
     View = TableView | PlainView | JsonView
 
 
 def batch(
-    plan: Annotated[Path | None, typer.Argument(metavar="PLAN", help="The plan: CSV, or TOML by its ending.")] = None,
+    *,
+    plan: Annotated[Path | None, typer.Argument(metavar="PLAN", help="The plan: a CSV file, or a .toml file.")] = None,
     template: Annotated[
         str | None, typer.Option("--template", metavar="KIND", help="Print a plan to begin with: csv or toml.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check the whole plan, say every mistake, touch no device.")
+        bool, typer.Option("--dry-run", help="Check the whole plan, list every mistake, touch no device.")
     ] = False,
     network: Annotated[
-        str | None, typer.Option("--network", metavar="NAME", help="The saved network, where a row names none.")
+        str | None, typer.Option("--network", metavar="NAME", help="The saved network for rows that name none.")
     ] = None,
     account: Annotated[
-        str | None, typer.Option("--account", metavar="NAME", help="The account, or “later”, where a row names none.")
+        str | None, typer.Option("--account", metavar="NAME", help="The account, or “later”, for rows that name none.")
     ] = None,
-    site: Annotated[str | None, typer.Option("--site", metavar="S", help="The site, where a row names none.")] = None,
-    operator: Annotated[str | None, typer.Option("--operator", metavar="O", help="Who installs.")] = None,
+    record: SiteAndOperator,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Keep its runs under this name; a new one begins anew.")
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Store the progress under this name; a new name starts again."),
     ] = None,
     passphrase_file: Annotated[
         str | None,
-        typer.Option("--passphrase-file", metavar="F", help="Passphrase of an ssid of the plan that is not saved."),
+        typer.Option("--passphrase-file", metavar="F", help="The passphrase of the plan's SSID, if it is not saved."),
     ] = None,
     passphrase_env: Annotated[
         str | None, typer.Option("--passphrase-env", metavar="VAR", help="The same, from variable VAR.")
@@ -54,33 +58,29 @@ def batch(
     adapter: Annotated[
         list[str] | None, typer.Option("--adapter", metavar="A", help="Bluetooth adapter (repeatable).")
     ] = None,
-    tries: Annotated[int, typer.Option("--tries", min=1, max=10, help="Of a row whose failure may pass.")] = 3,
+    tries: Annotated[
+        int, typer.Option("--tries", min=1, max=10, help="How often a row is tried if its failure may be temporary.")
+    ] = 3,
     wait: Annotated[
-        float, typer.Option("--wait", metavar="S", min=1, help="How long to wait for devices that are not in reach.")
+        float, typer.Option("--wait", metavar="S", min=1, help="How long to wait for devices that are not in range.")
     ] = 30.0,
     verify: Annotated[
         bool, typer.Option("--verify", help="Wait for the first data of each device, as `install` does.")
     ] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="S", min=1, help="Give up one try of a row after S seconds.")
+        float, typer.Option("--timeout", metavar="S", min=1, help="End each try of a row after S seconds.")
     ] = 300.0,
     labels: Annotated[
         Path | None, typer.Option("--labels", metavar="FILE", help="Write labels of all devices: .html or .txt.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON event a line.")] = False,
-    ledger: Annotated[
-        str | None, typer.Option("--ledger", metavar="URL", help="The ledger, shared by several stations.")
-    ] = None,
-    cloud: Annotated[str | None, typer.Option("--cloud", metavar="URL", help="Base URL of the cloud.")] = None,
-    use_lab: Annotated[bool, typer.Option("--lab", help="Practise in the lab: no hardware, no Internet.")] = False,
-    catalogue: Annotated[
-        list[Path] | None, typer.Option("--catalogue", metavar="FILE", help="Add models from FILE (repeatable).")
-    ] = None,
-    require_encryption: Annotated[
-        bool, typer.Option("--require-encryption", help="Refuse to send a passphrase unencrypted over Bluetooth.")
-    ] = False,
+    json: Json = False,
+    place_options: Annotated[PlaceOptions, only("ledger", "cloud", "use_lab", "catalogue")],
+    behaviour: Annotated[BehaviourOptions, only("require_encryption")],
 ) -> None:
-    """Install many devices by a plan, or what is left of it."""
+    """Install the devices of a plan, or those that are left.
+
+    --network, --account and --site are for rows that name none.
+    """
     if template is not None:
         _print_template(template)
         return
@@ -88,47 +88,40 @@ def batch(
         raise InstallerError(
             ErrorCode.USAGE, "No plan was given.", "Name one, or print one to begin with: batch --template csv."
         )
-    from installer.batch.row_state import BatchOptions
-    from installer.cli.scripted_front_end import fail_early
-    from installer.flow.assembly import Place
-    from installer.flow.steps.step import Options
-    from installer.ledger.site_and_operator import Context
+    from installer.batch.options_and_result import BatchOptions
+    from installer.cli.scripted_front_end import failure_as_event
     from installer.storage.secret_references import SecretRef
 
     if passphrase_file is not None and passphrase_env is not None:
         raise InstallerError(
             ErrorCode.USAGE, "The passphrase is named in two places.", "Give --passphrase-file or --passphrase-env."
         )
-    loose = None
+    passphrase = None
     if passphrase_file is not None or passphrase_env is not None:
-        loose = SecretRef(file=passphrase_file) if passphrase_file is not None else SecretRef(env=passphrase_env)
+        passphrase = SecretRef(file=passphrase_file) if passphrase_file is not None else SecretRef(env=passphrase_env)
     if labels is not None:
         from installer.batch.labels import check_file
 
         check_file(labels)
-    place = Place(
-        cloud=cloud,
-        lab=use_lab,
-        catalogues=tuple(catalogue or ()),
-        options=Options(non_interactive=True, require_encryption=require_encryption, timeout=timeout),
-        ledger=ledger,
-        context=Context(site=site, operator=operator),
-    )
+    run_options = replace(behaviour, non_interactive=True, timeout=timeout).run_options()
+    config = place_options.run_config(run_options, record.context())
     options = BatchOptions(
-        parallel=parallel, tries=tries, patience=wait, verify=120.0 if verify else None, dry_run=dry_run
+        parallel=parallel, tries=tries, device_timeout=wait, verify=120.0 if verify else None, dry_run=dry_run
     )
-    over = {"network": network, "account": account, "site": site}
-    with fail_early(json=json):
-        status = run(_batch(place, plan, name, over, loose, tuple(adapter or ()), options, labels, json=json))
+    row_defaults = {"network": network, "account": account, "site": record.site}
+    with failure_as_event(json=json):
+        status = run(
+            _batch(config, plan, name, row_defaults, passphrase, tuple(adapter or ()), options, labels, json=json)
+        )
     raise typer.Exit(status)
 
 
 async def _batch(
-    place: Place,
+    config: RunConfig,
     file: Path,
     name: str | None,
-    over: dict[str, str | None],
-    loose: Any,
+    row_defaults: dict[str, str | None],
+    passphrase: Any,
     adapters: tuple[str, ...],
     options: BatchOptions,
     labels: Path | None,
@@ -138,37 +131,38 @@ async def _batch(
     from installer.batch.progress_table import view
     from installer.batch.station import Station
 
-    station = Station(place, adapters, options)
-    shown = view(json=json)
+    station = Station(config, adapters, options)
+    display = view(json=json)
     try:
         await station.prepare()
         try:
-            plan = await station.check(file, over, loose, name)
+            plan = await station.check(file, row_defaults, passphrase, name)
         except InstallerError as error:
-            _tell_mistakes(error, str(file), json=json)
+            _print_mistakes(error, str(file), json=json)
             raise
         if options.dry_run:
-            await station.rehearse(plan, shown.show)
+            await station.dry_run(plan, display.show)
             if not json:
-                _tell_plan(plan)
+                _print_plan(plan)
             return 0
-        made = station.batch(plan, shown.show)
-        with _signals(made), shown.running():
-            result = await made.run()
+        run_of_plan = station.batch(plan, display.show)
+        with _stop_on_signals(run_of_plan), display.running():
+            result = await run_of_plan.run()
         if labels is not None:
             await station.write_labels(plan, labels)
-            output.words(f"Labels are in {labels}.")
+            output.print_message(f"The labels are in {labels}.")
     finally:
         await station.close()
-    return _end(result, shown, json=json)
+    return _print_summary(result, display, json=json)
 
 
-def _end(result: Result, shown: View, *, json: bool) -> int:
+def _print_summary(result: BatchResult, display: View, *, json: bool) -> int:
+    """Print the result of each row; the exit status."""
     from installer.batch.progress_table import summary
 
     if not json:
-        for line in summary(shown.board):
-            output.result(line)
+        for line in summary(display.progress):
+            output.print_result(line)
     if result.complete:
         return 0
     if result.stopped:
@@ -177,62 +171,63 @@ def _end(result: Result, shown: View, *, json: bool) -> int:
 
 
 @contextlib.contextmanager
-def _signals(batch: Batch) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) begins nothing more, the second one stops at once."""
+def _stop_on_signals(batch: Batch) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) starts no more installations, the second one stops at once."""
     import asyncio
 
-    from installer.cli.signals import on_signals
-
-    seen = 0
+    signals = 0
 
     def stop() -> None:
-        nonlocal seen
-        seen += 1
-        if seen > 1:
+        nonlocal signals
+        signals += 1
+        if signals > 1:
             batch.stop_now()
             return
-        output.words("Stopping: what has sent credentials is finished, nothing more is begun. Again: stop at once.")
+        output.print_message(
+            "Stopping. No installation is started; those that have sent credentials are finished. "
+            "Ctrl-C again: stop at once."
+        )
         batch.stop()
 
-    handled = on_signals(stop, signal.SIGINT, signal.SIGTERM)
+    registered = on_signals(stop, signal.SIGINT, signal.SIGTERM)
     try:
         yield
     finally:
-        for number in handled:
+        for number in registered:
             asyncio.get_running_loop().remove_signal_handler(number)
 
 
 def _print_template(kind: str) -> None:
-    from installer.batch.plan_template import template
+    from installer.batch.plan_format import template
 
-    wanted = kind.strip().lower()
-    if wanted not in ("csv", "toml"):
+    name = kind.strip().lower()
+    if name not in ("csv", "toml"):
         raise InstallerError(ErrorCode.USAGE, "A template is csv or toml.", "Give --template csv or --template toml.")
-    output.result(template("csv" if wanted == "csv" else "toml"))
+    output.print_result(template("csv" if name == "csv" else "toml"))
 
 
-def _tell_mistakes(error: InstallerError, source: str, *, json: bool) -> None:
+def _print_mistakes(error: InstallerError, source: str, *, json: bool) -> None:
     from installer.events.batch import PlanMistake
 
     for mistake in error.data.get("mistakes", ()):
         if json:
-            output.result(PlanMistake(**mistake).model_dump_json())
+            output.print_result(PlanMistake(**mistake).model_dump_json())
             continue
-        where = ":".join(str(n) for n in (source, mistake["line"], mistake["column"]) if n)
+        position = ":".join(str(n) for n in (source, mistake["line"], mistake["column"]) if n)
         name = f"{mistake['name']}: " if mistake["name"] else ""
-        output.result(f"{where}: {name}{mistake['what']} {mistake['todo']}".rstrip())
+        output.print_result(f"{position}: {name}{mistake['what']} {mistake['todo']}".rstrip())
 
 
-def _tell_plan(plan: Plan) -> None:
+def _print_plan(plan: Plan) -> None:
     from installer.text import printable
 
     for remark in plan.remarks:
-        output.words(remark)
+        output.print_message(remark)
     for unit in plan.units:
-        what = unit.device or f"any {unit.model}"
+        device = unit.device or f"any {unit.model}"
         network = unit.network.ssid if unit.network is not None else ""
-        account = "to be linked later" if unit.later else f"account {unit.account or 'default'}"
-        sync = unit.sync.value if unit.sync is not None else "as the model has it"
-        parts = [f"{unit.name:<6} {what:<18} {sync:<10}", printable(network, 32), account, unit.site, unit.label]
-        output.result("  ".join(p for p in parts if p))
-    output.words(f"Nothing is wrong with this plan: {len(plan.units)} devices. No device was touched.")
+        account = "to be linked later" if unit.link_later else f"account {unit.account or 'default'}"
+        sync = unit.sync.value if unit.sync is not None else "as the model requires"
+        parts = [f"{unit.name:<6} {device:<18} {sync:<10}", printable(network, 32), account, unit.site, unit.label]
+        output.print_result("  ".join(p for p in parts if p))
+    output.print_message(f"The plan is correct: {len(plan.units)} devices. No device was touched.")

@@ -1,30 +1,33 @@
-"""The command `data`: fetch measurements from the cloud into the store, watch for new ones, show and export them."""
+"""The command `data`: fetches measurements from the cloud into the store, watches, shows and exports them."""
 
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from installer import output
-from installer.cli import GROUPS
-from installer.cli.run_command import run
+from installer.cli import COMMAND_GROUPS
+from installer.cli.option_groups import expand_options
+from installer.cli.options import CloudOptions, DatabaseUrl, Json, PlaceOptions, Since, Until, UseLab
+from installer.cli.run_command import run, run_until, stop_on_signals
 from installer.errors import ErrorCode, InstallerError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from installer.cli.data_output import Printer
-    from installer.flow.assembly import Assembly
+    from installer.cli.measurement_printer import MeasurementPrinter
+    from installer.flow.run_resources import RunResources
     from installer.measurements.fetch import Fetched, Fetcher
-    from installer.measurements.row import Row
     from installer.measurements.store import Store
+    from installer.measurements.stored_value import Row
 
-app = typer.Typer(help=GROUPS["data"], rich_markup_mode=None)
+app = typer.Typer(help=COMMAND_GROUPS["data"], rich_markup_mode=None)
 
 AccountNames = Annotated[
     list[str] | None, typer.Option("--account", metavar="NAME", help="Only this account (repeatable).")
@@ -33,64 +36,56 @@ AccountName = Annotated[str | None, typer.Option("--account", metavar="NAME", he
 DeviceName = Annotated[
     str | None, typer.Option("--device", metavar="D", help="Only this device: its id, address or name.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line (see: schema data).")]
-UseLab = Annotated[bool, typer.Option("--lab", help="The lab's cloud, and a store of its own.")]
-CloudUrl = Annotated[str | None, typer.Option("--cloud", metavar="URL", help="Base URL of the cloud.")]
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option("--database", metavar="URL", help="sqlite:///PATH or postgresql://USER@HOST/NAME, without password."),
-]
-Since = Annotated[
-    str | None, typer.Option("--since", metavar="TIME", help="From then on: 2026-11-24, 2026-11-24T08:30, 12h, 7d.")
-]
-Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before then; a day counts to its end.")]
 
 
 @app.command()
+@expand_options
 def fetch(
+    *,
     account: AccountNames = None,
     since: Since = None,
     json: Json = False,
-    cloud: CloudUrl = None,
-    use_lab: UseLab = False,
+    place_options: CloudOptions,
     database: DatabaseUrl = None,
 ) -> None:
-    """Get what is new in the cloud, of all accounts or some, and store it."""
-    from installer.measurements import moments
+    """Fetch new measurements from the cloud, for all accounts or some, and store them."""
+    from installer.timing.typed_dates import typed_time
 
-    begin = moments.parse(since, "--since")
-    assembly = _assembly(cloud, use_lab)
-    with _open(use_lab, database) as store:
-        ended = run(_fetch(assembly, store, account or [], begin, json=json))
-    for one in ended:
-        if one.error is not None:
-            raise one.error
+    begin = None if since is None else typed_time(since, "--since")
+    resources = _resources(place_options)
+    with _open_store(place_options.use_lab, database) as store:
+        ended = run(_fetch(resources, store, account or [], begin, json=json))
+    for account_result in ended:
+        if account_result.error is not None:
+            raise account_result.error
 
 
 @app.command()
+@expand_options
 def watch(
+    *,
     every: Annotated[
-        float | None, typer.Option("--every", metavar="S", min=0.2, help="Look every S seconds (60; in the lab 3).")
+        float | None, typer.Option("--every", metavar="S", min=0.2, help="Fetch every S seconds (60; in the lab 3).")
     ] = None,
     account: AccountNames = None,
     json: Json = False,
-    cloud: CloudUrl = None,
-    use_lab: UseLab = False,
+    place_options: CloudOptions,
     database: DatabaseUrl = None,
 ) -> None:
-    """Look for new measurements again and again, store and print each, until Ctrl-C."""
-    from installer.measurements.watch import EVERY, SHORTEST
+    """Fetch new measurements regularly, store and print each, until Ctrl-C."""
+    from installer.measurements.watch import DEFAULT_INTERVAL_SECONDS, MIN_INTERVAL_SECONDS
 
-    if every is not None and every < SHORTEST and not use_lab:
+    use_lab = place_options.use_lab
+    if every is not None and every < MIN_INTERVAL_SECONDS and not use_lab:
         raise InstallerError(
             ErrorCode.USAGE,
-            f"--every {every:g} is too often for a real cloud, whose limit all users of the application share.",
-            f"Give {SHORTEST:g} seconds or more.",
+            f"--every {every:g} is too often for a real cloud, whose rate limit all users of the application share.",
+            f"Give {MIN_INTERVAL_SECONDS:g} seconds or more.",
         )
-    wait = every if every is not None else (3.0 if use_lab else EVERY)
-    assembly = _assembly(cloud, use_lab)
-    with _open(use_lab, database) as store:
-        run(_watch(assembly, store, account or [], wait, json=json))
+    wait = every if every is not None else (3.0 if use_lab else DEFAULT_INTERVAL_SECONDS)
+    resources = _resources(place_options)
+    with _open_store(use_lab, database) as store:
+        run(_watch(resources, store, account or [], wait, json=json))
 
 
 @app.command()
@@ -102,27 +97,26 @@ def show(
     use_lab: UseLab = False,
     database: DatabaseUrl = None,
 ) -> None:
-    """Show the last measurements of each device, and how they went."""
-    from installer.measurements import charts as pictures
-    from installer.measurements import selection
+    """Show the last measurements of each device, with a chart."""
+    from installer.measurements import charts, selection
 
-    with _open(use_lab, database) as store:
+    with _open_store(use_lab, database) as store:
         rows = store.latest(last, account)
-        devices = selection.named(rows, store.devices(), _models())
+        devices = selection.with_names(rows, store.devices(), _model_names())
     if device is not None:
-        wanted = selection.device_ids(device, rows, devices)
+        wanted = selection.matching_device_ids(device, rows, devices)
         rows = [row for row in rows if row.device in wanted]
     if json:
-        from installer.measurements import json_lines as messages
+        from installer.measurements import json_lines
 
         for row in rows:
-            output.result(messages.value(row, "known", pictures.name(row, devices)).model_dump_json())
+            output.print_result(json_lines.value_line(row, "known", charts.device_name(row, devices)).model_dump_json())
     elif rows:
-        blocks = pictures.BLOCKS if _can_print(pictures.BLOCKS) else pictures.PLAIN
-        for line in pictures.table(pictures.sections(rows, devices), _width(), blocks):
-            output.result(line)
+        blocks = charts.BLOCKS if _can_print(charts.BLOCKS) else charts.ASCII_BLOCKS
+        for line in charts.table_lines(charts.sections(rows, devices), _terminal_width(), blocks):
+            output.print_result(line)
     else:
-        _tell_empty(use_lab, account)
+        _print_empty(use_lab, account)
 
 
 @app.command()
@@ -142,147 +136,133 @@ def export(
     """Write the stored measurements as CSV or JSON, oldest first."""
     from heapq import merge
 
-    from installer.measurements import export as documents
-    from installer.measurements import moments, selection
+    from installer.measurements import export as measurement_export
+    from installer.measurements import selection
+    from installer.timing.typed_dates import typed_time
 
-    begin, end = moments.parse(since, "--since"), moments.parse(until, "--until", end=True)
-    with _open(use_lab, database) as store:
-        known, number = store.latest(), 0
-        devices = selection.named(known, store.devices(), _models())
-        ids: set[str] | set[None] = {None} if device is None else selection.device_ids(device, known, devices)
+    begin = None if since is None else typed_time(since, "--since")
+    end = None if until is None else typed_time(until, "--until", end=True)
+    with _open_store(use_lab, database) as store:
+        known, count = store.latest(), 0
+        devices = selection.with_names(known, store.devices(), _model_names())
+        ids: set[str] | set[None] = {None} if device is None else selection.matching_device_ids(device, known, devices)
         if kind is not None:
             selection.check_kind(kind, known)
 
         def rows() -> Iterator[Row]:
-            nonlocal number
+            nonlocal count
             found = [store.rows(device=i, kind=kind, account=account, since=begin, until=end) for i in ids]
             for row in merge(*found, key=lambda r: r.taken):
-                number += 1
+                count += 1
                 yield row
 
-        lines = documents.lines(rows(), {key: d.name for key, d in devices.items()}, form)
+        lines = measurement_export.document_lines(rows(), {key: d.name for key, d in devices.items()}, form)
         if out is not None and str(out) != "-":
-            documents.to_file(out, lines)
-            output.words(f"{number} values were written to {out}.")
+            measurement_export.write_file(out, lines)
+            output.print_message(f"{count} values were written to {out}.")
         else:
-            for chunk in documents.chunks(lines):
-                output.result(chunk)
-    if number == 0:
-        _tell_empty(use_lab, account, fitting=True)
+            for chunk in measurement_export.chunks(lines):
+                output.print_result(chunk)
+    if count == 0:
+        _print_empty(use_lab, account, filtered=True)
 
 
 async def _fetch(
-    assembly: Assembly, store: Store, names: list[str], since: datetime | None, *, json: bool
+    resources: RunResources, store: Store, names: list[str], since: datetime | None, *, json: bool
 ) -> list[Fetched]:
-    from installer.cli.data_output import Printer
+    from installer.cli.measurement_printer import MeasurementPrinter
 
-    printer = Printer(store, json=json)
+    printer = MeasurementPrinter(store, json=json)
     try:
-        fetcher = await _fetcher(assembly, store, printer)
-        ended = await fetcher.all(names, since)
-        ended = await _signed_in_again(assembly, fetcher, ended, names, since)
+        fetcher = await _fetcher(resources, store, printer)
+        ended = await fetcher.fetch_all(names, since)
+        ended = await _sign_in_again(resources, fetcher, ended, names, since)
     finally:
-        await assembly.close()
+        await resources.close()
     printer.round_ended(ended, always=True)
     return ended
 
 
-async def _watch(assembly: Assembly, store: Store, names: list[str], every: float, *, json: bool) -> None:
-    from installer.cli.data_output import Printer
-    from installer.measurements.watch import Watch, shortest_wait
+async def _watch(resources: RunResources, store: Store, names: list[str], every: float, *, json: bool) -> None:
+    from installer.cli.measurement_printer import MeasurementPrinter
+    from installer.measurements.watch import Watch, min_interval
 
-    printer = Printer(store, json=json)
+    printer = MeasurementPrinter(store, json=json)
     try:
-        fetcher = await _fetcher(assembly, store, printer)
-        accounts = await assembly.accounts()
-        number = len(names or await accounts.stored())
-        floor = shortest_wait(number, accounts.cloud.requests_per_minute)
-        if floor > every and number > 1:
-            output.words(f"{number} accounts are looked at every {floor:.0f} s, so that the cloud's limit is kept.")
-        output.words("Waiting for new measurements; Ctrl-C ends it.")
-        await _until_told(Watch(fetcher, printer, every=max(every, floor), names=names).run())
+        fetcher = await _fetcher(resources, store, printer)
+        accounts = await resources.accounts()
+        count = len(names or await accounts.stored())
+        shortest = min_interval(count, accounts.cloud.requests_per_minute)
+        if shortest > every and count > 1:
+            output.print_message(
+                f"{count} accounts are fetched every {shortest:.0f} s, to stay within the cloud's rate limit."
+            )
+        output.print_message("Waiting for new measurements; Ctrl-C ends it.")
+        # SIGTERM is how a system ends a service, so it is no failure.
+        stop = stop_on_signals(signal.SIGTERM)
+        await run_until(stop, [Watch(fetcher, printer, every=max(every, shortest), names=names).run()])
     finally:
-        await assembly.close()
-        output.words(f"{printer.total} new values were stored.")
+        await resources.close()
+        output.print_message(f"{printer.total} new values were stored.")
 
 
-async def _until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Run until SIGTERM, which is how a system ends what it has started; that is no failure."""
-    import asyncio
-    import signal
-
-    from installer.cli.signals import on_signals
-
-    told = asyncio.Event()
-    on_signals(told.set, signal.SIGTERM)
-    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(told.wait())]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if tasks[0].done():
-            tasks[0].result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _fetcher(assembly: Assembly, store: Store, printer: Printer) -> Fetcher:
+async def _fetcher(resources: RunResources, store: Store, printer: MeasurementPrinter) -> Fetcher:
     from installer.measurements.fetch import Fetcher
 
-    accounts = await assembly.accounts()
-    if assembly.place.lab and not await accounts.stored():
-        await _robot(assembly, "default")
-    return Fetcher(store, accounts, assembly.catalogue, printer.got)
+    accounts = await resources.accounts()
+    if resources.config.lab and not await accounts.stored():
+        await _sign_in_lab_user(resources, "default")
+    return Fetcher(store, accounts, resources.catalogue, printer.got)
 
 
-async def _signed_in_again(
-    assembly: Assembly, fetcher: Fetcher, ended: list[Fetched], names: list[str], since: datetime | None
+async def _sign_in_again(
+    resources: RunResources, fetcher: Fetcher, ended: list[Fetched], names: list[str], since: datetime | None
 ) -> list[Fetched]:
-    """In a lab that was started anew nobody is signed in any more; its user comes by himself."""
-    dead = [e.account for e in ended if e.error is not None and e.error.code is ErrorCode.TOKEN_REJECTED]
-    if not (assembly.place.lab and dead):
+    """Sign in again if the lab was restarted, which ends all sign-ins, then fetch again."""
+    rejected = [e.account for e in ended if e.error is not None and e.error.code is ErrorCode.TOKEN_REJECTED]
+    if not (resources.config.lab and rejected):
         return ended
-    for name in dead:
-        await _robot(assembly, name)
-    return await fetcher.all(names, since)
+    for name in rejected:
+        await _sign_in_lab_user(resources, name)
+    return await fetcher.fetch_all(names, since)
 
 
-async def _robot(assembly: Assembly, name: str) -> None:
-    robot = assembly.surroundings().sign_in_robot
+async def _sign_in_lab_user(resources: RunResources, name: str) -> None:
+    robot = resources.environment().sign_in_lab_user
     assert robot is not None
-    async with (await assembly.accounts()).sign_in(name, seconds=30) as session:
+    async with (await resources.accounts()).sign_in(name, seconds=30) as session:
         await robot(session.authorize_url)
         await session.result()
 
 
-def _tell_empty(use_lab: bool, account: str | None, *, fitting: bool = False) -> None:
+def _print_empty(use_lab: bool, account: str | None, *, filtered: bool = False) -> None:
     lab = " --lab" if use_lab else ""
-    words = "No stored measurement fits." if fitting else "No measurement is stored yet."
+    text = "No stored measurement matches." if filtered else "No measurement is stored yet."
     if account is not None:
-        words = f"No measurement of account “{account}” is stored."
-    output.words(f"{words} `device-installer data fetch{lab}` gets what the cloud has.")
+        text = f"No measurement of account “{account}” is stored."
+    output.print_message(f"{text} `device-installer data fetch{lab}` gets what the cloud has.")
 
 
-def _assembly(cloud: str | None, use_lab: bool) -> Assembly:
-    from installer.flow.assembly import Assembly, Place
+def _resources(place_options: PlaceOptions) -> RunResources:
+    from installer.flow.run_resources import RunResources
 
-    return Assembly(Place(cloud=cloud, lab=use_lab))
+    return RunResources(place_options.run_config())
 
 
-def _open(use_lab: bool, database: str | None) -> Store:
+def _open_store(use_lab: bool, database: str | None) -> Store:
     from installer import settings
     from installer.measurements.open_store import open_store
 
     return open_store(settings.load(), lab=use_lab, given=database)
 
 
-def _models() -> dict[str, str]:
-    from installer.flow.assembly import catalogue
+def _model_names() -> dict[str, str]:
+    from installer.provisioning.registry import load_catalogue
 
-    return {model.id: model.name for model in catalogue().models}
+    return {model.id: model.name for model in load_catalogue().models}
 
 
-def _width() -> int:
+def _terminal_width() -> int:
     return min(max(shutil.get_terminal_size((80, 24)).columns, 60), 120)
 
 

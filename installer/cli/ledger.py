@@ -1,56 +1,55 @@
-"""The command `ledger`: where the database of the records is, what is in it, and bringing it up to date."""
+"""The command `ledger`: shows the database of the records, and migrates its tables to this version."""
 
 from __future__ import annotations
 
 import json as jsonlib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from installer import output
-from installer.cli import GROUPS
+from installer.cli import COMMAND_GROUPS
+from installer.cli.options import Json, LedgerUrl, UseLab
 
 if TYPE_CHECKING:
     from installer.ledger.database import Target
 
-app = typer.Typer(help=GROUPS["ledger"], rich_markup_mode=None)
-
-Json = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
-Ledger = Annotated[
-    str | None, typer.Option("--ledger", metavar="URL", help="The ledger, if not that of the settings; or a file.")
-]
-UseLab = Annotated[bool, typer.Option("--lab", help="The lab's ledger.")]
+app = typer.Typer(help=COMMAND_GROUPS["ledger"], rich_markup_mode=None)
 
 
 @app.command()
-def migrate(ledger: Ledger = None, use_lab: UseLab = False, json: Json = False) -> None:
-    """Bring the tables to this version; nothing in them is lost. Once more does nothing."""
-    from installer.ledger import maintenance
+def migrate(ledger: LedgerUrl = None, use_lab: UseLab = False, json: Json = False) -> None:
+    """Migrate the tables to this version. Nothing in them is lost. Tables of this version are left alone."""
+    from installer.ledger import schema_migration
 
     target = _target(ledger, use_lab=use_lab)
-    before, after = maintenance.migrate(target)
+    before, after = schema_migration.migrate(target)
     if json:
-        output.result(jsonlib.dumps({"ledger": maintenance.name(target), "before": before, "after": after}))
+        output.print_result(
+            jsonlib.dumps({"ledger": schema_migration.display_name(target), "before": before, "after": after})
+        )
     elif before == after:
-        output.result(f"The ledger is up to date ({after}): {maintenance.name(target)}")
+        output.print_result(f"The ledger is up to date ({after}): {schema_migration.display_name(target)}")
     else:
-        output.result(f"The ledger was brought from {before or 'nothing'} to {after}: {maintenance.name(target)}")
+        output.print_result(
+            f"The ledger was migrated from {before or 'nothing'} to {after}: {schema_migration.display_name(target)}"
+        )
 
 
 @app.command()
-def status(ledger: Ledger = None, use_lab: UseLab = False, json: Json = False) -> None:
-    """Say where the ledger is, its version, and how many records it holds."""
-    from installer.ledger import maintenance
+def status(ledger: LedgerUrl = None, use_lab: UseLab = False, json: Json = False) -> None:
+    """Show where the ledger is, its version, and how many records it has."""
+    from installer.ledger import schema_migration
 
     target = _target(ledger, use_lab=use_lab)
-    found = maintenance.status(target)
+    found = schema_migration.status(target)
     if json:
-        output.result(jsonlib.dumps(found))
+        output.print_result(jsonlib.dumps(found))
         return
     for line in _lines(found):
-        output.result(line)
+        output.print_result(line)
     if found["state"] in ("older", "empty") and found["there"]:
-        output.words(f"`{target.migrate}` brings it up to date; nothing in it is lost.")
+        output.print_message(f"`{target.migrate_command}` migrates it to this version; nothing in it is lost.")
 
 
 def _target(ledger: str | None, *, use_lab: bool) -> Target:
@@ -71,7 +70,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     version = f"{found['version']}, {states[found['state']]}" if found["version"] else states[found["state"]]
     pairs = [
         ("Ledger", found["ledger"]),
-        ("Version", version if found["there"] else "made with the first record"),
+        ("Version", version if found["there"] else "will be made with the first record"),
         ("Size", _size(found["bytes"])),
     ]
     if "records" in found:

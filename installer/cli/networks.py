@@ -1,4 +1,4 @@
-"""The command `networks`: networks saved under a name, their passphrases in the keyring of the operating system."""
+"""The command `networks`: saves Wi-Fi networks under a name, with their passphrases in the system's keyring."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json as jsonlib
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from installer import output
-from installer.cli import GROUPS
+from installer.cli import COMMAND_GROUPS
+from installer.cli.options import Hidden, Json, PassphraseFile, WifiQr, WifiQrImage
 from installer.cli.run_command import run
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
@@ -24,43 +24,38 @@ if TYPE_CHECKING:
     from installer.wifi.networks import Network, Security
     from installer.wifi.saved_networks import SavedNetwork
 
-app = typer.Typer(help=GROUPS["networks"], rich_markup_mode=None)
+app = typer.Typer(help=COMMAND_GROUPS["networks"], rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Your name for the network.")]
-LOCK_SECONDS = 10.0
+LOCK_TIMEOUT_SECONDS = 10.0
 
 
 @app.command()
 def add(
     name: Name,
-    ssid: Annotated[str | None, typer.Option("--ssid", metavar="SSID", help="Its SSID, if not NAME itself.")] = None,
+    ssid: Annotated[str | None, typer.Option("--ssid", metavar="SSID", help="The SSID, if it is not NAME.")] = None,
     security: Annotated[
         str, typer.Option("--security", metavar="S", help="open, wpa, wpa2, wpa/wpa2, wpa3, wpa2/wpa3 or unknown.")
     ] = "unknown",
-    hidden: Annotated[bool, typer.Option("--hidden", help="The network does not show its name.")] = False,
-    passphrase_file: Annotated[
-        str | None, typer.Option("--passphrase-file", metavar="F", help="Read the passphrase from file F; - is stdin.")
-    ] = None,
+    hidden: Hidden = False,
+    passphrase_file: PassphraseFile = None,
     passphrase_env: Annotated[
         str | None,
-        typer.Option("--passphrase-env", metavar="VAR", help="Keep no passphrase, only that it is in variable VAR."),
+        typer.Option("--passphrase-env", metavar="VAR", help="Save no passphrase, only that it is in variable VAR."),
     ] = None,
-    wifi_qr: Annotated[
-        str | None, typer.Option("--wifi-qr", metavar="TEXT", help="All of it from a WIFI: text: -, @FILE, env:VAR.")
-    ] = None,
-    wifi_qr_image: Annotated[
-        Path | None, typer.Option("--wifi-qr-image", metavar="FILE", help="All of it from a picture of its QR code.")
-    ] = None,
+    wifi_qr: WifiQr = None,
+    wifi_qr_image: WifiQrImage = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is saved under this name.")] = False,
 ) -> None:
-    """Save a network. Its passphrase is asked for, and put into the keyring of the operating system."""
-    from installer.cli import qr_options
+    """Save a network. Its passphrase is asked for, and stored in the system's keyring."""
+    from installer.cli import qr_code_arguments
     from installer.wifi import saved_networks
-    from installer.wifi.networks import Credentials, Network, check_credentials, check_network
+    from installer.wifi.credentials import Credentials, check_credentials
+    from installer.wifi.networks import Network, check_network
 
     saved_networks.check_name(name)
     _check_free(name, replace)
-    code = qr_options.wifi_code(wifi_qr, wifi_qr_image)
+    code = qr_code_arguments.wifi_code(wifi_qr, wifi_qr_image)
     secrets = [given for given in (passphrase_file, passphrase_env) if given is not None]
     if len(secrets) > 1:
         raise InstallerError(
@@ -69,7 +64,7 @@ def add(
     if code is not None and (ssid is not None or secrets or security != "unknown"):
         raise InstallerError(
             ErrorCode.USAGE,
-            "The code says what the network is, and so do the other options.",
+            "The network is given twice: by the code and by other options.",
             "Give either the code, or --ssid with --security and --passphrase-file.",
         )
     if code is not None:
@@ -79,46 +74,50 @@ def add(
         network = Network(ssid=name if ssid is None else ssid, security=_security(security), hidden=hidden)
         check_network(network)
         if passphrase_env is not None:
-            run(_add_named(name, network, passphrase_env, replace))
-            output.words(f"Saved “{name}”: {network.label}, its passphrase is in the variable {passphrase_env}.")
+            run(_add_with_variable(name, network, passphrase_env, replace))
+            output.print_message(
+                f"Saved “{name}”: {network.label}, its passphrase is in the variable {passphrase_env}."
+            )
             return
         passphrase = _passphrase(network, passphrase_file)
     check_credentials(Credentials(network=network, passphrase=passphrase))
-    place = run(_add(name, network, passphrase, replace))
-    output.words(f"Saved “{name}”: {network.label}{f', its passphrase in {place}' if place else ''}.")
+    keyring = run(_add(name, network, passphrase, replace))
+    output.print_message(f"Saved “{name}”: {network.label}{f', its passphrase in {keyring}' if keyring else ''}.")
 
 
 @app.command(name="list")
-def list_networks(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-) -> None:
-    """List the saved networks; never a passphrase."""
+def list_networks(json: Json = False) -> None:
+    """List the saved networks, without their passphrases."""
     from installer.wifi import saved_networks
 
     known = saved_networks.load()
     if not known and not json:
-        output.words("No network is saved. `device-installer networks add NAME` saves one.")
+        output.print_message("No network is saved. `device-installer networks add NAME` saves one.")
     for name, saved in known.items():
         if json:
-            output.result(
+            output.print_result(
                 jsonlib.dumps({"name": name, **saved.model_dump(mode="json", exclude_none=True)}, ensure_ascii=False)
             )
             continue
         hidden = "  hidden" if saved.hidden else ""
-        output.result(
-            f"{printable(name):<20} {saved.network.label:<32} {saved.security.value}{hidden}  {_where(saved)}"
+        output.print_result(
+            f"{printable(name):<20} {saved.network.label:<32} {saved.security.value}{hidden}  "
+            + _passphrase_place(saved)
         )
 
 
 @app.command()
 def remove(name: Name) -> None:
-    """Forget a saved network, and its passphrase in the keyring."""
+    """Remove a saved network, and its passphrase from the keyring."""
     run(_remove(name))
-    output.words(f"“{printable(name)}” is removed.")
+    output.print_message(f"“{printable(name)}” is removed.")
 
 
 async def _add(name: str, network: Network, passphrase: SecretStr, replace: bool) -> str:
-    """Keyring first, then the file: a crash between leaves no entry that names a passphrase which is not there."""
+    """Save a network, and its passphrase in the keyring; the name of the keyring (empty: no passphrase).
+
+    The keyring is written first, so that after a crash the file names no passphrase that the keyring lacks.
+    """
     from installer.storage.keyring import KeyringFailed
     from installer.storage.secret_references import SecretRef
     from installer.wifi import saved_networks
@@ -127,50 +126,51 @@ async def _add(name: str, network: Network, passphrase: SecretStr, replace: bool
     async with _locked():
         _check_free(name, replace)
         networks = saved_networks.load()
-        ref, place = None, ""
+        reference, keyring_name = None, ""
         if passphrase.get_secret_value():
-            keyring = await _keyring()
+            keyring = await _find_keyring()
             try:
-                await keyring.set(_entry(name), passphrase.get_secret_value())
+                await keyring.set(_keyring_entry(name), passphrase.get_secret_value())
             except KeyringFailed as error:
-                raise _no_keyring(f"the keyring did not take it ({error})") from None
-            ref, place = SecretRef(keyring=name), keyring.name
+                raise _cannot_save(f"the keyring refused it ({error})") from None
+            reference, keyring_name = SecretRef(keyring=name), keyring.name
         old = networks.get(name)
         networks[name] = SavedNetwork(
-            ssid=network.ssid, security=network.security, hidden=network.hidden, passphrase=ref
+            ssid=network.ssid, security=network.security, hidden=network.hidden, passphrase=reference
         )
         saved_networks.save(networks)
-        if ref is None and old is not None:
-            await _forget(name, old)
-    return place
+        if reference is None and old is not None:
+            await _delete_passphrase(name, old)
+    return keyring_name
 
 
-async def _add_named(name: str, network: Network, variable: str, replace: bool) -> None:
-    """Keep only where the passphrase is: for a computer without a keyring. One that can be read now is checked."""
+async def _add_with_variable(name: str, network: Network, variable: str, replace: bool) -> None:
+    """Save only the variable of the passphrase, for a computer without a keyring. If it is set now, it is checked."""
     import os
 
     from installer.storage.secret_references import SecretRef
     from installer.wifi import saved_networks
-    from installer.wifi.networks import Credentials, Security, check_credentials
+    from installer.wifi.credentials import Credentials, check_credentials
+    from installer.wifi.networks import Security
     from installer.wifi.saved_networks import SavedNetwork
 
-    ref = SecretRef(env=variable)
+    reference = SecretRef(env=variable)
     if os.environ.get(variable) or network.security is Security.OPEN:
-        check_credentials(Credentials(network=network, passphrase=ref.fetch()))
+        check_credentials(Credentials(network=network, passphrase=reference.fetch()))
     async with _locked():
         _check_free(name, replace)
         networks = saved_networks.load()
         old = networks.get(name)
         networks[name] = SavedNetwork(
-            ssid=network.ssid, security=network.security, hidden=network.hidden, passphrase=ref
+            ssid=network.ssid, security=network.security, hidden=network.hidden, passphrase=reference
         )
         saved_networks.save(networks)
         if old is not None:
-            await _forget(name, old)
+            await _delete_passphrase(name, old)
 
 
 async def _remove(name: str) -> None:
-    """File first, then the keyring. A passphrase that a line names elsewhere is left where it is."""
+    """Remove the network from the file, then its passphrase from the keyring. Other places of passphrases stay."""
     from installer.wifi import saved_networks
 
     async with _locked():
@@ -179,59 +179,59 @@ async def _remove(name: str) -> None:
             raise saved_networks.not_saved(name, networks)
         old = networks.pop(name)
         saved_networks.save(networks)
-        await _forget(name, old)
+        await _delete_passphrase(name, old)
 
 
-async def _forget(name: str, old: SavedNetwork) -> None:
-    """Remove the passphrase that this command put into the keyring."""
+async def _delete_passphrase(name: str, old: SavedNetwork) -> None:
+    """Delete the passphrase that this command stored in the keyring. Raises SECRET_UNAVAILABLE."""
     from installer.storage import keyring as keyrings
 
     if old.passphrase is None or old.passphrase.keyring != name:
         return
-    keyring = await keyrings.find()
+    keyring = await keyrings.find_keyring()
     try:
         if keyring is None:
-            raise keyrings.KeyringFailed("there is none now")
-        await keyring.delete(_entry(name))
+            raise keyrings.KeyringFailed("there is no keyring now")
+        await keyring.delete(_keyring_entry(name))
     except keyrings.KeyringFailed as error:
         raise InstallerError(
             ErrorCode.SECRET_UNAVAILABLE,
             f"The passphrase of “{name}” may still be in the keyring: {error}.",
-            f"Remove the entry “{_entry(name)}” of device-installer with the keyring's own program.",
+            f"Remove the entry “{_keyring_entry(name)}” of device-installer with the keyring's own program.",
         ) from None
 
 
-async def _keyring() -> SystemKeyring:
+async def _find_keyring() -> SystemKeyring:
     from installer.storage import keyring as keyrings
 
-    found = await keyrings.find()
+    found = await keyrings.find_keyring()
     if found is None:
-        raise _no_keyring("this system has no keyring that protects what it keeps")
+        raise _cannot_save("this system has no keyring that protects its entries")
     return found
 
 
-def _no_keyring(why: str) -> InstallerError:
+def _cannot_save(why: str) -> InstallerError:
     from installer.wifi import saved_networks
 
     return InstallerError(
         ErrorCode.SECRET_UNAVAILABLE,
         f"The passphrase cannot be saved: {why}. It is never written into a plain file.",
-        "Save only where it is: --passphrase-env VARIABLE (or passphrase = "
+        "Save only its place: --passphrase-env VARIABLE (or passphrase = "
         f'{{ file = "PATH" }} in {saved_networks.path()}); or give it at each installation.',
     )
 
 
 @asynccontextmanager
 async def _locked() -> AsyncIterator[None]:
-    """Two commands at once write one after the other."""
+    """Hold the lock of the file, so that two commands write one after the other. Raises FILE_UNWRITABLE."""
     from installer.storage.file_lock import file_lock
     from installer.wifi import saved_networks
 
-    lock = saved_networks.path().with_name(f".{saved_networks.FILE}.lock")
+    lock = saved_networks.path().with_name(f".{saved_networks.FILE_NAME}.lock")
     async with AsyncExitStack() as stack:
         try:
             lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await stack.enter_async_context(file_lock(lock, LOCK_SECONDS))
+            await stack.enter_async_context(file_lock(lock, LOCK_TIMEOUT_SECONDS))
         except (OSError, TimeoutError) as error:
             why = "another program is writing them" if isinstance(error, TimeoutError) else error.strerror
             raise InstallerError(
@@ -249,7 +249,7 @@ def _check_free(name: str, replace: bool) -> None:
         raise InstallerError(
             ErrorCode.ANSWERS_INVALID,
             f"A network is saved under the name “{name}” already.",
-            "Take another name, or give --replace.",
+            "Use another name, or give --replace.",
             network=name,
         )
 
@@ -262,13 +262,13 @@ def _security(text: str) -> Security:
     except ValueError:
         raise InstallerError(
             ErrorCode.USAGE,
-            f"--security knows no “{printable(text, 32)}”.",
-            f"These are known: {', '.join(Security)}.",
+            f"--security cannot be “{printable(text, 32)}”.",
+            f"Choose one of: {', '.join(Security)}.",
         ) from None
 
 
 def _passphrase(network: Network, file: str | None) -> SecretStr:
-    """From the file, or asked for without an echo; an open network has none."""
+    """The passphrase from the file, or asked for without echo; empty for an open network. Raises ANSWER_MISSING."""
     from pydantic import SecretStr
 
     from installer.storage.secret_references import SecretRef
@@ -284,15 +284,15 @@ def _passphrase(network: Network, file: str | None) -> SecretStr:
             f"The passphrase of {network.label} is missing, and there is no terminal to ask for it.",
             "Give --passphrase-file F (- is standard input), or --security open for a network without one.",
         )
-    return _typed(network)
+    return _ask_passphrase(network)
 
 
-def _typed(network: Network) -> SecretStr:
+def _ask_passphrase(network: Network) -> SecretStr:
     import getpass
 
     from pydantic import SecretStr
 
-    from installer.wifi.networks import passphrase_problem
+    from installer.wifi.credentials import passphrase_problem
 
     while True:
         try:
@@ -302,19 +302,23 @@ def _typed(network: Network) -> SecretStr:
         problem = passphrase_problem(typed, network.security)
         if problem is None:
             return SecretStr(typed)
-        output.words(problem)
+        output.print_message(problem)
 
 
-def _entry(name: str) -> str:
+def _keyring_entry(name: str) -> str:
     return f"network:{name}"
 
 
-def _where(saved: SavedNetwork) -> str:
-    ref = saved.passphrase
-    if ref is None:
+def _passphrase_place(saved: SavedNetwork) -> str:
+    reference = saved.passphrase
+    if reference is None:
         return "without a passphrase"
-    if ref.keyring is not None:
+    if reference.keyring is not None:
         return "passphrase in the keyring"
-    if ref.host:
+    if reference.host:
         return "passphrase from this computer"
-    return f"passphrase in variable {ref.env}" if ref.env is not None else f"passphrase in file {ref.file}"
+    return (
+        f"passphrase in variable {reference.env}"
+        if reference.env is not None
+        else f"passphrase in file {reference.file}"
+    )

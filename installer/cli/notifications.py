@@ -1,17 +1,20 @@
-"""The command `notifications`: subscribe, list, renew and revoke notifications of new data, and receive them."""
+"""The command `notifications`: subscribes, lists, renews and revokes notifications of new data, and receives them."""
 
 from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from installer import output
-from installer.cli import GROUPS
+from installer.cli import COMMAND_GROUPS
+from installer.cli.option_groups import expand_options
+from installer.cli.options import CloudOptions, DatabaseUrl, Json, PlaceOptions
 from installer.cli.run_command import run
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
@@ -20,15 +23,15 @@ if TYPE_CHECKING:
     from installer.cloud.account import Account
     from installer.cloud.accounts import Accounts
     from installer.cloud.api_models import Subscription
-    from installer.flow.assembly import Assembly
+    from installer.flow.run_resources import RunResources
     from installer.notifications.saved_subscriptions import SavedSubscription
     from installer.storage.secret_references import SecretRef
 
-app = typer.Typer(help=GROUPS["notifications"], rich_markup_mode=None)
+app = typer.Typer(help=COMMAND_GROUPS["notifications"], rich_markup_mode=None)
 
 OneAccount = Annotated[str, typer.Option("--account", metavar="NAME", help="The stored account.")]
 AnyAccount = Annotated[
-    str | None, typer.Option("--account", metavar="NAME", help="Only this account; without: all stored ones.")
+    str | None, typer.Option("--account", metavar="NAME", help="Only this account; without: all stored accounts.")
 ]
 Url = Annotated[
     str | None,
@@ -39,246 +42,263 @@ Url = Annotated[
     ),
 ]
 Models = Annotated[
-    list[str] | None, typer.Option("--model", metavar="NAME", help="For this model; without: those on the account.")
+    list[str] | None,
+    typer.Option("--model", metavar="NAME", help="For this model; without: the models on the account."),
 ]
 Applis = Annotated[
-    list[int] | None, typer.Option("--appli", metavar="N", min=1, help="This kind of data (a number of the cloud's).")
+    list[int] | None,
+    typer.Option("--appli", metavar="N", min=1, help="This kind of data, by the cloud's number (appli)."),
 ]
-CloudUrl = Annotated[str | None, typer.Option("--cloud", metavar="URL", help="Base URL of the cloud.")]
-UseLab = Annotated[bool, typer.Option("--lab", help="The lab's cloud.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+
+
+@dataclass(frozen=True)
+class ReceiverOptions:
+    """The options of `notifications serve`."""
+
+    host: Annotated[str, typer.Option("--host", metavar="H", help="Listen on this address.")] = "127.0.0.1"
+    port: Annotated[
+        int, typer.Option("--port", metavar="P", min=0, max=65535, help="Listen on this port; 0: any free one.")
+    ] = 8085
+    path_file: Annotated[Path | None, typer.Option("--path-file", metavar="F", help="The file of the secret path.")] = (
+        None
+    )
+    show_url: Annotated[
+        bool, typer.Option("--show-url", help="Print the whole address, including its secret path.")
+    ] = False
+    poll: Annotated[
+        float,
+        typer.Option(
+            "--poll",
+            metavar="S",
+            min=0,
+            help="Also fetch every S seconds without a notification; 0: only at the start.",
+        ),
+    ] = 900.0
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", metavar="FILE", help="Serve HTTPS with this certificate.")
+    ] = None
+    key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help="The key of the certificate.")] = None
+    database: DatabaseUrl = None
 
 
 @app.command()
+@expand_options
 def subscribe(
+    *,
     account: OneAccount = "default",
     url: Url = None,
     model: Models = None,
     appli: Applis = None,
-    cloud: CloudUrl = None,
-    use_lab: UseLab = False,
+    place_options: CloudOptions,
     json: Json = False,
 ) -> None:
-    """Ask the cloud to tell of new data, for the account's devices."""
+    """Subscribe to notifications of new data from the account's devices."""
 
-    async def subscribing() -> None:
-        from installer.notifications import subscriptions
+    async def subscribe_all() -> None:
+        from installer.cloud import notification_categories
 
-        async with _opened(cloud, use_lab) as (assembly, accounts):
-            desk = assembly.notifications()
-            target = await desk.url(_reference(url), account)
+        async with _open_accounts(place_options) as (resources, accounts):
+            setup = resources.notifications()
+            target = await setup.url(_reference(url), account)
             opened = await accounts.open(account)
-            wanted = set(appli or ()) | await _for_models(assembly, opened, model, bool(appli))
-            ensured = await desk.subscribe(opened, target, wanted)
-            for word, numbers in (("subscribed", ensured.new), ("was there", ensured.kept)):
+            kinds = set(appli or ()) | await _kinds_of_models(resources, opened, model, bool(appli))
+            ensured = await setup.subscribe(opened, target, kinds)
+            for state, numbers in (("subscribed", ensured.new), ("was there", ensured.kept)):
                 for number in numbers:
-                    _say(json, word, account, number, target.get_secret_value(), subscriptions.WORDS.get(number, ""))
+                    name = notification_categories.category_words(number)
+                    _print_subscription(json, state, account, number, target.get_secret_value(), name)
 
-    run(subscribing())
+    run(subscribe_all())
 
 
 @app.command(name="list")
-def list_subscriptions(
-    account: AnyAccount = None, cloud: CloudUrl = None, use_lab: UseLab = False, json: Json = False
-) -> None:
-    """List what is subscribed, and what the cloud has removed."""
+@expand_options
+def list_subscriptions(*, account: AnyAccount = None, place_options: CloudOptions, json: Json = False) -> None:
+    """List the subscriptions, and those that the cloud has removed."""
 
-    async def listing() -> None:
+    async def list_all() -> None:
+        from installer.cloud import notification_categories
         from installer.notifications import subscriptions
         from installer.notifications.callback_url import masked
 
         rows: list[output.Row] = []
-        async with _opened(cloud, use_lab) as (assembly, accounts):
-            wishes = assembly.notifications().wishes
-            for name in await _names(accounts, account):
-                there = await subscriptions.Notifications(await accounts.open(name)).list()
-                for state, number, url in _compared(there, wishes.all(name)):
-                    words = subscriptions.WORDS.get(number, "")
+        async with _open_accounts(place_options) as (resources, accounts):
+            saved = resources.notifications().saved
+            for name in await _account_names(accounts, account):
+                at_cloud = await subscriptions.AccountSubscriptions(await accounts.open(name)).list()
+                for state, number, url in _compare(at_cloud, saved.all(name)):
+                    kind = notification_categories.category_words(number)
                     if json:
-                        _say(True, state, name, number, url, words)
-                    rows.append(output.Row((name, f"{words or 'other'} ({number})", state, printable(masked(url), 60))))
+                        _print_subscription(True, state, name, number, url, kind)
+                    rows.append(output.Row((name, f"{kind or 'other'} ({number})", state, printable(masked(url), 60))))
         if json:
             return
         if not rows:
-            output.words("Nothing is subscribed. `device-installer notifications subscribe` does that.")
+            output.print_message("Nothing is subscribed. `device-installer notifications subscribe` does that.")
             return
-        for line in output.table(("account", "kind", "state", "address"), rows):
-            output.result(line)
+        for line in output.table_lines(("account", "kind", "state", "address"), rows):
+            output.print_result(line)
         if any(row.cells[2] == REMOVED for row in rows):
-            output.words("The cloud removes a subscription whose address did not answer for a while.")
-            output.words("`device-installer notifications renew` subscribes it again.")
+            output.print_message("The cloud removes a subscription if its address did not answer for a while.")
+            output.print_message("`device-installer notifications renew` subscribes it again.")
 
-    run(listing())
+    run(list_all())
 
 
 @app.command()
-def renew(account: AnyAccount = None, cloud: CloudUrl = None, use_lab: UseLab = False, json: Json = False) -> None:
-    """Subscribe again what the cloud removed; for cron, silent if all is there."""
+@expand_options
+def renew(*, account: AnyAccount = None, place_options: CloudOptions, json: Json = False) -> None:
+    """Subscribe again what the cloud removed; for cron. Prints nothing if all is subscribed."""
 
-    async def renewing() -> None:
+    async def renew_all() -> None:
+        from installer.cloud import notification_categories
         from installer.notifications import subscriptions
 
         failed: InstallerError | None = None
-        async with _opened(cloud, use_lab) as (assembly, accounts):
-            for wish in assembly.notifications().wishes.all(account):
+        async with _open_accounts(place_options) as (resources, accounts):
+            for saved in resources.notifications().saved.all(account):
                 try:
-                    opened = await accounts.open(wish.account)
-                    ensured = await subscriptions.Notifications(opened).ensure(wish.url, wish.applis)
+                    opened = await accounts.open(saved.account)
+                    ensured = await subscriptions.AccountSubscriptions(opened).ensure(saved.url, saved.applis)
                 except InstallerError as error:
-                    # One account that is signed out does not keep the others from being renewed.
+                    # The other accounts are renewed even if one is signed out.
                     if failed is not None:
-                        output.words(f"{failed.what} {failed.todo}")
+                        output.print_message(f"{failed.what} {failed.todo}")
                     failed = error
                     continue
                 for number in ensured.new:
-                    _say(json, "renewed", wish.account, number, wish.url, subscriptions.WORDS.get(number, ""))
+                    kind = notification_categories.category_words(number)
+                    _print_subscription(json, "renewed", saved.account, number, saved.url, kind)
         if failed is not None:
             raise failed
 
-    run(renewing())
+    run(renew_all())
 
 
 @app.command()
+@expand_options
 def revoke(
+    *,
     account: AnyAccount = None,
     url: Url = None,
     appli: Applis = None,
-    everything: Annotated[bool, typer.Option("--all", help="Also what was not subscribed from here.")] = False,
-    cloud: CloudUrl = None,
-    use_lab: UseLab = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also revoke what was not subscribed from this computer.")
+    ] = False,
+    place_options: CloudOptions,
     json: Json = False,
 ) -> None:
-    """End what was subscribed from this computer."""
+    """Revoke the subscriptions that were made from this computer."""
 
-    async def revoking() -> None:
+    async def revoke_all() -> None:
+        from installer.cloud import notification_categories
         from installer.notifications import subscriptions
 
-        ended = 0
-        async with _opened(cloud, use_lab) as (assembly, accounts):
-            desk = assembly.notifications()
-            only = (await desk.url(_reference(url))).get_secret_value() if url is not None else None
-            for name in await _names(accounts, account):
-                client = subscriptions.Notifications(await accounts.open(name))
-                wished = {(w.url, a) for w in desk.wishes.all(name) for a in w.applis}
-                there = {(s.url, s.appli) for s in await client.list()}
-                mine = there if everything else there & wished
-                if only is not None:
-                    mine, wished = {(only, a) for u, a in there if u == only}, {w for w in wished if w[0] == only}
-                for target, number in sorted(mine | wished, key=lambda pair: pair[1]):
+        revoked = 0
+        async with _open_accounts(place_options) as (resources, accounts):
+            setup = resources.notifications()
+            only_url = (await setup.url(_reference(url))).get_secret_value() if url is not None else None
+            for name in await _account_names(accounts, account):
+                client = subscriptions.AccountSubscriptions(await accounts.open(name))
+                saved = {(s.url, number) for s in setup.saved.all(name) for number in s.applis}
+                at_cloud = {(s.url, s.appli) for s in await client.list()}
+                to_revoke = at_cloud if everything else at_cloud & saved
+                if only_url is not None:
+                    to_revoke = {pair for pair in at_cloud if pair[0] == only_url}
+                    saved = {pair for pair in saved if pair[0] == only_url}
+                for target, number in sorted(to_revoke | saved, key=lambda pair: pair[1]):
                     if appli and number not in appli:
                         continue
-                    if (target, number) in mine:
+                    if (target, number) in to_revoke:
                         await client.revoke(target, number)
-                        _say(json, "revoked", name, number, target, subscriptions.WORDS.get(number, ""))
-                        ended += 1
-                    await desk.wishes.drop(name, target, [number])
-        if not ended and not json:
-            output.words("There was nothing to end.")
+                        kind = notification_categories.category_words(number)
+                        _print_subscription(json, "revoked", name, number, target, kind)
+                        revoked += 1
+                    await setup.saved.remove(name, target, [number])
+        if not revoked and not json:
+            output.print_message("There was nothing to end.")
 
-    run(revoking())
+    run(revoke_all())
 
 
 @app.command()
-def serve(
-    host: Annotated[str, typer.Option("--host", metavar="H", help="Listen at this address.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", metavar="P", min=0, max=65535, help="And port; 0: any.")] = 8085,
-    path_file: Annotated[Path | None, typer.Option("--path-file", metavar="F", help="Keeps the secret path.")] = None,
-    show_url: Annotated[bool, typer.Option("--show-url", help="Print the whole address, with its secret.")] = False,
-    poll: Annotated[
-        float, typer.Option("--poll", metavar="S", min=0, help="Look unasked every S seconds; 0: only at the start.")
-    ] = 900.0,
-    certificate: Annotated[
-        Path | None, typer.Option("--certificate", metavar="FILE", help="Speak HTTPS by itself, with this certificate.")
-    ] = None,
-    key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help="The key of the certificate.")] = None,
-    database: Annotated[
-        str | None, typer.Option("--database", metavar="URL", help="Where measurements are stored.")
-    ] = None,
-    cloud: CloudUrl = None,
-    use_lab: UseLab = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON event a line.")] = False,
-) -> None:
-    """Receive notifications, and fetch what they tell of."""
+@expand_options
+def serve(*, options: ReceiverOptions, place_options: CloudOptions, json: Json = False) -> None:
+    """Receive notifications, and fetch the new data that they announce."""
 
-    async def serving() -> None:
-        from installer.notifications import receiver_service
+    async def run_receiver() -> None:
+        from installer.cli import notifications_serve
 
-        options = receiver_service.Options(
-            host=host,
-            port=port,
-            poll=poll,
-            certificate=certificate,
-            key=key,
-            database=database,
-            show_url=show_url,
-            json=json,
-        )
-        async with _opened(cloud, use_lab) as (assembly, _):
-            await receiver_service.serve(assembly, options, path_file)
+        async with _open_accounts(place_options) as (resources, _):
+            await notifications_serve.serve(resources, options, json=json)
 
-    run(serving())
+    run(run_receiver())
 
 
-THERE, REMOVED, FOREIGN = "subscribed", "removed by the cloud", "not from here"
+SUBSCRIBED, REMOVED, NOT_FROM_HERE = "subscribed", "removed by the cloud", "not from here"
 
 
 def _reference(text: str | None) -> SecretRef | str | None:
-    from installer.storage.secret_references import reference
+    from installer.storage.secret_references import parse_reference
 
-    return None if text is None else reference(text)
+    return None if text is None else parse_reference(text)
 
 
-def _compared(there: list[Subscription], wished: list[SavedSubscription]) -> list[tuple[str, int, str]]:
-    """(state, kind, address) of everything that is subscribed, or should be."""
-    wanted = {(w.url, a) for w in wished for a in w.applis}
-    known = {(s.url, s.appli) for s in there}
-    rows = [(THERE if pair in wanted else FOREIGN, pair[1], pair[0]) for pair in known]
+def _compare(at_cloud: list[Subscription], saved: list[SavedSubscription]) -> list[tuple[str, int, str]]:
+    """(state, kind, address) of each subscription that the cloud has or should have."""
+    wanted = {(s.url, number) for s in saved for number in s.applis}
+    known = {(s.url, s.appli) for s in at_cloud}
+    rows = [(SUBSCRIBED if pair in wanted else NOT_FROM_HERE, pair[1], pair[0]) for pair in known]
     rows += [(REMOVED, number, url) for url, number in wanted - known]
     return sorted(rows, key=lambda row: (row[2], row[1]))
 
 
-async def _for_models(assembly: Assembly, account: Account, names: list[str] | None, kinds: bool) -> set[int]:
-    """The numbers for these models, or for those of the devices on the account. Raises ANSWERS_INVALID."""
-    from installer.cloud.account import is_of
-    from installer.notifications.subscriptions import applis
+async def _kinds_of_models(
+    resources: RunResources, account: Account, names: list[str] | None, kinds_given: bool
+) -> set[int]:
+    """The kinds of data of these models, or else of the devices on the account. Raises ANSWERS_INVALID."""
+    from installer.cloud.account import matches_model
+    from installer.cloud.notification_categories import applis_for_model
 
     if names:
-        models = [assembly.catalogue.get(name) for name in names]
-    elif kinds:
+        models = [resources.catalogue.get(name) for name in names]
+    elif kinds_given:
         return set()
     else:
         devices = await account.devices()
-        models = [m for m in assembly.catalogue.models if any(is_of(m, d) for d in devices)]
-    wanted = {number for model in models for number in applis(model, account.scopes)}
-    if not wanted:
+        models = [m for m in resources.catalogue.models if any(matches_model(m, d) for d in devices)]
+    kinds = {number for model in models for number in applis_for_model(model, account.scopes)}
+    if not kinds:
         raise InstallerError(
             ErrorCode.ANSWERS_INVALID,
             f"There is nothing to subscribe for account “{account.name}”: no device whose data the cloud has.",
             "Install a device first, or name a model (--model) or a kind of data (--appli).",
         )
-    return wanted
+    return kinds
 
 
-async def _names(accounts: Accounts, account: str | None) -> list[str]:
+async def _account_names(accounts: Accounts, account: str | None) -> list[str]:
     return [account] if account is not None else [a.name for a in await accounts.stored()]
 
 
-def _say(json: bool, state: str, account: str, number: int, url: str, words: str) -> None:
+def _print_subscription(json: bool, state: str, account: str, number: int, url: str, kind: str) -> None:
     from installer.notifications.callback_url import masked
 
     if json:
-        data: dict[str, Any] = {"state": state, "account": account, "appli": number, "kind": words, "url": masked(url)}
-        output.result(jsonlib.dumps(data, ensure_ascii=False))
+        data: dict[str, Any] = {"state": state, "account": account, "appli": number, "kind": kind, "url": masked(url)}
+        output.print_result(jsonlib.dumps(data, ensure_ascii=False))
     else:
-        output.result(f"{state}: {words or 'kind'} ({number}) of account “{account}” at {printable(masked(url), 80)}")
+        output.print_result(
+            f"{state}: {kind or 'kind'} ({number}) of account “{account}” at {printable(masked(url), 80)}"
+        )
 
 
 @asynccontextmanager
-async def _opened(cloud: str | None, use_lab: bool) -> AsyncIterator[tuple[Assembly, Accounts]]:
-    from installer.flow.assembly import Assembly, Place
+async def _open_accounts(place_options: PlaceOptions) -> AsyncIterator[tuple[RunResources, Accounts]]:
+    from installer.flow.run_resources import RunResources
 
-    assembly = Assembly(Place(cloud=cloud, lab=use_lab))
+    resources = RunResources(place_options.run_config())
     try:
-        yield assembly, await assembly.accounts()
+        yield resources, await resources.accounts()
     finally:
-        await assembly.close()
+        await resources.close()

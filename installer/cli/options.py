@@ -1,78 +1,219 @@
-"""The options that install and wizard have in common, and what they come to."""
+"""The command-line options that several commands share. Each is declared once, and groups of them are dataclasses.
+
+`installer.cli.option_groups` turns a group into the options of a command.
+"""
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from installer.answers import Answers
-    from installer.flow.assembly import Place
+from installer.cli.option_groups import only
 
-SavedNetwork = Annotated[
-    str | None, typer.Option("--network", metavar="NAME", help="The saved network of this name (see: networks list).")
+if TYPE_CHECKING:
+    from installer.answers import StepKey
+    from installer.flow.run_options import Options, RunConfig
+    from installer.ledger.records import Context
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+AnswersFile = Annotated[Path | None, typer.Option("--answers", metavar="FILE", help="Choices from a TOML file.")]
+AskSteps = Annotated[
+    str, typer.Option("--ask", metavar="STEPS", help="Ask the user for these steps, e.g. network,link.")
+]
+UseLab = Annotated[bool, typer.Option("--lab", help="Use the lab: emulated devices and cloud, with data of its own.")]
+AdapterName = Annotated[
+    str | None, typer.Option("--adapter", metavar="A", help="Bluetooth adapter: hci0, or hci:TRANSPORT for a raw one.")
+]
+CatalogueFiles = Annotated[
+    list[Path] | None, typer.Option("--catalogue", metavar="FILE", help="Add models from FILE (repeatable).")
+]
+LedgerUrl = Annotated[
+    str | None,
+    typer.Option("--ledger", metavar="URL", help="The ledger: a file, or postgresql://USER@HOST/NAME to share it."),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="The store of measurements: sqlite:///PATH, or postgresql://USER@HOST/NAME without a password.",
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="From this time on: 2026-11-24, 2026-11-24T08:30, 12h, 7d."),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Until this time. A date includes the whole day.")
+]
+PassphraseFile = Annotated[
+    str | None, typer.Option("--passphrase-file", metavar="F", help="Read the passphrase from file F; - is stdin.")
 ]
 WifiQr = Annotated[
     str | None,
-    typer.Option("--wifi-qr", metavar="TEXT", help="The WIFI: text of a QR code: -, @FILE or env:VAR if secret."),
+    typer.Option("--wifi-qr", metavar="TEXT", help="The text of the network's QR code: -, @FILE or env:VAR if secret."),
 ]
 WifiQrImage = Annotated[
     Path | None, typer.Option("--wifi-qr-image", metavar="FILE", help="A picture of the network's QR code.")
 ]
-DeviceQr = Annotated[
-    str | None,
-    typer.Option("--qr", metavar="TEXT", help="The text of the device's QR code: -, @FILE or env:VAR if secret."),
-]
-DeviceQrImage = Annotated[
-    Path | None, typer.Option("--qr-image", metavar="FILE", help="A picture of the device's QR code.")
-]
-AnswersFile = Annotated[Path | None, typer.Option("--answers", metavar="FILE", help="Choices from a TOML file.")]
-Ask = Annotated[str, typer.Option("--ask", metavar="STEPS", help="Ask a person for these steps, e.g. network,link.")]
-AdapterSpec = Annotated[
-    str | None, typer.Option("--adapter", metavar="A", help="Bluetooth adapter: hci0, or hci:TRANSPORT for a raw one.")
-]
-CloudUrl = Annotated[str | None, typer.Option("--cloud", metavar="URL", help="Base URL of the cloud.")]
-UseLab = Annotated[bool, typer.Option("--lab", help="Practise in the lab: no hardware, no Internet.")]
-Catalogues = Annotated[
-    list[Path] | None, typer.Option("--catalogue", metavar="FILE", help="Add models from FILE (repeatable).")
-]
-Encryption = Annotated[
-    bool, typer.Option("--require-encryption", help="Refuse to send a passphrase unencrypted over Bluetooth.")
-]
-Guided = Annotated[
-    bool, typer.Option("--guided", help="Somebody sets the device up with the vendor's app; wait and go on from there.")
-]
-GuideTimeout = Annotated[
-    float | None,
-    typer.Option("--guide-timeout", metavar="S", min=1, help="Wait S seconds for the vendor's app (900)."),
-]
-Ledger = Annotated[str | None, typer.Option("--ledger", metavar="URL", help="The ledger, shared by several stations.")]
-Site = Annotated[str | None, typer.Option("--site", metavar="S", help="Where: it stands in the record.")]
-Operator = Annotated[str | None, typer.Option("--operator", metavar="O", help="Who: it stands in the record.")]
+Hidden = Annotated[bool, typer.Option("--hidden", help="The network does not show its name.")]
 
 
-def place_of(
-    adapter: str | None = None,
-    cloud: str | None = None,
-    use_lab: bool = False,
-    catalogue: list[Path] | None = None,
-    options: Any = None,
-) -> Place:
-    """Where an installation takes place, as the command line says."""
-    from installer.flow.assembly import Place
-    from installer.flow.steps.step import Options
+@dataclass(frozen=True)
+class Flags:
+    """The choices of an installation. None and False mean that the option was not given."""
 
-    return Place(
-        adapter=adapter, cloud=cloud, lab=use_lab, catalogues=tuple(catalogue or ()), options=options or Options()
+    device: Annotated[str | None, typer.Option("--device", metavar="ADDRESS", help="The device with this address.")] = (
+        None
     )
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="A device of this model (see: models).")
+    ] = None
+    sync: Annotated[str | None, typer.Option("--sync", metavar="METHOD", help="wifi or bluetooth.")] = None
+    ssid: Annotated[str | None, typer.Option("--ssid", metavar="NAME", help="The Wi-Fi network.")] = None
+    hidden: Hidden = False
+    passphrase_file: PassphraseFile = None
+    passphrase_env: Annotated[
+        str | None, typer.Option("--passphrase-env", metavar="VAR", help="Take the passphrase from variable VAR.")
+    ] = None
+    passphrase_keyring: Annotated[
+        str | None,
+        typer.Option("--passphrase-keyring", metavar="NAME", help="Take the passphrase from the keyring's entry NAME."),
+    ] = None
+    passphrase_host: Annotated[
+        bool, typer.Option("--passphrase-host", help="Take the passphrase that this computer uses for the network.")
+    ] = False
+    network: Annotated[
+        str | None,
+        typer.Option("--network", metavar="NAME", help="The saved network of this name (see: networks list)."),
+    ] = None
+    wifi_qr: WifiQr = None
+    wifi_qr_image: WifiQrImage = None
+    qr: Annotated[
+        str | None,
+        typer.Option("--qr", metavar="TEXT", help="The text of the device's QR code: -, @FILE or env:VAR if secret."),
+    ] = None
+    qr_image: Annotated[
+        Path | None, typer.Option("--qr-image", metavar="FILE", help="A picture of the device's QR code.")
+    ] = None
+    proof_file: Annotated[
+        str | None, typer.Option("--proof-file", metavar="F", help="Read the device's proof of possession from file F.")
+    ] = None
+    proof_env: Annotated[
+        str | None, typer.Option("--proof-env", metavar="VAR", help="Take the proof of possession from variable VAR.")
+    ] = None
+    username: Annotated[
+        str | None, typer.Option("--username", metavar="U", help="The user name that belongs to the proof.")
+    ] = None
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="The stored account to link the device to.")
+    ] = None
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            "--notify",
+            metavar="URL",
+            help="Where the cloud sends notifications of new data; {path} is the secret part. Or @FILE, env:VAR, -.",
+        ),
+    ] = None
+    no_notify: Annotated[
+        bool, typer.Option("--no-notify", help="Do not subscribe to notifications, even if the settings name a URL.")
+    ] = False
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the first measurement.")] = False
 
 
-def answers_of(path: Path | None) -> Answers | None:
-    """The answers of this file, if one is given."""
-    if path is None:
-        return None
-    from installer.answers import load
+NetworkAndQrFlags = Annotated[Flags, only("network", "wifi_qr", "wifi_qr_image", "qr", "qr_image")]
 
-    return load(path)
+
+@dataclass(frozen=True)
+class BehaviourOptions:
+    """How an installation runs: whether it may ask, how long it waits, what it refuses."""
+
+    non_interactive: Annotated[bool, typer.Option("--non-interactive", help="Ask nothing.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, but change nothing.")] = False
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="S", min=0.001, help="Give up after S seconds.")
+    ] = None
+    require_encryption: Annotated[
+        bool, typer.Option("--require-encryption", help="Refuse to send a passphrase unencrypted over Bluetooth.")
+    ] = False
+    keep_wifi: Annotated[
+        bool, typer.Option("--keep-wifi", help="If the device is on Wi-Fi already, keep that and only link it.")
+    ] = False
+    guided: Annotated[
+        bool, typer.Option("--guided", help="Wait until somebody has set the device up with the vendor's app.")
+    ] = False
+    guide_timeout: Annotated[
+        float | None,
+        typer.Option("--guide-timeout", metavar="S", min=1, help="Wait S seconds for the vendor's app (900)."),
+    ] = None
+
+    def run_options(self, ask: frozenset[StepKey] = frozenset()) -> Options:
+        """The same for the flow. `ask`: only these steps are asked for. Without a terminal, nothing is asked."""
+        from installer.flow.run_options import Deadlines, Options
+
+        return Options(
+            non_interactive=self.non_interactive or bool(ask) or not sys.stdin.isatty(),
+            dry_run=self.dry_run,
+            require_encryption=self.require_encryption,
+            keep_wifi=self.keep_wifi,
+            guided=self.guided,
+            deadlines=Deadlines().with_guide(self.guide_timeout),
+            ask=ask,
+            timeout=self.timeout,
+        )
+
+
+@dataclass(frozen=True)
+class PlaceOptions:
+    """Which adapter, cloud, catalogue files and ledger a command uses."""
+
+    adapter: AdapterName = None
+    cloud: Annotated[str | None, typer.Option("--cloud", metavar="URL", help="Base URL of the cloud.")] = None
+    use_lab: UseLab = False
+    catalogue: CatalogueFiles = None
+    ledger: LedgerUrl = None
+
+    def run_config(self, options: Options | None = None, context: Context | None = None) -> RunConfig:
+        """The same for the flow. `context`: the site and the operator, if the command has these options."""
+        from installer.flow.run_options import Options, RunConfig
+        from installer.ledger.records import Context
+
+        return RunConfig(
+            adapter=self.adapter,
+            cloud=self.cloud,
+            lab=self.use_lab,
+            catalogues=tuple(self.catalogue or ()),
+            options=options or Options(),
+            ledger=self.ledger,
+            context=context or Context(),
+        )
+
+
+CloudOptions = Annotated[PlaceOptions, only("cloud", "use_lab")]
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """What the record of an installation says about who installs where."""
+
+    site: Annotated[str | None, typer.Option("--site", metavar="S", help="The site, for the record.")] = None
+    operator: Annotated[str | None, typer.Option("--operator", metavar="O", help="Who installs, for the record.")] = (
+        None
+    )
+    label: Annotated[
+        str | None, typer.Option("--label", metavar="L", help="Your name or number for the device, for the record.")
+    ] = None
+
+    def context(self) -> Context:
+        """The same for the ledger."""
+        from installer.ledger.records import Context
+
+        return Context(site=self.site, operator=self.operator, label=self.label)
+
+
+SiteAndOperator = Annotated[RecordOptions, only("site", "operator")]

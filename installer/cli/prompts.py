@@ -1,4 +1,4 @@
-"""Questions as plain prompts, for a run that is scripted but for some steps (`--ask`)."""
+"""Asks the questions of an installation as plain prompts on the terminal, for the steps of `--ask`."""
 
 from __future__ import annotations
 
@@ -31,41 +31,42 @@ from installer.flow.questions import (
     Recovery,
     SignIn,
 )
-from installer.wifi.networks import Network, Security, check_network, passphrase_problem
+from installer.wifi.credentials import passphrase_problem
+from installer.wifi.networks import Network, Security, check_network
 
 T = TypeVar("T")
-LOOK_SECONDS = 4.0
+SCAN_SECONDS = 4.0
 
 
 async def prompt(question: Question) -> Any:
-    """Ask one question on the terminal. Raises `Cancelled` at the end of input."""
+    """Ask one question on the terminal. Raises `Cancelled` at the end of input, or after a no."""
     if question.problem is not None:
-        output.words(str(question.problem))
+        output.print_message(str(question.problem))
     match question:
         case ChooseDevice():
             return await _device(question)
         case ConfirmDevice():
-            return await _thread(_confirm, f"Set up {question.model.name} {question.sighting.address}?")
+            return await _in_thread(_confirm, f"Set up {question.model.name} {question.sighting.address}?")
         case ChooseSync():
-            return await _thread(_sync, question)
+            return await _in_thread(_sync, question)
         case ChooseNetwork():
-            return await _thread(_network, question)
+            return await _in_thread(_network, question)
         case AskProof():
-            return await _thread(_proof, question.name)
+            return await _in_thread(_proof, question.name)
         case AskPassphrase():
             return await _passphrase_or_host(question)
         case ConfirmSending():
             secure = "encrypted" if question.encrypted else "unencrypted over Bluetooth"
-            await _thread(_confirm, f"Send the credentials of {question.network.label} ({secure})?")
+            await _in_thread(_confirm, f"Send the credentials of {question.network.label} ({secure})?")
             return ProvisionAnswer()
         case ChooseAccount():
-            return await _thread(_account, question)
+            return await _in_thread(_account, question)
         case OfferNotifications():
-            return await _thread(_notifications, question)
+            return await _in_thread(_notifications, question)
         case FollowGuide():
             return await _guide(question)
         case SignIn():
-            return await _thread(_pasted)
+            return await _in_thread(_pasted_address)
         case _:
             raise InstallerError(
                 ErrorCode.INTERNAL, f"No prompt for {type(question).__name__}.", "This is a defect; report it."
@@ -74,17 +75,17 @@ async def prompt(question: Question) -> Any:
 
 async def choose_recovery(failure: Failure) -> Recovery:
     """Ask what to do about a failure."""
-    output.words(f"{failure.error.what} {failure.error.todo}")
+    output.print_message(f"{failure.error.what} {failure.error.todo}")
     names = {Recovery.RETRY: "try again", Recovery.CHANGE: "change it", Recovery.STOP: "stop"}
-    return await _thread(_pick, "What now?", failure.recoveries, lambda r: names[r])
+    return await _in_thread(_pick, "What now?", failure.recoveries, lambda r: names[r])
 
 
-async def _thread(function: Callable[..., T], *arguments: Any) -> T:
-    """Run a blocking prompt in a daemon thread: a read that nobody answers does not hold up the end of the program."""
+async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """Run a blocking prompt in a daemon thread, so that a prompt without an answer does not block the program's end."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
+    def set_outcome(result: T | None, error: BaseException | None) -> None:
         if future.done():
             return
         if error is None:
@@ -92,21 +93,21 @@ async def _thread(function: Callable[..., T], *arguments: Any) -> T:
         else:
             future.set_exception(error)
 
-    def work() -> None:
+    def call() -> None:
         try:
             result = function(*arguments)
         except (Cancelled, InstallerError) as error:
-            loop.call_soon_threadsafe(settle, None, error)
+            loop.call_soon_threadsafe(set_outcome, None, error)
         else:
-            loop.call_soon_threadsafe(settle, result, None)
+            loop.call_soon_threadsafe(set_outcome, result, None)
 
-    threading.Thread(target=work, daemon=True).start()
+    threading.Thread(target=call, daemon=True).start()
     return await future
 
 
 async def _device(question: ChooseDevice) -> FindAnswer:
-    output.words("Looking for devices …")
-    await asyncio.sleep(LOOK_SECONDS)
+    output.print_message("Scanning for devices …")
+    await asyncio.sleep(SCAN_SECONDS)
     while True:
         if question.sightings.failure is not None:
             raise question.sightings.failure
@@ -115,10 +116,10 @@ async def _device(question: ChooseDevice) -> FindAnswer:
             known = [s for s in known if s.detection.model_id == question.wanted.id]
         known.sort(key=lambda s: (-s.rssi, s.address))
         if known:
-            chosen = await _thread(_pick, "Which device?", known, _sighting_line)
+            chosen = await _in_thread(_pick, "Which device?", known, _sighting_line)
             return FindAnswer(device=chosen.address)
-        await _thread(_line, "No device in reach. Press Enter to look again (Ctrl-C stops): ")
-        await asyncio.sleep(LOOK_SECONDS)
+        await _in_thread(_line, "No device within range. Press Enter to scan again (Ctrl-C stops): ")
+        await asyncio.sleep(SCAN_SECONDS)
 
 
 def _sighting_line(sighting: Sighting) -> str:
@@ -129,7 +130,7 @@ def _sighting_line(sighting: Sighting) -> str:
 def _sync(question: ChooseSync) -> SyncAnswer:
     for choice in question.choices:
         if not choice.allowed:
-            output.words(f"Not possible: {choice.method.label}. {choice.reason}")
+            output.print_message(f"Not possible: {choice.method.label}. {choice.reason}")
     allowed = [c for c in question.choices if c.allowed]
     return SyncAnswer(method=_pick("How will it sync?", allowed, lambda c: c.method.label).method)
 
@@ -150,14 +151,14 @@ def _network_line(network: Network) -> str:
 
 
 async def _passphrase_or_host(question: AskPassphrase) -> SecretStr:
-    if question.of_host is not None and await _thread(
-        _yes, f"This computer is on {question.network.label} itself. Use its passphrase?"
+    if question.host_passphrase is not None and await _in_thread(
+        _yes, f"This computer uses {question.network.label} too. Use its passphrase?"
     ):
         try:
-            return await question.of_host()
+            return await question.host_passphrase()
         except InstallerError as error:
-            output.words(f"{error.what} Type it instead.")
-    return await _thread(_passphrase, question.network)
+            output.print_message(f"{error.what} Type it instead.")
+    return await _in_thread(_passphrase, question.network)
 
 
 def _passphrase(network: Network) -> SecretStr:
@@ -169,7 +170,7 @@ def _passphrase(network: Network) -> SecretStr:
         problem = passphrase_problem(typed, network.security if typed else Security.UNKNOWN)
         if problem is None:
             return SecretStr(typed)
-        output.words(problem)
+        output.print_message(problem)
 
 
 def _proof(name: str) -> SecretStr:
@@ -177,13 +178,15 @@ def _proof(name: str) -> SecretStr:
 
     while True:
         try:
-            typed = getpass.getpass("Proof of possession as printed on the device, or its QR code's text (hidden): ")
+            typed = getpass.getpass(
+                "Proof of possession as printed on the device, or the text of its QR code (hidden): "
+            )
         except EOFError:
             raise Cancelled from None
         try:
             return proof_in(typed, name)
         except InstallerError as error:
-            output.words(str(error))
+            output.print_message(str(error))
 
 
 def _account(question: ChooseAccount) -> LinkAnswer:
@@ -197,19 +200,19 @@ def _account(question: ChooseAccount) -> LinkAnswer:
 
 def _notifications(question: OfferNotifications) -> bool | str:
     if question.known and question.problem is None:
-        typed = _line(f"Shall {question.known} be told of new data ({question.kinds})? [Y/n] ")
+        typed = _line(f"Send notifications of new data ({question.kinds}) to {question.known}? [Y/n] ")
         return typed.strip().lower() in ("", "y", "yes")
-    return _line(f"Address to be told of new data ({question.kinds}; Enter: none): ").strip() or False
+    return _line(f"Address for notifications of new data ({question.kinds}; Enter: none): ").strip() or False
 
 
 async def _guide(question: FollowGuide) -> bool:
-    """The steps stand in the event's words already; the wait ends when the device is in the account."""
-    await _thread(_line, f"Press Enter when {question.app} has finished (or just wait): ")
+    """The event has printed the steps. The wait also ends when the device is in the account."""
+    await _in_thread(_line, f"Press Enter when {question.app} has finished (or just wait): ")
     return True
 
 
-def _pasted() -> str:
-    return _line("Sign in in the browser; or paste here the address that you were sent to: ")
+def _pasted_address() -> str:
+    return _line("Sign in in the browser, or paste the address where the browser ended: ")
 
 
 def _yes(text: str) -> bool:
@@ -223,18 +226,18 @@ def _confirm(text: str) -> bool:
 
 
 def _pick(title: str, items: Sequence[T], label: Callable[[T], str]) -> T:
-    output.words(title)
+    output.print_message(title)
     for number, item in enumerate(items, 1):
-        output.words(f"  {number}. {label(item)}")
+        output.print_message(f"  {number}. {label(item)}")
     while True:
         text = _line(f"Number [1-{len(items)}]: ").strip() or "1"
         if text.isdecimal() and 1 <= int(text) <= len(items):
             return items[int(text) - 1]
-        output.words(f"Type a number from 1 to {len(items)}.")
+        output.print_message(f"Type a number from 1 to {len(items)}.")
 
 
 def _line(text: str) -> str:
     try:
-        return output.ask(text)
+        return output.ask_line(text)
     except EOFError:
         raise Cancelled from None

@@ -1,22 +1,23 @@
-"""Runs a command's coroutine and turns its failures into words and an exit status."""
+"""Runs a command: its coroutine, the signals that end it, its error message and exit status."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Coroutine
-from pathlib import Path
-from typing import Any, TypeVar
+import signal
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from installer import __version__, output
+from installer import output
 from installer.errors import ErrorCode, InstallerError
+
+# `asyncio` is imported late in this module: `--help` runs nothing and must not wait for it.
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
 
 def run(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
     """Run to the end, or raise TIMEOUT after `timeout` seconds."""
-
-    # Imported late: `--help` runs nothing and must not wait for it.
     import asyncio
 
     async def limited() -> T:
@@ -36,46 +37,53 @@ def run(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
     return asyncio.run(limited())
 
 
-def tell(error: InstallerError) -> int:
-    """Say what happened and what to do; the exit status."""
-    output.words(f"Error: {error.what}")
-    if error.todo:
-        output.words(f"  {error.todo}")
-    return error.exit_status
+def on_signals(handler: Callable[[], object], *signals: int) -> tuple[int, ...]:
+    """Call `handler` in the running event loop when one of these signals comes. Returns those that were registered.
 
-
-def tell_defect(error: BaseException) -> int:
-    """Save a crash report and say where it is; the exit status.
-
-    The report names places in the code and the kind of each exception, but no message and no
-    value: those could hold a secret.
+    Windows registers none (Ctrl-C cancels the whole program there, and there is no SIGTERM), and so does a loop
+    outside the main thread.
     """
+    import asyncio
+    import contextlib
+
+    loop, registered = asyncio.get_running_loop(), []
+    for number in signals:
+        with contextlib.suppress(NotImplementedError, RuntimeError):
+            loop.add_signal_handler(number, handler)
+            registered.append(number)
+    return tuple(registered)
+
+
+def stop_on_signals(*signals: int) -> asyncio.Event:
+    """An event that one of these signals sets."""
+    import asyncio
+
+    stop = asyncio.Event()
+    on_signals(stop.set, *(signals or (signal.SIGTERM, signal.SIGINT)))
+    return stop
+
+
+async def run_until(stop: asyncio.Event, work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run these until `stop` is set or all are done. If one fails, all are cancelled, and its error is raised."""
+    import asyncio
+
+    stopped = asyncio.ensure_future(stop.wait())
+    tasks: set[asyncio.Future[Any]] = {asyncio.ensure_future(one) for one in work}
     try:
-        where = f"A report was saved: {_report(error)}"
-    except OSError:
-        where = "No report could be saved."
-    output.words(f"Error: a defect of device-installer ({type(error).__name__}).")
-    output.words(f"  {where} It holds no passphrase and no token; please send it in.")
-    return ErrorCode.INTERNAL.exit_status
+        while not stop.is_set() and tasks:
+            done, tasks = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            tasks.discard(stopped)
+            for task in done - {stopped}:
+                task.result()
+    finally:
+        for task in (stopped, *tasks):
+            task.cancel()
+        await asyncio.gather(stopped, *tasks, return_exceptions=True)
 
 
-def _report(error: BaseException) -> Path:
-    import traceback
-    from datetime import UTC, datetime
-
-    from installer import settings
-
-    lines = [f"device-installer {__version__}, Python {sys.version.split()[0]}, {sys.platform}"]
-    seen: BaseException | None = error
-    while seen is not None:
-        lines.append(f"{type(seen).__module__}.{type(seen).__qualname__}")
-        lines += [
-            f"  {Path(frame.filename).name}:{frame.lineno} in {frame.name}"
-            for frame in traceback.extract_tb(seen.__traceback__, limit=-30)
-        ]
-        seen = seen.__cause__ or seen.__context__
-    folder = settings.state_dir() / "crashes"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.txt"
-    path.write_text("\n".join(lines) + "\n", "utf-8")
-    return path
+def print_error(error: InstallerError) -> int:
+    """Print what happened and what to do; the exit status."""
+    output.print_message(f"Error: {error.what}")
+    if error.todo:
+        output.print_message(f"  {error.todo}")
+    return error.exit_status

@@ -1,22 +1,20 @@
-"""The front end without a screen: answers in, events out.
+"""The front end without a screen: it prints events, and asks only what `--ask` names, as plain prompts.
 
-Results go to standard output: one JSON object a line with `--json`, else one summary at the end.
-Words go to standard error. A question reaches a person only through `--ask`, as a plain prompt.
+Results go to standard output: with `--json` one object a line, else one summary at the end.
+Messages for the user go to standard error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from installer import output
 from installer.errors import InstallerError
-from installer.events.notifications import NotificationsSubscribed
-from installer.events.stream import (
+from installer.events.installation import (
     DeviceConnected,
     DeviceFound,
-    Event,
     Failed,
     FirstMeasurement,
     GuideShown,
@@ -35,29 +33,36 @@ from installer.events.stream import (
     SyncChosen,
     WaitingForData,
 )
+from installer.events.json_lines import Event
+from installer.events.notifications import NotificationsSubscribed
 from installer.flow.outcome import Outcome
 from installer.flow.questions import Failure, Question, Recovery
 from installer.provisioning.provisioner import Stage
 from installer.text import printable
 
+if TYPE_CHECKING:
+    from installer.answers import Answers
+    from installer.flow.resume import EarlierAttempt
+    from installer.flow.run_options import RunConfig
+
 _STAGES = {
-    Stage.AUTHORIZATION_NEEDED: "The device wants to know that you are with it.",
+    Stage.AUTHORIZATION_NEEDED: "The device needs a confirmation that you are next to it.",
     Stage.AUTHORIZED: "The device accepts the set-up.",
     Stage.SENDING: "Sending the credentials.",
     Stage.JOINING: "The device is joining the network.",
     Stage.JOINED: "The device has joined the network.",
-    Stage.STORED: "The device keeps the credentials, and joins the network when it is in reach.",
+    Stage.STORED: "The device has stored the credentials, and joins the network when it is within range.",
 }
 
 
 @contextmanager
-def fail_early(*, json: bool) -> Iterator[None]:
-    """A failure before the installation begins is an event too, for those who read only standard output."""
+def failure_as_event(*, json: bool) -> Iterator[None]:
+    """Print a failure before the installation begins as an event, for programs that read only standard output."""
     try:
         yield
     except InstallerError as error:
         if json:
-            output.result(
+            output.print_result(
                 Failed(
                     step=None,
                     code=error.code.value,
@@ -70,40 +75,60 @@ def fail_early(*, json: bool) -> Iterator[None]:
         raise
 
 
-class Scripted:
-    """Prints events; answers nothing by itself."""
+async def run_installation(
+    config: RunConfig, answers: Answers, attempt: EarlierAttempt | None = None, *, json: bool
+) -> None:
+    """Install one device. `attempt`: the attempt that is resumed. Raises the failure of the installation."""
+    from installer.flow.installation import Installation
+    from installer.flow.resume import with_resume_command
+    from installer.flow.run_resources import RunResources
 
-    def __init__(self, *, json: bool, quiet: bool = False) -> None:
+    with failure_as_event(json=json):
+        resources = RunResources(config)
+        if config.lab:
+            await resources.lab()
+    try:
+        ended = await Installation(resources.environment(), ScriptedFrontEnd(json=json), answers, attempt).run()
+    finally:
+        await resources.close()
+    if ended.error is not None:
+        raise with_resume_command(ended.error, ended.summary, lab=config.lab)
+    print_summary(ended, json=json)
+
+
+class ScriptedFrontEnd:
+    """Prints events, and passes questions to plain prompts."""
+
+    def __init__(self, *, json: bool) -> None:
         self._json = json
-        self._quiet = quiet
 
     def show(self, event: Event) -> None:
-        """One line of JSON on standard output, or one sentence on standard error."""
+        """Print one line of JSON to standard output, or one sentence to standard error."""
         if self._json:
-            output.result(event.model_dump_json())
+            output.print_result(event.model_dump_json())
             return
-        text = None if self._quiet else in_words(event)
+        text = event_text(event)
         if text:
-            output.words(text)
+            output.print_message(text)
 
     async def ask(self, question: Question) -> Any:
-        """Only reached for steps named with `--ask`, or on a terminal: a plain prompt."""
+        """Ask with a plain prompt. Called only on a terminal: for `--ask`, or without `--non-interactive`."""
         from installer.cli.prompts import prompt
 
         return await prompt(question)
 
     async def recover(self, failure: Failure) -> Recovery:
-        """A person who is asked anyway may try again."""
+        """Ask whether to try again."""
         from installer.cli.prompts import choose_recovery
 
         return await choose_recovery(failure)
 
 
-def in_words(event: Event) -> str | None:
-    """One sentence about an event; None for those that say nothing new to a person."""
+def event_text(event: Event) -> str | None:
+    """One sentence about an event. None: the event says nothing new to the user."""
     match event:
         case InstallationStarted() if event.resumed is not None:
-            return f"Going on with installation {event.installation} at the step “{event.resumed}”."
+            return f"Resuming installation {event.installation} at the step “{event.resumed}”."
         case DeviceFound():
             return f"Found {event.name or event.model} at {event.address} ({event.model}, {event.certainty})."
         case DeviceConnected():
@@ -111,14 +136,14 @@ def in_words(event: Event) -> str | None:
         case SyncChosen():
             return f"Sync method: {event.method.label}."
         case StepSkipped():
-            return f"Step “{event.step}” is left out: {event.reason}."
+            return f"Step “{event.step}” is skipped: {event.reason}."
         case NetworkChosen():
             return f"Network: {event.ssid} ({event.security})."
         case Provisioning():
             return f"{_STAGES[event.stage]} {event.todo or event.tries}".strip()
         case GuideShown():
             steps = "".join(f"\n  {number}. {text}" for number, text in enumerate(event.steps, 1))
-            return f"Only {event.app} sets this device up. Do this; it goes on by itself:{steps}"
+            return f"Only {event.app} can set this device up. Do this; the installation then continues:{steps}"
         case GuideWaiting() if event.trouble:
             return f"{event.trouble} Looking again."
         case GuideWaiting():
@@ -132,7 +157,7 @@ def in_words(event: Event) -> str | None:
         case Linked():
             return f"The device is in account “{event.account}”."
         case NotificationsSubscribed():
-            return f"The cloud tells {event.url} of new data."
+            return f"The cloud sends notifications of new data to {event.url}."
         case WaitingForData():
             return f"Waiting for the first measurement. {event.todo}".strip()
         case FirstMeasurement():
@@ -151,8 +176,19 @@ def in_words(event: Event) -> str | None:
             return None
 
 
-def summary_lines(ended: Outcome) -> list[str]:
-    """The result of an installation as `key: value` lines."""
+def print_summary(ended: Outcome, *, json: bool) -> None:
+    """Print the result of an installation as `key: value` lines, unless it was printed as an event.
+
+    Raises what failed although the device is installed.
+    """
+    if not json:
+        for line in _summary_lines(ended):
+            output.print_result(line)
+    if ended.nonfatal_error is not None:
+        raise ended.nonfatal_error
+
+
+def _summary_lines(ended: Outcome) -> list[str]:
     names = {
         "address": "device",
         "model": "model",

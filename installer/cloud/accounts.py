@@ -1,12 +1,12 @@
-"""All accounts of one application at one cloud: list, open, sign in, sign out."""
+"""The stored accounts of one application at one cloud: list, open, sign in, sign out."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from installer.cloud.token_store import Application, TokenStore
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.questions import StoredAccount
 from installer.settings import CloudSettings
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ MAX_NAME = 64
 
 
 class Accounts:
-    """The accounts. Nothing is sent, and no HTTP library loaded, before an account is opened. Close it after use."""
+    """The accounts. It sends nothing and loads no HTTP library before an account is opened. Close it after use."""
 
     def __init__(self, cloud: CloudSettings, store: TokenStore) -> None:
         self.cloud = cloud
@@ -36,33 +36,33 @@ class Accounts:
     async def open(self, name: str) -> Account:
         """The stored account with this name. Raises ACCOUNT_UNKNOWN (with the known names), SECRET_UNAVAILABLE."""
         from installer.cloud.account import Account
-        from installer.cloud.token_refresh import unknown
+        from installer.cloud.token_refresh import account_unknown
 
         stored = await self._store.load(self._application, name)
         if stored is None:
-            raise unknown(name, [a.name for a in await self.stored()])
-        return Account(name, self._connect(), self._store, stored)
+            raise account_unknown(name, [a.name for a in await self.stored()])
+        return Account(name, self._open_client(), self._store, stored)
 
     def sign_in(self, name: str, seconds: float = 600.0) -> SignInSession:
-        """A sign-in whose tokens will be stored under `name`, in place of those that are there. Use `async with`."""
+        """A sign-in; its tokens replace those stored under `name`. Use `async with`."""
         from installer.cloud.oauth_sign_in import SignInSession
 
         if not 0 < len(name) <= MAX_NAME or not name.isprintable():
             raise InstallerError(
                 ErrorCode.USAGE,
-                "This is no name for an account.",
+                "This cannot be the name of an account.",
                 f"Use 1 to {MAX_NAME} letters, digits or signs, without line breaks.",
             )
-        return SignInSession(name, self._connect(), self._store, seconds)
+        return SignInSession(name, self._open_client(), self._store, seconds)
 
     async def logout(self, name: str) -> None:
-        """Forget the tokens of this account on this computer. Raises ACCOUNT_UNKNOWN, FILE_UNWRITABLE."""
-        from installer.cloud.token_refresh import unknown
+        """Delete the tokens of this account from this computer. Raises ACCOUNT_UNKNOWN, FILE_UNWRITABLE."""
+        from installer.cloud.token_refresh import account_unknown
 
         async with self._store.lock(self._application, name):
-            gone = await self._store.delete(self._application, name)
-        if not gone:
-            raise unknown(name, [a.name for a in await self.stored()])
+            deleted = await self._store.delete(self._application, name)
+        if not deleted:
+            raise account_unknown(name, [a.name for a in await self.stored()])
 
     async def close(self) -> None:
         """Close the connection to the cloud."""
@@ -70,9 +70,18 @@ class Accounts:
         if client is not None:
             await client.close()
 
-    def _connect(self) -> CloudClient:
+    def _open_client(self) -> CloudClient:
         from installer.cloud.client import CloudClient
 
         if self._client is None:
             self._client = CloudClient(self.cloud)
         return self._client
+
+
+@dataclass(frozen=True)
+class StoredAccount:
+    """An account with stored tokens: its name, and where the tokens are, in words."""
+
+    name: str
+    stored_in: str
+    userid: str = ""

@@ -1,12 +1,13 @@
-"""What the cloud says about devices and data, as lenient models (`withings-cloud.md` §2.1, §4).
+"""Models of the API's answers: devices, measurements, subscriptions, tokens (`withings-cloud.md` §2.1, §4).
 
-Lenient where answers were seen to differ from their description: numbers as text, ids as numbers, nulls,
-`modelid` beside `model_id`. An entry that still does not fit is left out, not a failure.
+They accept what was seen to differ from the vendor's description: numbers as text, ids as numbers, nulls, `modelid`
+for `model_id`. An entry that still does not fit is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
@@ -16,18 +17,18 @@ from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
 MAX_ENTRIES = 10_000
-MAX_TEXT = 500
+MAX_TEXT_LENGTH = 500
 
 
 def _text(value: Any) -> str:
-    """A text or a number as text, cut; anything else counts as absent."""
+    """A text or a number as text, cut to a maximum length; empty for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
-    return str(value)[:MAX_TEXT]
+    return str(value)[:MAX_TEXT_LENGTH]
 
 
 def _number(value: Any) -> Any:
-    """A whole number, or None for what is none: an odd value must not hide the rest of the entry."""
+    """A whole number, or None for any other value, so that one wrong value does not reject the entry."""
     if isinstance(value, str) and value.strip().lstrip("-").isdecimal() and len(value) < 20:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -48,7 +49,6 @@ Secret = Annotated[SecretStr, Field(min_length=1, max_length=8192)]
 Number = Annotated[int | None, BeforeValidator(_number)]
 Truthy = Annotated[bool, BeforeValidator(bool)]
 _MODEL_ID = AliasChoices("model_id", "modelid")
-_DEVICE_ID = AliasChoices("hash_deviceid", "deviceid")
 
 
 class _Lenient(BaseModel):
@@ -73,7 +73,7 @@ class CloudDevice(_Lenient):
 
 
 class Measure(_Lenient):
-    """One value of a group: `value × 10^unit`. `position`: the segment or side of the body, if it has one."""
+    """One value of a group: `value × 10^unit`. `position`: the segment or side of the body, if any."""
 
     type: int
     value: Annotated[int, Field(ge=-(10**15), le=10**15)]
@@ -82,12 +82,12 @@ class Measure(_Lenient):
 
     @property
     def real(self) -> Decimal:
-        """The value with its scale, exact."""
+        """The exact value with its scale."""
         return Decimal(self.value).scaleb(self.unit)
 
 
 class Group(_Lenient):
-    """What was measured at one moment (`getmeas`)."""
+    """The values measured at one time (`getmeas`)."""
 
     group_id: Text = Field(default="", validation_alias=AliasChoices("group_id", "grpid"))
     attrib: Number = None
@@ -102,7 +102,7 @@ class Group(_Lenient):
 
 
 class Night(_Lenient):
-    """One night, or part of it (`getsummary`). `model`: 32 is a sleep mat, 16 a tracker."""
+    """One night or a part of it (`getsummary`). `model`: 32 is a sleep mat, 16 is a tracker."""
 
     id: Text = ""
     model: Number = None
@@ -116,17 +116,17 @@ class Night(_Lenient):
 
     @property
     def asleep(self) -> int | None:
-        """Seconds asleep, or of the whole night where the cloud does not say."""
-        told = _number(self.data.get("total_sleep_time"))
-        if isinstance(told, int):
-            return told
+        """Seconds asleep; the whole night if the cloud does not give them."""
+        seconds = _number(self.data.get("total_sleep_time"))
+        if isinstance(seconds, int):
+            return seconds
         return self.enddate - self.startdate if self.startdate is not None and self.enddate is not None else None
 
 
 class Day(_Lenient):
-    """One day of activity (`getactivity`). `is_tracker` is false for a phone that counts.
+    """One day of activity (`getactivity`). `is_tracker` is false for a phone that counts steps.
 
-    `timezone`: where the day began and ended. `values`: the entry as it came.
+    `timezone`: of the day. `values`: the entry as received.
     """
 
     date: Text = ""
@@ -141,7 +141,7 @@ class Day(_Lenient):
 
 
 class Subscription(_Lenient):
-    """A subscription to notifications. `url` is a secret: it is not shown. `expires`: unix seconds, where told."""
+    """A subscription to notifications. `url` is a secret and is not shown. `expires`: unix seconds, if given."""
 
     appli: Annotated[int, BeforeValidator(_number)]
     url: Annotated[str, BeforeValidator(_text)] = Field(validation_alias="callbackurl", repr=False, min_length=1)
@@ -150,7 +150,7 @@ class Subscription(_Lenient):
 
 
 class Granted(_Lenient):
-    """A complete answer of the token endpoint; anything less does not validate."""
+    """A complete answer of the token endpoint. An incomplete answer does not validate."""
 
     userid: Text = ""
     access_token: Secret
@@ -162,14 +162,14 @@ class Granted(_Lenient):
 Entry = TypeVar("Entry", bound=_Lenient)
 
 
-def entries(kind: type[Entry], body: Mapping[str, Any], key: str) -> list[Entry]:
-    """The entries of a list in the body that fit `kind`; the device's id is taken from where it stands."""
+def parse_list(kind: type[Entry], body: Mapping[str, Any], key: str) -> list[Entry]:
+    """The entries of the list `key` in the body that fit `kind`, each with its device id."""
     found = []
     for raw in _list(body.get(key)):
         if not isinstance(raw, dict):
             continue
         entry = dict(raw)
-        # `hash_deviceid` joins devices with their data; `deviceid` has the same value, or is a bare number.
+        # `hash_deviceid` joins devices with their data; `deviceid` has the same value, or is a number.
         entry["device_id"] = _text(raw.get("hash_deviceid")) or _text(raw.get("deviceid"))
         if kind is Day:
             entry["values"] = raw
@@ -189,14 +189,21 @@ def _measure(raw: Any) -> Measure | None:
         return None
 
 
-def granted(body: Mapping[str, Any]) -> Granted:
-    """The tokens in this body. Raises CLOUD_FAILED if one is missing, so that none is stored."""
+def parse_granted(body: Mapping[str, Any]) -> Granted:
+    """The tokens in this body. Raises CLOUD_FAILED if a field is missing, so that nothing incomplete is stored."""
     try:
         return Granted.model_validate(body)
     except ValidationError as error:
         fields = ", ".join(str(e["loc"][0]) for e in error.errors(include_input=False, include_url=False) if e["loc"])
         raise InstallerError(
             ErrorCode.CLOUD_FAILED,
-            f"The cloud's answer to the sign-in is not complete (check: {fields or 'body'}).",
-            "The stored tokens were left as they are. Try again later.",
+            f"The cloud's answer to the sign-in is incomplete (check: {fields or 'body'}).",
+            "The stored tokens are unchanged. Try again later.",
         ) from None
+
+
+def to_datetime(seconds: int | None) -> datetime | None:
+    """The cloud's unix seconds as a time; None for a number outside the calendar."""
+    if seconds is None or not 0 < seconds < 253_402_300_800:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,12 +1,14 @@
-"""Requests to the cloud: form fields out, a checked body in (`withings-cloud.md` §0, §1.3, §1.6, §5).
+"""HTTP client of the cloud's API: requests, retries, and signatures (`withings-cloud.md` §0, §1.3, §1.6, §5).
 
-What may be asked twice is asked again after a dropped connection, a timeout, or a 601 whose wait fits into the
-deadline. What may not (the token endpoint) is repeated only if the request never left this computer.
+An idempotent request is retried after a dropped connection, a timeout, or a status 601 whose wait fits into the
+deadline. Any other request (the token endpoint) is retried only if it was never sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import logging
 import math
@@ -21,25 +23,25 @@ import stamina
 from pydantic import SecretStr
 
 from installer import __version__
-from installer.cloud import response as envelope
 from installer.cloud.rate_limit import RateLimit, RateLimited
-from installer.cloud.request_signature import sign
-from installer.cloud.response import Family
+from installer.cloud.response import MAX_BYTES, Answer, Family, answer_error, invalid_answer, parse_answer
 from installer.errors import ErrorCode, InstallerError
 from installer.settings import CloudSettings, is_loopback
 from installer.text import printable
-from installer.timing.deadlines import in_thread
+from installer.timing.deadlines import call_with_deadline
 
 ATTEMPTS = 4
 FIRST_WAIT = 0.2  # seconds before the first repetition; then twice as long each time
 REQUEST_SECONDS = 30.0
-SECRET_SECONDS = 30.0
-SKEW_FROM, SKEW_TO = 5.0, 86_400.0
+CLIENT_SECRET_SECONDS = 30.0
+MIN_CLOCK_SKEW_SECONDS, MAX_CLOCK_SKEW_SECONDS = 5.0, 86_400.0
 
-OAUTH = "/v2/oauth2"
-SIGNATURE = "/v2/signature"
+OAUTH_PATH = "/v2/oauth2"
+SIGNATURE_PATH = "/v2/signature"
+# Only these fields are signed.
+_SIGNED_FIELDS = ("action", "client_id", "nonce", "timestamp")
 
-# Stamina logs each retry as a warning; without a handler Python would print it over the wizard's screen.
+# Stamina logs each retry as a warning. Without a handler, Python would print it over the wizard's screen.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
@@ -61,15 +63,15 @@ class CloudClient:
     def __init__(self, cloud: CloudSettings) -> None:
         self.cloud = cloud
         self._host = urlsplit(cloud.api).hostname or cloud.api
-        self._pace = RateLimit.of(cloud)
-        self._skew = 0.0
+        self._rate_limit = RateLimit.of(cloud)
+        self._clock_skew = 0.0
         self._secret: SecretStr | None = None
         self._http = httpx.AsyncClient(
             base_url=cloud.api,
             timeout=httpx.Timeout(20.0, connect=10.0),
             follow_redirects=False,
             trust_env=not is_loopback(self._host),
-            # Reading all certificates takes a while, and http:// (this computer only) needs none.
+            # Loading the certificates takes time, and http:// (this computer only) does not need them.
             verify=not cloud.api.startswith("http:"),
             headers={"User-Agent": f"device-installer/{__version__}", "Accept": "application/json"},
         )
@@ -78,9 +80,9 @@ class CloudClient:
         """Close the connections."""
         await self._http.aclose()
 
-    def cloud_time(self, here: float) -> float:
-        """This computer's unix time `here` as the cloud counts it, should one of the two clocks be wrong."""
-        return here + self._skew
+    def cloud_time(self, local_time: float) -> float:
+        """The cloud's unix time at the unix time `local_time` of this computer, whose clock may be wrong."""
+        return local_time + self._clock_skew
 
     async def call(
         self,
@@ -90,52 +92,52 @@ class CloudClient:
         fields: Mapping[str, str] | None = None,
         *,
         token: SecretStr | None = None,
-        again: bool = True,
+        idempotent: bool = True,
         seconds: float = 60.0,
     ) -> dict[str, Any]:
         """The body of a successful answer.
 
-        `doing` completes “while …” in an error. `again`: the call does no harm when it is made twice. `seconds`:
-        how long repeating may go on. Raises CLOUD_UNREACHABLE, CLOUD_BUSY (`wait_seconds`), TOKEN_REJECTED,
-        CLOUD_FAILED; all but the first with `status`.
+        `doing` completes “while …” in an error. `idempotent`: the call may be sent twice. `seconds`: the time limit
+        of all attempts. Raises CLOUD_UNREACHABLE, CLOUD_BUSY (`wait_seconds`), TOKEN_REJECTED, CLOUD_FAILED; all but
+        the first with `status`.
         """
         form = {"action": action, **(fields or {})}
-        on = _retry(again, asyncio.get_running_loop().time() + seconds)
+        on = _retry(idempotent, asyncio.get_running_loop().time() + seconds)
         async for attempt in stamina.retry_context(
             on=on, attempts=ATTEMPTS, timeout=seconds, wait_initial=FIRST_WAIT, wait_jitter=FIRST_WAIT
         ):
             with attempt:
-                await self._turn(doing, seconds)
-                return await self._once(service, form, doing, token)
+                await self._wait_for_rate_limit(doing, seconds)
+                return await self._send(service, form, doing, token)
         raise AssertionError("stamina ends with a value or an exception")
 
     async def request_token(self, doing: str, fields: Mapping[str, SecretStr | str]) -> dict[str, Any]:
-        """One request to the token endpoint, with the proof of the client secret; never repeated blindly (§1.4)."""
+        """One request to the token endpoint, with the client secret or a signature (§1.4). Never sent twice."""
         plain = {k: v.get_secret_value() if isinstance(v, SecretStr) else v for k, v in fields.items()}
         if self.cloud.sign_requests:
-            return await self.signed(OAUTH, "requesttoken", doing, plain)
+            return await self.call_signed(OAUTH_PATH, "requesttoken", doing, plain)
         secret = await self._client_secret()
-        own = {"client_id": self._client_id(), "client_secret": secret.get_secret_value()}
-        return await self.call(OAUTH, "requesttoken", doing, {**own, **plain}, again=False)
+        application = {"client_id": self._client_id(), "client_secret": secret.get_secret_value()}
+        return await self.call(OAUTH_PATH, "requesttoken", doing, {**application, **plain}, idempotent=False)
 
-    async def signed(
+    async def call_signed(
         self, service: str, action: str, doing: str, fields: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """The body of a call that is signed with a fresh nonce, which is used up by it (§1.6)."""
+        """The body of a call that is signed with a new nonce; a nonce is valid once (§1.6)."""
         secret = await self._client_secret()
         client = self._client_id()
-        asked = {"action": "getnonce", "client_id": client, "timestamp": str(int(self.cloud_time(time.time())))}
-        asked["signature"] = sign(secret, asked)
-        body = await self.call(SIGNATURE, asked.pop("action"), "asking for a nonce", asked)
+        request = {"action": "getnonce", "client_id": client, "timestamp": str(int(self.cloud_time(time.time())))}
+        request["signature"] = request_signature(secret, request)
+        body = await self.call(SIGNATURE_PATH, request.pop("action"), "asking for a nonce", request)
         nonce = body.get("nonce")
         if not isinstance(nonce, str) or not 0 < len(nonce) <= 1024:
-            raise envelope.garbage("its answer has no nonce")
-        own = {"client_id": client, "nonce": nonce}
-        own["signature"] = sign(secret, {"action": action, **own})
-        return await self.call(service, action, doing, {**own, **(fields or {})}, again=False)
+            raise invalid_answer("its answer has no nonce")
+        proof = {"client_id": client, "nonce": nonce}
+        proof["signature"] = request_signature(secret, {"action": action, **proof})
+        return await self.call(service, action, doing, {**proof, **(fields or {})}, idempotent=False)
 
     def check_application(self) -> None:
-        """Raise SETTINGS_INVALID unless an application is named in the settings."""
+        """Raise SETTINGS_INVALID if the settings name no application."""
         self._client_id()
 
     def _client_id(self) -> str:
@@ -152,47 +154,47 @@ class CloudClient:
         self._client_id()
         if self._secret is None:
             try:
-                self._secret = await in_thread(self.cloud.fetch_secret, SECRET_SECONDS)
+                self._secret = await call_with_deadline(self.cloud.fetch_secret, CLIENT_SECRET_SECONDS)
             except TimeoutError:
                 raise InstallerError(
                     ErrorCode.SECRET_UNAVAILABLE,
-                    f"The client secret of the application did not come within {SECRET_SECONDS:.0f} s.",
-                    "Unlock the keyring, or name another place for it in the settings.",
+                    f"The client secret of the application could not be read within {CLIENT_SECRET_SECONDS:.0f} s.",
+                    "Unlock the keyring, or name another source of the secret in the settings.",
                 ) from None
         return self._secret
 
-    async def _turn(self, doing: str, seconds: float) -> None:
+    async def _wait_for_rate_limit(self, doing: str, seconds: float) -> None:
         try:
-            await self._pace.turn(seconds)
-        except RateLimited as pause:
-            raise envelope.failure(envelope.Answer(601, {"wait_seconds": math.ceil(pause.wait)}), doing) from None
+            await self._rate_limit.wait_for_slot(seconds)
+        except RateLimited as limited:
+            raise answer_error(Answer(601, {"wait_seconds": math.ceil(limited.wait)}), doing) from None
 
-    async def _once(self, service: str, form: dict[str, str], doing: str, token: SecretStr | None) -> dict[str, Any]:
+    async def _send(self, service: str, form: dict[str, str], doing: str, token: SecretStr | None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                content, status, date, after = await self._post(service, form, headers)
+                content, status, date, retry_after = await self._post(service, form, headers)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unreachable(f"{self._host} cannot be reached{_reason(error)}.", sent=False) from None
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            # The text of these errors could quote the request.
+            # The text of these errors may quote the request.
             raise Unreachable(f"{self._host} did not answer properly ({type(error).__name__}).", sent=True) from None
-        self._note_time(date)
+        self._measure_clock_skew(date)
         if status == 429:
-            content = json.dumps({"status": 601, "body": {"wait_seconds": after}}).encode()
+            content = json.dumps({"status": 601, "body": {"wait_seconds": retry_after}}).encode()
         elif status >= 500:
             raise Unreachable(f"{self._host} is not working (HTTP {status}).", sent=True)
         elif status != 200:
-            raise envelope.garbage(f"it answered with HTTP {status}")
-        answer = envelope.parse(content)
-        if answer.family is Family.BUSY and service != OAUTH:
-            # The limit is the application's, so its other programs must wait too. (The token endpoint says the same of
-            # one request that is repeated.)
-            await self._pace.pause(answer.wait_seconds)
+            raise invalid_answer(f"it answered with HTTP {status}")
+        answer = parse_answer(content)
+        if answer.family is Family.BUSY and service != OAUTH_PATH:
+            # The limit belongs to the application, so its other programs must wait too. The token endpoint answers 601
+            # for another reason: a repeated request.
+            await self._rate_limit.pause(answer.wait_seconds)
         if answer.family is not Family.OK:
             sent = [v for k, v in form.items() if k not in ("action", "grant_type")]
             sent += [token.get_secret_value()] if token is not None else []
-            raise envelope.failure(answer, doing, tuple(sent))
+            raise answer_error(answer, doing, tuple(sent))
         return answer.body
 
     async def _post(
@@ -202,19 +204,19 @@ class CloudClient:
             content = b""
             async for chunk in response.aiter_bytes():
                 content += chunk
-                if len(content) > envelope.MAX_BYTES:
+                if len(content) > MAX_BYTES:
                     break
-            after = response.headers.get("Retry-After", "")
-            wait = float(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
-            return content, response.status_code, response.headers.get("Date", ""), wait
+            text = response.headers.get("Retry-After", "")
+            retry_after = float(text) if text.isascii() and text.isdigit() and len(text) < 7 else None
+            return content, response.status_code, response.headers.get("Date", ""), retry_after
 
-    def _note_time(self, date: str) -> None:
+    def _measure_clock_skew(self, date: str) -> None:
         try:
-            there = parsedate_to_datetime(date).timestamp()
+            cloud_clock = parsedate_to_datetime(date).timestamp()
         except (TypeError, ValueError, OverflowError):
             return
-        skew = there - time.time()
-        self._skew = skew if SKEW_FROM < abs(skew) < SKEW_TO else 0.0
+        skew = cloud_clock - time.time()
+        self._clock_skew = skew if MIN_CLOCK_SKEW_SECONDS < abs(skew) < MAX_CLOCK_SKEW_SECONDS else 0.0
 
 
 def _retry(again: bool, end: float) -> Callable[[Exception], bool | float]:
@@ -242,3 +244,12 @@ def _retry(again: bool, end: float) -> Callable[[Exception], bool | float]:
 def _reason(error: Exception) -> str:
     text = printable(str(error), 160)
     return f" ({text})" if text else ""
+
+
+def request_signature(secret: SecretStr, fields: Mapping[str, str]) -> str:
+    """The signature of a request, in hexadecimal (§1.6): HMAC-SHA256 of the signed fields' values, ordered by name.
+
+    `fields` has `action`, `client_id`, and `timestamp` (for `getnonce`) or `nonce` (for every other action).
+    """
+    message = ",".join(fields[name] for name in sorted(_SIGNED_FIELDS) if name in fields)
+    return hmac.new(secret.get_secret_value().encode(), message.encode(), hashlib.sha256).hexdigest()

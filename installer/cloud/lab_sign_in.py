@@ -1,6 +1,6 @@
-"""Signs in to the practice cloud as its made-up user, by the same page and form as a person: for runs that ask nobody.
+"""Automatic sign-in to the lab's cloud: fills in the sign-in page's form with the lab's user, without a person.
 
-It is for the lab only. Nobody's real password is to be given to it, and it sends a password to loopback only.
+For the lab only: it sends the password to loopback addresses only. Never give it a real password.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pydantic import SecretStr
 from installer.errors import ErrorCode, InstallerError
 from installer.settings import is_loopback
 
-SECONDS = 20.0
-MAX_HOPS = 10
-MAX_PAGE = 1024 * 1024
+REQUEST_SECONDS = 20.0
+MAX_REDIRECTS = 10
+MAX_PAGE_LENGTH = 1024 * 1024
 
 
 @dataclass
 class Form:
-    """A form of a page: where it goes, its fields as they stand, its buttons as (name, value)."""
+    """An HTML form: its target, its fields with their values, its buttons as (name, value)."""
 
     action: str = ""
     method: str = "get"
@@ -33,14 +33,14 @@ class Form:
     buttons: list[tuple[str, str]] = field(default_factory=list)
 
 
-class _Forms(HTMLParser):
+class _FormParser(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[Form] = []
         self._open = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Collect forms and what is in them."""
+        """Collect the forms, their fields and their buttons."""
         found = {name: value or "" for name, value in attrs}
         if tag == "form":
             self.forms.append(Form(found.get("action", ""), found.get("method", "get").lower()))
@@ -53,23 +53,23 @@ class _Forms(HTMLParser):
                 form.fields[found["name"]] = found.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
-        """Fields after the end of a form are not its own."""
+        """Ignore fields after the end of the form."""
         if tag == "form":
             self._open = False
 
 
 async def sign_in_by_form(authorize_url: str, email: str, password: SecretStr) -> None:
-    """Open the page, fill in its form, allow, and follow the redirects to the end.
+    """Open the page, fill in its form, allow the access, and follow all redirects.
 
     Raises SIGN_IN_FAILED, CLOUD_UNREACHABLE.
     """
     if not is_loopback(urlsplit(authorize_url).hostname or ""):
-        raise _failed("a program may sign in by itself at the lab's cloud only")
+        raise _sign_in_failed("automatic sign-in is allowed at the lab's cloud only")
     try:
-        with _unlogged():
-            tls = not authorize_url.startswith("http:")  # reading all certificates takes a while
-            async with httpx.AsyncClient(timeout=SECONDS, trust_env=False, verify=tls) as browser:
-                page = await _follow(browser, await browser.get(authorize_url))
+        with _http_log_off():
+            tls = not authorize_url.startswith("http:")  # loading the certificates takes time
+            async with httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False, verify=tls) as browser:
+                page = await _follow_redirects(browser, await browser.get(authorize_url))
                 page.raise_for_status()
                 form = _sign_in_form(page.text)
                 form.fields.update({"email": email, "password": password.get_secret_value()})
@@ -77,21 +77,21 @@ async def sign_in_by_form(authorize_url: str, email: str, password: SecretStr) -
                 form.fields.update(allow[:1])
                 target = urljoin(str(page.url), form.action)
                 if not is_loopback(urlsplit(target).hostname or ""):
-                    raise _failed("the form leads away from this computer")
-                end = await _follow(browser, await browser.post(target, data=form.fields))
+                    raise _sign_in_failed("the form leads to another computer")
+                last_page = await _follow_redirects(browser, await browser.post(target, data=form.fields))
     except httpx.HTTPError as error:
         raise InstallerError(
             ErrorCode.CLOUD_UNREACHABLE,
             f"The lab's sign-in page does not answer ({type(error).__name__}).",
-            "Look with `device-installer lab status`.",
+            "Check it with `device-installer lab status`.",
         ) from None
-    if urlsplit(str(end.url)).path == urlsplit(target).path:
-        raise _failed("the page asks again; the lab's user or password may be wrong")
+    if urlsplit(str(last_page.url)).path == urlsplit(target).path:
+        raise _sign_in_failed("the page asks again; the lab's user or password may be wrong")
 
 
 @contextmanager
-def _unlogged() -> Iterator[None]:
-    """While a code is in the addresses, the HTTP library logs none of them, whatever level is set."""
+def _http_log_off() -> Iterator[None]:
+    """The HTTP library logs nothing, at any level: the addresses hold the code."""
 
     def drop(_record: logging.LogRecord) -> bool:
         return False
@@ -106,31 +106,31 @@ def _unlogged() -> Iterator[None]:
             logger.removeFilter(drop)
 
 
-async def _follow(browser: httpx.AsyncClient, response: httpx.Response) -> httpx.Response:
-    for _ in range(MAX_HOPS):
+async def _follow_redirects(browser: httpx.AsyncClient, response: httpx.Response) -> httpx.Response:
+    for _ in range(MAX_REDIRECTS):
         if not response.is_redirect:
             return response
         target = urljoin(str(response.url), response.headers["Location"])
         if not is_loopback(urlsplit(target).hostname or ""):
-            raise _failed("it leads away from this computer")
+            raise _sign_in_failed("a redirect leads to another computer")
         response = await browser.get(target)
-    raise _failed("it leads in a circle")
+    raise _sign_in_failed("there are too many redirects")
 
 
 def _sign_in_form(text: str) -> Form:
-    if len(text) > MAX_PAGE:
-        raise _failed("its page is too long")
-    parser = _Forms()
+    if len(text) > MAX_PAGE_LENGTH:
+        raise _sign_in_failed("the page is too long")
+    parser = _FormParser()
     parser.feed(text)
     for form in parser.forms:
         if form.method == "post" and {"email", "password"} <= set(form.fields):
             return form
-    raise _failed("its page has no form for email and password")
+    raise _sign_in_failed("the page has no form for email and password")
 
 
-def _failed(why: str) -> InstallerError:
+def _sign_in_failed(why: str) -> InstallerError:
     return InstallerError(
         ErrorCode.SIGN_IN_FAILED,
         f"The lab's user could not be signed in: {why}.",
-        "Look with `device-installer lab status`, or sign in by hand.",
+        "Check the lab with `device-installer lab status`, or sign in by hand.",
     )

@@ -1,7 +1,7 @@
-"""Signing in with the browser: OAuth 2.0 as the cloud has it (`withings-cloud.md` §1.1-§1.5).
+"""OAuth 2.0 sign-in with the browser, in the cloud's variant (`withings-cloud.md` §1.1-§1.5).
 
-The browser comes back to a listener on this computer, or the person pastes the address at which it ended; whichever
-is first. A code lives 30 s, so it is exchanged the moment that it is here.
+The browser returns to a listener on this computer, or the person pastes the address at which the browser ended. The
+first of the two counts. A code is valid for 30 s, so it is exchanged at once.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from pydantic import SecretStr
 
 from installer.cloud.account import Account
-from installer.cloud.api_models import granted
-from installer.cloud.oauth_redirect_listener import Listener, Query
+from installer.cloud.api_models import parse_granted
+from installer.cloud.oauth_redirect_listener import Query, RedirectListener, sign_in_page
 from installer.cloud.response import Family
-from installer.cloud.sign_in_page import page
 from installer.cloud.token_store import Application, Tokens, TokenStore
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
@@ -36,16 +35,16 @@ if TYPE_CHECKING:
 
     from installer.cloud.client import CloudClient
 
-AUTHORIZE = "/oauth2_user/authorize2"
-BROWSER_SECONDS = 0.3
+AUTHORIZE_PATH = "/oauth2_user/authorize2"
+BROWSER_START_SECONDS = 0.3
 _CODE = re.compile(r"[A-Za-z0-9._~+/=-]{16,1024}")
-PASTE = (
-    "Paste the whole address at which the browser ended (it begins with {uri} and has code= in it), or only the code."
+PASTE_HINT = (
+    "Paste the whole address at which the browser ended (it begins with {uri} and contains code=), or only the code."
 )
 
 
 class SignInSession:
-    """One sign-in, as `async with`. Ends after `seconds`; nothing is stored unless it succeeds."""
+    """One sign-in; use `async with`. It ends after `seconds`. Tokens are stored only if it succeeds."""
 
     def __init__(
         self,
@@ -61,9 +60,9 @@ class SignInSession:
         self._store = store
         self._clock = clock
         self._state = secrets.token_urlsafe(32)
-        self._spent = False
+        self._answered = False
         self._exit = AsyncExitStack()
-        self._listener: Listener | None = None
+        self._listener: RedirectListener | None = None
         self._end = 0.0
         self._url = ""
         self._outcome: asyncio.Future[Account] | None = None
@@ -77,17 +76,17 @@ class SignInSession:
     @property
     def short_url(self) -> str:
         """A short address on this computer that leads to the same page."""
-        return self._open.short_url
+        return self._running_listener.short_url
 
     @property
     def redirect_uri(self) -> str:
-        """Where the browser ends."""
-        return self._open.redirect_uri
+        """The address to which the browser returns."""
+        return self._running_listener.redirect_uri
 
     async def __aenter__(self) -> SignInSession:
         self._client.check_application()
         loop = asyncio.get_running_loop()
-        self._listener = Listener(self._client.cloud.redirect_uri)
+        self._listener = RedirectListener(self._client.cloud.redirect_uri)
         self._outcome = loop.create_future()
         self._end = loop.time() + self.seconds
         cloud = self._client.cloud
@@ -99,9 +98,9 @@ class SignInSession:
             "state": self._state,
             **({"mode": "demo"} if cloud.demo else {}),
         }
-        self._url = f"{cloud.authorize}{AUTHORIZE}?{urlencode(query, safe=',')}"
+        self._url = f"{cloud.authorize}{AUTHORIZE_PATH}?{urlencode(query, safe=',')}"
         try:
-            await self._exit.enter_async_context(self._listener.serve(self._url, self._arrived))
+            await self._exit.enter_async_context(self._listener.serve(self._url, self._redirected))
         except BaseException:
             self._listener.close()
             raise
@@ -113,31 +112,31 @@ class SignInSession:
             await asyncio.wait([self._exchange], timeout=5.0)
         await self._exit.aclose()
         if self._outcome is not None and self._outcome.done() and not self._outcome.cancelled():
-            self._outcome.exception()  # it was told, or nobody wants to know
+            self._outcome.exception()  # marks the error as retrieved: it was raised by `result`, or nobody waits for it
 
     def open_browser(self) -> bool:
-        """Open the page in this computer's browser; whether that seems to have worked. Never takes long."""
-        if not _has_screen():
+        """Open the page in the browser of this computer. Returns soon; False if no browser seems to open."""
+        if not _has_display():
             return False
         opened: list[bool] = []
 
-        def work() -> None:
+        def open_page() -> None:
             try:
                 opened.append(webbrowser.open(self._url))
             except (webbrowser.Error, OSError):
                 opened.append(False)
 
-        thread = threading.Thread(target=work, name="device-installer browser", daemon=True)
+        thread = threading.Thread(target=open_page, name="device-installer browser", daemon=True)
         thread.start()
-        thread.join(BROWSER_SECONDS)
-        # A text browser, or a slow one, holds on to the call; it is open then.
+        thread.join(BROWSER_START_SECONDS)
+        # The call has not returned: a slow browser or a text browser is open.
         return opened[0] if opened else True
 
     async def result(self, pasted: Awaitable[str] | None = None) -> Account:
-        """The account, when the browser has come back or the person has pasted the address. May be called again.
+        """The account, when the browser has returned or the person has pasted the address. May be called again.
 
-        Raises SIGN_IN_FAILED (refused; or, with `paste: True`, what was pasted is of no use: ask again),
-        SIGN_IN_TIMEOUT, CODE_EXPIRED, and the errors of the cloud and the store. What `pasted` raises goes through.
+        Raises SIGN_IN_FAILED (access refused; with `paste: True`, the pasted text cannot be used: ask again),
+        SIGN_IN_TIMEOUT, CODE_EXPIRED, the errors of the cloud and the store, and what `pasted` raises.
         """
         outcome = self._future
         paste = asyncio.ensure_future(pasted) if pasted is not None else None
@@ -145,101 +144,101 @@ class SignInSession:
         if paste is not None:
             waiting.add(paste)
         try:
-            await asyncio.wait(waiting, timeout=self._left, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, timeout=self._seconds_left, return_when=asyncio.FIRST_COMPLETED)
             if outcome.done():
                 return outcome.result()
             if paste is not None and paste.done():
-                self._take(await paste)
-            elif not self._spent:
-                raise self._late()
-            # The code is here: its exchange has deadlines of its own.
+                self._use_pasted(await paste)
+            elif not self._answered:
+                raise self._timeout_error()
+            # The exchange of the code has its own deadlines.
             return await asyncio.shield(outcome)
         finally:
             if paste is not None and not paste.cancel() and not paste.cancelled():
-                paste.exception()  # what was pasted came too late to matter
+                paste.exception()  # marks the error as retrieved: the browser was first
 
     @property
-    def _open(self) -> Listener:
+    def _running_listener(self) -> RedirectListener:
         if self._listener is None:
-            raise RuntimeError("the sign-in has not begun: use `async with`")
+            raise RuntimeError("the sign-in has not started: use `async with`")
         return self._listener
 
     @property
     def _future(self) -> asyncio.Future[Account]:
         if self._outcome is None:
-            raise RuntimeError("the sign-in has not begun: use `async with`")
+            raise RuntimeError("the sign-in has not started: use `async with`")
         return self._outcome
 
     @property
-    def _left(self) -> float:
+    def _seconds_left(self) -> float:
         return max(0.0, self._end - asyncio.get_running_loop().time())
 
-    async def _arrived(self, query: Query) -> Response:
-        """Somebody came to the redirect URI; only the right `state` counts, and once."""
-        if not self._right(query.get("state", "")):
-            return page(
+    async def _redirected(self, query: Query) -> Response:
+        """Answer a request to the redirect URI. Only a request with our `state` counts, and only the first."""
+        if not self._is_our_state(query.get("state", "")):
+            return sign_in_page(
                 "This is not the answer to this sign-in",
-                "It belongs to another one, or to none. The program goes on waiting: use the address that it shows.",
+                "It belongs to another sign-in or to none. The program goes on waiting. Use the address that it shows.",
                 400,
             )
-        if self._left <= 0 or not self._begin(query):
-            return page("This sign-in is over", "You can close this window.", 410)
+        if self._seconds_left <= 0 or not self._use_answer(query):
+            return sign_in_page("This sign-in is over", "You can close this window.", 410)
         try:
             await asyncio.shield(self._future)
         except InstallerError as error:
-            return page("Signing in did not work", f"{error} You can close this window.", 400)
-        return page("You are signed in", "You can close this window and go back to the program.")
+            return sign_in_page("Signing in did not work", f"{error} You can close this window.", 400)
+        return sign_in_page("You are signed in", "You can close this window and go back to the program.")
 
-    def _begin(self, query: Query) -> bool:
-        """Use the answer with the right state; False if one was used before."""
-        if self._spent or self._future.done():
+    def _use_answer(self, query: Query) -> bool:
+        """Use the cloud's answer, whose state is ours; False if an answer was used before."""
+        if self._answered or self._future.done():
             return False
         code = query.get("code", "")
         if code:
             self._start_exchange(SecretStr(code))
             return True
-        self._spent = True
-        said = printable(query.get("error", ""), 60)
-        refused = said == "access_denied"
+        self._answered = True
+        reason = printable(query.get("error", ""), 60)
+        refused = reason == "access_denied"
         self._future.set_exception(
             InstallerError(
                 ErrorCode.SIGN_IN_FAILED,
-                "The access was not allowed." if refused else f"The cloud did not sign in ({said or 'no code'}).",
+                "Access was not allowed." if refused else f"The cloud did not sign in ({reason or 'no code'}).",
                 "Sign in again and choose Allow." if refused else "Try again.",
-                error=said,
+                error=reason,
             )
         )
         return True
 
-    def _take(self, text: str) -> None:
-        """Use what was pasted. Raises SIGN_IN_FAILED with `paste: True` if it is of no use."""
+    def _use_pasted(self, text: str) -> None:
+        """Use the pasted text. Raises SIGN_IN_FAILED with `paste: True` if it cannot be used."""
         text = "".join(text.split())  # a terminal breaks a long address into lines
         if "=" in text and ("?" in text or "&" in text or text.startswith(("code=", "state="))):
             query = _query(text)
             if not (query.get("code") or query.get("error")):
-                raise self._useless("there is no code in this address")
-            if not self._right(query.get("state", "")):
-                raise self._useless("this address belongs to another sign-in")
-            if not self._begin(query):
+                raise self._paste_error("there is no code in this address")
+            if not self._is_our_state(query.get("state", "")):
+                raise self._paste_error("this address belongs to another sign-in")
+            if not self._use_answer(query):
                 return
         elif _CODE.fullmatch(text):
-            if not self._spent:
+            if not self._answered:
                 self._start_exchange(SecretStr(text))
         else:
-            raise self._useless("this is neither an address nor a code")
+            raise self._paste_error("this is neither an address nor a code")
 
-    def _right(self, state: str) -> bool:
+    def _is_our_state(self, state: str) -> bool:
         return hmac.compare_digest(state.encode("utf-8", "surrogatepass"), self._state.encode())
 
-    def _useless(self, why: str) -> InstallerError:
+    def _paste_error(self, why: str) -> InstallerError:
         return InstallerError(
             ErrorCode.SIGN_IN_FAILED,
-            f"What was pasted cannot be used: {why}.",
-            PASTE.format(uri=self.redirect_uri),
+            f"The pasted text cannot be used: {why}.",
+            PASTE_HINT.format(uri=self.redirect_uri),
             paste=True,
         )
 
-    def _late(self) -> InstallerError:
+    def _timeout_error(self) -> InstallerError:
         return InstallerError(
             ErrorCode.SIGN_IN_TIMEOUT,
             f"Nobody signed in to account “{self.name}” within {self.seconds:g} s.",
@@ -248,12 +247,12 @@ class SignInSession:
         )
 
     def _start_exchange(self, code: SecretStr) -> None:
-        """Exchange the code in a task of its own: a browser that goes away does not end it."""
-        self._spent = True
+        """Exchange the code in its own task, which goes on if the browser closes the connection."""
+        self._answered = True
         self._exchange = asyncio.ensure_future(self._exchange_code(code))
-        self._exchange.add_done_callback(self._settle)
+        self._exchange.add_done_callback(self._set_outcome)
 
-    def _settle(self, exchange: asyncio.Task[Account]) -> None:
+    def _set_outcome(self, exchange: asyncio.Task[Account]) -> None:
         if self._future.done():
             return
         if exchange.cancelled():
@@ -272,16 +271,16 @@ class SignInSession:
         try:
             body = await self._client.request_token("signing in", fields)
         except InstallerError as error:
-            raise _explained(error) from None
-        tokens = Tokens.of(granted(body), self._clock())
+            raise _as_sign_in_error(error) from None
+        tokens = Tokens.from_grant(parse_granted(body), self._clock())
         application = Application.of(self._client.cloud)
         async with self._store.lock(application, self.name):
             stored = await self._store.save(application, self.name, tokens)
         return Account(self.name, self._client, self._store, stored, self._clock)
 
 
-def _has_screen() -> bool:
-    """Whether a browser can have a window; without one, a text browser would take over this terminal."""
+def _has_display() -> bool:
+    """Whether a browser can open a window. Without a display, a text browser would take over this terminal."""
     if os.name != "posix" or sys.platform == "darwin":
         return True
     return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
@@ -295,8 +294,8 @@ def _query(text: str) -> dict[str, str]:
         return {}
 
 
-def _explained(error: InstallerError) -> InstallerError:
-    """The exchange's failures in the words of a sign-in."""
+def _as_sign_in_error(error: InstallerError) -> InstallerError:
+    """An error of the token exchange as an error of the sign-in."""
     kind, status = error.data.get("family"), error.data.get("status")
     if kind == Family.INVALID.value and "code" in error.data.get("said", ""):
         return InstallerError(

@@ -1,7 +1,7 @@
-"""How often the cloud is asked: the limit per minute, and the waits between two looks (`withings-cloud.md` §5).
+"""Rate limit of the cloud: requests per minute, and the waits between two polls (`withings-cloud.md` §5).
 
-The limit is one for the whole application: all its users, and all programs of this person on this computer. So who
-asked when is kept in a small file that they share.
+The limit applies to the whole application: all its users and all its programs. So the programs of one person on this
+computer share a small file with the times of their requests.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,18 @@ from urllib.parse import urlsplit
 from installer import settings
 from installer.settings import CloudSettings, is_loopback
 from installer.storage.file_lock import file_lock
-from installer.storage.private_files import make_private
+from installer.storage.private_files import make_private_folder
+from installer.timing.backoff import Backoff
 
-WINDOW = 60.0
-GROWTH = 1.3
-# A program that was stopped while it held the file must not stop the others.
+WINDOW_SECONDS = 60.0
+POLL_FACTOR = 1.3
+# A program that hangs while it holds the file must not stop the others.
 LOCK_SECONDS = 2.0
-MAX_FILE = 64 * 1024
+MAX_FILE_BYTES = 64 * 1024
 
 
 class RateLimited(Exception):
-    """The turn would come only in `wait` seconds."""
+    """The next request is possible only after `wait` seconds."""
 
     def __init__(self, wait: float) -> None:
         super().__init__()
@@ -38,9 +39,9 @@ class RateLimited(Exception):
 
 
 class RateLimit:
-    """Lets at most `per_minute` requests through in any 60 s; the rest wait for their turn.
+    """Allows at most `per_minute` requests in any 60 s; further requests wait.
 
-    `file`: shared with other programs, for the cloud `cloud`; where it cannot be used, this one counts alone.
+    `file`: shared with other programs that use the cloud `cloud`. Without a usable file, this program counts alone.
     """
 
     def __init__(self, per_minute: int, file: Path | None = None, cloud: str = "") -> None:
@@ -48,24 +49,24 @@ class RateLimit:
         self._file = file
         self._cloud = cloud
         self._times: list[float] = []
-        self._until = 0.0
+        self._paused_until = 0.0
         self._lock = asyncio.Lock()
 
     @classmethod
     def of(cls, cloud: CloudSettings) -> RateLimit:
-        """The pace of this application at this cloud."""
-        # A lab has another port each time it starts; one file is enough for all of them.
+        """The rate limit of this application at this cloud."""
+        # A lab has a new port at each start; all labs use the same file.
         local = is_loopback(urlsplit(cloud.api).hostname or "")
         name = hashlib.sha256(f"{'loopback' if local else cloud.api}\0{cloud.client_id}".encode()).hexdigest()[:12]
         return cls(cloud.requests_per_minute, settings.state_dir() / "pace" / f"{name}.json", cloud.api)
 
-    async def turn(self, seconds: float) -> None:
-        """Wait until one more request may go out. Raises Paused, at once if that is known to be in over `seconds`."""
+    async def wait_for_slot(self, seconds: float) -> None:
+        """Wait until one more request may be sent. Raises RateLimited at once if the wait is longer than `seconds`."""
         end = time.monotonic() + seconds
         async with self._lock:
             while True:
-                async with self._shared():
-                    wait = self._take(time.time())
+                async with self._shared_state():
+                    wait = self._use_slot(time.time())
                 if wait <= 0:
                     return
                 if time.monotonic() + wait > end:
@@ -73,30 +74,30 @@ class RateLimit:
                 await asyncio.sleep(wait)
 
     async def pause(self, seconds: float) -> None:
-        """The cloud wants to be left alone for so long, by all programs."""
-        async with self._lock, self._shared():
-            self._until = max(self._until, time.time() + seconds)
+        """Stop the requests of all programs for so long, because the cloud asks for it."""
+        async with self._lock, self._shared_state():
+            self._paused_until = max(self._paused_until, time.time() + seconds)
 
-    def _take(self, now: float) -> float:
-        """The seconds to wait; if there are none, the turn is taken."""
-        # What lies in the future was written before somebody set the clock back.
-        self._times = [t for t in self._times if now - WINDOW < t <= now][-self._per_minute :]
-        if self._until > now:
-            return self._until - now
+    def _use_slot(self, now: float) -> float:
+        """The seconds to wait. If 0, the request is counted."""
+        # Times in the future were written before the clock was set back.
+        self._times = [t for t in self._times if now - WINDOW_SECONDS < t <= now][-self._per_minute :]
+        if self._paused_until > now:
+            return self._paused_until - now
         if len(self._times) >= self._per_minute:
-            return self._times[0] + WINDOW - now
+            return self._times[0] + WINDOW_SECONDS - now
         self._times.append(now)
         return 0.0
 
     @asynccontextmanager
-    async def _shared(self) -> AsyncIterator[None]:
-        """What all programs know, held alone; without the file, what this one knows."""
+    async def _shared_state(self) -> AsyncIterator[None]:
+        """Lock and read the shared file, and write it at the end. Without the file, use the state of this program."""
         if self._file is None:
             yield
             return
         lock = file_lock(self._file.with_suffix(".lock"), LOCK_SECONDS)
         try:
-            make_private(self._file.parent)
+            make_private_folder(self._file.parent)
             await lock.__aenter__()
         except (OSError, TimeoutError):
             yield
@@ -111,30 +112,28 @@ class RateLimit:
     def _read(self, file: Path) -> None:
         try:
             with file.open("rb") as stream:
-                known = json.loads(stream.read(MAX_FILE))
+                known = json.loads(stream.read(MAX_FILE_BYTES))
         except (OSError, ValueError, RecursionError):
             return
         if not isinstance(known, dict) or known.get("cloud") != self._cloud:
             return
         times = known.get("times")
         self._times = sorted(t for t in times if _is_time(t)) if isinstance(times, list) else []
-        self._until = known["until"] if _is_time(known.get("until")) else 0.0
+        self._paused_until = known["until"] if _is_time(known.get("until")) else 0.0
 
     def _write(self, file: Path) -> None:
-        text = json.dumps({"cloud": self._cloud, "times": self._times, "until": self._until})
+        text = json.dumps({"cloud": self._cloud, "times": self._times, "until": self._paused_until})
         try:
             file.write_text(text, "utf-8")
         except OSError:
-            return  # no room: this program goes on with what it knows
+            return  # the disk is full: this program goes on with its own state
 
 
 def _is_time(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def waits(shortest: float, longest: float) -> Iterator[float]:
-    """The seconds between two looks at the account: soon at first, then less and less often."""
-    wait = shortest
-    while True:
-        yield wait
-        wait = max(shortest, min(wait * GROWTH, longest))
+def poll_backoff(cloud: CloudSettings, *, slower: float = 1.0) -> Backoff:
+    """The waits between two polls of an account. `slower`: how many times longer the longest wait is."""
+    shortest, longest = cloud.poll_seconds
+    return Backoff(shortest, longest * slower, factor=POLL_FACTOR)

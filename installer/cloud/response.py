@@ -1,7 +1,7 @@
-"""The envelope of every answer of the cloud, and what its status number means (`withings-cloud.md` §5): pure.
+"""The cloud's answers: the JSON envelope, the status numbers, and their errors (`withings-cloud.md` §5). Pure.
 
 An answer is HTTP 200 with `{"status": int, "body": {...}, "error"?: str}`; only status 0 is success. The vendor
-gives families of numbers and no exact causes. A family becomes an `InstallerError` with `data["status"]`.
+documents families of status numbers, not exact causes. A family becomes an `InstallerError` with `data["status"]`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
 MAX_BYTES = 4 * 1024 * 1024
-BUSY_SECONDS = 60.0
-# What looks like a token or a code, and is nothing that a person could use anyway.
-_LONG = re.compile(r"[A-Za-z0-9._~+/=-]{20,}")
-MAX_WAIT = 86_400.0
+DEFAULT_BUSY_SECONDS = 60.0
+# This may be a token or a code.
+_TOKEN_LIKE = re.compile(r"[A-Za-z0-9._~+/=-]{20,}")
+MAX_WAIT_SECONDS = 86_400.0
 
 
 class Family(enum.Enum):
-    """What kind of answer a status number is."""
+    """The families of status numbers."""
 
     OK = "success"
     AUTHENTICATION = "authentication failed"
@@ -37,8 +37,8 @@ class Family(enum.Enum):
     ERROR = "an error occurred"
 
 
-# Ranges as in the table of §5; a number that is in none of them means “an error occurred”.
-_TABLE: dict[Family, str] = {
+# The ranges of the table in §5. Any other number means “an error occurred”.
+_STATUS_RANGES: dict[Family, str] = {
     Family.OK: "0",
     Family.AUTHENTICATION: "100-102 200 401",
     Family.INVALID: (
@@ -50,26 +50,28 @@ _TABLE: dict[Family, str] = {
     Family.BAD_STATE: "524",
     Family.BUSY: "601",
     Family.NOT_IMPLEMENTED: "2554",
-    # The single 503 lies within 501-511: it is “invalid parameters”, not HTTP's 503.
+    # 503 lies within 501-511: it is “invalid parameters”, not HTTP's 503.
 }
 
 
-def _numbers(text: str) -> range:
+def _parse_range(text: str) -> range:
     first, _, last = text.partition("-")
     return range(int(first), int(last or first) + 1)
 
 
-_FAMILY = {number: family for family, text in _TABLE.items() for part in text.split() for number in _numbers(part)}
+_FAMILY_BY_STATUS = {
+    number: family for family, text in _STATUS_RANGES.items() for part in text.split() for number in _parse_range(part)
+}
 
 
 def family(status: int) -> Family:
     """The family of a status number."""
-    return _FAMILY.get(status, Family.ERROR)
+    return _FAMILY_BY_STATUS.get(status, Family.ERROR)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A parsed answer. The body is not shown: it may hold tokens."""
+    """A parsed answer. `repr` omits the body: it may hold tokens."""
 
     status: int
     body: dict[str, Any] = field(repr=False)
@@ -77,81 +79,81 @@ class Answer:
 
     @property
     def family(self) -> Family:
-        """What kind of answer this is."""
+        """The family of its status."""
         return family(self.status)
 
     @property
     def wait_seconds(self) -> float:
-        """How long the cloud wants to be left alone after a 601; 60 s if it does not say."""
+        """How long to wait after a status 601; 60 s if the cloud does not say."""
         value = self.body.get("wait_seconds")
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-            return BUSY_SECONDS
-        return float(min(value, MAX_WAIT))
+            return DEFAULT_BUSY_SECONDS
+        return float(min(value, MAX_WAIT_SECONDS))
 
 
-def parse(content: bytes) -> Answer:
-    """The answer in these bytes. Raises CLOUD_FAILED for anything that is no envelope."""
+def parse_answer(content: bytes) -> Answer:
+    """The answer in these bytes. Raises CLOUD_FAILED if they are not an envelope."""
     if len(content) > MAX_BYTES:
-        raise garbage(f"its answer is longer than {MAX_BYTES} bytes")
+        raise invalid_answer(f"its answer is longer than {MAX_BYTES} bytes")
     try:
         data = json.loads(content)
     except (ValueError, RecursionError):
         # The text of the error would quote the answer.
-        raise garbage("its answer is not JSON") from None
+        raise invalid_answer("its answer is not JSON") from None
     if not isinstance(data, dict):
-        raise garbage("its answer is not an object")
+        raise invalid_answer("its answer is not an object")
     status = data.get("status")
     if isinstance(status, bool) or not isinstance(status, int):
-        raise garbage("its answer has no status number")
+        raise invalid_answer("its answer has no status number")
     body = data.get("body")
     error = data.get("error")
-    # An empty body is `{}`, `[]`, null or missing, as it comes.
+    # An empty body may be `{}`, `[]`, null or missing.
     return Answer(status, body if isinstance(body, dict) else {}, error if isinstance(error, str) else "")
 
 
-def garbage(why: str) -> InstallerError:
-    """CLOUD_FAILED for an answer that cannot be understood."""
+def invalid_answer(why: str) -> InstallerError:
+    """CLOUD_FAILED for an answer that cannot be parsed."""
     return InstallerError(
         ErrorCode.CLOUD_FAILED,
-        f"The cloud cannot be understood: {why}.",
-        "Check the cloud's address in the settings; if it is right, try again later.",
+        f"The cloud gave an invalid answer: {why}.",
+        "Check the cloud's address in the settings. If it is right, try again later.",
     )
 
 
-def failure(answer: Answer, doing: str, secrets: tuple[str, ...] = ()) -> InstallerError:
-    """The error for an answer that is no success. `doing`: what was tried, to stand after “while”.
+def answer_error(answer: Answer, doing: str, secrets: tuple[str, ...] = ()) -> InstallerError:
+    """The error for an answer that is not a success. `doing`: what was tried; it completes “while …”.
 
-    `secrets` (what was sent) are cut out of the cloud's own words, should it quote them.
+    `secrets`: what was sent; it is removed from the cloud's error text, which may quote it.
     """
     status, kind = answer.status, answer.family
-    said = _said(answer.error, secrets)
+    said = _safe_text(answer.error, secrets)
     detail = f" (status {status}{': ' + said if said else ''})"
     data: dict[str, Any] = {"status": status, "family": kind.value, "said": said}
     match kind:
         case Family.AUTHENTICATION:
             code, what, todo = (
                 ErrorCode.TOKEN_REJECTED,
-                f"The cloud does not accept the sign-in any more, while {doing}{detail}.",
+                f"The cloud no longer accepts the sign-in, while {doing}{detail}.",
                 "Sign in again.",
             )
         case Family.BUSY:
             data["wait_seconds"] = answer.wait_seconds
             code, what, todo = (
                 ErrorCode.CLOUD_BUSY,
-                f"The cloud has too many requests, while {doing}{detail}.",
+                f"The cloud reports too many requests, while {doing}{detail}.",
                 f"Try again in {math.ceil(answer.wait_seconds)} s.",
             )
         case Family.UNAUTHORIZED:
             code, what, todo = (
                 ErrorCode.CLOUD_FAILED,
                 f"This application is not allowed to do this: {doing}{detail}.",
-                "Check the scopes that were granted when signing in, and the plan of the application.",
+                "Check the scopes that were granted at the sign-in, and the plan of the application.",
             )
         case Family.INVALID:
             code, what, todo = (
                 ErrorCode.CLOUD_FAILED,
                 f"The cloud does not accept the request, while {doing}{detail}.",
-                "Trying again will not help; check the settings.",
+                "Check the settings; trying again does not help.",
             )
         case Family.NOT_IMPLEMENTED:
             code, what, todo = (
@@ -168,8 +170,8 @@ def failure(answer: Answer, doing: str, secrets: tuple[str, ...] = ()) -> Instal
     return InstallerError(code, what, todo, **data)
 
 
-def _said(text: str, secrets: tuple[str, ...]) -> str:
+def _safe_text(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "…")
-    return printable(_LONG.sub("…", text), 120)
+    return printable(_TOKEN_LIKE.sub("…", text), 120)

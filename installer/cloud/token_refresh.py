@@ -1,4 +1,4 @@
-"""The sign-in of one account: its tokens kept fresh, and calls that carry them."""
+"""Token refresh: the tokens of one account, renewed before they expire, and API calls with them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from installer.cloud.api_models import granted
+from installer.cloud.api_models import parse_granted
 from installer.cloud.response import Family
-from installer.cloud.token_store import Application, Stored, Tokens, TokenStore
+from installer.cloud.token_store import Application, StoredTokens, Tokens, TokenStore
 from installer.errors import ErrorCode, InstallerError
 
 if TYPE_CHECKING:
     from installer.cloud.client import CloudClient
 
-# A refresh that was answered with “same arguments” may be repeated after this long at most, once.
-REFRESH_PATIENCE = 30.0
+# The total wait if the cloud answers a refresh with “same arguments” (601).
+MAX_REFRESH_WAIT_SECONDS = 30.0
+# An access token is refreshed so many seconds before its end.
+REFRESH_MARGIN_SECONDS = 300.0
+
+
+def is_fresh(tokens: Tokens, now: float) -> bool:
+    """Whether the access token is valid for five minutes more (less for a short-lived token)."""
+    margin = min(REFRESH_MARGIN_SECONDS, (tokens.expires - tokens.issued) / 10)
+    return tokens.issued - REFRESH_MARGIN_SECONDS <= now < tokens.expires - margin
 
 
 class AccountSession:
-    """The tokens of one account, which are stored. `stored_in`: where, in words.
+    """The stored tokens of one account. `stored_in`: where, in words.
 
     Every call may raise CLOUD_UNREACHABLE, CLOUD_BUSY, CLOUD_FAILED, TOKEN_REJECTED, and the errors of the store.
     """
@@ -33,7 +41,7 @@ class AccountSession:
         name: str,
         client: CloudClient,
         store: TokenStore,
-        stored: Stored,
+        stored: StoredTokens,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
@@ -52,12 +60,12 @@ class AccountSession:
 
     @property
     def scopes(self) -> frozenset[str]:
-        """What was granted; empty if the cloud did not say."""
+        """The granted scopes; empty if the cloud did not say."""
         return frozenset(s.strip() for s in self._tokens.scope.replace(" ", ",").split(",") if s.strip())
 
     async def access_token(self) -> SecretStr:
-        """An access token that is good for some minutes."""
-        if not self._tokens.fresh(self._clock()):
+        """An access token that is valid for some minutes."""
+        if not is_fresh(self._tokens, self._clock()):
             await self._refresh(self._tokens)
         return self._tokens.access_token
 
@@ -68,15 +76,15 @@ class AccountSession:
         doing: str,
         fields: Mapping[str, str] | None = None,
         *,
-        again: bool = True,
+        idempotent: bool = True,
         seconds: float = 60.0,
     ) -> dict[str, Any]:
-        """The body of a call for this user; a rejected token is refreshed once. As `CloudClient.call`."""
+        """The body of a call for this user, as `CloudClient.call`. A rejected token is refreshed once."""
         await self.access_token()
         used = self._tokens
         try:
             return await self._client.call(
-                service, action, doing, fields, token=used.access_token, again=again, seconds=seconds
+                service, action, doing, fields, token=used.access_token, idempotent=idempotent, seconds=seconds
             )
         except InstallerError as error:
             if error.code is not ErrorCode.TOKEN_REJECTED:
@@ -84,35 +92,35 @@ class AccountSession:
         await self._refresh(used)
         try:
             return await self._client.call(
-                service, action, doing, fields, token=self._tokens.access_token, again=again, seconds=seconds
+                service, action, doing, fields, token=self._tokens.access_token, idempotent=idempotent, seconds=seconds
             )
         except InstallerError as error:
             if error.code is not ErrorCode.TOKEN_REJECTED:
                 raise
-            raise self._rejected(error) from None
+            raise self._token_rejected(error) from None
 
-    def cloud_time(self, here: float) -> float:
-        """This computer's unix time `here` as the cloud counts it."""
-        return self._client.cloud_time(here)
+    def cloud_time(self, local_time: float) -> float:
+        """The cloud's unix time at this computer's unix time `local_time`."""
+        return self._client.cloud_time(local_time)
 
     async def _refresh(self, stale: Tokens) -> None:
-        """New tokens in place of `stale`; at most one process at a time, and never twice for the same ones (§1.4)."""
+        """Replace the tokens `stale`: one process at a time, and never twice for the same tokens (§1.4)."""
         async with self._refreshing:
             if self._tokens is not stale:
                 return
             async with self._store.lock(self._application, self.name):
                 stored = await self._store.load(self._application, self.name)
                 if stored is None:
-                    raise unknown(self.name, ())
-                if _differ(stored.tokens, stale) and stored.tokens.fresh(self._clock()):
-                    # Another process was faster; the tokens that it replaced are dead by now.
+                    raise account_unknown(self.name, ())
+                if _differ(stored.tokens, stale) and is_fresh(stored.tokens, self._clock()):
+                    # Another process has refreshed them; the tokens that it replaced are no longer valid.
                     self._adopt(stored)
                     return
                 body = await self._request_refresh(stored.tokens)
-                tokens = Tokens.of(granted(body), self._clock(), stored.tokens.userid)
+                tokens = Tokens.from_grant(parse_granted(body), self._clock(), stored.tokens.userid)
                 self._adopt(await self._store.save(self._application, self.name, tokens))
 
-    def _adopt(self, stored: Stored) -> None:
+    def _adopt(self, stored: StoredTokens) -> None:
         self._tokens = stored.tokens
         self.stored_in = stored.stored_in
 
@@ -121,22 +129,22 @@ class AccountSession:
             "grant_type": "refresh_token",
             "refresh_token": tokens.refresh_token,
         }
-        patience = REFRESH_PATIENCE
+        wait_left = MAX_REFRESH_WAIT_SECONDS
         while True:
             try:
                 return await self._client.request_token("renewing the sign-in", fields)
             except InstallerError as error:
-                wait = float(error.data.get("wait_seconds", patience))
-                if error.code is ErrorCode.CLOUD_BUSY and wait < patience:
-                    # The same request went out a moment ago and its answer got lost; the tokens still count.
-                    patience -= wait
+                wait = float(error.data.get("wait_seconds", wait_left))
+                if error.code is ErrorCode.CLOUD_BUSY and wait < wait_left:
+                    # The same request was sent a moment ago and its answer was lost. The tokens are still valid.
+                    wait_left -= wait
                     await asyncio.sleep(wait)
                     continue
                 if error.code is ErrorCode.TOKEN_REJECTED or error.data.get("family") == Family.INVALID.value:
-                    raise self._rejected(error) from None
+                    raise self._token_rejected(error) from None
                 raise
 
-    def _rejected(self, error: InstallerError) -> InstallerError:
+    def _token_rejected(self, error: InstallerError) -> InstallerError:
         return InstallerError(
             ErrorCode.TOKEN_REJECTED,
             f"The cloud no longer accepts the tokens of account “{self.name}” (status {error.data.get('status')}).",
@@ -151,8 +159,8 @@ def login_command(name: str) -> str:
     return f"device-installer account login {shlex.quote(name)}"
 
 
-def unknown(name: str, others: Collection[str]) -> InstallerError:
-    """ACCOUNT_UNKNOWN; `others` are the names that there are."""
+def account_unknown(name: str, others: Collection[str]) -> InstallerError:
+    """ACCOUNT_UNKNOWN. `others`: the names of the stored accounts."""
     known = f"Known accounts: {', '.join(f'“{o}”' for o in others)}." if others else "No account is stored yet."
     return InstallerError(
         ErrorCode.ACCOUNT_UNKNOWN,

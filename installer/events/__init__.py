@@ -1,1 +1,1 @@
-"""What happens, as data: the JSON lines that scripts read."""
+"""The events: what happens in a run, as JSON lines for scripts."""

@@ -1,4 +1,4 @@
-"""What happens in a batch: it begins, its rows go on, it ends; and the mistakes of its plan."""
+"""The events of a batch: start, rows, end; and the mistakes of its plan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from installer.events.base import BaseEvent
+from installer.events.base_event import BaseEvent
 
 
 class PlannedRow(BaseModel):

@@ -1,10 +1,10 @@
-"""What happens with notifications: subscribed, received, followed."""
+"""The events of notifications: subscribed, received, followed by a request for the data."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from installer.events.base import BaseEvent
+from installer.events.base_event import BaseEvent
 
 
 class NotificationsSubscribed(BaseEvent):

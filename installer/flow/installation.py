@@ -1,7 +1,7 @@
-"""The flow: runs the steps in order for one device, and records each.
+"""An installation: runs the steps in order for one device and records each.
 
-It is the same for every front end. A front end supplies answers and renders events; what is
-allowed, what comes next, and what may follow a failure is decided here and in the steps.
+A front end supplies answers and renders events. This module and the steps decide what is allowed, what comes next,
+and what may follow a failure.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any, Literal
 import installer
 from installer.answers import Answers, StepKey
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import (
-    Event,
+from installer.events.installation import (
     Failed,
     InstallationDone,
     InstallationStarted,
@@ -24,138 +23,145 @@ from installer.events.stream import (
     StepSkipped,
     StepStarted,
 )
+from installer.events.json_lines import Event
 from installer.flow import outcome as outcomes
+from installer.flow.environment import Environment
 from installer.flow.outcome import Outcome
 from installer.flow.questions import Back, Cancelled, Failure, FrontEnd, Recovery
-from installer.flow.resume import EarlierAttempt, begin_at, go_on
+from installer.flow.restore import report_steps_done, restore_and_report
+from installer.flow.resume import EarlierAttempt
+from installer.flow.situation import Situation
 from installer.flow.steps import device_connection
-from installer.flow.steps.find import Find
-from installer.flow.steps.guide import Arrived, FollowTheGuide, OpenAccount
-from installer.flow.steps.link import Link
-from installer.flow.steps.network import ChooseTheNetwork
-from installer.flow.steps.provision import Provision
-from installer.flow.steps.step import Environment, GoTo, Situation, Step
-from installer.flow.steps.sync import Sync
-from installer.flow.steps.verify import Verify
+from installer.flow.steps.find import FindStep
+from installer.flow.steps.guide import FollowGuideStep, GuidedLinkStep, OpenAccountStep
+from installer.flow.steps.link import LinkStep
+from installer.flow.steps.network import NetworkStep
+from installer.flow.steps.provision import ProvisionStep
+from installer.flow.steps.step import GoTo, Step
+from installer.flow.steps.sync import SyncStep
+from installer.flow.steps.verify import VerifyStep
+from installer.ledger.leases import renewal_interval
 from installer.ledger.records import Record
 
-STEPS: tuple[Step, ...] = (Find(), Sync(), ChooseTheNetwork(), Provision(), Link(), Verify())
-# A device that only its vendor's app sets up. Both begin alike: finding the device tells which way it goes.
-GUIDED: tuple[Step, ...] = (*STEPS[:3], OpenAccount(), FollowTheGuide(), Arrived(), Verify())
-
-# After this step something has left for the device that no Back can fetch.
-POINT_OF_NO_RETURN = StepKey.PROVISION
-RENEWALS = 4  # how often within the time that a silent process is given
+STEPS: tuple[Step, ...] = (FindStep(), SyncStep(), NetworkStep(), ProvisionStep(), LinkStep(), VerifyStep())
+# For a device that the vendor's app sets up. The find step decides which steps follow; both begin with the same three.
+GUIDED_STEPS: tuple[Step, ...] = (*STEPS[:3], OpenAccountStep(), FollowGuideStep(), GuidedLinkStep(), VerifyStep())
 
 
 class Installation:
     """One run of the flow for one device."""
 
     def __init__(
-        self, surroundings: Environment, front: FrontEnd, answers: Answers, past: EarlierAttempt | None = None
+        self, environment: Environment, front_end: FrontEnd, answers: Answers, earlier: EarlierAttempt | None = None
     ) -> None:
-        """`past`: the record of an installation that is gone on with; `answers` are then those to go on with."""
-        self.id = past.id if past is not None else secrets.token_hex(6)
-        self._past = past
-        self._mine = past is None  # whether this process may write the record
-        self._front = front
-        self._options = surroundings.options
+        """`earlier`: the attempt to resume; `answers` are then the answers for the resumed installation."""
+        self.id = earlier.id if earlier is not None else secrets.token_hex(6)
+        self._earlier = earlier
+        self._owns_record = earlier is None  # whether this process may write the record
+        self._front_end = front_end
+        self._options = environment.options
         self._started = time.monotonic()
-        self._foreseen: StepKey | None = None
-        self._record = self._records_entry(surroundings, answers)
-        given = answers.without(surroundings.options.ask)
+        self._refused_step: StepKey | None = None
+        self._record = self._open_record(environment, answers)
+        given = answers.without(environment.options.ask)
         self.situation = Situation(
-            id=self.id, surroundings=surroundings, front=front, given=given, emit=self._emit, record=self._record
+            id=self.id, environment=environment, front_end=front_end, given=given, emit=self._emit, record=self._record
         )
 
-    def _records_entry(self, surroundings: Environment, answers: Answers) -> Record:
-        records, version, context = surroundings.records, installer.__version__, surroundings.context
-        if self._past is not None:
+    def _open_record(self, environment: Environment, answers: Answers) -> Record:
+        records, version, context = environment.records, installer.__version__, environment.context
+        if self._earlier is not None:
             return records.resume(self.id, version, context)
-        return records.begin(self.id, version, context, outcomes.kept(answers))
+        return records.begin(self.id, version, context, outcomes.without_secrets(answers))
 
     async def run(self) -> Outcome:
-        """Walk the steps to the end. Failures that nobody mends end in the outcome, not in an exception."""
+        """Run the steps to the end. A failure that ends the installation is in the outcome, not an exception."""
         self._emit(
             InstallationStarted(
                 version=installer.__version__,
                 dry_run=self._options.dry_run,
                 non_interactive=self._options.non_interactive,
-                resumed=None if self._past is None else self._past.reached(self.situation.given.link),
+                resumed=None if self._earlier is None else self._earlier.next_step(self.situation.given.link),
             )
         )
         try:
-            await self._walk_in_time()
-            ended: Outcome = self._outcome("planned" if self._options.dry_run else outcomes.reached(self.situation))
+            await self._run_with_timeout()
+            ended: Outcome = self._outcome(
+                "planned" if self._options.dry_run else outcomes.success_outcome(self.situation)
+            )
         except InstallerError as error:
             ended = self._outcome("failed", error)
         except (Cancelled, Back):
-            ended = self._outcome("cancelled", outcomes.cancelled())
+            ended = self._outcome("cancelled", outcomes.cancelled_error())
         except asyncio.CancelledError:
-            await self._end(self._outcome("cancelled", outcomes.cancelled()))
+            await self._finish(self._outcome("cancelled", outcomes.cancelled_error()))
             raise
         finally:
-            await device_connection.leave(self.situation)
-        return await self._end(ended)
+            await device_connection.close_bluetooth(self.situation)
+        return await self._finish(ended)
 
-    async def _walk_in_time(self) -> None:
+    async def _run_with_timeout(self) -> None:
         limit = asyncio.timeout(self._options.timeout)
         try:
             async with limit:
-                await self._walk_and_keep()
+                await self._run_with_heartbeat()
         except TimeoutError:
             if not limit.expired():
                 raise
             raise InstallerError(
                 ErrorCode.TIMEOUT,
-                f"The time of {self._options.timeout:g} s is over.",
-                "Give more with --timeout. What was done is kept.",
+                f"The time limit of {self._options.timeout:g} s is over.",
+                "Give more time with --timeout. What was done is kept.",
             ) from None
 
-    async def _walk_and_keep(self) -> None:
-        """Walk, and say meanwhile that this process lives; without that the device would be free for others."""
-        walking = asyncio.ensure_future(self._walk())
-        keeping = asyncio.ensure_future(self._keep())
+    async def _run_with_heartbeat(self) -> None:
+        """Run the steps and renew the lease on the device; an expired lease would free it for other stations."""
+        steps = asyncio.ensure_future(self._run_steps())
+        heartbeat = asyncio.ensure_future(self._heartbeat())
         try:
-            await asyncio.wait((walking, keeping), return_when=asyncio.FIRST_COMPLETED)
-            if keeping.done():
-                keeping.result()
-            await walking
+            await asyncio.wait((steps, heartbeat), return_when=asyncio.FIRST_COMPLETED)
+            if heartbeat.done():
+                heartbeat.result()
+            await steps
         finally:
-            for task in (walking, keeping):
+            for task in (steps, heartbeat):
                 task.cancel()
-            await asyncio.gather(walking, keeping, return_exceptions=True)
+            await asyncio.gather(steps, heartbeat, return_exceptions=True)
 
-    async def _keep(self) -> None:
-        """Renew what this process holds. Raises DEVICE_TAKEN when it was lost, and the ledger's failures in the end."""
-        limit = self._record.seconds
-        last = time.monotonic()
+    async def _heartbeat(self) -> None:
+        """Renew the lease. Raises DEVICE_TAKEN if it was lost, DATABASE_FAILED if it could not be renewed in time."""
+        lease_seconds = self._record.lease_seconds
+        interval = renewal_interval(lease_seconds)
+        last_renewal = time.monotonic()
         while True:
-            await asyncio.sleep(limit / RENEWALS)
+            await asyncio.sleep(interval)
             if self._options.dry_run or not self._record.opened:
-                last = time.monotonic()
+                last_renewal = time.monotonic()
                 continue
             try:
-                await self._record.alive()
-                last = time.monotonic()
+                await self._record.heartbeat()
+                last_renewal = time.monotonic()
             except InstallerError as error:
-                # A ledger that is away for a moment changes nothing yet: nobody else can have taken the device.
-                if error.code is not ErrorCode.DATABASE_FAILED or time.monotonic() - last > limit * (1 - 1 / RENEWALS):
+                # Until the lease expires, no other station can take the device.
+                if (
+                    error.code is not ErrorCode.DATABASE_FAILED
+                    or time.monotonic() - last_renewal > lease_seconds - interval
+                ):
                     raise
 
-    def _foresee(self) -> None:
-        """What needs no radio is refused before any scan; where a person can be asked, at the step itself."""
+    def _check_given_answers(self) -> None:
+        """Check given answers before any scan, except those of steps that may ask a person for another one."""
         for step in self._steps:
             if self.situation.may_ask(step.key):
                 continue
             try:
-                step.foresee(self.situation)
+                step.check_given_answer(self.situation)
             except InstallerError:
-                self._foreseen = step.key
+                self._refused_step = step.key
                 raise
 
-    async def _walk(self) -> None:
-        index = await self._begin()
+    async def _run_steps(self) -> None:
+        index = await self._first_index()
         problems: dict[StepKey, InstallerError] = {}
         while index < len(self._steps):
             step = self._steps[index]
@@ -166,7 +172,7 @@ class Installation:
                 continue
             back_to = self._previous(index)
             try:
-                await self._one(index, problems.pop(step.key, None), can_go_back=back_to is not None)
+                await self._run_step(index, problems.pop(step.key, None), can_go_back=back_to is not None)
                 index += 1
             except Back:
                 if back_to is None:
@@ -175,30 +181,30 @@ class Installation:
                 index = back_to
             except GoTo as earlier:
                 index = self._index(earlier.step)
-            except _ChangeAt as change:
+            except _ChangeStep as change:
                 index = self._index(change.step)
                 problems[change.step] = change.problem
                 await self._ask_again(change.step)
 
-    async def _begin(self) -> int:
-        """The first step that is to be carried out. Raises DEVICE_TAKEN where somebody works on this installation."""
-        if self._past is None:
-            self._foresee()
+    async def _first_index(self) -> int:
+        """The index of the first step to carry out. Raises DEVICE_TAKEN if another process runs this installation."""
+        if self._earlier is None:
+            self._check_given_answers()
             return 0
-        # A choice that is made anew with this attempt holds for the ones after it too.
-        await self._record.claimed(self._answers())
-        self._mine = True
-        first = await go_on(self.situation, self._past)
+        # Later attempts use the answers of this one.
+        await self._record.claim(self._recorded_answers())
+        self._owns_record = True
+        first = await restore_and_report(self.situation, self._earlier)
         if first is StepKey.FIND:
-            self._foresee()
+            self._check_given_answers()
             return 0
-        return begin_at(self.situation, self._past, first, self._steps)
+        return report_steps_done(self.situation, self._earlier, first, self._steps)
 
-    async def _one(self, index: int, problem: InstallerError | None, *, can_go_back: bool) -> None:
-        """One step, until it is done; raises what the person or the script cannot or will not mend."""
+    async def _run_step(self, index: int, problem: InstallerError | None, *, can_go_back: bool) -> None:
+        """Run one step until it is done. Raises the error that ends the installation."""
         step = self._steps[index]
-        began = time.monotonic()
-        self._emit(StepStarted(step=step.key, seconds=step.seconds))
+        started = time.monotonic()
+        self._emit(StepStarted(step=step.key, seconds=step.usual_seconds))
         attempt = 0
         answer: Any = None
         while True:
@@ -214,7 +220,7 @@ class Installation:
                 try:
                     result = await step.carry_out(self.situation, answer)
                 except Back:
-                    # Out of a question within the step: the step's own choice is made anew.
+                    # Back from a question within the step: ask for the step's answer again.
                     await self._ask_again(step.key)
                     answer = None
                     continue
@@ -226,25 +232,27 @@ class Installation:
                     await device_connection.disconnect(self.situation)
                 recovery = await self._recover(step, error, attempt)
                 if recovery is Recovery.CHANGE:
-                    raise _ChangeAt(step.change_at(error), error) from error
-        answer = step.settled(self.situation, answer)
-        self.situation.made = self.situation.made.with_answer(step.key, answer)
-        took = time.monotonic() - began
+                    raise _ChangeStep(step.change_step(error), error) from error
+        answer = step.final_answer(self.situation, answer)
+        self.situation.chosen = self.situation.chosen.with_answer(step.key, answer)
+        took = time.monotonic() - started
         if not self._options.dry_run:
-            reached = next((s.key.value for s in self._steps[index + 1 :] if not s.skip_reason(self.situation)), None)
-            await self._record.step_done(step.key.value, took, result, reached=reached, answers=self._answers())
+            next_step = next((s.key.value for s in self._steps[index + 1 :] if not s.skip_reason(self.situation)), None)
+            await self._record.step_done(
+                step.key.value, took, result, reached=next_step, answers=self._recorded_answers()
+            )
         self._emit(StepDone(step=step.key, took=round(took, 3), result=result))
 
     async def _recover(self, step: Step, error: InstallerError, attempt: int) -> Recovery:
-        """What to do about a failure; raises `error` itself when it ends the installation."""
+        """What the person decides after a failure. Raises `error` if the installation ends here."""
         recoveries = step.recoveries(self.situation, error)
-        change_asks = self.situation.may_ask(step.change_at(error))
+        change_asks = self.situation.may_ask(step.change_step(error))
         recoveries = tuple(r for r in recoveries if r is not Recovery.CHANGE or change_asks)
-        asks = self.situation.may_ask(step.key) or (Recovery.CHANGE in recoveries and change_asks)
-        if error.code is ErrorCode.ANSWER_MISSING or not asks:
+        may_ask = self.situation.may_ask(step.key) or (Recovery.CHANGE in recoveries and change_asks)
+        if error.code is ErrorCode.ANSWER_MISSING or not may_ask:
             raise error
-        self._note_failure(step.key, error, retried=True)
-        recovery = await self._front.recover(
+        self._report_failure(step.key, error, retried=True)
+        recovery = await self._front_end.recover(
             Failure(step=step.key, error=error, recoveries=recoveries, attempt=attempt)
         )
         if recovery is Recovery.STOP or recovery not in recoveries:
@@ -253,14 +261,14 @@ class Installation:
 
     @property
     def _steps(self) -> tuple[Step, ...]:
-        return GUIDED if self.situation.guided else STEPS
+        return GUIDED_STEPS if self.situation.guided else STEPS
 
     def _index(self, key: StepKey) -> int:
         return next(i for i, step in enumerate(self._steps) if step.key is key)
 
     def _previous(self, index: int) -> int | None:
-        """Where Back leads from here: the nearest step that asks a person; nowhere once something was sent."""
-        if self.situation.sent:
+        """The index of the nearest earlier step that asks a person; None after credentials were sent."""
+        if self.situation.credentials_sent:
             return None
         for i in range(index - 1, -1, -1):
             step = self._steps[i]
@@ -270,16 +278,16 @@ class Installation:
         return None
 
     async def _ask_again(self, key: StepKey) -> None:
-        """From this step on, what was chosen no longer holds; a given answer is asked instead."""
+        """Forget the choices from this step on; a given answer is asked for instead."""
         if key is StepKey.FIND:
-            # A device that is connected does not advertise: it would be missing from the list.
+            # A connected device does not advertise and would be missing from the list.
             await device_connection.disconnect(self.situation)
         self.situation.forget_choice(key)
 
     def _emit(self, event: Event) -> None:
-        self._front.show(event.model_copy(update={"installation": self.id}))
+        self._front_end.show(event.model_copy(update={"installation": self.id}))
 
-    def _note_failure(self, step: StepKey | None, error: InstallerError, *, retried: bool) -> None:
+    def _report_failure(self, step: StepKey | None, error: InstallerError, *, retried: bool) -> None:
         self._emit(
             Failed(
                 step=step,
@@ -291,7 +299,7 @@ class Installation:
                 data=error.data,
             )
         )
-        if not self._options.dry_run and self._mine:
+        if not self._options.dry_run and self._owns_record:
             self._record.failed(step.value if step else None, error.code.value, error.what)
 
     def _outcome(
@@ -301,46 +309,46 @@ class Installation:
     ) -> Outcome:
         return Outcome(
             outcome,
-            self.situation.made,
+            self.situation.chosen,
             outcomes.summary(self.situation),
             error,
             self.situation.measurement,
-            self.situation.left,
+            self.situation.nonfatal_error,
         )
 
-    async def _end(self, ended: Outcome) -> Outcome:
+    async def _finish(self, ended: Outcome) -> Outcome:
         if ended.error is not None and ended.outcome == "failed":
-            ended.error = outcomes.with_what_holds(ended.error, self.situation)
-            self._note_failure(self._current_step(), ended.error, retried=False)
-        # Who looked at the list and left has begun nothing.
-        if not self._options.dry_run and self._mine and (self._record.opened or ended.outcome != "cancelled"):
+            ended.error = outcomes.with_steps_done(ended.error, self.situation)
+            self._report_failure(self._current_step(), ended.error, retried=False)
+        # A person who only looked at the list leaves no record.
+        if not self._options.dry_run and self._owns_record and (self._record.opened or ended.outcome != "cancelled"):
             try:
-                await self._record.end(self._kept_as(ended))
+                await self._record.end(self._recorded_outcome(ended))
             except InstallerError as error:
                 if ended.error is None:
-                    ended = self._outcome("failed", outcomes.with_what_holds(error, self.situation))
-                    self._note_failure(None, error, retried=False)
+                    ended = self._outcome("failed", outcomes.with_steps_done(error, self.situation))
+                    self._report_failure(None, error, retried=False)
         took = round(time.monotonic() - self._started, 3)
         self._emit(InstallationDone(outcome=ended.outcome, took=took, summary=ended.summary))
         return ended
 
-    def _answers(self) -> dict[str, Any]:
-        """The choices that the record keeps."""
-        return outcomes.choices(self.situation)
+    def _recorded_answers(self) -> dict[str, Any]:
+        """The answers for the record."""
+        return outcomes.recorded_answers(self.situation)
 
-    def _kept_as(self, ended: Outcome) -> str:
-        """The outcome that the record keeps."""
+    def _recorded_outcome(self, ended: Outcome) -> str:
+        """The outcome for the record."""
         return ended.outcome
 
     def _current_step(self) -> StepKey | None:
-        if self._foreseen is not None:
-            return self._foreseen
-        done = {key for key in StepKey if self.situation.made.get(key) is not None}
+        if self._refused_step is not None:
+            return self._refused_step
+        done = {key for key in StepKey if self.situation.chosen.get(key) is not None}
         return next((s.key for s in self._steps if s.key not in done and s.skip_reason(self.situation) is None), None)
 
 
-class _ChangeAt(Exception):
-    """Go back to `step` and ask again, because of `problem`."""
+class _ChangeStep(Exception):
+    """Go back to `step` and ask again; `problem` is the reason."""
 
     def __init__(self, step: StepKey, problem: InstallerError) -> None:
         super().__init__(step)

@@ -1,7 +1,7 @@
-"""The lab as a process of its own: find the running one, start one, stop it, talk to it.
+"""The lab as its own process: find the running one, start one, stop it, call its control API.
 
 This module knows the lab's state file and its control address, and imports nothing of the lab.
-The lab outlives the installer; an unused one ends by itself after half an hour.
+The lab keeps running when the installer ends; after half an hour without use it stops.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from installer.errors import ErrorCode, InstallerError
+from installer.storage.private_files import create_private_file
 
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
-IDLE_SECONDS = 1800
+START_TIMEOUT_SECONDS = 30.0
+STOP_TIMEOUT_SECONDS = 10.0
+IDLE_STOP_SECONDS = 1800
 
 
 class LabUser(BaseModel):
-    """The user of the lab's cloud whom a script signs in by itself."""
+    """The user of the lab's cloud, for a sign-in without a person."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -50,7 +51,7 @@ class LabState(BaseModel):
 
 
 def read_state(path: Path) -> LabState | None:
-    """The state of the lab that wrote `path`, or None if there is none that still runs."""
+    """The state of the lab that wrote `path`, or None if that lab does not run."""
     try:
         state = LabState.model_validate_json(path.read_text("utf-8"))
     except (OSError, ValidationError, UnicodeDecodeError):
@@ -58,15 +59,15 @@ def read_state(path: Path) -> LabState | None:
     return state if _alive(state.pid) else None
 
 
-async def ensure(path: Path, scenario: Path | None = None) -> LabState:
-    """The running lab, or a new one. Raises LAB_UNAVAILABLE with the last words of a lab that did not start."""
+async def ensure_running(path: Path, scenario: Path | None = None) -> LabState:
+    """The running lab, or a new one. Raises LAB_UNAVAILABLE with the last log line if it does not start."""
     state = read_state(path)
     if state is not None:
         return state
     return await start(path, scenario)
 
 
-async def start(path: Path, scenario: Path | None = None, idle: int = IDLE_SECONDS) -> LabState:
+async def start(path: Path, scenario: Path | None = None, idle: int = IDLE_STOP_SECONDS) -> LabState:
     """Start a lab in the background and wait until it is ready. Raises LAB_UNAVAILABLE, SCENARIO_INVALID."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.unlink(missing_ok=True)
@@ -75,12 +76,12 @@ async def start(path: Path, scenario: Path | None = None, idle: int = IDLE_SECON
     if scenario is not None:
         command += ["--scenario", str(scenario)]
     log.unlink(missing_ok=True)
-    log.touch(mode=0o600)
+    create_private_file(log)
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
             command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True
         )
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         state = read_state(path)
         if state is not None:
@@ -91,33 +92,33 @@ async def start(path: Path, scenario: Path | None = None, idle: int = IDLE_SECON
     process.kill()
     raise InstallerError(
         ErrorCode.LAB_UNAVAILABLE,
-        f"The lab was not ready within {START_SECONDS:.0f} s.",
+        f"The lab was not ready within {START_TIMEOUT_SECONDS:.0f} s.",
         f"Its log is {log}.",
     )
 
 
 async def stop(path: Path) -> bool:
-    """End the running lab; False if there is none. Raises LAB_UNAVAILABLE if it does not end."""
+    """Stop the running lab; False if there is none. Raises LAB_UNAVAILABLE if it does not stop."""
     state = read_state(path)
     if state is None:
         return False
     await call(state, "POST", "/lab/stop")
-    deadline = time.monotonic() + STOP_SECONDS
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
     while _alive(state.pid):
         if time.monotonic() > deadline:
             raise InstallerError(
-                ErrorCode.LAB_UNAVAILABLE, "The lab does not end.", f"End the process {state.pid} by hand."
+                ErrorCode.LAB_UNAVAILABLE, "The lab does not stop.", f"Stop the process {state.pid} by hand."
             )
         await asyncio.sleep(0.02)
     return True
 
 
 async def call(state: LabState, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """One call of the lab's control address; the JSON it answers. Raises LAB_UNAVAILABLE."""
+    """Call the lab's control API; the JSON of its answer. Raises LAB_UNAVAILABLE."""
     import httpx
 
     try:
-        # Reading all certificates takes a while, and http:// (this computer only) needs none.
+        # Loading the certificates takes time, and http:// on this computer needs none.
         async with httpx.AsyncClient(base_url=state.http, timeout=10.0, trust_env=False, verify=False) as client:
             answer = await client.request(method, path, json=body)
             data = answer.json() if answer.content else {}
@@ -143,7 +144,7 @@ def _alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    # A lab that this very process started stays a zombie until it is waited for.
+    # A lab that this process started stays a zombie until it is waited for.
     try:
         return os.waitpid(pid, os.WNOHANG) == (0, 0)
     except ChildProcessError:
@@ -152,18 +153,20 @@ def _alive(pid: int) -> bool:
 
 def _not_started(log: Path, status: int) -> InstallerError:
     try:
-        last = log.read_text("utf-8", "replace").strip().splitlines()[-1:]
+        lines = log.read_text("utf-8", "replace").strip().splitlines()
     except OSError:
-        last = []
-    words = last[0] if last else ""
+        lines = []
+    last_line = lines[-1] if lines else ""
     try:
-        said = json.loads(words)
+        details = json.loads(last_line)
     except ValueError:
-        said = None
-    if isinstance(said, dict) and said.get("code") == ErrorCode.SCENARIO_INVALID.value:
-        return InstallerError(ErrorCode.SCENARIO_INVALID, str(said.get("what", "")), str(said.get("todo", "")))
+        details = None
+    if isinstance(details, dict) and details.get("code") == ErrorCode.SCENARIO_INVALID.value:
+        return InstallerError(ErrorCode.SCENARIO_INVALID, str(details.get("what", "")), str(details.get("todo", "")))
     if status == ErrorCode.SCENARIO_INVALID.exit_status:
-        return InstallerError(ErrorCode.SCENARIO_INVALID, words, "Mend the scenario file.")
+        return InstallerError(ErrorCode.SCENARIO_INVALID, last_line, "Correct the scenario file.")
     return InstallerError(
-        ErrorCode.LAB_UNAVAILABLE, f"The lab ended at once (status {status}). {words}".strip(), f"Its log is {log}."
+        ErrorCode.LAB_UNAVAILABLE,
+        f"The lab stopped at once (status {status}). {last_line}".strip(),
+        f"Its log is {log}.",
     )

@@ -1,4 +1,4 @@
-"""Link later: a device that was set up before comes to an account; no Bluetooth, and no ledger of the workshop."""
+"""Link later: link a device that was set up before, without Bluetooth and without the ledger of its set-up."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from typing import Any
 import installer
 from installer.answers import Answers
 from installer.bluetooth.sighting import Sighting
-from installer.catalogue.catalogue import Model, SyncMethod, check_sync
+from installer.catalogue.model import Model, SyncMethod
+from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
+from installer.flow.environment import Environment
 from installer.flow.installation import Installation
 from installer.flow.outcome import Outcome
 from installer.flow.questions import FrontEnd
-from installer.flow.steps.link import Link
-from installer.flow.steps.step import Environment, Situation, Step
-from installer.flow.steps.verify import GATEWAY, Verify
+from installer.flow.situation import Situation
+from installer.flow.steps.link import LinkStep
+from installer.flow.steps.step import Step
+from installer.flow.steps.verify import VerifyStep
+from installer.gateway.sync_advice import GATEWAY_NEEDED
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A device that waits to be linked. `id`: of its record; `recorded`: whether this ledger has that record.
+class DeviceToLink:
+    """A device that was set up and is not linked yet. `id`: the id of its record; `recorded`: this ledger has it.
 
-    `since`: when it was set up, seconds since 1970, or 0; `name`: that it advertised, or empty; `chosen`: with which
-    answers it was set up, as the record keeps them.
+    `since`: when it was set up, in seconds since 1970, or 0. `name`: the advertised name, or empty. `chosen`: the
+    recorded answers of its set-up.
     """
 
     id: str
@@ -38,65 +42,65 @@ class Waiting:
     chosen: Mapping[str, Any] = field(default_factory=dict)
 
 
-class VerifyLinked(Verify):
-    """What can be seen from where the account is: not the data of a device that only a gateway reaches."""
+class VerifyLateLinkStep(VerifyStep):
+    """The verify step where only the account is in reach."""
 
     def skip_reason(self, situation: Situation) -> str | None:
-        """A device without Wi-Fi need not be in reach here."""
+        """Data of a Bluetooth-only device comes through a gateway, which may be elsewhere."""
         reason = super().skip_reason(situation)
         if reason is None and situation.method is SyncMethod.BLUETOOTH and situation.measurement is None:
-            return GATEWAY[:1].lower() + GATEWAY[1:].rstrip(".")
+            return GATEWAY_NEEDED[:1].lower() + GATEWAY_NEEDED[1:].rstrip(".")
         return reason
 
 
 class LinkLater(Installation):
-    """The end of an installation whose device was left to its user: link, then the first data.
+    """The last steps of an installation that was left to the device's user: link, then the first data.
 
-    A failure leaves the device waiting: the same can be tried again. Raises what the sync rule raises for a label
-    that says what cannot be.
+    After a failure the device still waits to be linked, and the same command can be tried again. Raises the sync
+    rule's errors for a label with an impossible sync method.
     """
 
-    def __init__(self, surroundings: Environment, front: FrontEnd, answers: Answers, waiting: Waiting) -> None:
-        check_sync(waiting.model, waiting.method)
-        if waiting.model.cloud.data is None:
+    def __init__(self, environment: Environment, front_end: FrontEnd, answers: Answers, device: DeviceToLink) -> None:
+        check_sync(device.model, device.method)
+        if device.model.cloud.data is None:
             raise InstallerError(
                 ErrorCode.LINK_REFUSED,
-                f"No cloud is known for {waiting.model.name}; there is no account to link it to.",
-                "Use the device where it is.",
+                f"No cloud is known for {device.model.name}; there is no account to link it to.",
+                "Use the device without an account.",
             )
-        super().__init__(surroundings, front, answers)
-        self._waiting = waiting
-        self.id = self.situation.id = waiting.id
-        records = surroundings.records
-        if waiting.recorded:
-            self._record = records.resume(waiting.id, installer.__version__, surroundings.context)
+        super().__init__(environment, front_end, answers)
+        self._device = device
+        self.id = self.situation.id = device.id
+        records = environment.records
+        if device.recorded:
+            self._record = records.resume(device.id, installer.__version__, environment.context)
         else:
-            # On this computer the record has the label's id too, so that both ledgers speak of the same.
-            self._record = records.begin(waiting.id, installer.__version__, surroundings.context)
+            # The new record has the label's id too, so that both ledgers use one id.
+            self._record = records.begin(device.id, installer.__version__, environment.context)
         situation = self.situation
         situation.record = self._record
-        situation.model, situation.method = waiting.model, waiting.method
-        situation.sighting = Sighting(address=waiting.address, rssi=0)
-        if waiting.since:
-            # What it has measured since then is its first data. The workshop's clock may be ahead of this one.
-            situation.started = min(waiting.since, time.time())
+        situation.model, situation.method = device.model, device.method
+        situation.sighting = Sighting(address=device.address, rssi=0)
+        if device.since:
+            # Data since then counts as first data. The other computer's clock may be ahead of this one.
+            situation.started = min(device.since, time.time())
 
     @property
     def _steps(self) -> tuple[Step, ...]:
-        return (Link(), VerifyLinked())
+        return (LinkStep(), VerifyLateLinkStep())
 
-    async def _walk(self) -> None:
+    async def _run_steps(self) -> None:
         if not self.situation.options.dry_run:
-            known = {"name": self._waiting.name, "model": self._waiting.model.id, "method": self._waiting.method.value}
-            await self._record.device(self._waiting.address, **{k: v for k, v in known.items() if v})
-        await super()._walk()
+            known = {"name": self._device.name, "model": self._device.model.id, "method": self._device.method.value}
+            await self._record.set_device(self._device.address, **{k: v for k, v in known.items() if v})
+        await super()._run_steps()
 
-    def _answers(self) -> dict[str, Any]:
-        """What the device was set up with stays; new is only the account."""
-        device = {"device": self._waiting.address, "model": self._waiting.model.id}
-        known = {"find": device, "sync": {"method": self._waiting.method.value}, **self._waiting.chosen}
-        return {**known, **super()._answers()}
+    def _recorded_answers(self) -> dict[str, Any]:
+        """The answers of the set-up stay; only the account is new."""
+        find = {"device": self._device.address, "model": self._device.model.id}
+        known = {"find": find, "sync": {"method": self._device.method.value}, **self._device.chosen}
+        return {**known, **super()._recorded_answers()}
 
-    def _kept_as(self, ended: Outcome) -> str:
-        """Until it is in the account it waits; then it is installed, whether or not its first data came yet."""
+    def _recorded_outcome(self, ended: Outcome) -> str:
+        """`installed` as soon as it is in the account, even without first data; until then `to_be_linked`."""
         return "installed" if self.situation.cloud_device is not None else "to_be_linked"

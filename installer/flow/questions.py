@@ -1,7 +1,7 @@
-"""What a step asks a person: the question, its choices, and what may be done meanwhile.
+"""The questions that steps ask a person, and the protocol of a front end.
 
-A front end renders a question and returns its answer. It decides nothing: which choices
-are allowed, and why one is not, stands in the question.
+A front end renders a question and returns its answer. It decides nothing: the question says which choices are
+allowed, and why one is not.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from pydantic import SecretStr
 
 from installer.answers import FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, StepKey, SyncAnswer
 from installer.bluetooth.sighting import Sighting
-from installer.catalogue.catalogue import Catalogue, Model, SyncMethod
+from installer.catalogue.catalogue_file import Catalogue
+from installer.catalogue.model import Model, SyncMethod
+from installer.cloud.accounts import StoredAccount
 from installer.errors import InstallerError
-from installer.events.stream import Event
+from installer.events.json_lines import Event
 from installer.provisioning.provisioner import DeviceInfo
 from installer.wifi.networks import Network
 
 
 class Back(Exception):
-    """The person wants the question before this one."""
+    """The person wants to go back to the previous question."""
 
 
 class Cancelled(Exception):
@@ -31,10 +33,10 @@ class Cancelled(Exception):
 
 
 class LiveSightings(Protocol):
-    """The devices in reach, as a scan that goes on sees them."""
+    """The devices in reach, from a running scan."""
 
     def current(self) -> Sequence[Sighting]:
-        """All sightings of the last seconds, in no order."""
+        """The recent sightings, unordered."""
         ...
 
     @property
@@ -45,16 +47,16 @@ class LiveSightings(Protocol):
 
 @dataclass(kw_only=True)
 class Question:
-    """Base of all questions. `can_go_back`: `Back` may be raised in place of an answer."""
+    """Base class of all questions. `can_go_back`: the front end may raise `Back` instead of answering."""
 
     step: StepKey
     can_go_back: bool = False
-    problem: InstallerError | None = None  # why the last answer was not accepted
+    problem: InstallerError | None = None  # why the previous answer was not accepted
 
 
 @dataclass(kw_only=True)
 class ChooseDevice(Question):
-    """Which device? → `FindAnswer` with an address. `wanted`: only this model, or all."""
+    """Which device? → `FindAnswer` with an address. `wanted`: offer this model only."""
 
     step: StepKey = StepKey.FIND
     sightings: LiveSightings
@@ -77,7 +79,7 @@ class ConfirmDevice(Question):
 
 @dataclass(kw_only=True)
 class AskProof(Question):
-    """The device's proof of possession (or password)? → `SecretStr`. `problem` says why it is asked."""
+    """The device's proof of possession (or password)? → `SecretStr`. `problem` says why it is needed."""
 
     step: StepKey = StepKey.FIND
     model: Model
@@ -86,7 +88,7 @@ class AskProof(Question):
 
 @dataclass(frozen=True)
 class SyncChoice:
-    """One sync method; `reason` says why it is not allowed, in a sentence."""
+    """One sync method. `reason`: a sentence that says why it is not allowed."""
 
     method: SyncMethod
     allowed: bool
@@ -95,9 +97,9 @@ class SyncChoice:
 
 @dataclass(kw_only=True)
 class ChooseSync(Question):
-    """Wi-Fi or Bluetooth only? → `SyncAnswer`. All methods are there, the missing ones with their reason.
+    """Wi-Fi or Bluetooth only? → `SyncAnswer`. `choices` has all methods; those not allowed have a reason.
 
-    `count`: of the devices that are asked about at once.
+    `count`: how many devices the answer is for.
     """
 
     step: StepKey = StepKey.SYNC
@@ -108,18 +110,18 @@ class ChooseSync(Question):
 
 @dataclass(kw_only=True)
 class ChooseNetwork(Question):
-    """Which network? → `NetworkAnswer` (without passphrase, or with one that a WIFI: text carried).
+    """Which network? → `NetworkAnswer`, without a passphrase or with that of a WIFI: text.
 
-    `scan` asks the device again; None where the device cannot scan, then the SSID is typed. `host`: the SSID that this
-    computer is on, to be preselected; None where nobody tells. `saved`: the networks are those that this computer
-    keeps, for several devices at once, which are not asked.
+    `scan`: scans again with the device; None if the device cannot scan, then the SSID is typed. `host_ssid`: the
+    network of this computer, to be preselected; None if unknown. `saved`: `networks` are the saved networks of this
+    computer, for a batch.
     """
 
     step: StepKey = StepKey.NETWORK
     model: Model
     networks: Sequence[Network]
     scan: Callable[[], Awaitable[Sequence[Network]]] | None = None
-    host: str | None = None
+    host_ssid: str | None = None
     saved: bool = False
 
 
@@ -127,39 +129,30 @@ class ChooseNetwork(Question):
 class AskPassphrase(Question):
     """The passphrase of this network? → `SecretStr`.
 
-    `of_host`: the one that this computer uses itself, to be called only if the person wants that; it may raise
-    SECRET_UNAVAILABLE. None where this computer is on another network.
+    `host_passphrase`: returns the passphrase that this computer uses; call it only if the person wants that. It may
+    raise SECRET_UNAVAILABLE. None if this computer is on another network.
     """
 
     step: StepKey = StepKey.NETWORK
     network: Network
-    of_host: Callable[[], Awaitable[SecretStr]] | None = None
+    host_passphrase: Callable[[], Awaitable[SecretStr]] | None = None
 
 
 @dataclass(kw_only=True)
 class ConfirmSending(Question):
-    """May the credentials be sent? → `ProvisionAnswer`. `encrypted`: whether the protocol encrypts them."""
+    """Send the credentials? → `ProvisionAnswer`. `encrypted`: whether the protocol encrypts them."""
 
     step: StepKey = StepKey.PROVISION
     model: Model
     network: Network
     protocol: str
     encrypted: bool
-    warning: str = ""  # what may go wrong, in a sentence
-
-
-@dataclass(frozen=True)
-class StoredAccount:
-    """An account with tokens: its name, and where they are kept (in words)."""
-
-    name: str
-    stored_in: str
-    userid: str = ""
+    warning: str = ""  # a sentence that says what may go wrong
 
 
 @dataclass(kw_only=True)
 class ChooseAccount(Question):
-    """Which account? → `LinkAnswer`. A name that is not stored means: sign in. `later`: that may be an answer."""
+    """Which account? → `LinkAnswer`. A name that is not stored means: sign in. `later`: offer to link later."""
 
     step: StepKey = StepKey.LINK
     accounts: Sequence[StoredAccount]
@@ -169,10 +162,10 @@ class ChooseAccount(Question):
 
 @dataclass(kw_only=True)
 class OfferNotifications(Question):
-    """Shall the cloud tell of this model's new data? → False, True (where the settings say), or an address (`str`).
+    """Subscribe to notifications of this model's new data? → False, True (the settings' address), or an address.
 
-    `kinds`: what it would tell of, in words. `known`: the address of the settings as it may be shown, or empty;
-    `proposal`: one to begin with; after a refusal the one that was typed.
+    `kinds`: the kinds of data, in words. `known`: the address of the settings without its secret, or empty.
+    `proposal`: the address to start typing from; after a refusal, the typed one.
     """
 
     step: StepKey = StepKey.LINK
@@ -185,10 +178,10 @@ class OfferNotifications(Question):
 
 @dataclass(kw_only=True)
 class SignIn(Question):
-    """Sign in in a browser → the pasted address (`str`). Withdrawn when the browser came back by itself.
+    """Sign in in a browser → the pasted address (`str`). Withdrawn when the browser was redirected to this computer.
 
-    `url` for a browser or a phone's QR; `short_url` opens the same page through this machine.
-    `by_itself`: only in the lab, signs its practice user in without a browser.
+    `url`: for a browser, or as a QR code for a phone. `short_url` opens the same page through this computer.
+    `sign_in_lab_user`: only in the lab; signs in the lab's user without a browser.
     """
 
     step: StepKey = StepKey.LINK
@@ -197,33 +190,33 @@ class SignIn(Question):
     short_url: str
     seconds: float
     open_browser: Callable[[], bool] | None = None
-    by_itself: Callable[[], Awaitable[None]] | None = None
+    sign_in_lab_user: Callable[[], Awaitable[None]] | None = None
 
 
-class Watch(Protocol):
-    """How the watch over an account goes, while a person follows the guide."""
+class AccountWatch(Protocol):
+    """The state of the account watch while a person follows the guide."""
 
     @property
-    def looks(self) -> int:
-        """How often somebody has looked into the account."""
+    def check_count(self) -> int:
+        """How often the account was checked."""
         ...
 
     @property
-    def last(self) -> float | None:
-        """When last, on the monotonic clock in seconds."""
+    def last_checked(self) -> float | None:
+        """The time of the last check, in seconds of the monotonic clock."""
         ...
 
     @property
-    def trouble(self) -> InstallerError | None:
-        """Why the last look told nothing, if it did not."""
+    def error(self) -> InstallerError | None:
+        """Why the last check failed, if it did."""
         ...
 
 
 @dataclass(kw_only=True)
 class FollowGuide(Question):
-    """Do this with the vendor's app (`app`) → True when done. Withdrawn as soon as the device is in the account.
+    """Follow these steps in the vendor's app (`app`) → True when done. Withdrawn when the device is in the account.
 
-    `url`: the vendor's public page for a QR code, or empty; `seconds`: how long the account is watched.
+    `url`: the vendor's public page, for a QR code, or empty. `seconds`: how long the account is watched.
     """
 
     step: StepKey = StepKey.PROVISION
@@ -233,7 +226,7 @@ class FollowGuide(Question):
     steps: tuple[str, ...]
     account: str
     seconds: float
-    progress: Watch
+    progress: AccountWatch
 
 
 class Recovery(enum.StrEnum):
@@ -246,7 +239,7 @@ class Recovery(enum.StrEnum):
 
 @dataclass(kw_only=True)
 class Failure:
-    """A failed step, and what may follow; the first is the default."""
+    """A failed step and the possible recoveries; the first is the default."""
 
     step: StepKey
     error: InstallerError
@@ -258,7 +251,7 @@ class Failure:
 class FrontEnd(Protocol):
     """Supplies answers and renders events.
 
-    A question may be withdrawn: then the task in `ask` is cancelled, and the front end clears it away.
+    The flow withdraws a question by cancelling the task in `ask`; the front end then removes the question.
     """
 
     def show(self, event: Event) -> None:
@@ -266,15 +259,16 @@ class FrontEnd(Protocol):
         ...
 
     async def ask(self, question: Question) -> Any:
-        """The answer, as the question's docstring says. Raises `Back` or `Cancelled`."""
+        """The answer; its type is in the question's docstring. Raises `Back` or `Cancelled`."""
         ...
 
     async def recover(self, failure: Failure) -> Recovery:
-        """What to do about a failure."""
+        """What to do after a failure."""
         ...
 
 
 __all__ = [
+    "AccountWatch",
     "AskPassphrase",
     "AskProof",
     "Back",
@@ -298,8 +292,6 @@ __all__ = [
     "Recovery",
     "SecretStr",
     "SignIn",
-    "StoredAccount",
     "SyncAnswer",
     "SyncChoice",
-    "Watch",
 ]

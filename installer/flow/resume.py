@@ -1,284 +1,321 @@
-"""What an earlier attempt left in the record, and how an installation that goes on takes it up."""
+"""Reads earlier attempts from the ledger: which installations can be resumed, from which step, with which options."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, StepKey, SyncAnswer
-from installer.answers import validate as validated
-from installer.bluetooth.sighting import Advert, Certainty, Detection, Sighting
-from installer.catalogue.catalogue import SyncMethod, check_sync
+from installer.answers import Answers, FindAnswer, LinkAnswer, StepKey, validate
+from installer.bluetooth.sighting import Certainty
+from installer.catalogue.model import GUIDED, SyncMethod
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import DeviceFound, NetworkChosen, StepDone, StepSkipped, SyncChosen
-from installer.flow.steps.step import Situation, Step
 from installer.ledger import timestamps
-from installer.provisioning.guided import checklist
 from installer.text import printable
-from installer.wifi.networks import Network, Security
+from installer.timing.durations import short_time_ago
 
-UNKNOWN = "unknown"  # whether it has joined, in the result of a provision step
-NO_SIGNAL = -127
+if TYPE_CHECKING:
+    from installer.flow.run_options import Options, RunConfig
+    from installer.ledger.records import Records
+
+JOIN_UNKNOWN = "unknown"  # the value of `joined` in the result of a provision step that nobody has confirmed
+MAX_LISTED = 9  # how many candidates an error names
 
 
 @dataclass(frozen=True)
-class EarlierAttempt:
-    """A record, as a resumed installation reads it. `done`: results by step; `sent`: the SSID whose credentials left.
+class AttemptSummary:
+    """The main fields of an installation's record; a field that is not known is empty.
 
-    `known`: what was in each account before the device; `started`: seconds since 1970; `took`: seconds by step.
+    It reads whole records, and the few columns that the ledger returns for the rows of a batch. `started`: in ISO
+    8601. `sent_ssid`: the network whose credentials were sent to `address`. `step`: the step that was reached.
     """
 
     id: str
     outcome: str
-    step: str | None
-    started: float
-    answers: Answers
-    address: str | None = None
+    address: str = ""
     name: str = ""
-    model: str | None = None
-    certainty: str = Certainty.UNKNOWN.value
-    reasons: tuple[str, ...] = ()
-    protocol: str | None = None
-    sent: str | None = None
-    handed_over: str | None = None
-    attempts: int = 1
-    account: str | None = None
-    done: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    took: Mapping[str, float] = field(default_factory=dict)
-    known: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    record: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    method: str = ""
+    ssid: str = ""
+    account: str = ""
+    sent_ssid: str = ""
+    started: str = ""
+    station: str = ""
+    error_code: str = ""
+    step: str = ""
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> EarlierAttempt:
-        """Out of a whole record. Raises ANSWERS_INVALID for answers that this version cannot read."""
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """Read a record of the ledger."""
+        return cls(**_summary_fields(record))
+
+
+def _summary_fields(record: Mapping[str, Any]) -> dict[str, str]:
+    sent = record.get("sent") or {"address": record.get("sent_address"), "ssid": record.get("sent_ssid")}
+    address = record.get("address")
+    sent_ssid = sent.get("ssid") if address and sent.get("address") == address else None
+    found = {**record, "sent_ssid": sent_ssid, "error_code": record.get("error")}
+    return {column.name: str(found.get(column.name) or "") for column in fields(AttemptSummary)}
+
+
+@dataclass(frozen=True)
+class EarlierAttempt(AttemptSummary):
+    """A whole record, as a resumed installation reads it.
+
+    `step_results` and `step_seconds`: by step. `known_devices`: by account, what was in it before the device.
+    `handed_over_device_id`: the cloud's id, if the vendor's app brought the device to the account.
+    """
+
+    started_at: float = 0.0  # seconds since 1970
+    answers: Answers = field(default_factory=Answers)
+    certainty: str = Certainty.UNKNOWN.value
+    reasons: tuple[str, ...] = ()
+    handed_over_device_id: str | None = None
+    step_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    step_seconds: Mapping[str, float] = field(default_factory=dict)
+    known_devices: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """Read a whole record. Raises ANSWERS_INVALID for answers that this version cannot read."""
         steps = [s for s in record.get("steps", ()) if isinstance(s.get("result"), dict)]
-        sent = record.get("sent") or {}
-        address = record.get("address")
-        answers = _once_only(validated(record.get("answers") or {}, f"record {record['id']}"))
-        if address:
-            find = answers.find or FindAnswer(device=address)
-            # What was chosen by model or by name is this very device by now.
-            update = {"device": address, "name": None, "model": record.get("model") or find.model}
-            answers = answers.with_answer(StepKey.FIND, find.model_copy(update=update))
-        if record.get("outcome") == "to_be_linked":
-            answers = answers.without([StepKey.LINK])
         return cls(
-            id=str(record["id"]),
-            outcome=str(record.get("outcome") or ""),
-            step=record.get("step"),
-            started=timestamps.seconds_of(record.get("started")) or 0.0,
-            answers=answers,
-            address=address,
-            name=str(record.get("name") or ""),
-            model=record.get("model"),
+            **_summary_fields(record),
+            started_at=timestamps.unix_seconds(record.get("started")) or 0.0,
+            answers=_resumed_answers(record),
             certainty=str(record.get("certainty") or Certainty.UNKNOWN.value),
             reasons=tuple(str(r) for r in record.get("reasons") or ()),
-            protocol=record.get("protocol"),
-            sent=sent.get("ssid") if address and sent.get("address") == address else None,
-            handed_over=record.get("handed_over"),
-            attempts=int(record.get("attempts") or 1),
-            account=record.get("account"),
-            done={s["step"]: s["result"] for s in steps},
-            took={s["step"]: float(s.get("took") or 0.0) for s in steps},
-            known={k: frozenset(v) for k, v in (record.get("known") or {}).items()},
-            options=record.get("options") or {},
-            record=record,
+            handed_over_device_id=record.get("handed_over"),
+            step_results={s["step"]: s["result"] for s in steps},
+            step_seconds={s["step"]: float(s.get("took") or 0.0) for s in steps},
+            known_devices={k: frozenset(v) for k, v in (record.get("known") or {}).items()},
         )
 
     @property
     def is_guided(self) -> bool:
         """Whether only the vendor's app sets the device up."""
-        return self.done.get("find", {}).get("protocol") == checklist.PROTOCOL
+        return self.step_results.get("find", {}).get("protocol") == GUIDED
 
     @property
-    def method(self) -> SyncMethod | None:
-        """The sync method that was chosen."""
-        told = self.done.get("sync", {}).get("method")
-        return SyncMethod(told) if told in [m.value for m in SyncMethod] else None
+    def sync_method(self) -> SyncMethod | None:
+        """The result of the sync step."""
+        value = self.step_results.get("sync", {}).get("method")
+        return SyncMethod(value) if value in [m.value for m in SyncMethod] else None
 
     @property
     def keeps_wifi(self) -> bool:
-        """Whether the device was on Wi-Fi before, and was to keep that."""
-        return bool(self.done.get("find", {}).get("keep_wifi"))
+        """Whether the device was on Wi-Fi before and keeps that network."""
+        return bool(self.step_results.get("find", {}).get("keep_wifi"))
 
     @property
     def provisioned(self) -> bool:
-        """Whether it is known that the device has joined, or has come to the account with the vendor's app."""
-        result = self.done.get("provision")
-        return result is not None and result.get("joined") != UNKNOWN
+        """Whether it is confirmed that the device joined, or that the vendor's app brought it to the account."""
+        result = self.step_results.get("provision")
+        return result is not None and result.get("joined") != JOIN_UNKNOWN
 
     @property
-    def unsettled(self) -> bool:
-        """Whether credentials left and nobody knows what became of them."""
-        return self.sent is not None and not self.provisioned and "find" in self.done and not self.is_guided
+    def join_unconfirmed(self) -> bool:
+        """Whether credentials were sent and nobody knows whether the device joined."""
+        return bool(self.sent_ssid) and not self.provisioned and "find" in self.step_results and not self.is_guided
 
-    def linked(self, wanted: LinkAnswer | None) -> str | None:
-        """The cloud's id of the device, if it was seen in the account that is wanted."""
-        result = self.done.get("link", {})
+    @property
+    def all_steps_done(self) -> bool:
+        """Whether all steps were done, and only the outcome was not recorded."""
+        return "verify" in self.step_results and self.outcome != "to_be_linked"
+
+    def linked_device_id(self, wanted: LinkAnswer | None) -> str | None:
+        """The cloud's id of the device, if it was linked to the wanted account."""
+        result = self.step_results.get("link", {})
         if wanted is not None and wanted.account != result.get("account"):
             return None
         found = result.get("device_id")
         return str(found) if found else None
 
-    def reached(self, wanted: LinkAnswer | None) -> StepKey:
-        """The first step that is to be carried out; those before it are not. `wanted`: the account, if one is named."""
-        first = StepKey.FIND
-        if "find" not in self.done:
-            return first
+    def next_step(self, wanted: LinkAnswer | None) -> StepKey:
+        """The first step that must be carried out. `wanted`: the account, if one is named."""
+        if "find" not in self.step_results:
+            return StepKey.FIND
+        linked = self.linked_device_id(wanted) is not None
         if self.is_guided:
-            if self.method is None:
+            if self.sync_method is None:
                 return StepKey.SYNC
-            first = StepKey.VERIFY if self.provisioned and self.linked(wanted) else StepKey.LINK
-        elif self.method is SyncMethod.BLUETOOTH or (
-            self.method is SyncMethod.WIFI and (self.keeps_wifi or self.provisioned)
-        ):
-            first = StepKey.VERIFY if self.linked(wanted) else StepKey.LINK
-        elif self.method is SyncMethod.WIFI and self.unsettled:
-            first = StepKey.PROVISION
-        return first
+            return StepKey.VERIFY if self.provisioned and linked else StepKey.LINK
+        if self.sync_method is SyncMethod.BLUETOOTH:
+            return StepKey.VERIFY if linked else StepKey.LINK
+        if self.sync_method is SyncMethod.WIFI and (self.keeps_wifi or self.provisioned):
+            return StepKey.VERIFY if linked else StepKey.LINK
+        if self.sync_method is SyncMethod.WIFI and self.join_unconfirmed:
+            return StepKey.PROVISION
+        return StepKey.FIND
+
+
+def _resumed_answers(record: Mapping[str, Any]) -> Answers:
+    """The recorded answers, for this device only, without what must be chosen or read again."""
+    answers = validate(record.get("answers") or {}, f"record {record['id']}")
+    find, network, address = answers.find, answers.network, record.get("address")
+    # A secret from standard input cannot be read a second time.
+    if find is not None and find.proof is not None and find.proof.file == "-":
+        find = find.model_copy(update={"proof": None})
+    if network is not None and network.passphrase is not None and network.passphrase.file == "-":
+        network = network.model_copy(update={"passphrase": None})
+    if address:
+        # A device that was chosen by its model or name is now chosen by its address.
+        find = find or FindAnswer(device=address)
+        update = {"device": address, "name": None, "model": record.get("model") or find.model}
+        find = find.model_copy(update=update)
+    answers = answers.with_answer(StepKey.FIND, find).with_answer(StepKey.NETWORK, network)
+    return answers.without([StepKey.LINK]) if record.get("outcome") == "to_be_linked" else answers
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """One installation that can be resumed. `stopped`: the time of its last action, in ISO 8601.
+
+    `sent`: whether credentials were sent. `batch`: the plan that it belongs to; a new run of that plan resumes it.
+    `resume --list --json` prints these fields under these names.
+    """
+
+    id: str
+    outcome: str
+    step: str
+    stopped: str
+    address: str = ""
+    name: str = ""
+    model: str = ""
+    error: str = ""
+    sent: bool = False
+    batch: str = ""
+    cloud: str = ""
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Resumable:
+        """Read a whole record."""
+        summary = AttemptSummary.of(record)
+        sent = record.get("sent") or {}
+        times = [record.get("started"), record.get("ended"), sent.get("time")]
+        times += [s.get("done") for s in record.get("steps", ())] + [f.get("time") for f in record.get("failures", ())]
+        find_answer = (record.get("answers") or {}).get("find") or {}
+        return cls(
+            id=summary.id,
+            outcome=summary.outcome,
+            step=summary.step or "find",
+            stopped=max(t for t in times if t),
+            address=summary.address or find_answer.get("device") or "",
+            name=printable(summary.name, 32),
+            model=summary.model or find_answer.get("model") or "",
+            error=summary.error_code,
+            sent=bool(sent),
+            batch=record.get("batch") or "",
+            cloud=str((record.get("options") or {}).get("cloud") or ""),
+        )
 
     @property
-    def ended(self) -> bool:
-        """Whether all steps were done, and only the end was not kept."""
-        return "verify" in self.done and self.outcome != "to_be_linked"
+    def device(self) -> str:
+        """The device in a few words."""
+        return " ".join(p for p in (self.name or self.model or "a device", self.address) if p)
+
+    def ago(self, now: datetime) -> str:
+        """How long ago it stopped, in words."""
+        return short_time_ago(datetime.fromisoformat(self.stopped), now)
 
 
-async def go_on(situation: Situation, past: EarlierAttempt) -> StepKey:
-    """Take up what was done, keep the device for this process, and tell it; the first step to be carried out.
+def list_resumable(records: Records, limit: int = 50) -> list[Resumable]:
+    """All installations that can be resumed, the newest first."""
+    found = (Resumable.of(record) for record in records.unfinished(limit))
+    return [r for r in found if r.address or r.model]
 
-    Raises DEVICE_TAKEN, ANSWERS_INVALID, and the sync rule's errors.
+
+async def list_for_wizard(records: Records, cloud: str | None) -> list[Resumable]:
+    """What the wizard offers to resume: no rows of a batch, and only installations with this cloud.
+
+    Empty if the ledger cannot be read: the error is reported when the ledger is needed.
     """
-    first = past.reached(situation.given.link)
-    restore(situation, past, first)
-    if first is StepKey.FIND:
-        return first
-    sighting = situation.the_sighting
-    await situation.record.device(
-        sighting.address, name=past.name, model=past.model, certainty=past.certainty, reasons=past.reasons or None
-    )
-    situation.emit(
-        DeviceFound(
-            address=sighting.address,
-            name=sighting.name,
-            model=situation.the_model.id,
-            certainty=sighting.detection.certainty.value,
-            rssi=sighting.rssi,
-            reasons=past.reasons,
-        )
-    )
-    if situation.method is not None:
-        situation.emit(SyncChosen(method=situation.method))
-    if situation.network is not None:
-        network = situation.network
-        seen = bool(past.done.get("network", {}).get("seen"))
-        situation.emit(NetworkChosen(ssid=network.label, security=network.security.value, seen_by_device=seen))
-    return first
+    file = records.store.target.file
+    if file is not None and not file.exists():
+        return []
+    try:
+        found = await records.store.call(list_resumable, records)
+    except InstallerError:
+        return []
+    return [r for r in found if r.address and not r.batch and r.cloud == (cloud or "")]
 
 
-def begin_at(situation: Situation, past: EarlierAttempt, first: StepKey, steps: Sequence[Step]) -> int:
-    """Where in `steps` the walk begins; those before are told to have been done, for whoever follows the events."""
-    keys = [step.key for step in steps]
-    # Another account may be wanted now than the one that it was verified in.
-    ended = past.ended and (first is StepKey.VERIFY or "link" not in past.done)
-    index = len(steps) if ended else keys.index(first)
-    if situation.guided and first is StepKey.LINK and situation.linked_as is not None:
-        # The vendor's app has brought it to the account already.
-        index = keys.index(StepKey.PROVISION) + 1
-    told: set[StepKey] = set()
-    for step in steps[:index]:
-        reason, result = step.skip_reason(situation), past.done.get(step.key.value)
-        if step.key in told:
-            continue
-        told.add(step.key)
-        if reason is not None:
-            situation.emit(StepSkipped(step=step.key, reason=reason))
-        elif result is not None:
-            took = past.took.get(step.key.value, 0.0)
-            situation.emit(StepDone(step=step.key, took=took, result=dict(result), before=True))
-    return index
+def find_record(records: Records, wanted: str | None) -> dict[str, Any]:
+    """The whole record with this id, beginning of an id, or device address; without `wanted`, the only resumable one.
 
-
-def restore(situation: Situation, past: EarlierAttempt, first: StepKey) -> None:
-    """Know again what was known before step `first`. Raises the sync rule's errors, ANSWERS_INVALID.
-
-    Before the device itself is looked for, nothing but its address holds.
+    Raises RECORD_UNKNOWN if there is none, USAGE if there are several.
     """
-    situation.resumed = True
-    situation.known_before = dict(past.known)
-    if past.started:
-        # What the device has delivered since then is its first data.
-        situation.started = past.started
-    if first is StepKey.FIND:
-        situation.keep_wifi_wanted = past.keeps_wifi
-        return
-    if past.address is None or past.model is None:
+    if wanted:
+        exact = records.get(wanted.strip())
+        if exact is not None:
+            return exact
+    candidates = list_resumable(records)
+    if wanted:
+        text = wanted.strip().lower()
+        matches = [r for r in candidates if r.id.startswith(text) or r.address.lower() == text]
+        if not matches:
+            raise InstallerError(
+                ErrorCode.RECORD_UNKNOWN,
+                f"There is no installation “{printable(wanted, 64)}” that can be resumed.",
+                "`device-installer resume --list` lists those that can.",
+                installation=wanted,
+            )
+    else:
+        # A new run of the plan resumes the rows of a batch.
+        matches = [r for r in candidates if not r.batch]
+    if len(matches) > 1:
+        raise _several_matches(matches)
+    found = records.get(matches[0].id) if matches else None
+    if found is None:
+        rows = sum(bool(r.batch) for r in candidates)
+        plans = f" {rows} row{'' if rows == 1 else 's'} of a batch: start its plan again." if rows else ""
         raise InstallerError(
-            ErrorCode.INTERNAL, f"The record {past.id} names no device.", "Start a new installation of it."
+            ErrorCode.RECORD_UNKNOWN,
+            "There is no installation to resume." + plans,
+            "`device-installer install` and the wizard begin a new one.",
         )
-    found = past.done.get("find", {})
-    certainty = Certainty(past.certainty) if past.certainty in list(Certainty) else Certainty.UNKNOWN
-    situation.model = situation.surroundings.catalogue.get(past.model)
-    situation.sighting = Sighting(
-        address=past.address,
-        rssi=_number(found.get("rssi")),
-        advert=Advert(name=past.name),
-        detection=Detection(
-            model_id=past.model, certainty=certainty, protocol=found.get("protocol"), reasons=past.reasons
-        ),
+    return found
+
+
+def _several_matches(matches: Sequence[Resumable]) -> InstallerError:
+    listed = "; ".join(f"{r.id} ({r.device}, {r.step} step)" for r in matches[:MAX_LISTED])
+    more = f"; and {len(matches) - MAX_LISTED} more" if len(matches) > MAX_LISTED else ""
+    return InstallerError(
+        ErrorCode.USAGE,
+        f"{len(matches)} installations can be resumed: {listed}{more}.",
+        "Name one: `device-installer resume ID`. `device-installer resume --list` prints them.",
+        candidates=[r.id for r in matches],
     )
-    situation.guided = past.is_guided
-    situation.associated = found.get("associated")
-    situation.handed_over = past.handed_over
-    situation.keep_wifi = past.keeps_wifi
-    situation.made = Answers(find=past.answers.find or FindAnswer(device=past.address))
-    if past.method is not None:
-        # The rule holds for resumed installations too, whatever the record says.
-        check_sync(situation.model, past.method)
-        situation.method = past.method
-        situation.made = situation.made.with_answer(StepKey.SYNC, SyncAnswer(method=past.method))
-    ssid = past.sent or past.done.get("network", {}).get("ssid")
-    if situation.method is SyncMethod.WIFI and ssid and not situation.guided:
-        _network(situation, past, str(ssid))
-    if past.provisioned:
-        situation.url = past.done["provision"].get("url")
-        if not situation.guided or first is StepKey.VERIFY:
-            situation.made = situation.made.with_answer(StepKey.PROVISION, ProvisionAnswer())
-    if first is StepKey.VERIFY:
-        link = situation.given.link or LinkAnswer(account=past.account or "default")
-        situation.linked_as, situation.made = past.linked(link), situation.made.with_answer(StepKey.LINK, link)
-    elif situation.guided and past.provisioned:
-        situation.linked_as = past.handed_over
-    situation.sent = past.sent is not None and not situation.guided
-    situation.unsettled = past.unsettled and first is StepKey.PROVISION
 
 
-def _once_only(answers: Answers) -> Answers:
-    """Without the secrets that were read from standard input: they cannot be read there again."""
-    find, network = answers.find, answers.network
-    if find is not None and find.proof is not None and find.proof.file == "-":
-        answers = answers.with_answer(StepKey.FIND, find.model_copy(update={"proof": None}))
-    if network is not None and network.passphrase is not None and network.passphrase.file == "-":
-        answers = answers.with_answer(StepKey.NETWORK, network.model_copy(update={"passphrase": None}))
-    return answers
+def config_for(config: RunConfig, record: Mapping[str, Any]) -> RunConfig:
+    """`config`, completed with the adapter, cloud, catalogues and options of the earlier attempt."""
+    earlier = record.get("options") or {}
+    return replace(
+        config,
+        adapter=config.adapter or (None if config.lab else earlier.get("adapter")),
+        cloud=config.cloud or (None if config.lab else earlier.get("cloud")),
+        catalogues=config.catalogues or tuple(Path(str(p)) for p in earlier.get("catalogues") or ()),
+        options=options_for(config.options, record),
+    )
 
 
-def _network(situation: Situation, past: EarlierAttempt, ssid: str) -> None:
-    result = past.done.get("network", {})
-    told = result.get("security")
-    security = Security(told) if told in list(Security) else Security.UNKNOWN
-    hidden = bool(result.get("hidden"))
-    situation.network = Network(ssid=ssid, security=security, hidden=hidden)
-    answer = past.answers.network or NetworkAnswer(ssid=ssid, security=security, hidden=hidden)
-    situation.made = situation.made.with_answer(StepKey.NETWORK, answer)
+def options_for(options: Options, record: Mapping[str, Any]) -> Options:
+    """`options`, with the switches that the earlier attempt had on."""
+    earlier = record.get("options") or {}
+    return replace(
+        options,
+        keep_wifi=options.keep_wifi or earlier.get("keep_wifi") is True,
+        guided=options.guided or earlier.get("guided") is True,
+        require_encryption=options.require_encryption or earlier.get("require_encryption") is True,
+    )
 
 
-def _number(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) else NO_SIGNAL
-
-
-def title(past: EarlierAttempt) -> str:
-    """The device in a few words, for a person."""
-    name = printable(past.name, 32) or past.model or "a device"
-    return f"{name} {past.address}" if past.address else name
+def with_resume_command(error: InstallerError, summary: Mapping[str, Any], *, lab: bool) -> InstallerError:
+    """`error` with the command that resumes the installation, if its sync method was chosen already."""
+    if "sync" not in summary:
+        return error
+    command = f"device-installer resume {summary['installation']}{' --lab' if lab else ''}"
+    return error.with_advice(f"{error.todo} Later, `{command}` resumes it.".strip())

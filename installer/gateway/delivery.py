@@ -1,13 +1,12 @@
-"""Delivers what the outbox holds: to each sink for itself, of each device in order, again until the sink has it.
+"""Delivers the outbox to the sinks: each sink on its own, each device in order, with retries until the sink has it.
 
-Waiting is counted on the clock that nobody can set, grows with each failure, and has a random part, so that many
-gateways do not come back at the same moment after an outage.
+Waits use the monotonic clock. They grow with each failure and have a random part, so that many gateways do not retry at
+the same moment after an outage.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,31 +17,22 @@ from installer.errors import InstallerError
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Outbox
 from installer.gateway.sinks import Sink, SinkFailure
+from installer.timing.backoff import Backoff
 
-# What a sink asks for counts, up to this: a mistaken answer must not silence the gateway for a year.
-LONGEST_ASKED = 3600.0
-AGAIN_REFUSED = 86_400.0
-FORGET_AFTER = 200
-LOOK_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class BackOff:
-    """Seconds: after the first failure, twice as long after each, and never more than `longest`."""
-
-    first: float = 2.0
-    longest: float = 300.0
-
-    def after(self, failures: int, asked: float | None = None) -> float:
-        """How long to wait after so many failures in a row; `asked`: what the sink wants at least."""
-        wait = min(self.first * 2.0 ** min(failures - 1, 30), self.longest)
-        wait *= random.uniform(0.5, 1.0)
-        return max(wait, min(asked or 0.0, LONGEST_ASKED))
+# After failures in a row.
+DELIVERY_BACKOFF = Backoff(2.0, 300.0, jitter=(0.5, 1.0))
+# A sink may ask for a longer wait, up to this: a wrong `Retry-After` must not stop the gateway for a year.
+LONGEST_RETRY_AFTER_SECONDS = 3600.0
+# How often refused measurements are tried again.
+RETRY_REFUSED_SECONDS = 86_400.0
+# After so many deliveries of a device, its old delivered measurements are deleted.
+PRUNE_INTERVAL = 200
+OUTBOX_POLL_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """What happened at a sink. `count`: measurements that it took; `failure`: why it took no more."""
+class DeliveryResult:
+    """One delivery. `count`: accepted measurements; `failure`: why not more; `wait`: seconds until the retry."""
 
     sink: Sink
     count: int
@@ -50,142 +40,147 @@ class Delivered:
     wait: float = 0.0
 
 
+def retry_wait(backoff: Backoff, failures: int, retry_after: float | None = None) -> float:
+    """Seconds to wait after so many failures in a row. `retry_after`: what the sink asks for."""
+    return backoff.after_failures(failures, min(retry_after or 0.0, LONGEST_RETRY_AFTER_SECONDS))
+
+
 class Delivery:
-    """The delivering half of the gateway. `told` hears when something was delivered or failed."""
+    """Delivers to all sinks. `on_result` is called after each delivery, successful or not."""
 
     def __init__(
         self,
         outbox: Outbox,
         sinks: Sequence[Sink],
-        back_off: BackOff | None = None,
+        backoff: Backoff = DELIVERY_BACKOFF,
         *,
-        told: Callable[[Delivered], None] = lambda _: None,
+        on_result: Callable[[DeliveryResult], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._outbox = outbox
         self._sinks = sinks
-        self._back_off = back_off or BackOff()
-        self._told = told
+        self._backoff = backoff
+        self._on_result = on_result
         self._clock = clock
-        self._more = {sink.name: asyncio.Event() for sink in sinks}
-        self._now = {sink.name: asyncio.Event() for sink in sinks}
-        self._held: dict[tuple[str, str], tuple[int, float]] = {}
-        self._since_forgetting: Counter[str] = Counter()
+        self._new_items = {sink.name: asyncio.Event() for sink in sinks}
+        self._retry_now = {sink.name: asyncio.Event() for sink in sinks}
+        self._paused: dict[tuple[str, str], tuple[int, float]] = {}
+        self._since_pruning: Counter[str] = Counter()
 
-    def sinks_of(self, target: GatewayDevice) -> list[str]:
-        """The names of those who get this device's measurements."""
-        return [sink.name for sink in self._sinks if sink.takes(target)]
+    def sinks_of(self, device: GatewayDevice) -> list[str]:
+        """The names of the sinks that want this device's measurements."""
+        return [sink.name for sink in self._sinks if sink.accepts(device)]
 
-    def arrived(self) -> None:
-        """There is something new. A sink that fails is not asked sooner for it."""
-        for event in self._more.values():
+    def notify_new_items(self) -> None:
+        """There are new measurements. A sink that fails is not tried sooner because of them."""
+        for event in self._new_items.values():
             event.set()
 
     def wake(self) -> None:
-        """Try now, whatever failed before."""
-        self._held.clear()
-        for event in (*self._more.values(), *self._now.values()):
+        """Retry all sinks now."""
+        self._paused.clear()
+        for event in (*self._new_items.values(), *self._retry_now.values()):
             event.set()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
         async with asyncio.TaskGroup() as group:
             for sink in self._sinks:
-                group.create_task(self._serve(sink))
+                group.create_task(self._deliver_forever(sink))
 
-    async def drain(self) -> bool:
-        """Deliver what is there once, without waiting for what fails; whether everybody has everything."""
+    async def deliver_once(self) -> bool:
+        """Deliver once, without retries; whether every sink has everything."""
         for sink in self._sinks:
             with suppress(SinkFailure, InstallerError):
-                self._outbox.offer_again(sink.name)
-                await self._round(sink)
+                self._outbox.retry_refused(sink.name)
+                await self._deliver_waiting(sink)
         return not any(self._outbox.devices_waiting(sink.name) for sink in self._sinks)
 
     async def close(self) -> None:
-        """Let go of the sinks' connections."""
+        """Close the sinks' connections."""
         for sink in self._sinks:
             await sink.close()
 
-    async def _serve(self, sink: Sink) -> None:
-        more, now = self._more[sink.name], self._now[sink.name]
+    async def _deliver_forever(self, sink: Sink) -> None:
+        new_items, retry_now = self._new_items[sink.name], self._retry_now[sink.name]
         failures = 0
-        offered = time.monotonic()
+        retried_refused = time.monotonic()
         with suppress(InstallerError):
-            self._outbox.offer_again(sink.name)
+            self._outbox.retry_refused(sink.name)
         while True:
-            more.clear()
-            now.clear()
+            new_items.clear()
+            retry_now.clear()
             wait: float | None = None
             try:
-                await self._round(sink)
+                await self._deliver_waiting(sink)
                 failures = 0
-                if time.monotonic() - offered > AGAIN_REFUSED:
-                    offered = time.monotonic()
-                    self._outbox.offer_again(sink.name)
+                if time.monotonic() - retried_refused > RETRY_REFUSED_SECONDS:
+                    retried_refused = time.monotonic()
+                    self._outbox.retry_refused(sink.name)
             except SinkFailure as failure:
                 failures += 1
-                wait = self._back_off.after(failures, failure.retry_after)
-                self._told(Delivered(sink, 0, failure.error, wait))
+                wait = retry_wait(self._backoff, failures, failure.retry_after)
+                self._on_result(DeliveryResult(sink, 0, failure.error, wait))
             except InstallerError as error:
-                # The outbox itself: a full disk, for example.
+                # The outbox itself failed: a full disk, for example.
                 failures += 1
-                wait = self._back_off.after(failures)
-                self._told(Delivered(sink, 0, error, wait))
-            await self._pause(sink, now if wait is not None else more, wait)
+                wait = retry_wait(self._backoff, failures)
+                self._on_result(DeliveryResult(sink, 0, error, wait))
+            await self._pause(sink, retry_now if wait is not None else new_items, wait)
 
     async def _pause(self, sink: Sink, event: asyncio.Event, wait: float | None) -> None:
-        held = [until for (name, _), (_, until) in self._held.items() if name == sink.name]
-        if wait is None and held:
-            wait = max(0.0, min(held) - time.monotonic())
+        paused = [until for (name, _), (_, until) in self._paused.items() if name == sink.name]
+        if wait is None and paused:
+            wait = max(0.0, min(paused) - time.monotonic())
         if wait is None:
-            # Another process may have put something in: an installation, its first measurement.
-            wait = LOOK_SECONDS
+            # Another process may write to the outbox: an installation writes the first measurement.
+            wait = OUTBOX_POLL_SECONDS
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await event.wait()
 
-    async def _round(self, sink: Sink) -> None:
-        """Deliver until nothing is left that this sink can get now. Raises SinkFailure, and the outbox's errors."""
+    async def _deliver_waiting(self, sink: Sink) -> None:
+        """Deliver until nothing waits for this sink but paused devices. Raises SinkFailure, and the outbox's errors."""
         while True:
             now = time.monotonic()
             devices = [
                 device
                 for device in self._outbox.devices_waiting(sink.name)
-                if self._held.get((sink.name, device), (0, 0.0))[1] <= now
+                if self._paused.get((sink.name, device), (0, 0.0))[1] <= now
             ]
             if not devices:
                 return
             for device in devices:
-                await self._offer(sink, device)
+                await self._deliver_next(sink, device)
 
-    async def _offer(self, sink: Sink, device: str) -> None:
-        items = self._outbox.next(sink.name, device, sink.batch)
+    async def _deliver_next(self, sink: Sink, device: str) -> None:
+        items = self._outbox.next_items(sink.name, device, sink.batch)
         if not items:
             return
         try:
             refused = await sink.deliver(items)
         except SinkFailure as failure:
             error = failure.error
-            self._outbox.failing(sink.name, error.code.value, error.what, self._clock())
-            if failure.whole:
+            self._outbox.mark_failing(sink.name, error.code.value, error.what, self._clock())
+            if failure.all_devices:
                 raise
-            tries = self._held.get((sink.name, device), (0, 0.0))[0] + 1
-            wait = self._back_off.after(tries, failure.retry_after)
-            self._held[sink.name, device] = (tries, time.monotonic() + wait)
-            self._told(Delivered(sink, 0, error, wait))
+            tries = self._paused.get((sink.name, device), (0, 0.0))[0] + 1
+            wait = retry_wait(self._backoff, tries, failure.retry_after)
+            self._paused[sink.name, device] = (tries, time.monotonic() + wait)
+            self._on_result(DeliveryResult(sink, 0, error, wait))
             return
-        self._held.pop((sink.name, device), None)
+        self._paused.pop((sink.name, device), None)
         for one in refused:
-            self._outbox.refused(sink.name, one.item.number, one.why)
-        not_taken = {one.item.number for one in refused}
-        taken = [item.number for item in items if item.number not in not_taken]
-        if taken:
-            self._outbox.done(sink.name, taken, self._clock())
-            self._forget(device, len(taken))
-        self._told(Delivered(sink, len(taken)))
+            self._outbox.mark_refused(sink.name, one.item.number, one.reason)
+        refused_numbers = {one.item.number for one in refused}
+        accepted = [item.number for item in items if item.number not in refused_numbers]
+        if accepted:
+            self._outbox.mark_delivered(sink.name, accepted, self._clock())
+            self._prune(device, len(accepted))
+        self._on_result(DeliveryResult(sink, len(accepted)))
 
-    def _forget(self, device: str, count: int) -> None:
-        self._since_forgetting[device] += count
-        if self._since_forgetting[device] >= FORGET_AFTER:
-            del self._since_forgetting[device]
-            self._outbox.forget(device)
+    def _prune(self, device: str, count: int) -> None:
+        self._since_pruning[device] += count
+        if self._since_pruning[device] >= PRUNE_INTERVAL:
+            del self._since_pruning[device]
+            self._outbox.prune_delivered(device)

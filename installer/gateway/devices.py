@@ -1,22 +1,20 @@
-"""Which devices the gateway collects from: what was installed for Bluetooth-only sync, and what is named to it."""
+"""Which devices the gateway collects from: those installed for Bluetooth-only sync, or those of `--device`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from installer.catalogue.catalogue import Catalogue, Profile
+from installer.catalogue.catalogue_file import Catalogue
+from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
-from installer.ledger.query_types import Installed
+from installer.ledger.query_types import InstalledDevice
 from installer.text import printable
-
-# The sinks by name (installer/gateway/sinks.py, cloud_sink.py, webhook.py).
-STORE, LAB_CLOUD, WEBHOOK = "store", "lab-cloud", "webhook"
 
 
 @dataclass(frozen=True)
 class GatewayDevice:
-    """A device to collect from. `profiles`: those to listen to; `account`: the stored account that it is linked to."""
+    """A device to collect from. `profiles`: to subscribe to; `account`: the stored account that it is linked to."""
 
     address: str
     profiles: tuple[Profile, ...]
@@ -25,8 +23,8 @@ class GatewayDevice:
     account: str = ""
 
 
-def of_ledger(installed: Iterable[Installed], catalogue: Catalogue) -> list[GatewayDevice]:
-    """The installed devices whose model has a standard health profile."""
+def installed_devices(installed: Iterable[InstalledDevice], catalogue: Catalogue) -> list[GatewayDevice]:
+    """The devices of the ledger whose model has a standard health profile."""
     models = {model.id: model for model in catalogue.models}
     found = []
     for device in installed:
@@ -40,31 +38,31 @@ def of_ledger(installed: Iterable[Installed], catalogue: Catalogue) -> list[Gate
     return found
 
 
-def named(
-    addresses: Sequence[str], profiles: Sequence[str], known: Iterable[GatewayDevice] = ()
+def selected_devices(
+    addresses: Sequence[str], profiles: Sequence[str], installed: Iterable[GatewayDevice] = ()
 ) -> list[GatewayDevice]:
-    """The devices of `--device`, with the profiles of `--profile`; one that is installed needs none. Raises USAGE."""
-    wanted = tuple(_profile(name) for name in profiles)
-    by_address = {target.address: target for target in known}
+    """The devices of `--device` with the profiles of `--profile`; an installed one needs no profile. Raises USAGE."""
+    given = tuple(_profile(name) for name in profiles)
+    by_address = {device.address: device for device in installed}
     found = []
     for address in dict.fromkeys(a.strip().upper() for a in addresses):
-        target = by_address.get(address)
-        if target is None and not wanted:
+        device = by_address.get(address)
+        if device is None and not given:
             raise InstallerError(
                 ErrorCode.USAGE,
-                f"The device {printable(address, 64)} was not installed by this program, so its profile is not known.",
-                f"Name it with --profile: {', '.join(Profile)}.",
+                f"This program did not install the device {printable(address, 64)}, so its profile is not known.",
+                f"Give it with --profile: {', '.join(Profile)}.",
             )
-        if target is None:
-            target = GatewayDevice(address, wanted)
-        found.append(GatewayDevice(address, wanted or target.profiles, target.model, target.name, target.account))
+        if device is None:
+            device = GatewayDevice(address, given)
+        found.append(GatewayDevice(address, given or device.profiles, device.model, device.name, device.account))
     return found
 
 
 def profiles_for(main: Profile) -> tuple[Profile, ...]:
-    """The profiles to listen to on a device of this main profile: all in which devices keep measurements.
+    """The profiles to subscribe to on a device with this main profile: all in which devices store measurements.
 
-    A heart rate is sent live for as long as somebody listens; nobody would expect an endless stream of pulses.
+    Heart rate is sent live as long as there is a subscription. Nobody expects an endless stream of pulse values.
     """
     return (main, *(p for p in Profile if p is not main and p is not Profile.HEART_RATE))
 
@@ -76,5 +74,5 @@ def _profile(name: str) -> Profile:
         raise InstallerError(
             ErrorCode.USAGE,
             f"There is no health profile “{printable(name, 40)}”.",
-            f"There are: {', '.join(Profile)}.",
+            f"Choose one of these: {', '.join(Profile)}.",
         ) from None

@@ -1,4 +1,4 @@
-"""Where the gateway keeps its things, and the lock by which there is one gateway for each outbox."""
+"""The gateway's files, and the lock that allows one gateway for each outbox."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LOCK_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class GatewayFiles:
-    """The files of one gateway. What is practised in the lab stays apart."""
+    """The files of one gateway. The lab's gateway has its own."""
 
     folder: Path
     lab: bool = False
 
     @classmethod
-    def here(cls, *, lab: bool) -> GatewayFiles:
-        """In `data_dir()`."""
+    def in_data_dir(cls, *, lab: bool) -> GatewayFiles:
+        """The files in `data_dir()`."""
         return cls(settings.data_dir(), lab)
 
     @property
@@ -34,12 +34,12 @@ class GatewayFiles:
 
     @property
     def lock(self) -> Path:
-        """The file that a running gateway holds."""
+        """The file that a running gateway locks; it holds the process id."""
         return self.folder / f"{self._name}.lock"
 
     @property
     def wake(self) -> Path:
-        """The folder in which others leave word for it."""
+        """The folder in which other programs leave wake requests."""
         return self.folder / f"{self._name}.wake"
 
     @property
@@ -48,54 +48,54 @@ class GatewayFiles:
 
 
 @asynccontextmanager
-async def alone(place: GatewayFiles) -> AsyncIterator[None]:
-    """Be the only gateway of this place. Raises GATEWAY_RUNNING, FILE_UNWRITABLE."""
+async def hold_gateway_lock(files: GatewayFiles) -> AsyncIterator[None]:
+    """Be the only gateway that uses these files. Raises GATEWAY_RUNNING, FILE_UNWRITABLE."""
     try:
-        place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = file_lock(place.lock, LOCK_SECONDS)
+        files.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = file_lock(files.lock, LOCK_SECONDS)
         await lock.__aenter__()
     except TimeoutError:
         raise InstallerError(
             ErrorCode.GATEWAY_RUNNING,
-            "Another gateway is running for this user" + (f" (process {pid})." if (pid := running_pid(place)) else "."),
-            "`device-installer gateway status` says what it does; end it before starting another one.",
+            "Another gateway is running for this user" + (f" (process {pid})." if (pid := running_pid(files)) else "."),
+            "`device-installer gateway status` shows what it does. End it before you start another one.",
         ) from None
     except OSError as error:
         raise InstallerError(
             ErrorCode.FILE_UNWRITABLE,
-            f"The gateway cannot use the folder {place.folder}: {error.strerror}.",
-            "Free some space, check the permissions, or give the data another place with DEVICE_INSTALLER_HOME.",
+            f"The gateway cannot use the folder {files.folder}: {error.strerror}.",
+            "Free some space, check the permissions, or choose another folder with DEVICE_INSTALLER_HOME.",
         ) from None
     try:
-        _say_pid(place)
+        _write_pid(files)
         yield
     finally:
         await lock.__aexit__(None, None, None)
 
 
-async def is_running(place: GatewayFiles) -> bool:
-    """Whether a gateway holds this place now."""
-    if not place.lock.exists():
+async def is_running(files: GatewayFiles) -> bool:
+    """Whether a gateway holds the lock now."""
+    if not files.lock.exists():
         return False
     try:
-        async with file_lock(place.lock, 0.05):
+        async with file_lock(files.lock, 0.05):
             return False
     except (TimeoutError, OSError):
         return True
 
 
-def running_pid(place: GatewayFiles) -> int | None:
-    """The process that holds the lock, or held it last; None where it did not say."""
+def running_pid(files: GatewayFiles) -> int | None:
+    """The process that holds the lock, or held it last; None if the file does not say."""
     try:
-        return int(place.lock.read_text("ascii"))
+        return int(files.lock.read_text("ascii"))
     except (OSError, ValueError):
         return None
 
 
-def _say_pid(place: GatewayFiles) -> None:
-    # In place: another file of this name would be another lock. A full disk does not take it, and that does no harm.
+def _write_pid(files: GatewayFiles) -> None:
+    # In place, because a new file of this name would be another lock. On a full disk the number is missing.
     try:
-        with place.lock.open("r+", encoding="ascii") as file:
+        with files.lock.open("r+", encoding="ascii") as file:
             file.truncate()
             file.write(str(os.getpid()))
     except OSError:

@@ -1,4 +1,4 @@
-"""The gateway: collects in the background, delivers, and goes on whatever happens to radio, network or disk."""
+"""The gateway: collects and delivers in the background, through failures of the radio, the network and the disk."""
 
 from __future__ import annotations
 
@@ -9,160 +9,164 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from installer.bluetooth.adapter import Adapter
-from installer.catalogue.catalogue import Catalogue
+from installer.catalogue.catalogue_file import Catalogue
 from installer.errors import InstallerError
 from installer.gateway import wake
-from installer.gateway.delivery import BackOff, Delivered, Delivery
+from installer.gateway.delivery import DELIVERY_BACKOFF, Delivery, DeliveryResult
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.files_and_lock import GatewayFiles
 from installer.gateway.heartbeat import Heartbeat
 from installer.gateway.outbox import Outbox
 from installer.gateway.sinks import Sink
 from installer.gateway.visit_history import VisitHistory
-from installer.gateway.visit_scheduler import Pace, Visited, VisitScheduler
+from installer.gateway.visit_scheduler import VisitResult, VisitScheduler, VisitSettings
+from installer.timing.backoff import Backoff
 
-WAKE_SECONDS = 0.5
-ALIVE_SECONDS = 20.0
-# How often the ledger is asked for devices that were installed meanwhile.
-TARGETS_SECONDS = 30.0
-RADIO_FIRST, RADIO_LONGEST = 2.0, 60.0
+WAKE_CHECK_SECONDS = 0.5
+HEARTBEAT_SECONDS = 20.0
+# How often the ledger is read for newly installed devices.
+DEVICES_RELOAD_SECONDS = 30.0
+RADIO_BACKOFF = Backoff(2.0, 60.0)
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """Something that stops the gateway for now; `wait` seconds until it tries again."""
+class GatewayFailure:
+    """The gateway cannot work now. `wait`: seconds until it tries again."""
 
     error: InstallerError
     wait: float
 
 
-Told = Visited | Delivered | Trouble
+GatewayEvent = VisitResult | DeliveryResult | GatewayFailure
 
 
 @dataclass
-class Parts:
-    """What a gateway is made of. `targets` is asked again and again; `told` hears what happens."""
+class GatewayParts:
+    """What a gateway works with. `load_devices` is called again and again; `on_event` is called for each event."""
 
-    place: GatewayFiles
+    files: GatewayFiles
     catalogue: Catalogue
     open_adapter: Callable[[], Awaitable[Adapter]]
-    targets: Callable[[], Awaitable[Sequence[GatewayDevice]]]
+    load_devices: Callable[[], Awaitable[Sequence[GatewayDevice]]]
     sinks: Sequence[Sink]
-    told: Callable[[Told], None] = lambda _: None
-    pace: Pace = field(default_factory=Pace)
-    back_off: BackOff = field(default_factory=BackOff)
+    on_event: Callable[[GatewayEvent], None] = lambda _: None
+    visit_settings: VisitSettings = field(default_factory=VisitSettings)
+    backoff: Backoff = DELIVERY_BACKOFF
     clock: Callable[[], float] = time.time
 
 
 @dataclass(frozen=True)
-class Once:
-    """What one round came to: visits by device, devices that were not within range, whether all was delivered."""
+class RoundResult:
+    """One round. `visited`: by address; `unseen`: not in range; `delivered`: whether all was delivered."""
 
-    visited: dict[str, Visited]
+    visited: dict[str, VisitResult]
     unseen: list[GatewayDevice]
     delivered: bool
 
 
 class Gateway:
-    """One gateway; its place must be held (`place.alone`)."""
+    """One gateway. Its caller must hold the lock (`files_and_lock.hold_gateway_lock`)."""
 
-    def __init__(self, parts: Parts, outbox: Outbox) -> None:
+    def __init__(self, parts: GatewayParts, outbox: Outbox) -> None:
         self._parts = parts
         self._outbox = outbox
-        self._state = Heartbeat(outbox)
-        self._visited: dict[str, Visited] = {}
-        self._delivery = Delivery(outbox, parts.sinks, parts.back_off, told=parts.told, clock=parts.clock)
-        self._agent = VisitScheduler(
+        self._heartbeat = Heartbeat(outbox)
+        self._visited: dict[str, VisitResult] = {}
+        self._delivery = Delivery(outbox, parts.sinks, parts.backoff, on_result=parts.on_event, clock=parts.clock)
+        self._scheduler = VisitScheduler(
             outbox,
             VisitHistory(outbox),
             parts.catalogue,
             self._delivery.sinks_of,
-            parts.pace,
-            told=self._on_visit,
+            parts.visit_settings,
+            on_result=self._on_visit_result,
             clock=parts.clock,
         )
 
     async def run(self) -> None:
-        """Work until cancelled; what was collected is on disk then."""
-        self._state.started(self._parts.clock(), [s.name for s in self._parts.sinks])
+        """Work until cancelled. All that was collected is on disk then."""
+        self._heartbeat.record_start(self._parts.clock(), [s.name for s in self._parts.sinks])
         try:
             async with asyncio.TaskGroup() as group:
-                for work in (self._delivery.run(), self._collect(), self._follow(), self._listen(), self._live()):
-                    group.create_task(work)
+                group.create_task(self._delivery.run())
+                group.create_task(self._collect())
+                group.create_task(self._reload_devices())
+                group.create_task(self._watch_wake_files())
+                group.create_task(self._write_heartbeat())
         finally:
             await self._delivery.close()
 
-    async def once(self, seconds: float) -> Once:
-        """Visit every device that shows up within `seconds`, deliver, and end. Raises the BLUETOOTH_* errors."""
-        targets = await self._parts.targets()
-        self._agent.follow(targets)
-        self._state.alive(self._parts.clock())
+    async def run_once(self, seconds: float) -> RoundResult:
+        """Visit every device that is heard within `seconds`, deliver, and end. Raises the BLUETOOTH_* errors."""
+        self._scheduler.set_devices(await self._parts.load_devices())
+        self._heartbeat.record_alive(self._parts.clock())
         end = time.monotonic() + seconds
 
-        def over() -> bool:
-            return not self._agent.visiting and (not self._agent.waiting_for or time.monotonic() >= end)
+        def is_over() -> bool:
+            scheduler = self._scheduler
+            return not scheduler.is_visiting and (not scheduler.unvisited or time.monotonic() >= end)
 
         failure: InstallerError | None = None
         try:
             try:
                 async with await self._parts.open_adapter() as adapter:
-                    await self._agent.run(adapter, over)
+                    await self._scheduler.run(adapter, is_over)
             except InstallerError as error:
-                # What was collected before can be delivered without Bluetooth.
+                # Earlier measurements can be delivered without Bluetooth.
                 failure = error
-            delivered = await self._delivery.drain()
+            delivered = await self._delivery.deliver_once()
         finally:
             await self._delivery.close()
         if failure is not None:
             raise failure
-        unseen = [target for target in self._agent.waiting_for if target.address not in self._visited]
-        return Once(dict(self._visited), unseen, delivered)
+        unseen = [device for device in self._scheduler.unvisited if device.address not in self._visited]
+        return RoundResult(dict(self._visited), unseen, delivered)
 
-    def _on_visit(self, visited: Visited) -> None:
-        before = self._visited.get(visited.target.address)
-        taken = visited.taken + (before.taken if before is not None else 0)
-        self._visited[visited.target.address] = Visited(visited.target, taken, visited.failure)
-        if visited.taken:
-            self._delivery.arrived()
-        self._parts.told(visited)
+    def _on_visit_result(self, result: VisitResult) -> None:
+        before = self._visited.get(result.device.address)
+        collected = result.collected + (before.collected if before is not None else 0)
+        self._visited[result.device.address] = VisitResult(result.device, collected, result.failure)
+        if result.collected:
+            self._delivery.notify_new_items()
+        self._parts.on_event(result)
 
     async def _collect(self) -> None:
         failures = 0
         while True:
-            began = time.monotonic()
+            started = time.monotonic()
             try:
                 async with await self._parts.open_adapter() as adapter:
-                    self._note_radio(None)
-                    await self._agent.run(adapter)
+                    self._record_radio(None)
+                    await self._scheduler.run(adapter)
             except InstallerError as error:
-                failures = 1 if time.monotonic() - began > RADIO_LONGEST else failures + 1
-                wait = min(RADIO_FIRST * 2 ** min(failures - 1, 10), RADIO_LONGEST)
-                self._note_radio(error)
-                self._parts.told(Trouble(error, wait))
+                failures = 1 if time.monotonic() - started > RADIO_BACKOFF.longest else failures + 1
+                wait = RADIO_BACKOFF.after_failures(failures)
+                self._record_radio(error)
+                self._parts.on_event(GatewayFailure(error, wait))
                 await asyncio.sleep(wait)
 
-    async def _follow(self) -> None:
+    async def _reload_devices(self) -> None:
         while True:
             try:
-                self._agent.follow(await self._parts.targets())
+                self._scheduler.set_devices(await self._parts.load_devices())
             except InstallerError as error:
-                # The ledger may be another computer's; the devices that are known stay.
-                self._parts.told(Trouble(error, TARGETS_SECONDS))
-            await asyncio.sleep(TARGETS_SECONDS)
+                # The ledger may be on another computer. The known devices stay.
+                self._parts.on_event(GatewayFailure(error, DEVICES_RELOAD_SECONDS))
+            await asyncio.sleep(DEVICES_RELOAD_SECONDS)
 
-    async def _listen(self) -> None:
+    async def _watch_wake_files(self) -> None:
         while True:
-            for address in wake.woken(self._parts.place.wake):
-                self._agent.wake(None if address == wake.ALL else address)
+            for address in wake.take_wake_requests(self._parts.files.wake):
+                self._scheduler.wake(None if address == wake.ALL_DEVICES else address)
                 self._delivery.wake()
-            await asyncio.sleep(WAKE_SECONDS)
+            await asyncio.sleep(WAKE_CHECK_SECONDS)
 
-    async def _live(self) -> None:
+    async def _write_heartbeat(self) -> None:
         while True:
             with suppress(InstallerError):
-                self._state.alive(self._parts.clock())
-            await asyncio.sleep(ALIVE_SECONDS)
+                self._heartbeat.record_alive(self._parts.clock())
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
-    def _note_radio(self, error: InstallerError | None) -> None:
+    def _record_radio(self, error: InstallerError | None) -> None:
         with suppress(InstallerError):
-            self._state.radio(error, self._parts.clock())
+            self._heartbeat.record_radio(error, self._parts.clock())

@@ -1,4 +1,4 @@
-"""What a gateway notes of itself in the outbox's file: since when it runs, that it lives, what ails its radio."""
+"""The gateway's own state in the outbox's file: when it started, its last heartbeat, and why Bluetooth fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from installer.gateway.outbox import Outbox
 
 @dataclass(frozen=True)
 class LastHeartbeat:
-    """Times are unix seconds of this computer. `alive`: the last sign of life; `sinks`: to whom it delivers."""
+    """Times are unix seconds of this computer. `alive`: the last heartbeat; `sinks`: the sinks that it delivers to."""
 
     started: float | None = None
     alive: float | None = None
@@ -23,35 +23,35 @@ class LastHeartbeat:
 
 
 class Heartbeat:
-    """The notes in one outbox."""
+    """The state of the gateway of one outbox."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
     def read(self) -> LastHeartbeat:
-        """All of them."""
+        """What was recorded last."""
         found = {row["name"]: json.loads(row["value"]) for row in self._outbox.rows("SELECT name, value FROM state")}
         known = asdict(LastHeartbeat())
         return LastHeartbeat(**{name: value for name, value in found.items() if name in known})
 
-    def started(self, now: float, sinks: Sequence[str]) -> None:
-        """A gateway begins."""
-        self._put(started=now, alive=now, sinks=list(sinks))
+    def record_start(self, now: float, sinks: Sequence[str]) -> None:
+        """A gateway starts."""
+        self._record(started=now, alive=now, sinks=list(sinks))
 
-    def alive(self, now: float) -> None:
-        """It still runs."""
-        self._put(alive=now)
+    def record_alive(self, now: float) -> None:
+        """The gateway still runs."""
+        self._record(alive=now)
 
-    def radio(self, error: InstallerError | None, now: float) -> None:
+    def record_radio(self, error: InstallerError | None, now: float) -> None:
         """Bluetooth does not work, or (None) works again."""
         if error is None:
-            self._put(radio_since=None, radio_code=None, radio=None)
+            self._record(radio_since=None, radio_code=None, radio=None)
             return
         since = self.read().radio_since
-        self._put(radio_since=now if since is None else since, radio_code=error.code.value, radio=error.what)
+        self._record(radio_since=now if since is None else since, radio_code=error.code.value, radio=error.what)
 
-    def _put(self, **values: object) -> None:
-        with self._outbox.writing("note its state") as connection:
+    def _record(self, **values: object) -> None:
+        with self._outbox.transaction("record its state") as connection:
             connection.executemany(
                 "INSERT INTO state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 [(name, json.dumps(value)) for name, value in values.items()],

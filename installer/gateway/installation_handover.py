@@ -1,7 +1,7 @@
-"""Gives the gateway's outbox what an installation has to take of a device as proof: the device forgets it then.
+"""Gives the measurements that an installation takes as proof to the gateway's outbox, because the device forgets them.
 
-Only where this computer has a gateway. Where it has none, nobody here would deliver it, and whoever sets up other
-people's devices shall not keep their measurements.
+Only if this computer has a gateway. Without one nobody would deliver them, and an installer of other people's devices
+must not keep their measurements.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from installer.gateway.heartbeat import Heartbeat
 from installer.gateway.outbox import Outbox
 from installer.gateway.outbox_writer import OutboxWriter
 from installer.gateway.visit_history import VisitHistory
-from installer.health_profiles.reader import Collected
+from installer.health_profiles.reader import CollectedMeasurement
 
 
 class InstallationHandover:
-    """What has come. `failure`: why not all of it was written; the installation goes on without."""
+    """`failure`: why a measurement was not written. The installation continues without the outbox then."""
 
-    def __init__(self, intake: OutboxWriter) -> None:
+    def __init__(self, writer: OutboxWriter) -> None:
         self.failure: InstallerError | None = None
-        self._intake = intake
+        self._writer = writer
 
-    def keep(self, found: Collected) -> None:
-        """Write it down, inside the Bluetooth stack's callback."""
+    def write_measurement(self, found: CollectedMeasurement) -> None:
+        """Write it to the outbox; called inside the Bluetooth stack's callback."""
         if self.failure is None:
             try:
-                self._intake.keep(found)
+                self._writer.write_measurement(found)
             except InstallerError as error:
                 self.failure = error
 
 
 @contextmanager
-def handing_over(place: GatewayFiles, target: GatewayDevice) -> Iterator[InstallationHandover | None]:
-    """For one visit of the installer; None if there is no gateway on this computer that has ever delivered anything.
+def outbox_handover(files: GatewayFiles, device: GatewayDevice) -> Iterator[InstallationHandover | None]:
+    """For one installation; None if this computer has no gateway that ever delivered to a sink.
 
     Raises OUTBOX_INVALID, DATABASE_FAILED.
     """
-    outbox = Outbox.look(place.outbox)
+    outbox = Outbox.open_existing(files.outbox)
     if outbox is None:
         yield None
         return
@@ -52,10 +52,11 @@ def handing_over(place: GatewayFiles, target: GatewayDevice) -> Iterator[Install
             yield None
             return
         visits = VisitHistory(outbox)
-        visits.know(target)
-        handover = InstallationHandover(OutboxWriter(outbox, target, visits.begin(target.address, time.time()), sinks))
+        visits.add_device(device)
+        visit = visits.begin_visit(device.address, time.time())
+        handover = InstallationHandover(OutboxWriter(outbox, device, visit, sinks))
         yield handover
         if handover.failure is not None:
             return
-        with suppress(InstallerError):  # all that came is written; more need not be known
-            visits.end(target.address, time.time())
+        with suppress(InstallerError):  # the measurements are written; the end of the visit is less important
+            visits.record_success(device.address, time.time())

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from installer.errors import InstallerError
-from installer.gateway.delivery import Delivered
-from installer.gateway.gateway import Told
-from installer.gateway.visit_scheduler import Visited
+from installer.gateway.delivery import DeliveryResult
+from installer.gateway.gateway import GatewayEvent
+from installer.gateway.visit_scheduler import VisitResult
 
 
 class _Line(BaseModel):
@@ -53,23 +53,25 @@ Line = Annotated[GatewayVisited | GatewayDelivered | GatewayTrouble, Field(discr
 ADAPTER: TypeAdapter[Any] = TypeAdapter(Line)
 
 
-def line(told: Told) -> GatewayVisited | GatewayDelivered | GatewayTrouble:
-    """The line for what the gateway tells, with the time of now."""
+def event_line(event: GatewayEvent) -> GatewayVisited | GatewayDelivered | GatewayTrouble:
+    """The line for an event, with the current time."""
     now = datetime.now(UTC)
-    if isinstance(told, Visited):
-        target = told.target
+    if isinstance(event, VisitResult):
+        device = event.device
         return GatewayVisited(
             time=now,
-            address=target.address,
-            model=target.model,
-            name=target.name,
-            collected=told.taken,
-            **_why(told.failure),
+            address=device.address,
+            model=device.model,
+            name=device.name,
+            collected=event.collected,
+            **_error_fields(event.failure),
         )
-    if isinstance(told, Delivered):
-        return GatewayDelivered(time=now, sink=told.sink.name, count=told.count, again=told.wait, **_why(told.failure))
-    return GatewayTrouble(time=now, again=told.wait, **_why(told.error))
+    if isinstance(event, DeliveryResult):
+        return GatewayDelivered(
+            time=now, sink=event.sink.name, count=event.count, again=event.wait, **_error_fields(event.failure)
+        )
+    return GatewayTrouble(time=now, again=event.wait, **_error_fields(event.error))
 
 
-def _why(error: InstallerError | None) -> dict[str, Any]:
+def _error_fields(error: InstallerError | None) -> dict[str, Any]:
     return {"code": error.code.value if error else None, "what": error.what if error else None}

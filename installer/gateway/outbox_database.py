@@ -1,4 +1,4 @@
-"""The outbox's file: its tables, opening it, and its failures in words. What is no outbox is told, and left alone."""
+"""The outbox's SQLite file: its tables, opening it, its errors. A file that is not an outbox is never changed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from installer.errors import ErrorCode, InstallerError
 
-# What tells an outbox from any other SQLite file (PRAGMA application_id): “diGW”.
-APPLICATION = 0x64694757
+# Marks a SQLite file as an outbox (PRAGMA application_id): “diGW”.
+APPLICATION_ID = 0x64694757
 VERSION = 1
 BUSY_SECONDS = 15.0
 
@@ -62,43 +62,44 @@ CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
-def make(path: Path) -> None:
-    """Make the file if it is not there, for this user alone. Raises FILE_UNWRITABLE."""
+def create_file(path: Path) -> None:
+    """Create the file if needed, for this user alone. Raises FILE_UNWRITABLE."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Health data: nobody else on this computer shall read it.
+        # Health data: nobody else on this computer may read it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise InstallerError(
             ErrorCode.FILE_UNWRITABLE,
-            f"The gateway's outbox {path} cannot be made: {error.strerror}.",
-            "Free some space, check the permissions, or give the data another place with DEVICE_INSTALLER_HOME.",
+            f"The gateway's outbox {path} cannot be created: {error.strerror}.",
+            "Free some space, check the permissions, or choose another folder with DEVICE_INSTALLER_HOME.",
         ) from None
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection to a file that is there; no transaction begins by itself. Raises as `failure`."""
+    """A connection to an existing file, without automatic transactions. Raises as `sqlite_failure`."""
     try:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None
         )
     except sqlite3.Error as error:
-        raise failure(path, "open it", error) from None
+        raise sqlite_failure(path, "open it", error) from None
     connection.row_factory = sqlite3.Row
     return connection
 
 
 def prepare(path: Path, connection: sqlite3.Connection) -> None:
-    """Make the tables, or see that they are those of an outbox, and whole. Raises OUTBOX_INVALID, sqlite3.Error."""
+    """Create the tables, or check an existing outbox for damage. Raises OUTBOX_INVALID, sqlite3.Error."""
     connection.execute("PRAGMA foreign_keys = ON")
     if is_new(connection):
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};{_TABLES}COMMIT;"
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; "
+            f"PRAGMA user_version = {VERSION};{_TABLES}COMMIT;"
         )
         return
-    check(path, connection)
+    check_version(path, connection)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -107,31 +108,31 @@ def prepare(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def is_new(connection: sqlite3.Connection) -> bool:
-    """Whether the file is empty yet."""
+    """Whether the file has no tables yet."""
     return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
 
-def check(path: Path, connection: sqlite3.Connection) -> None:
+def check_version(path: Path, connection: sqlite3.Connection) -> None:
     """Raise OUTBOX_INVALID for a database of another program or version."""
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise InstallerError(
             ErrorCode.OUTBOX_INVALID,
-            f"The file {path} is a database, but no outbox of this program.",
-            "Move it away; it was not touched.",
+            f"The file {path} is a database, but not an outbox of this program.",
+            "Move it away. It was not changed.",
             path=str(path),
         )
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != VERSION:
         raise InstallerError(
             ErrorCode.OUTBOX_INVALID,
-            f"The outbox {path} is of version {version}; this program knows version {VERSION}.",
-            "Update device-installer; the outbox was not touched.",
+            f"The outbox {path} has version {version}; this program knows version {VERSION}.",
+            "Update device-installer. The outbox was not changed.",
             path=str(path),
         )
 
 
-def failure(path: Path, what: str, error: sqlite3.Error) -> InstallerError:
-    """OUTBOX_INVALID for a damaged file, else DATABASE_FAILED; `what` it could not do, as in “keep a measurement”."""
+def sqlite_failure(path: Path, action: str, error: sqlite3.Error) -> InstallerError:
+    """OUTBOX_INVALID for a damaged file, else DATABASE_FAILED. `action` completes “could not …”."""
     number = getattr(error, "sqlite_errorcode", None)
     primary = number & 0xFF if isinstance(number, int) else None
     if primary in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
@@ -139,15 +140,15 @@ def failure(path: Path, what: str, error: sqlite3.Error) -> InstallerError:
     todo = "Check the disk, then try again."
     if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
         todo = (
-            "Free some space on the disk. What a device sent meanwhile was not confirmed, so the device still has it."
+            "Free some space on the disk. The device still has what it sent meanwhile, because that was not confirmed."
         )
     elif primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        todo = "Another program holds the file; end it, or try again."
+        todo = "Another program uses the file. End it, or try again."
     elif primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         todo = "Check the permissions of the file and its folder."
     return InstallerError(
         ErrorCode.DATABASE_FAILED,
-        f"The gateway's outbox {path} could not {what}: {error}.",
+        f"The gateway's outbox {path} could not {action}: {error}.",
         todo,
         full=primary == sqlite3.SQLITE_FULL,
     )
@@ -156,8 +157,8 @@ def failure(path: Path, what: str, error: sqlite3.Error) -> InstallerError:
 def _damaged(path: Path) -> InstallerError:
     return InstallerError(
         ErrorCode.OUTBOX_INVALID,
-        f"The outbox {path} is damaged, or no database at all.",
-        "Move it away (the gateway then begins a new one), and keep it: `sqlite3 FILE .recover` may still read what "
+        f"The outbox {path} is damaged, or not a database.",
+        "Move it away (the gateway then creates a new one), and keep it: `sqlite3 FILE .recover` may still read what "
         "was not delivered. Check the disk, too.",
         path=str(path),
     )

@@ -1,66 +1,70 @@
-"""Sinks: who gets what was collected. Each knows a measurement that it gets twice by its key, and keeps it once."""
+"""Sinks: the receivers of collected measurements. A sink recognises a repeated measurement by its key."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from installer.errors import InstallerError
-from installer.gateway.devices import STORE, GatewayDevice
+from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Item
 from installer.measurement import Measurement
+from installer.timing.durations import of_timestamp
 
 if TYPE_CHECKING:
-    from installer.measurements.row import Row
     from installer.measurements.store import Store
+    from installer.measurements.stored_value import Row
+
+# The names of the sinks: StoreSink (here), LabCloudSink (lab_cloud_sink.py), WebhookSink (webhook_sink.py).
+STORE, LAB_CLOUD, WEBHOOK = "store", "lab-cloud", "webhook"
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A measurement that the sink will never take as it is, and why, in words that hold no secret."""
+class RefusedItem:
+    """A measurement that the sink will never accept as it is. `reason` holds no secret."""
 
     item: Item
-    why: str
+    reason: str
 
 
 class SinkFailure(Exception):
-    """Nothing of the batch was taken for certain; it is to be offered again.
+    """The sink may have accepted nothing of the batch, so all of it is sent again.
 
-    `whole`: others would fare no better now. `retry_after`: seconds that the sink asked to wait.
+    `all_devices`: measurements of other devices would fail now, too. `retry_after`: seconds that the sink asks to wait.
     """
 
-    def __init__(self, error: InstallerError, *, whole: bool = True, retry_after: float | None = None) -> None:
+    def __init__(self, error: InstallerError, *, all_devices: bool = True, retry_after: float | None = None) -> None:
         super().__init__(error.what)
         self.error = error
-        self.whole = whole
+        self.all_devices = all_devices
         self.retry_after = retry_after
 
 
 class Sink(Protocol):
-    """`name`: one word, for ever the same. `label`: for people. `batch`: how many measurements it takes at once."""
+    """`name`: one word that never changes. `label`: for people. `batch`: how many measurements it accepts at once."""
 
     name: str
     label: str
     batch: int
 
-    def takes(self, target: GatewayDevice) -> bool:
-        """Whether measurements of this device are for it."""
+    def accepts(self, device: GatewayDevice) -> bool:
+        """Whether it wants the measurements of this device."""
 
-    async def deliver(self, items: Sequence[Item]) -> Sequence[Refused]:
-        """Hand over measurements of one device, in order. When it returns, the sink has all but what it refused.
+    async def deliver(self, items: Sequence[Item]) -> Sequence[RefusedItem]:
+        """Deliver measurements of one device, in order. After the return, the sink has all but the refused ones.
 
         Raises SinkFailure.
         """
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close its connections."""
 
 
-class LocalStore:
-    """The program's own store of measurements, which `show` and `export` read."""
+class StoreSink:
+    """The program's own store of measurements, which `data show` and `data export` read."""
 
     name = STORE
     batch = 200
@@ -70,19 +74,19 @@ class LocalStore:
         self._open = open_store
         self._store: Store | None = None
 
-    def takes(self, target: GatewayDevice) -> bool:
+    def accepts(self, device: GatewayDevice) -> bool:
         """All devices."""
         return True
 
-    async def deliver(self, items: Sequence[Item]) -> Sequence[Refused]:
+    async def deliver(self, items: Sequence[Item]) -> Sequence[RefusedItem]:
         """Store the rows, all or none."""
         try:
-            await asyncio.to_thread(self._put, items)
+            await asyncio.to_thread(self._store_rows, items)
         except InstallerError as error:
             raise SinkFailure(error) from None
         return ()
 
-    def _put(self, items: Sequence[Item]) -> None:
+    def _store_rows(self, items: Sequence[Item]) -> None:
         if self._store is None:
             self._store = self._open()
         self._store.put(row for item in items for row in rows_of(item))
@@ -96,14 +100,14 @@ class LocalStore:
 
 def rows_of(item: Item) -> list[Row]:
     """A measurement as rows of the store."""
-    from installer.measurements.row import BLUETOOTH, of_measurement
+    from installer.measurements.stored_value import BLUETOOTH, of_measurement
 
     return list(
         of_measurement(
             measurement_of(item),
             source=BLUETOOTH,
             device=item.device,
-            received=received(item),
+            received=received_time(item),
             account=item.account,
             model=item.model,
             group=item.key[:16],
@@ -116,6 +120,6 @@ def measurement_of(item: Item) -> Measurement:
     return Measurement.model_validate_json(item.measurement or "{}")
 
 
-def received(item: Item) -> datetime:
-    """When it came; a clock that was far off gives the nearest time that can be written."""
-    return datetime.fromtimestamp(min(max(item.received, 0.0), 4e9), UTC)
+def received_time(item: Item) -> datetime:
+    """When it was received. If this computer's clock was far off then, the nearest time that can be written."""
+    return of_timestamp(item.received)

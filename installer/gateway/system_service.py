@@ -1,4 +1,4 @@
-"""The gateway as a service that starts by itself: systemd on Linux, launchd on macOS, a scheduled task on Windows."""
+"""The gateway as a system service: a systemd unit on Linux, a launchd agent on macOS, a scheduled task on Windows."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from installer import ENVIRONMENT_PREFIX
 from installer.errors import ErrorCode, InstallerError
-from installer.settings import ENV
 
-NAME = "device-installer-gateway"
-LABEL = "device-installer.gateway"
-SECONDS = 30.0
-# Restarted after a crash, but not again and again within seconds.
-AGAIN_SECONDS = 10
+SERVICE_NAME = "device-installer-gateway"
+LAUNCHD_LABEL = "device-installer.gateway"
+COMMAND_SECONDS = 30.0
+# The wait before a restart after a crash.
+RESTART_SECONDS = 10
 
 
 @dataclass(frozen=True)
-class Service:
-    """A service's file. `commands`: what switches it on, one after the other; `note`: what the person should know."""
+class SystemService:
+    """The service's file. `commands`: run in this order to start it; `note`: a hint for the user."""
 
     path: Path
     text: str
@@ -31,26 +31,26 @@ class Service:
     encoding: str = "utf-8"
 
 
-def make(arguments: Sequence[str], platform: str = sys.platform, home: Path | None = None) -> Service:
-    """The service for this user; `arguments` of `gateway run`. Raises USAGE for a system without any of the three."""
+def make_service(arguments: Sequence[str], platform: str = sys.platform, home: Path | None = None) -> SystemService:
+    """The service for this user; `arguments`: of `gateway run`. Raises USAGE for another operating system."""
     home = home or Path.home()
-    command = [*_program(), "gateway", "run", *arguments]
-    environment = {name: value for name, value in sorted(os.environ.items()) if name in _KEPT}
+    command = [*_program_command(), "gateway", "run", *arguments]
+    environment = {name: value for name, value in sorted(os.environ.items()) if name in _SERVICE_ENVIRONMENT}
     if platform == "darwin":
         return _launchd(command, environment, home)
     if platform == "win32":
-        return _task(command, home)
+        return _scheduled_task(command, home)
     if platform.startswith("linux"):
         return _systemd(command, environment, home)
     raise InstallerError(
         ErrorCode.USAGE,
-        f"This program knows no services of {platform}.",
-        "Let the system start `device-installer gateway run` by itself in its own way.",
+        f"This program cannot create a service on {platform}.",
+        "Let the system start `device-installer gateway run` in its own way.",
     )
 
 
-def install(service: Service) -> None:
-    """Write the file and switch the service on. Raises FILE_UNWRITABLE, USAGE (the system's command failed)."""
+def install_service(service: SystemService) -> None:
+    """Write the file and start the service. Raises FILE_UNWRITABLE, USAGE (a command of the system failed)."""
     try:
         service.path.parent.mkdir(parents=True, exist_ok=True)
         service.path.write_text(service.text, service.encoding)
@@ -58,30 +58,32 @@ def install(service: Service) -> None:
         raise InstallerError(
             ErrorCode.FILE_UNWRITABLE,
             f"{service.path} cannot be written: {error.strerror}.",
-            "Check the permissions, or put what `--print` shows there yourself.",
+            "Check the permissions, or write what `--print` shows there yourself.",
         ) from None
     for command in service.commands:
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
+                command, capture_output=True, text=True, errors="replace", timeout=COMMAND_SECONDS, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise _failed(command, type(error).__name__) from None
+            raise _command_failed(command, type(error).__name__) from None
         if done.returncode:
-            raise _failed(command, (done.stderr or done.stdout).strip().splitlines()[-1:])
+            raise _command_failed(command, (done.stderr or done.stdout).strip().splitlines()[-1:])
 
 
-def _program() -> list[str]:
-    # By its full path: a service has another PATH than a terminal.
+def _program_command() -> list[str]:
+    # The full path, because a service has another PATH than a terminal.
     script = Path(sys.executable).with_name("device-installer" + (".exe" if sys.platform == "win32" else ""))
     return [str(script)] if script.exists() else [sys.executable, "-c", "from installer.cli.main import main; main()"]
 
 
-# Where things are kept; never a secret.
-_KEPT = {f"{ENV}{name}" for name in ("HOME", "CONFIG_DIR", "DATA_DIR", "STATE_DIR", "RUNTIME_DIR", "KEYRING")}
+# Which folders the program uses; never a secret.
+_SERVICE_ENVIRONMENT = {
+    f"{ENVIRONMENT_PREFIX}{name}" for name in ("HOME", "CONFIG_DIR", "DATA_DIR", "STATE_DIR", "RUNTIME_DIR", "KEYRING")
+}
 
 
-def _systemd(command: Sequence[str], environment: Mapping[str, str], home: Path) -> Service:
+def _systemd(command: Sequence[str], environment: Mapping[str, str], home: Path) -> SystemService:
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "systemd" / "user"
     settings = "".join(f"Environment={_quoted(f'{name}={value}')}\n" for name, value in environment.items())
     text = f"""\
@@ -93,7 +95,7 @@ After=bluetooth.target
 [Service]
 ExecStart={" ".join(_quoted(part) for part in command)}
 {settings}Restart=on-failure
-RestartSec={AGAIN_SECONDS}
+RestartSec={RESTART_SECONDS}
 TimeoutStopSec=30
 UMask=0077
 NoNewPrivileges=true
@@ -101,32 +103,32 @@ NoNewPrivileges=true
 [Install]
 WantedBy=default.target
 """
-    return Service(
-        folder / f"{NAME}.service",
+    return SystemService(
+        folder / f"{SERVICE_NAME}.service",
         text,
         (
             ("systemctl", "--user", "daemon-reload"),
-            ("systemctl", "--user", "enable", f"{NAME}.service"),
-            ("systemctl", "--user", "restart", f"{NAME}.service"),
+            ("systemctl", "--user", "enable", f"{SERVICE_NAME}.service"),
+            ("systemctl", "--user", "restart", f"{SERVICE_NAME}.service"),
         ),
-        "It runs while you are signed in. To let it run from the start of the computer: loginctl enable-linger. "
-        f"Its words: journalctl --user -u {NAME}.",
+        "It runs while you are signed in. To start it with the computer: loginctl enable-linger. "
+        f"Its log: journalctl --user -u {SERVICE_NAME}.",
     )
 
 
 def _quoted(text: str) -> str:
-    # systemd.service(5): C-style escapes within quotes; % begins a specifier, $ a variable.
+    # systemd.service(5): C-style escapes in quotes; % starts a specifier, $ a variable.
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{escaped}"' if escaped != text or any(c.isspace() for c in text) else text
 
 
-def _launchd(command: Sequence[str], environment: Mapping[str, str], home: Path) -> Service:
+def _launchd(command: Sequence[str], environment: Mapping[str, str], home: Path) -> SystemService:
     arguments = "".join(f"        <string>{escape(part)}</string>\n" for part in command)
     variables = "".join(
         f"        <key>{escape(name)}</key>\n        <string>{escape(value)}</string>\n"
         for name, value in environment.items()
     )
-    log = home / "Library" / "Logs" / f"{NAME}.log"
+    log = home / "Library" / "Logs" / f"{SERVICE_NAME}.log"
     text = f"""\
 <?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
@@ -134,7 +136,7 @@ def _launchd(command: Sequence[str], environment: Mapping[str, str], home: Path)
 <plist version="1.0">
 <dict>
     <key>Label</key>
-    <string>{LABEL}</string>
+    <string>{LAUNCHD_LABEL}</string>
     <key>ProgramArguments</key>
     <array>
 {arguments}    </array>
@@ -149,23 +151,23 @@ def _launchd(command: Sequence[str], environment: Mapping[str, str], home: Path)
         <false/>
     </dict>
     <key>ThrottleInterval</key>
-    <integer>{AGAIN_SECONDS}</integer>
+    <integer>{RESTART_SECONDS}</integer>
     <key>StandardErrorPath</key>
     <string>{escape(str(log))}</string>
 </dict>
 </plist>
 """
-    path = home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
+    path = home / "Library" / "LaunchAgents" / f"{LAUNCHD_LABEL}.plist"
     domain = f"gui/{os.getuid() if hasattr(os, 'getuid') else 501}"
-    return Service(
+    return SystemService(
         path,
         text,
-        (("launchctl", "bootstrap", domain, str(path)), ("launchctl", "kickstart", "-k", f"{domain}/{LABEL}")),
-        f"It runs while you are signed in. macOS asks once whether it may use Bluetooth. Its words: {log}.",
+        (("launchctl", "bootstrap", domain, str(path)), ("launchctl", "kickstart", "-k", f"{domain}/{LAUNCHD_LABEL}")),
+        f"It runs while you are signed in. macOS asks once whether it may use Bluetooth. Its log: {log}.",
     )
 
 
-def _task(command: Sequence[str], home: Path) -> Service:
+def _scheduled_task(command: Sequence[str], home: Path) -> SystemService:
     text = f"""\
 <?xml version="1.0" encoding="UTF-16"?>
 <!-- Written by `device-installer gateway install-service`. -->
@@ -197,23 +199,23 @@ def _task(command: Sequence[str], home: Path) -> Service:
 </Task>
 """
     local = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    path = local / "device-installer" / f"{NAME}.xml"
-    return Service(
+    path = local / "device-installer" / f"{SERVICE_NAME}.xml"
+    return SystemService(
         path,
         text,
         (
-            ("schtasks", "/Create", "/F", "/TN", NAME, "/XML", str(path)),
-            ("schtasks", "/Run", "/TN", NAME),
+            ("schtasks", "/Create", "/F", "/TN", SERVICE_NAME, "/XML", str(path)),
+            ("schtasks", "/Run", "/TN", SERVICE_NAME),
         ),
-        "It runs while you are signed in. The Task Scheduler shows it under this name.",
+        f"It runs while you are signed in. The Task Scheduler shows it as {SERVICE_NAME}.",
         "utf-16",
     )
 
 
-def _failed(command: Sequence[str], why: object) -> InstallerError:
-    reason = why[0] if isinstance(why, list) and why else why or "no reason given"
+def _command_failed(command: Sequence[str], reason: object) -> InstallerError:
+    shown = reason[0] if isinstance(reason, list) and reason else reason or "no reason given"
     return InstallerError(
         ErrorCode.USAGE,
-        f"The service is written, but `{' '.join(command)}` failed: {reason}.",
-        "Run that command by hand, or start `device-installer gateway run` in the system's own way.",
+        f"The service is written, but `{' '.join(command)}` failed: {shown}.",
+        "Run that command yourself, or let the system start `device-installer gateway run` in its own way.",
     )

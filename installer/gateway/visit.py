@@ -1,4 +1,4 @@
-"""One visit to a device: connect, listen to its health profiles, keep what it sends, until it has no more."""
+"""One visit to a device: connect, subscribe to its health profiles, write what it sends until it has no more."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ from bleak.backends.device import BLEDevice
 
 from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.connection import Connection
-from installer.catalogue.catalogue import Profile
+from installer.catalogue.model import Profile
 from installer.errors import InstallerError
 from installer.gateway.outbox_writer import OutboxWriter
 from installer.health_profiles import reader
 
 
 @dataclass(frozen=True)
-class Waits:
-    """Seconds. `first`: for the first measurement; `quiet`: after the last one; `longest`: a whole visit.
+class VisitTimeouts:
+    """Seconds. `connect`: for a connection; `first`: until the first measurement; `quiet`: without a further one.
 
-    `connect`: for a connection. A device that was switched on by being used needs a while until it has measured.
+    `total`: for the whole visit. A device that was just switched on needs time to measure.
     """
 
     connect: float = 20.0
     first: float = 30.0
     quiet: float = 3.0
-    longest: float = 180.0
+    total: float = 180.0
 
 
-async def collect(
+async def visit_device(
     adapter: Adapter,
     device: BLEDevice,
     profiles: Sequence[Profile],
-    intake: OutboxWriter,
-    waits: Waits,
-    connected: Callable[[], None] = lambda: None,
+    writer: OutboxWriter,
+    timeouts: VisitTimeouts,
+    on_connected: Callable[[], None] = lambda: None,
 ) -> None:
-    """Take all that the device has. `connected` is called when the link is up.
+    """Collect all measurements that the device has. `on_connected` is called when the connection is open.
 
     Raises CONNECTION_FAILED, CONNECTION_LOST, DEVICE_REFUSED, DEVICE_MISBEHAVED, MEASUREMENT_FAILED (it has none of
-    the profiles), and what `intake` raised; what had come until then is kept.
+    the profiles), and what `writer` raised. What came before the error is written.
     """
-    connection = await Connection.open(adapter, device, waits.connect, attempts=2)
+    connection = await Connection.open(adapter, device, timeouts.connect, attempts=2)
     try:
-        connected()
+        on_connected()
         stream = reader.collect(
             connection,
             profiles,
-            waits.quiet,
-            first=waits.first,
-            limit=waits.longest,
-            keep=intake.keep,
-            strange=intake.strange,
+            timeouts.quiet,
+            first=timeouts.first,
+            limit=timeouts.total,
+            keep=writer.write_measurement,
+            malformed=writer.write_unreadable,
         )
         async with aclosing(stream) as measurements:
             async for _ in measurements:
-                pass  # it is kept already
+                pass  # the writer has it already
     except InstallerError as error:
-        # A link that ends because nothing could be written ends for that reason.
-        raise intake.failure or error from None
+        # If a message could not be written, the connection ends; then the reason is the writer's.
+        raise writer.failure or error from None
     finally:
         await connection.close()

@@ -1,79 +1,81 @@
-"""Scans in the background, and visits each device that is due when it shows up.
+"""Scans in the background, and visits each device that is due when it is heard.
 
-A device that has something to tell advertises; many do so only then. So a device is due when it comes into range, and
-again after a while as long as it stays; one that failed waits longer each time. All waiting is counted on the clock
-that nobody can set.
+A device with new measurements advertises; many advertise only then. So a device is due when it comes into range, and
+then at an interval while it stays in range. After failures the interval grows. All waits use the monotonic clock.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.scan import Scan
 from installer.bluetooth.sighting import Sighting
-from installer.catalogue.catalogue import Catalogue
+from installer.catalogue.catalogue_file import Catalogue
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Outbox
 from installer.gateway.outbox_writer import OutboxWriter
-from installer.gateway.visit import Waits, collect
+from installer.gateway.visit import VisitTimeouts, visit_device
 from installer.gateway.visit_history import VisitHistory
+from installer.provisioning import registry
+from installer.timing.backoff import Backoff
 
-# A device that was not heard for so long, seconds, and is heard again, has shown up anew.
-AWAY = 20.0
-LOOK_SECONDS = 1.0
-FAILED_FIRST, FAILED_LONGEST = 5.0, 600.0
-# What a device does wrong it does wrong again; what the radio does may pass.
-HARD = (ErrorCode.DEVICE_MISBEHAVED, ErrorCode.MEASUREMENT_FAILED)
-# Failures of this computer, not of the device: the visit is not to be blamed.
-OWN = (ErrorCode.DATABASE_FAILED, ErrorCode.OUTBOX_INVALID, ErrorCode.FILE_UNWRITABLE)
+# A device that was not heard for so long has left the range.
+LEFT_RANGE_SECONDS = 20.0
+SCAN_CHECK_SECONDS = 1.0
+FAILED_VISIT_BACKOFF = Backoff(5.0, 600.0, jitter=(0.5, 1.0))
+# Errors of a device that come again at the next visit. Errors of the radio may not.
+PERMANENT_ERRORS = (ErrorCode.DEVICE_MISBEHAVED, ErrorCode.MEASUREMENT_FAILED)
+# Errors of this computer, which are not recorded as errors of the device.
+PROGRAM_ERRORS = (ErrorCode.DATABASE_FAILED, ErrorCode.OUTBOX_INVALID, ErrorCode.FILE_UNWRITABLE)
 
 
 @dataclass
-class _Plan:
-    """When a device is visited next. Monotonic seconds: `due`; `heard`; `left`, the end of the last visit."""
+class _DeviceSchedule:
+    """When a device is visited next. Monotonic seconds: `due`; `heard`; `visit_ended`, the end of the last visit.
 
-    target: GatewayDevice
+    `visited`: a visit succeeded, or failed with an error that will come again.
+    """
+
+    device: GatewayDevice
     due: float = 0.0
     heard: float = float("-inf")
-    left: float = float("-inf")
+    visit_ended: float = float("-inf")
     failures: int = 0
-    visiting: asyncio.Task[None] | None = None
+    visit: asyncio.Task[None] | None = None
     visited: bool = False
 
 
 @dataclass(frozen=True)
-class Visited:
-    """What came of a visit. `taken`: new measurements; `failure`: why it ended early, if it did."""
+class VisitResult:
+    """The result of a visit. `collected`: new measurements; `failure`: why it ended early, if it did."""
 
-    target: GatewayDevice
-    taken: int
+    device: GatewayDevice
+    collected: int
     failure: InstallerError | None = None
 
 
 @dataclass
-class Pace:
-    """Seconds and numbers. `every`: between two visits of a device that stays; `parallel`: visits at the same time.
+class VisitSettings:
+    """`interval`: seconds between two visits of a device in range; `parallel`: visits at the same time.
 
-    `rest`: between two visits at least, however often somebody wakes the gateway.
+    `min_interval`: seconds between two visits if the gateway is woken. `backoff`: after failed visits.
     """
 
-    every: float = 300.0
-    rest: float = 5.0
+    interval: float = 300.0
+    min_interval: float = 5.0
     parallel: int = 2
-    waits: Waits = field(default_factory=Waits)
-    failed_first: float = FAILED_FIRST
-    failed_longest: float = FAILED_LONGEST
+    timeouts: VisitTimeouts = field(default_factory=VisitTimeouts)
+    backoff: Backoff = FAILED_VISIT_BACKOFF
 
 
 class VisitScheduler:
-    """The collecting half of the gateway. `told` hears of every visit; `arrived` of every new measurement."""
+    """Collects from the devices. `on_result` is called after each visit."""
 
     def __init__(
         self,
@@ -81,175 +83,180 @@ class VisitScheduler:
         visits: VisitHistory,
         catalogue: Catalogue,
         sinks_of: Callable[[GatewayDevice], Sequence[str]],
-        pace: Pace,
+        settings: VisitSettings,
         *,
-        told: Callable[[Visited], None] = lambda _: None,
+        on_result: Callable[[VisitResult], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._outbox = outbox
         self._visits = visits
         self._catalogue = catalogue
         self._sinks_of = sinks_of
-        self._pace = pace
-        self._told = told
+        self._settings = settings
+        self._on_result = on_result
         self._clock = clock
-        self._plans: dict[str, _Plan] = {}
+        self._schedules: dict[str, _DeviceSchedule] = {}
         self._connecting = asyncio.Lock()
-        self._look = asyncio.Event()
-        self._away = AWAY
+        self._changed = asyncio.Event()
+        self._left_range_after = LEFT_RANGE_SECONDS
 
-    def follow(self, targets: Sequence[GatewayDevice]) -> None:
+    def set_devices(self, devices: Sequence[GatewayDevice]) -> None:
         """Collect from these devices from now on, and from no other."""
-        wanted = {target.address: target for target in targets}
-        for address in [a for a in self._plans if a not in wanted]:
-            del self._plans[address]
-        for address, target in wanted.items():
-            plan = self._plans.get(address)
-            if plan is None or plan.target != target:
-                self._visits.know(target)
-                if plan is None:
-                    self._plans[address] = _Plan(target)
+        wanted = {device.address: device for device in devices}
+        for address in [a for a in self._schedules if a not in wanted]:
+            del self._schedules[address]
+        for address, device in wanted.items():
+            schedule = self._schedules.get(address)
+            if schedule is None or schedule.device != device:
+                self._visits.add_device(device)
+                if schedule is None:
+                    self._schedules[address] = _DeviceSchedule(device)
                 else:
-                    plan.target = target
+                    schedule.device = device
 
     def wake(self, address: str | None) -> None:
-        """Somebody says that there is something: visit the device, or all of them, as soon as it is heard."""
-        for plan in self._plans.values():
-            if address in (None, plan.target.address):
-                # What was delivered a moment ago makes the cloud tell of it, and that wakes the gateway once more.
-                plan.due = min(plan.due, plan.left + self._pace.rest)
-        self._look.set()
+        """Visit this device, or all devices (None), when it is heard next."""
+        for schedule in self._schedules.values():
+            if address in (None, schedule.device.address):
+                # A delivery makes the cloud send a notification, which wakes the gateway again. This stops the loop.
+                schedule.due = min(schedule.due, schedule.visit_ended + self._settings.min_interval)
+        self._changed.set()
 
     @property
-    def waiting_for(self) -> list[GatewayDevice]:
-        """The devices that this agent has still to visit: none was heard, or the visit failed and may yet succeed."""
-        return [plan.target for plan in self._plans.values() if not plan.visited]
+    def unvisited(self) -> list[GatewayDevice]:
+        """The devices that were not heard, or whose visit failed and can still succeed."""
+        return [schedule.device for schedule in self._schedules.values() if not schedule.visited]
 
     @property
-    def visiting(self) -> bool:
-        """Whether a visit is going on."""
-        return any(plan.visiting is not None for plan in self._plans.values())
+    def is_visiting(self) -> bool:
+        """Whether a visit is running."""
+        return any(schedule.visit is not None for schedule in self._schedules.values())
 
     async def run(self, adapter: Adapter, until: Callable[[], bool] = lambda: False) -> None:
-        """Scan and visit until `until` says so or it is cancelled. Raises the BLUETOOTH_* errors and ADAPTER_FAILED."""
-        self._away = max(AWAY, adapter.quiet + 5.0)
-        async with Scan(adapter, self._catalogue, settle=0, forget_after=self._away) as scan:
+        """Scan and visit until `until()` is true, or cancelled. Raises the BLUETOOTH_* errors and ADAPTER_FAILED."""
+        self._left_range_after = max(LEFT_RANGE_SECONDS, adapter.max_report_gap + 5.0)
+        async with Scan(
+            adapter, registry.detector(self._catalogue), settle=0, forget_after=self._left_range_after
+        ) as scan:
             try:
                 while not until():
-                    self._hear(scan.current())
+                    self._record_sightings(scan.current())
                     self._start_visits(adapter, scan)
-                    await self._wait(scan)
+                    await self._wait_for_change(scan)
             finally:
-                tasks = [plan.visiting for plan in self._plans.values() if plan.visiting is not None]
+                tasks = [schedule.visit for schedule in self._schedules.values() if schedule.visit is not None]
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _wait(self, scan: Scan) -> None:
-        """Until something changes, or it is time to look again. Raises the scan's failure."""
+    async def _wait_for_change(self, scan: Scan) -> None:
+        """Until a sighting or a schedule changes, at most `SCAN_CHECK_SECONDS`. Raises the scan's failure."""
         version = scan.version
-        changed = asyncio.ensure_future(
-            scan.wait_until(lambda _: True if scan.version != version else None, LOOK_SECONDS)
+        sighted = asyncio.ensure_future(
+            scan.wait_until(lambda _: True if scan.version != version else None, SCAN_CHECK_SECONDS)
         )
-        woken = asyncio.ensure_future(self._look.wait())
+        changed = asyncio.ensure_future(self._changed.wait())
         try:
-            await asyncio.wait({changed, woken}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sighted, changed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            woken.cancel()
             changed.cancel()
-            self._look.clear()
-            # Not awaited itself: being cancelled here, and being cancelled from outside, would look the same.
-            await asyncio.wait({changed, woken})
-        if not changed.cancelled():
-            changed.result()
+            sighted.cancel()
+            self._changed.clear()
+            # Not `await sighted`: its cancellation would look like a cancellation of this task.
+            await asyncio.wait({sighted, changed})
+        if not sighted.cancelled():
+            sighted.result()
 
-    def _hear(self, sightings: Sequence[Sighting]) -> None:
+    def _record_sightings(self, sightings: Sequence[Sighting]) -> None:
         now = time.monotonic()
         for sighting in sightings:
-            plan = self._plans.get(sighting.address)
-            if plan is None or sighting.seen <= plan.heard:
+            schedule = self._schedules.get(sighting.address)
+            if schedule is None or sighting.seen <= schedule.heard:
                 continue
-            if sighting.seen - plan.heard > self._away and not plan.failures:
-                plan.due = min(plan.due, now)
-            plan.heard = sighting.seen
-            with suppress(InstallerError):  # told by whoever has a measurement to write
-                self._visits.seen(sighting.address, self._clock())
+            if sighting.seen - schedule.heard > self._left_range_after and not schedule.failures:
+                schedule.due = min(schedule.due, now)
+            schedule.heard = sighting.seen
+            with suppress(InstallerError):  # the next measurement that is written reports it
+                self._visits.record_seen(sighting.address, self._clock())
 
     def _start_visits(self, adapter: Adapter, scan: Scan) -> None:
         now = time.monotonic()
-        going = sum(plan.visiting is not None for plan in self._plans.values())
-        due = [p for p in self._plans.values() if p.visiting is None and p.due <= now and now - p.heard < self._away]
-        for plan in sorted(due, key=lambda p: p.due)[: max(0, self._pace.parallel - going)]:
-            plan.visiting = asyncio.create_task(self._visit(plan, adapter, scan))
+        running = sum(schedule.visit is not None for schedule in self._schedules.values())
+        due = [
+            schedule
+            for schedule in self._schedules.values()
+            if schedule.visit is None and schedule.due <= now and now - schedule.heard < self._left_range_after
+        ]
+        due.sort(key=lambda schedule: schedule.due)
+        for schedule in due[: max(0, self._settings.parallel - running)]:
+            schedule.visit = asyncio.create_task(self._visit(schedule, adapter, scan))
 
-    async def _visit(self, plan: _Plan, adapter: Adapter, scan: Scan) -> None:
-        target = plan.target
-        intake: OutboxWriter | None = None
+    async def _visit(self, schedule: _DeviceSchedule, adapter: Adapter, scan: Scan) -> None:
+        device = schedule.device
+        writer: OutboxWriter | None = None
         failure: InstallerError | None = None
         try:
-            visit = self._visits.begin(target.address, self._clock())
-            intake = OutboxWriter(self._outbox, target, visit, self._sinks_of(target), self._clock)
-            await self._collect(plan, adapter, scan, intake)
-            self._visits.end(target.address, self._clock())
+            visit = self._visits.begin_visit(device.address, self._clock())
+            writer = OutboxWriter(self._outbox, device, visit, self._sinks_of(device), self._clock)
+            await self._collect(device, adapter, scan, writer)
+            self._visits.record_success(device.address, self._clock())
         except InstallerError as error:
             failure = error
-            if error.code not in OWN:
+            if error.code not in PROGRAM_ERRORS:
                 with suppress(InstallerError):
-                    self._visits.failed(target.address, error, self._clock())
+                    self._visits.record_failure(device.address, error, self._clock())
         finally:
-            plan.visiting = None
-            # What passes may succeed with the next try; what does not is done with.
-            plan.visited = failure is None or failure.code in (*HARD, *OWN)
-            plan.failures = plan.failures + 1 if failure else 0
-            # While it was connected it could not be heard; that it is heard now is nothing new.
-            plan.heard = plan.left = time.monotonic()
-            plan.due = plan.heard + self._wait_after(plan, failure)
-            self._look.set()
-        self._told(Visited(target, intake.taken if intake else 0, failure))
+            schedule.visit = None
+            schedule.visited = failure is None or failure.code in (*PERMANENT_ERRORS, *PROGRAM_ERRORS)
+            schedule.failures = schedule.failures + 1 if failure else 0
+            # A connected device does not advertise. When it is heard now, it has not come into range again.
+            schedule.heard = schedule.visit_ended = time.monotonic()
+            schedule.due = schedule.heard + self._next_interval(schedule, failure)
+            self._changed.set()
+        self._on_result(VisitResult(device, writer.collected if writer else 0, failure))
 
-    async def _collect(self, plan: _Plan, adapter: Adapter, scan: Scan, intake: OutboxWriter) -> None:
-        # Many adapters cannot scan and connect at once, and none makes two connections at once.
+    async def _collect(self, device: GatewayDevice, adapter: Adapter, scan: Scan, writer: OutboxWriter) -> None:
+        # Many adapters cannot scan and connect at the same time, and none opens two connections at the same time.
         async with self._connecting:
-            device = scan.ble_device(plan.target.address)
+            ble_device = scan.ble_device(device.address)
             await scan.pause()
-            up = asyncio.Event()
-            work = asyncio.ensure_future(
-                collect(adapter, device, plan.target.profiles, intake, self._pace.waits, up.set)
+            connected = asyncio.Event()
+            visit = asyncio.ensure_future(
+                visit_device(adapter, ble_device, device.profiles, writer, self._settings.timeouts, connected.set)
             )
             try:
-                await _either(work, up)
-                with suppress(InstallerError):  # told by the scan
+                await _wait_for_either(visit, connected)
+                with suppress(InstallerError):  # the scan reports it
                     await scan.resume()
             except BaseException:
-                await _end(work)
+                await _cancel_and_wait(visit)
                 raise
         try:
-            await asyncio.wait({work})
+            await asyncio.wait({visit})
         finally:
-            await _end(work)
-        work.result()
+            await _cancel_and_wait(visit)
+        visit.result()
 
-    def _wait_after(self, plan: _Plan, failure: InstallerError | None) -> float:
+    def _next_interval(self, schedule: _DeviceSchedule, failure: InstallerError | None) -> float:
         if failure is None:
-            return self._pace.every
-        first = self._pace.every if failure.code in HARD else self._pace.failed_first
-        longest = max(first, self._pace.failed_longest)
-        wait = min(first * 2.0 ** min(plan.failures - 1, 20), longest)
-        return wait * random.uniform(0.5, 1.0)  # so that devices that failed together do not come back together
+            return self._settings.interval
+        backoff = self._settings.backoff
+        first = self._settings.interval if failure.code in PERMANENT_ERRORS else backoff.first
+        return replace(backoff, first=first, longest=max(first, backoff.longest)).after_failures(schedule.failures)
 
 
-async def _either(work: asyncio.Future[None], up: asyncio.Event) -> None:
-    """Wait until the work is done, or the event happens."""
-    happened = asyncio.ensure_future(up.wait())
+async def _wait_for_either(task: asyncio.Future[None], event: asyncio.Event) -> None:
+    """Wait until the task is done or the event is set."""
+    happened = asyncio.ensure_future(event.wait())
     try:
-        await asyncio.wait((work, happened), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((task, happened), return_when=asyncio.FIRST_COMPLETED)
     finally:
         happened.cancel()
 
 
-async def _end(work: asyncio.Future[None]) -> None:
-    """Cancel the work if it goes on, and wait until it has cleaned up."""
-    work.cancel()
-    await asyncio.wait({work})
-    if not work.cancelled():
-        work.exception()
+async def _cancel_and_wait(task: asyncio.Future[None]) -> None:
+    """Cancel the task if it runs, and wait until it has cleaned up."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()

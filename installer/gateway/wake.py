@@ -1,10 +1,10 @@
-"""Wakes the gateway for a device, as a silent push wakes a phone app: a small file that a running gateway takes away.
+"""Wakes the gateway for a device, as a silent push wakes a phone app. A wake request is a small file.
 
     from installer.gateway.wake import wake
-    wake("00:24:E4:60:00:90")        # visit this device as soon as it is heard, and deliver what waits
+    wake("00:24:E4:60:00:90")        # visit this device when it is heard next, and deliver what waits
     wake()                           # the same for all devices
 
-Any process of the same user may call it, whether a gateway runs or not: what is left is found at its start.
+Any process of the same user may call it. If no gateway runs, the next one finds the requests when it starts.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from pathlib import Path
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway.files_and_lock import GatewayFiles
 
-ALL = "all"
-# A forged flood of notifications must not fill the disk.
-MOST = 1000
+ALL_DEVICES = "all"
+# A flood of forged notifications must not fill the disk.
+MAX_WAKE_FILES = 1000
 _ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
-def wake(address: str | None = None, *, lab: bool = False, place: GatewayFiles | None = None) -> None:
-    """Leave word for the gateway; returns at once. Doing it twice does no harm.
+def wake(address: str | None = None, *, lab: bool = False, files: GatewayFiles | None = None) -> None:
+    """Leave a wake request and return at once. A second request for the same device changes nothing.
 
-    `address`: the Bluetooth address of a device, None for all. Raises USAGE for what is no address, FILE_UNWRITABLE.
+    `address`: the Bluetooth address of a device, None for all. Raises USAGE if it is not an address, FILE_UNWRITABLE.
     """
     if address is not None and not _ADDRESS.fullmatch(address):
-        raise InstallerError(ErrorCode.USAGE, "This is no Bluetooth address.", "Name one like 00:24:E4:12:34:3C.")
-    folder = (place or GatewayFiles.here(lab=lab)).wake
-    name = ALL if address is None else address.upper().replace(":", "-")
+        raise InstallerError(ErrorCode.USAGE, "This is not a Bluetooth address.", "Give one like 00:24:E4:12:34:3C.")
+    folder = (files or GatewayFiles.in_data_dir(lab=lab)).wake
+    name = ALL_DEVICES if address is None else address.upper().replace(":", "-")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if sum(1 for _ in folder.iterdir()) >= MOST:
-            name = ALL
+        if sum(1 for _ in folder.iterdir()) >= MAX_WAKE_FILES:
+            name = ALL_DEVICES
         (folder / name).touch(mode=0o600)
     except OSError as error:
         raise InstallerError(
@@ -44,12 +44,14 @@ def wake(address: str | None = None, *, lab: bool = False, place: GatewayFiles |
         ) from None
 
 
-def woken(folder: Path) -> set[str]:
-    """The addresses for which somebody left word since the last call (`ALL`: every device); takes the word away."""
+def take_wake_requests(folder: Path) -> set[str]:
+    """Remove all wake requests; their addresses (`ALL_DEVICES`: every device)."""
     found = set()
     with suppress(OSError):
         for file in list(folder.iterdir()):
+            name = file.name
             with suppress(OSError):
                 file.unlink()
-            found.add(file.name if file.name == ALL or file.name.count("-") == 4 else file.name.replace("-", ":"))
+            # A UUID (macOS) has four hyphens of its own.
+            found.add(name if name == ALL_DEVICES or name.count("-") == 4 else name.replace("-", ":"))
     return found

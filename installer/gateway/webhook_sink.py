@@ -1,8 +1,8 @@
-"""Delivers to an HTTPS webhook: JSON, signed, with a key by which a receiver knows what it gets twice.
+"""An HTTPS webhook as a sink: signed JSON, with a key by which the receiver recognises a repeated measurement.
 
 Headers and signature are those of the Standard Webhooks specification (standardwebhooks.com): `webhook-id`,
-`webhook-timestamp` (unix seconds), and `webhook-signature: v1,BASE64`, an HMAC-SHA256 over `ID.TIMESTAMP.BODY`; so its
-libraries check it. `Idempotency-Key` is the same as `webhook-id`. docs/gateway.md describes it for receivers.
+`webhook-timestamp` (unix seconds), and `webhook-signature: v1,BASE64`, an HMAC-SHA256 over `ID.TIMESTAMP.BODY`; their
+libraries can check it. `Idempotency-Key` is the same as `webhook-id`. docs/gateway.md describes it for receivers.
 """
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ from pydantic import SecretStr
 
 from installer import __version__
 from installer.errors import ErrorCode, InstallerError
-from installer.gateway.devices import WEBHOOK, GatewayDevice
+from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Item
-from installer.gateway.sinks import Refused, SinkFailure, measurement_of, received
+from installer.gateway.sinks import WEBHOOK, RefusedItem, SinkFailure, measurement_of, received_time
 from installer.settings import is_loopback
 
 if TYPE_CHECKING:
     import httpx
 
-PREFIX = "whsec_"
-SHORTEST_KEY = 16
-# The receiver will not have this measurement, however often it is sent.
-UNFIT = (400, 413, 415, 422)
-# It may have it later.
-BUSY = (408, 409, 425, 429)
-# A receiver that has refused so many, one after the other, refuses them all.
-MOST_UNFIT = 5
+KEY_PREFIX = "whsec_"
+MIN_KEY_BYTES = 16
+# HTTP statuses: the receiver will never accept this measurement.
+PERMANENT_REFUSALS = (400, 413, 415, 422)
+# It may accept it later.
+TEMPORARY_REFUSALS = (408, 409, 425, 429)
+# After so many permanent refusals in a row, the receiver itself is taken to be broken.
+MAX_REFUSALS_IN_A_ROW = 5
 
 
 def check_url(text: str) -> str:
-    """The URL, if it is one to send health data to. Raises USAGE, without the URL: its path may be a secret."""
+    """The URL, if health data may be sent to it. Raises USAGE; the error does not show the URL, which may be secret."""
     try:
         parts = urlsplit(text.strip())
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.fragment
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.fragment
         _ = parts.port
     except ValueError:
-        good = False
-    if not good:
+        valid = False
+    if not valid:
         raise _unusable("is not a web address")
     if parts.username is not None or parts.password is not None:
         raise _unusable("holds a user name or a password")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise _unusable("is not encrypted (http:// is for this computer itself)")
+        raise _unusable("is not encrypted (http:// is only for this computer)")
     return text.strip()
 
 
@@ -65,24 +65,28 @@ def signature(key: bytes, identifier: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode("ascii")
 
 
-def key_bytes(secret: SecretStr) -> bytes:
-    """The signing key: base64 after `whsec_`, or else the secret's own bytes. Raises SECRET_UNAVAILABLE."""
+def signing_key(secret: SecretStr) -> bytes:
+    """The key in the secret: base64 after `whsec_`, else the text itself. Raises SECRET_UNAVAILABLE."""
     text = secret.get_secret_value()
     try:
-        key = base64.b64decode(text.removeprefix(PREFIX), validate=True) if text.startswith(PREFIX) else text.encode()
+        key = (
+            base64.b64decode(text.removeprefix(KEY_PREFIX), validate=True)
+            if text.startswith(KEY_PREFIX)
+            else text.encode()
+        )
     except (binascii.Error, ValueError):
         key = b""
-    if len(key) < SHORTEST_KEY:
+    if len(key) < MIN_KEY_BYTES:
         raise InstallerError(
             ErrorCode.SECRET_UNAVAILABLE,
-            f"The webhook's key is shorter than {SHORTEST_KEY} bytes, or not base64 after whsec_.",
-            "Make one, for example with `openssl rand -base64 32`, and give the receiver the same.",
+            f"The webhook's key is shorter than {MIN_KEY_BYTES} bytes, or not base64 after whsec_.",
+            "Make one, for example with `openssl rand -base64 32`, and give it to the receiver, too.",
         )
     return key
 
 
-def document(item: Item) -> bytes:
-    """What is sent for a measurement: the same bytes each time."""
+def payload(item: Item) -> bytes:
+    """The body of the request for a measurement: the same bytes each time."""
     measurement = measurement_of(item)
     content: dict[str, Any] = {
         "version": 1,
@@ -93,7 +97,7 @@ def document(item: Item) -> bytes:
         "account": item.account,
         "profile": item.profile,
         "taken": measurement.taken.isoformat() if measurement.taken is not None else None,
-        "received": received(item).isoformat(),
+        "received": received_time(item).isoformat(),
         "user": measurement.user,
         "readings": [
             {"quantity": r.quantity.value, "value": f"{r.value.normalize():f}", "unit": r.unit}
@@ -104,8 +108,8 @@ def document(item: Item) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
-class Webhook:
-    """One receiver. `fetch_key` is asked before the first delivery, and again after a refusal of the signature."""
+class WebhookSink:
+    """One receiver. `fetch_key` is called before the first delivery, and again after the signature was refused."""
 
     name = WEBHOOK
     batch = 1
@@ -125,20 +129,20 @@ class Webhook:
         self._clock = clock
         self._seconds = seconds
         self._key: bytes | None = None
-        self._unfit = 0
+        self._refusals_in_a_row = 0
         self._http: httpx.AsyncClient | None = None
 
-    def takes(self, target: GatewayDevice) -> bool:
+    def accepts(self, device: GatewayDevice) -> bool:
         """All devices."""
         return True
 
-    async def deliver(self, items: Sequence[Item]) -> Sequence[Refused]:
-        """Send them one after the other."""
+    async def deliver(self, items: Sequence[Item]) -> Sequence[RefusedItem]:
+        """Send one request for each measurement."""
         refused = []
         for item in items:
-            why = await self._send(item)
-            if why is not None:
-                refused.append(Refused(item, why))
+            reason = await self._send(item)
+            if reason is not None:
+                refused.append(RefusedItem(item, reason))
         return refused
 
     async def close(self) -> None:
@@ -152,10 +156,10 @@ class Webhook:
 
         if self._key is None:
             try:
-                self._key = key_bytes(self._fetch_key())
+                self._key = signing_key(self._fetch_key())
             except InstallerError as error:
                 raise SinkFailure(error) from None
-        body, timestamp = document(item), int(self._clock())
+        body, timestamp = payload(item), int(self._clock())
         headers = {
             "Content-Type": "application/json",
             "User-Agent": f"device-installer/{__version__}",
@@ -165,27 +169,28 @@ class Webhook:
             "webhook-signature": signature(self._key, item.key, timestamp, body),
         }
         try:
-            # The answer's body is of no interest, and may be endless.
+            # The body of the answer is not read: it may be endless.
             async with (
                 asyncio.timeout(1.5 * self._seconds),
                 self._client().stream("POST", self._url, content=body, headers=headers) as answer,
             ):
-                status, after = answer.status_code, answer.headers.get("Retry-After", "")
+                status, retry_after = answer.status_code, answer.headers.get("Retry-After", "")
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             # The text of these errors could quote the URL.
             raise SinkFailure(self._unreachable(f"does not answer ({type(error).__name__})")) from None
-        return self._judge(status, after)
+        return self._check_status(status, retry_after)
 
-    def _judge(self, status: int, after: str) -> str | None:
+    def _check_status(self, status: int, retry_after: str) -> str | None:
+        """None: accepted; else why this measurement is refused for good. Raises SinkFailure."""
         if 200 <= status < 300:
-            self._unfit = 0
+            self._refusals_in_a_row = 0
             return None
-        if status in UNFIT and self._unfit < MOST_UNFIT:
-            self._unfit += 1
+        if status in PERMANENT_REFUSALS and self._refusals_in_a_row < MAX_REFUSALS_IN_A_ROW:
+            self._refusals_in_a_row += 1
             return f"HTTP {status}"
-        if status in BUSY or status >= 500:
+        if status in TEMPORARY_REFUSALS or status >= 500:
             raise SinkFailure(
-                self._unreachable(f"answers with HTTP {status}"), retry_after=_seconds(after, self._clock())
+                self._unreachable(f"answers with HTTP {status}"), retry_after=_wait_seconds(retry_after, self._clock())
             )
         if status in (401, 403):
             self._key = None
@@ -193,10 +198,10 @@ class Webhook:
             InstallerError(
                 ErrorCode.CLOUD_FAILED,
                 f"The webhook at {self._host} refuses with HTTP {status}.",
-                "Check its address, its key, and this computer's clock; nothing was lost.",
+                "Check its address, its key, and this computer's clock. Nothing was lost.",
                 status=status,
             ),
-            retry_after=_seconds(after, self._clock()),
+            retry_after=_wait_seconds(retry_after, self._clock()),
         )
 
     def _client(self) -> httpx.AsyncClient:
@@ -207,31 +212,31 @@ class Webhook:
                 timeout=httpx.Timeout(self._seconds, connect=min(10.0, self._seconds)),
                 follow_redirects=False,
                 trust_env=not is_loopback(self._host),
-                # Reading all certificates takes a while, and http:// (this computer only) needs none.
+                # Reading all certificates is slow, and http:// (this computer only) needs none.
                 verify=not self._url.startswith("http:"),
             )
         return self._http
 
-    def _unreachable(self, how: str) -> InstallerError:
+    def _unreachable(self, problem: str) -> InstallerError:
         return InstallerError(
             ErrorCode.CLOUD_UNREACHABLE,
-            f"The webhook at {self._host} {how}.",
-            "Check the Internet connection and the receiver; nothing was lost, and it is tried again.",
+            f"The webhook at {self._host} {problem}.",
+            "Check the Internet connection and the receiver. Nothing was lost; the gateway tries again.",
         )
 
 
-def _seconds(after: str, now: float) -> float | None:
-    """`Retry-After`: seconds, or a date."""
-    if after.isascii() and after.isdigit() and len(after) < 10:
-        return float(after)
+def _wait_seconds(retry_after: str, now: float) -> float | None:
+    """The wait of a `Retry-After` header, which holds seconds or a date; None if it holds neither."""
+    if retry_after.isascii() and retry_after.isdigit() and len(retry_after) < 10:
+        return float(retry_after)
     try:
-        moment = parsedate_to_datetime(after)
+        when = parsedate_to_datetime(retry_after)
     except (TypeError, ValueError):
         return None
-    return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now)
+    return max(0.0, when.replace(tzinfo=when.tzinfo or UTC).timestamp() - now)
 
 
-def _unusable(why: str) -> InstallerError:
+def _unusable(problem: str) -> InstallerError:
     return InstallerError(
-        ErrorCode.USAGE, f"The webhook's address {why}.", "Give an https:// address of a receiver that you run."
+        ErrorCode.USAGE, f"The webhook's address {problem}.", "Give an https:// address of a receiver that you run."
     )

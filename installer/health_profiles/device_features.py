@@ -1,6 +1,6 @@
-"""What a device tells of itself before it is listened to: its clock, what its findings mean, where it measures.
+"""What a device says about itself before it measures: its clock, supported status bits, and the site on the body.
 
-All of it is optional: what it lacks, refuses or garbles is left out, and its measurements count all the same.
+All of it is optional. What the device lacks, refuses or sends in a wrong layout is left out.
 """
 
 from __future__ import annotations
@@ -8,62 +8,65 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import TypeVar
 
 from installer.bluetooth.connection import Connection
-from installer.catalogue.catalogue import Profile
+from installer.bluetooth.uuids import expand_uuid16
+from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
-from installer.health_profiles import characteristics, device_clock
+from installer.health_profiles.blood_pressure import supported_status
+from installer.health_profiles.characteristic_fields import CodecError
+from installer.health_profiles.characteristics import Characteristic
+from installer.health_profiles.device_clock import DeviceClock, parse_current_time
+from installer.health_profiles.heart_rate import sensor_location
+from installer.health_profiles.thermometer import temperature_site
 from installer.measurement import Measurement
 
 T = TypeVar("T")
 
-CURRENT_TIME = ("1805", "2a2b")
-PRESSURE_FEATURE = ("1810", "2a49")
-# Where a device measures always at the same place of the body, this says it once for all.
-SITES = {Profile.TEMPERATURE: ("1809", "2a1d"), Profile.HEART_RATE: ("180d", "2a38")}
+CURRENT_TIME = Characteristic(expand_uuid16(0x1805), expand_uuid16(0x2A2B))
+BLOOD_PRESSURE_FEATURE = Characteristic(expand_uuid16(0x1810), expand_uuid16(0x2A49))
+TEMPERATURE_TYPE = Characteristic(expand_uuid16(0x1809), expand_uuid16(0x2A1D))
+BODY_SENSOR_LOCATION = Characteristic(expand_uuid16(0x180D), expand_uuid16(0x2A38))
 
 
 @dataclass(frozen=True)
-class About:
-    """`vouched`: the findings of a blood-pressure monitor that it can mean, None if it does not say; `sites`: by
-    profile, where on the body it measures."""
+class DeviceFeatures:
+    """`supported_status`: the blood-pressure status texts that it supports, None if unknown; `sites`: by profile."""
 
-    clock: device_clock.Clock = field(default_factory=device_clock.Clock)
-    vouched: frozenset[str] | None = None
+    clock: DeviceClock = field(default_factory=DeviceClock)
+    supported_status: frozenset[str] | None = None
     sites: Mapping[Profile, str] = field(default_factory=dict)
 
-    def completed(self, profile: Profile, measurement: Measurement, received: datetime) -> Measurement:
-        """The measurement with its times, its site, and those findings alone that the device vouches for."""
+    def complete(self, profile: Profile, measurement: Measurement, received: datetime) -> Measurement:
+        """The measurement with its times and its site, and without status texts that the device does not support."""
         changes: dict[str, object] = {}
-        if self.vouched is not None and profile is Profile.BLOOD_PRESSURE:
-            changes["status"] = tuple(words for words in measurement.status if words in self.vouched)
+        if self.supported_status is not None and profile is Profile.BLOOD_PRESSURE:
+            changes["status"] = tuple(text for text in measurement.status if text in self.supported_status)
         if not measurement.site:
             changes["site"] = self.sites.get(profile, "")
-        return self.clock.timed(measurement.model_copy(update=changes), received)
+        return self.clock.add_times(measurement.model_copy(update=changes), received)
 
 
-async def read_about(connection: Connection, profiles: Collection[Profile]) -> About:
-    """What the device tells that matters for these profiles. Raises CONNECTION_LOST."""
-    known = await _told(connection, CURRENT_TIME, lambda data: device_clock.read(data, datetime.now().astimezone()))
-    vouched = None
+async def read_device_features(connection: Connection, profiles: Collection[Profile]) -> DeviceFeatures:
+    """Read what matters for these profiles. Raises CONNECTION_LOST."""
+    clock = await _read(connection, CURRENT_TIME, lambda data: parse_current_time(data, datetime.now().astimezone()))
+    status, sites = None, {}
     if Profile.BLOOD_PRESSURE in profiles:
-        vouched = await _told(connection, PRESSURE_FEATURE, characteristics.vouched)
-    sites = {}
-    for profile, where in SITES.items():
-        if profile in profiles and (site := await _told(connection, where, partial(characteristics.site, profile))):
-            sites[profile] = site
-    return About(known or device_clock.Clock(), vouched, sites)
+        status = await _read(connection, BLOOD_PRESSURE_FEATURE, supported_status)
+    if Profile.TEMPERATURE in profiles:
+        sites[Profile.TEMPERATURE] = await _read(connection, TEMPERATURE_TYPE, temperature_site) or ""
+    if Profile.HEART_RATE in profiles:
+        sites[Profile.HEART_RATE] = await _read(connection, BODY_SENSOR_LOCATION, sensor_location) or ""
+    return DeviceFeatures(clock or DeviceClock(), status, sites)
 
 
-async def _told(connection: Connection, where: tuple[str, str], read: Callable[[bytes], T]) -> T | None:
-    service, characteristic = where
-    if not connection.has_characteristic(characteristic, service):
+async def _read(connection: Connection, source: Characteristic, parse: Callable[[bytes], T]) -> T | None:
+    if not connection.has_characteristic(source.uuid, source.service):
         return None
     try:
-        return read(await connection.read(characteristic))
-    except characteristics.CodecError:
+        return parse(await connection.read(source.uuid))
+    except CodecError:
         return None
     except InstallerError as error:
         if error.code is ErrorCode.CONNECTION_LOST:

@@ -1,4 +1,4 @@
-"""`python -m installer.lab`: the lab as a process. A failure is one JSON line on standard error and its exit status."""
+"""`python -m installer.lab` runs the lab. An error is one JSON line on standard error, and its exit status."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from installer.errors import InstallerError
 def main() -> None:
     """Parse the command line and serve."""
     parser = argparse.ArgumentParser(prog="python -m installer.lab", description=__doc__)
-    parser.add_argument("--scenario", type=Path, help="the world to emulate (TOML)")
-    parser.add_argument("--state", type=Path, help="where to say how the lab is reached")
+    parser.add_argument("--scenario", type=Path, help="the scenario file (TOML)")
+    parser.add_argument("--state", type=Path, help="the state file to write: how to reach the lab")
     parser.add_argument("--port", type=int, default=0, help="HTTP port; 0: any free one")
-    parser.add_argument("--idle", type=float, default=0, help="end after so many seconds without use; 0: never")
+    parser.add_argument("--idle", type=float, default=0, help="end after this many seconds without use; 0: never")
     options = parser.parse_args()
     from installer.lab.server import run
 

@@ -1,4 +1,4 @@
-"""The lab's access points: what a scan shows, and who may join. Only here passphrases are compared."""
+"""The lab's Wi-Fi networks and access points: scan results and joining. Only this module compares passphrases."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from installer.lab.scenario import NetworkScenario
 from installer.wifi.networks import Band, Security
 
 
-class Join(enum.Enum):
-    """How an attempt to join ended; a device tells its client no more than yes or no."""
+class JoinOutcome(enum.Enum):
+    """The outcome of an attempt to join. A device reports only success or failure to its client."""
 
     JOINED = "joined"
     NOT_FOUND = "no such network"
@@ -24,7 +24,7 @@ class Join(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Heard:
+class ScannedAccessPoint:
     """One access point in a device's scan. `rssi` in dBm."""
 
     ssid: str
@@ -34,7 +34,7 @@ class Heard:
 
 
 class Network:
-    """One network. Its passphrase stays in here."""
+    """One network. Its passphrase is not readable from outside."""
 
     def __init__(self, scenario: NetworkScenario) -> None:
         self.scenario = scenario
@@ -44,15 +44,15 @@ class Network:
     def __repr__(self) -> str:
         return f"Network({self.ssid!r})"
 
-    def admits(self, passphrase: SecretStr) -> bool:
-        """Whether this is the passphrase. An open network takes any, as a station ignores what it does not need."""
+    def accepts(self, passphrase: SecretStr) -> bool:
+        """Whether this is the passphrase. An open network accepts any, because a station ignores it."""
         if self.scenario.security is Security.OPEN:
             return True
         known = self.scenario.passphrase.get_secret_value()
         return hmac.compare_digest(known.encode(), passphrase.get_secret_value().encode("utf-8", "surrogatepass"))
 
     def describe(self) -> dict[str, Any]:
-        """What `/lab/state` shows of it: JSON types, no passphrase."""
+        """The entry in `/lab/state`: JSON types, no passphrase."""
         return {
             "ssid": self.ssid,
             "security": self.scenario.security.value,
@@ -64,8 +64,8 @@ class Network:
         }
 
 
-class Airspace:
-    """All networks within reach of the devices."""
+class WifiEnvironment:
+    """All networks within reach of the lab devices."""
 
     def __init__(self, scenario: tuple[NetworkScenario, ...]) -> None:
         self._scenario = scenario
@@ -73,32 +73,32 @@ class Airspace:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the scenario."""
+        """Restore the scenario."""
         self.networks = {n.ssid: Network(n) for n in self._scenario}
 
-    def scan(self, bands: tuple[Band, ...]) -> list[Heard]:
-        """What a device with these `bands` hears, strongest first: one entry per access point."""
-        heard = [
-            Heard(network.ssid, network.scenario.security, ap.rssi, ap.band)
+    def scan(self, bands: tuple[Band, ...]) -> list[ScannedAccessPoint]:
+        """The access points that a device with these `bands` finds, strongest first."""
+        found = [
+            ScannedAccessPoint(network.ssid, network.scenario.security, ap.rssi, ap.band)
             for network in self.networks.values()
             if network.up and not network.scenario.hidden
             for ap in network.scenario.access_points
             if ap.band in bands
         ]
-        return sorted(heard, key=lambda h: (-h.rssi, h.ssid))
+        return sorted(found, key=lambda ap: (-ap.rssi, ap.ssid))
 
-    def join(self, ssid: str, passphrase: SecretStr, bands: tuple[Band, ...]) -> Join:
+    def join(self, ssid: str, passphrase: SecretStr, bands: tuple[Band, ...]) -> JoinOutcome:
         """The outcome of joining `ssid` with `passphrase`."""
         network = self.networks.get(ssid)
         if network is None or not any(ap.band in bands for ap in network.scenario.access_points):
-            return Join.NOT_FOUND
+            return JoinOutcome.NOT_FOUND
         if not network.up:
-            return Join.DOWN
+            return JoinOutcome.DOWN
         if network.scenario.security in (Security.ENTERPRISE, Security.WEP):
-            return Join.UNSUPPORTED
-        return Join.JOINED if network.admits(passphrase) else Join.WRONG_PASSPHRASE
+            return JoinOutcome.UNSUPPORTED
+        return JoinOutcome.JOINED if network.accepts(passphrase) else JoinOutcome.WRONG_PASSPHRASE
 
     def is_up(self, ssid: str | None) -> bool:
-        """Whether a device that joined `ssid` has a connection now."""
+        """Whether the network `ssid` exists and is up."""
         network = self.networks.get(ssid or "")
         return network is not None and network.up

@@ -1,4 +1,4 @@
-"""What a lab device has measured, and its two ways to deliver it: its own Wi-Fi, or a client that subscribed."""
+"""The measurements of a lab device: taking and storing them, delivery by Wi-Fi to the cloud, and by Bluetooth."""
 
 from __future__ import annotations
 
@@ -6,218 +6,218 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bumble.core import ProtocolError
 from bumble.device import Connection
 from bumble.gatt import Characteristic
 
-from installer.lab import gatt_services, health_characteristics, measured_values
+from installer.lab import gatt_services
 from installer.lab.cloud.store import Sample
-from installer.lab.models import Profile
+from installer.lab.health_characteristics import NOTIFY, PROFILE_LAYOUTS, encode
+from installer.lab.made_up_measurements import Measurement, make_up_measurement
+from installer.lab.models import LabModel, Profile
 from installer.lab.timers import Timers
 
 if TYPE_CHECKING:
     from installer.lab.device import LabDevice
     from installer.lab.peripheral import LabEnvironment
 
-CLOUD_RETRY = 1.0
-HISTORY = 10_000
+CLOUD_RETRY_SECONDS = 1.0
+MAX_HISTORY = 10_000
 
 
-class Measuring:
+class DeviceMeasurements:
     """The measurements of one device.
 
-    `kept`: by profile, those that nobody has taken yet; over Bluetooth one leaves only when the client has confirmed
-    it (a heart rate is notified, and never confirmed). `lost`: how many fell out of the full memory.
+    `pending`: by profile, the measurements that are not delivered. Over Bluetooth, a measurement is removed when the
+    client has confirmed it (a heart rate is notified and never confirmed). `lost`: how many the full memory dropped.
     """
 
-    def __init__(self, device: LabDevice, around: LabEnvironment) -> None:
+    def __init__(self, device: LabDevice, environment: LabEnvironment) -> None:
         self._device = device
-        self._around = around
+        self._environment = environment
         self._timers = Timers()
         self._sending: dict[Profile, asyncio.Task[None]] = {}
-        self.table: dict[Profile, Characteristic[bytes]] = {}
-        # One indication at a time, and none to a client that has unsubscribed meanwhile.
-        self._air = asyncio.Lock()
-        self._forget()
+        self.characteristics: dict[Profile, Characteristic[bytes]] = {}
+        # One indication at a time, and none to a client that has unsubscribed.
+        self._indication_lock = asyncio.Lock()
+        self._clear()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self.count = 0
         self.lost = 0
-        self.history: deque[measured_values.Measurement] = deque(maxlen=HISTORY)
-        self.kept: dict[Profile, deque[measured_values.Measurement]] = {
-            profile: deque() for profile in self._device.kind.measures
-        }
+        self.history: deque[Measurement] = deque(maxlen=MAX_HISTORY)
+        self.pending: dict[Profile, deque[Measurement]] = {profile: deque() for profile in self._device.kind.measures}
         self._first_delivered = False
 
     def start(self, stored: int) -> None:
-        """The device is there, with so many measurements of the past, and is used now and then."""
+        """The device is on, with `stored` past measurements, and is used from time to time."""
         every = self._device.scenario.stored_every
         for ago in range(stored, 0, -1):
-            taken = self._take(time.time() - ago * every)
-            for profile in self.kept:
-                self._keep(profile, taken)
-        self._alone()
+            measurement = self._measure(time.time() - ago * every)
+            for profile in self.pending:
+                self._store(profile, measurement)
+        self._schedule_use()
 
     def reset(self) -> None:
-        """As new."""
-        self._timers.clear()
+        """Delete everything."""
+        self._timers.cancel_all()
         self.link_ended()
-        self._forget()
+        self._clear()
 
-    def measure(self, user: int | None = None) -> measured_values.Measurement:
-        """Somebody uses the device now. Delivered if online and linked; else kept for a client."""
-        taken = self._take(time.time(), user)
-        delivered = self._deliver(taken)
-        for profile in self.kept:
+    def measure(self, user: int | None = None) -> Measurement:
+        """Somebody uses the device now. The measurement is delivered if online and linked; else stored for a client."""
+        measurement = self._measure(time.time(), user)
+        delivered = self._deliver_to_cloud(measurement)
+        for profile in self.pending:
             if self._subscriber(profile) is not None:
-                self._keep(profile, taken)
-                self._send(profile, 0)
+                self._store(profile, measurement)
+                self._start_sending(profile, 0)
             elif not delivered:
-                self._keep(profile, taken)
+                self._store(profile, measurement)
         if not delivered:
             self.on_linked()
-        return taken
+        return measurement
 
-    def _take(self, when: float, user: int | None = None) -> measured_values.Measurement:
+    def _measure(self, when: float, user: int | None = None) -> Measurement:
         scenario = self._device.scenario
         if user is None:
             user = self.count % scenario.users + 1
         self.count += 1
-        seed = f"{self._around.scenario.seed}:{self._device.address}"
-        who = user if scenario.users > 1 else None
-        taken = measured_values.measure(self._device.kind, seed, self.count, when, scenario.unit, who)
+        seed = f"{self._environment.scenario.seed}:{self._device.address}"
+        told_user = user if scenario.users > 1 else None
+        measurement = make_up_measurement(self._device.kind, seed, self.count, when, scenario.unit, told_user)
         if scenario.height is not None:
-            taken = replace(taken, height=scenario.height)
-        self.history.append(taken)
-        return taken
+            measurement = replace(measurement, height=scenario.height)
+        self.history.append(measurement)
+        return measurement
 
     @property
-    def last(self) -> measured_values.Measurement | None:
-        """The latest one."""
+    def last(self) -> Measurement | None:
+        """The latest measurement."""
         return self.history[-1] if self.history else None
 
-    def _keep(self, profile: Profile, measurement: measured_values.Measurement) -> None:
-        queue = self.kept[profile]
+    def _store(self, profile: Profile, measurement: Measurement) -> None:
+        queue = self.pending[profile]
         queue.append(measurement)
         if len(queue) > self._device.scenario.memory:
             queue.popleft()
             self.lost += 1
             self._device.log(f"its memory is full: the oldest measurement is lost ({profile})")
 
-    def _alone(self) -> None:
-        """It is used now and then, also while nobody takes its data; what it sends by Wi-Fi has its own turn."""
+    def _schedule_use(self) -> None:
+        """Use the device every `measure_every` seconds while it is offline; `_measure_online` does so while online."""
         every = self._device.timing.measure_every
-        if not (every and self.kept):
+        if not (every and self.pending):
             return
 
-        def turn() -> None:
+        def use() -> None:
             if not (self._device.online and self._device.linked):
                 self.measure()
-            self._alone()
+            self._schedule_use()
 
-        self._timers.later("alone", every, turn)
+        self._timers.schedule("use", every, use)
 
-    # By Wi-Fi.
+    # Delivery by Wi-Fi.
 
     def online(self) -> None:
-        """It has a connection (again): contact the cloud, deliver what waits."""
+        """The device is online: contact the cloud and deliver pending measurements."""
         if self._device.kind.cloud is None or not self._device.online:
             return
-        if self._around.store.down:
-            self._timers.later("contact", CLOUD_RETRY, self.online)
+        if self._environment.store.down:
+            self._timers.schedule("contact", CLOUD_RETRY_SECONDS, self.online)
             return
-        self._around.store.reached(self._device.address)
+        self._environment.store.record_contact(self._device.address)
         self.on_linked()
 
     def on_linked(self) -> None:
-        """It is perhaps on an account now: then the first measurement comes soon."""
+        """If the device is online and on an account, schedule the first measurement."""
         if self._device.online and self._device.linked and "measure" not in self._timers:
-            self._timers.later("measure", self._device.timing.first_measurement_after, self._measure_at_home)
+            self._timers.schedule("measure", self._device.timing.first_measurement_after, self._measure_online)
 
-    def _measure_at_home(self) -> None:
+    def _measure_online(self) -> None:
         if not (self._device.online and self._device.linked):
             return
-        if self._around.store.down:
-            self._timers.later("measure", CLOUD_RETRY, self._measure_at_home)
+        if self._environment.store.down:
+            self._timers.schedule("measure", CLOUD_RETRY_SECONDS, self._measure_online)
             return
-        for waiting in {m.number: m for queue in self.kept.values() for m in queue}.values():
-            if self._deliver(waiting):
-                for queue in self.kept.values():
-                    if waiting in queue:
-                        queue.remove(waiting)
+        for measurement in {m.number: m for queue in self.pending.values() for m in queue}.values():
+            if self._deliver_to_cloud(measurement):
+                for queue in self.pending.values():
+                    if measurement in queue:
+                        queue.remove(measurement)
         every = self._device.timing.measure_every
         if not self._first_delivered or every:
             self._first_delivered = True
             self.measure()
         if every:
-            self._timers.later("measure", every, self._measure_at_home)
+            self._timers.schedule("measure", every, self._measure_online)
 
-    def _deliver(self, measurement: measured_values.Measurement) -> bool:
+    def _deliver_to_cloud(self, measurement: Measurement) -> bool:
         device = self._device
-        values = measured_values.sample(device.kind, measurement)
-        if values is None or not (device.online and device.linked) or self._around.store.down:
+        values = cloud_values(device.kind, measurement)
+        if values is None or not (device.online and device.linked) or self._environment.store.down:
             return False
         sample = Sample(float(measurement.taken), device.kind.service, values)
-        delivered = self._around.store.measured(device.address, sample)
+        delivered = self._environment.store.store_sample(device.address, sample)
         if delivered:
             device.log(f"delivered measurement {measurement.number}")
         return delivered
 
-    # By Bluetooth.
+    # Delivery by Bluetooth.
 
     def subscribed(self, characteristic: Characteristic[bytes]) -> None:
-        """A client wants to hear of this characteristic: if it is a measurement, take one soon."""
-        for profile, measurement in self.table.items():
-            if measurement is characteristic:
+        """A client subscribed to this characteristic: if it is a measurement characteristic, send to it soon."""
+        for profile, subscribable in self.characteristics.items():
+            if subscribable is characteristic:
                 if self._device.kind.cloud is not None:
-                    # Who takes its data is a phone or a gateway: by it the server hears of the device.
-                    self._around.store.reached(self._device.address)
-                self._send(profile, self._device.timing.measure_after)
+                    # The client is a phone or a gateway, which tells the cloud about the device.
+                    self._environment.store.record_contact(self._device.address)
+                self._start_sending(profile, self._device.timing.measure_after)
 
     def link_ended(self) -> None:
-        """The client is gone; what it has not confirmed stays."""
+        """The client disconnected; measurements that it has not confirmed stay."""
         for task in self._sending.values():
             task.cancel()
         self._sending.clear()
 
-    def _send(self, profile: Profile, delay: float | Literal["never"]) -> None:
+    def _start_sending(self, profile: Profile, delay: float | Literal["never"]) -> None:
         running = self._sending.get(profile)
         if running is None or running.done():
-            self._sending[profile] = asyncio.create_task(self._sent(profile, delay))
+            self._sending[profile] = asyncio.create_task(self._send_pending(profile, delay))
 
-    async def _sent(self, profile: Profile, delay: float | Literal["never"]) -> None:
-        device, queue = self._device, self.kept[profile]
+    async def _send_pending(self, profile: Profile, delay: float | Literal["never"]) -> None:
+        device, queue = self._device, self.pending[profile]
         if delay != "never":
             await asyncio.sleep(delay)
             if not queue:
-                self._used_because_somebody_listens(profile)
+                self._measure_for_subscriber(profile)
         while queue and self._subscriber(profile) is not None:
-            if device.drop_at("measurement") or device.faults.take("silent", "measurement") is not None:
+            if device.drop_at("measurement") or device.faults.consume("silent", "measurement") is not None:
                 return
             measurement = queue[0]
-            if not await self._tell(profile, measurement):
+            if not await self._send_measurement(profile, measurement):
                 return
             device.log(f"sent measurement {measurement.number} ({profile})")
             if measurement in queue:
                 queue.remove(measurement)
 
-    def _used_because_somebody_listens(self, profile: Profile) -> None:
-        taken = self._take(time.time())
-        delivered = self._deliver(taken)
-        for other in self.kept:
+    def _measure_for_subscriber(self, profile: Profile) -> None:
+        measurement = self._measure(time.time())
+        delivered = self._deliver_to_cloud(measurement)
+        for other in self.pending:
             if other == profile or not delivered:
-                self._keep(other, taken)
+                self._store(other, measurement)
 
-    async def _tell(self, profile: Profile, measurement: measured_values.Measurement) -> bool:
-        """Whether the client has confirmed all of it."""
+    async def _send_measurement(self, profile: Profile, measurement: Measurement) -> bool:
+        """Send it to the client; whether the client confirmed all of it."""
         connection = self._device.connection
         if connection is None:
             return False
         scenario = self._device.scenario
-        values = health_characteristics.encode(profile, measurement, scenario.clock, connection.att_mtu - 3)
-        kind = self._device.faults.take("garbage", "measurement")
+        values = encode(profile, measurement, scenario.clock, connection.att_mtu - 3)
+        kind = self._device.faults.consume("garbage", "measurement")
         if kind is not None:
             self._device.log(f"fault: the measurement is garbage ({kind})")
             value = values[0]
@@ -225,15 +225,15 @@ class Measuring:
                 {"truncated": value[:2], "oversized": value + bytes(24)}.get(str(kind), b"\xff" + value[1:][::-1])
             ]
         for value in values:
-            async with self._air:
+            async with self._indication_lock:
                 subscriber = self._subscriber(profile)
                 if subscriber is None:
                     return False
-                if health_characteristics.LAYOUTS[profile].sends == health_characteristics.NOTIFY:
-                    gatt_services.notify(self._device.server, self.table[profile], value)
+                if PROFILE_LAYOUTS[profile].delivery == NOTIFY:
+                    gatt_services.notify(self._device.server, self.characteristics[profile], value)
                     continue
                 try:
-                    await self._device.server.indicate_subscriber(subscriber, self.table[profile], value)
+                    await self._device.server.indicate_subscriber(subscriber, self.characteristics[profile], value)
                 except (TimeoutError, ProtocolError):
                     return False
         return True
@@ -243,6 +243,33 @@ class Measuring:
         if connection is None:
             return None
         configured = self._device.server.subscribers.get(connection, {})
-        wanted = configured.get(self.table[profile].handle, b"\x00\x00")
-        how = 0x01 if health_characteristics.LAYOUTS[profile].sends == health_characteristics.NOTIFY else 0x02
-        return connection if wanted[0] & how else None
+        configuration = configured.get(self.characteristics[profile].handle, b"\x00\x00")
+        bit = 0x01 if PROFILE_LAYOUTS[profile].delivery == NOTIFY else 0x02
+        return connection if configuration[0] & bit else None
+
+
+def cloud_values(kind: LabModel, measurement: Measurement) -> dict[str, Any] | None:
+    """The measurement as the cloud stores it (`facts/withings-cloud.md` §4); None if the model has no cloud service."""
+    if kind.cloud is None:
+        return None
+    values = measurement.values
+    if kind.service == "getsummary":
+        asleep = int(values["asleep"])
+        data = {"total_sleep_time": asleep, "hr_average": int(values["pulse"]), "sleep_score": 80}
+        return {"startdate": measurement.taken - asleep, "enddate": measurement.taken, "data": data}
+    if kind.service == "getactivity":
+        day = time.strftime("%Y-%m-%d", time.localtime(measurement.taken))
+        return {"date": day, "steps": int(values["steps"]), "distance": int(values["distance"])}
+    measures = [
+        {"type": number, "value": round(values[name] * 10**-unit), "unit": unit}
+        for name, number, unit in (
+            ("weight", 1, -3),
+            ("fat_ratio", 6, -1),
+            ("systolic", 10, 0),
+            ("diastolic", 9, 0),
+            ("pulse", 11, 0),
+            ("temperature", 71, -1),
+        )
+        if name in values
+    ]
+    return {"measures": measures}

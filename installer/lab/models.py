@@ -1,4 +1,4 @@
-"""What each kind of lab device is: its name, its radio identity, its place in the cloud, what it measures.
+"""What each model of lab device is: its name, its radio identity, its place in the cloud, what it measures.
 
 Names, BLE suffixes and model numbers: `facts/detection.md` §2, `facts/withings-cloud.md` §2.2. Suffixes other than
 Body+'s are INFERRED there; that these units speak Improv and the standard health profiles is the lab's own choice and
@@ -31,7 +31,7 @@ class CloudIdentity:
 
 
 @dataclass(frozen=True)
-class Kind:
+class LabModel:
     """One kind of device. `suffix`: third group of the vendor's service UUID; `measures`: its GATT profiles.
 
     `phone`: whether an app on a phone can collect its data over Bluetooth.
@@ -49,11 +49,11 @@ class Kind:
     product: str = ""
 
 
-KINDS: dict[str, Kind] = {
+LAB_MODELS: dict[str, LabModel] = {
     kind.id: kind
     for kind in (
-        Kind("body", "Body 1A", ("weight",), suffix=0x0007, cloud=CloudIdentity(7, "Body", "Scale")),
-        Kind(
+        LabModel("body", "Body 1A", ("weight",), suffix=0x0007, cloud=CloudIdentity(7, "Body", "Scale")),
+        LabModel(
             "body-plus",
             "Body+ 3C",
             ("weight", "body-composition"),
@@ -61,14 +61,14 @@ KINDS: dict[str, Kind] = {
             cloud=CloudIdentity(5, "Body+", "Scale"),
             body_fat=True,
         ),
-        Kind(
+        LabModel(
             "bpm-connect",
             "BPM Connect",
             ("blood-pressure",),
             suffix=0x002D,
             cloud=CloudIdentity(45, "BPM Connect", "Blood Pressure Monitor"),
         ),
-        Kind(
+        LabModel(
             "sleep",
             "Sleep",
             ("heart-rate",),
@@ -77,14 +77,14 @@ KINDS: dict[str, Kind] = {
             cloud=CloudIdentity(63, "Aura Sensor V2", "Sleep Monitor"),
             service="getsummary",
         ),
-        Kind(
+        LabModel(
             "thermo",
             "Thermo",
             ("temperature",),
             suffix=0x0046,
             cloud=CloudIdentity(70, "Thermo", "Smart Connected Thermometer"),
         ),
-        Kind(
+        LabModel(
             "move",
             "Move",
             ("steps",),
@@ -93,7 +93,7 @@ KINDS: dict[str, Kind] = {
             cloud=CloudIdentity(90, "Move", "Activity Tracker"),
             service="getactivity",
         ),
-        Kind(
+        LabModel(
             "pulse-hr",
             "Pulse HR",
             ("heart-rate", "steps"),
@@ -102,9 +102,7 @@ KINDS: dict[str, Kind] = {
             cloud=CloudIdentity(58, "Pulse HR", "Activity Tracker"),
             service="getactivity",
         ),
-        Kind("generic", "Temperature Monitor", ()),
-        Kind("shelly", "ShellyPlus1", ()),
-        Kind("nordic", "nRF7002", ()),
+        LabModel("generic", "Temperature Monitor", ()),
     )
 }
 

@@ -6,26 +6,22 @@ import re
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, create_model, field_validator, model_validator
 
-from installer.catalogue.catalogue import problems
-from installer.errors import ErrorCode, InstallerError
+from installer.errors import ErrorCode, InstallerError, problems
 from installer.lab.cloud.scenario import CloudScenario
-from installer.lab.espressif.scenario import EspressifScenario
-from installer.lab.measured_values import units
-from installer.lab.models import KINDS, Unit
-from installer.lab.nordic.scenario import NordicScenario
-from installer.lab.shelly.scenario import ShellyScenario
+from installer.lab.display_units import selectable_units
+from installer.lab.models import Unit
+from installer.lab.protocols import lab_models, protocols
+from installer.lab.scenario_parts import Count, ScenarioPart, Seconds
 from installer.wifi.networks import Band, Security
 
 DEFAULT = "default-scenario.toml"
 MAC = re.compile(r"^([0-9A-F]{2}:){5}[0-9A-F]{2}$")
 BODY_PLUS_DEFAULT_MTU = 247
 
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
-Times = Annotated[int, Field(ge=0, le=1_000_000)]
 Rssi = Annotated[int, Field(ge=-127, le=20)]
 Number = Annotated[int, Field(ge=1, le=100_000)]
 Point = Literal[
@@ -37,11 +33,7 @@ Unanswered = Literal["identify", "info", "scan", "hostname", "credentials", "mea
 Garbage = Literal["checksum", "truncated", "order", "oversized", "utf8", "strings"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-P = TypeVar("P", bound="_Part")
+P = TypeVar("P", bound=ScenarioPart)
 
 
 def _check_number(part: P, on: str, number: int | None) -> P:
@@ -50,21 +42,20 @@ def _check_number(part: P, on: str, number: int | None) -> P:
     return part
 
 
-class Drop(_Part):
+class Drop(Count):
     """The link ends at `on`. `half`: after the first slice of a command; `joining`: while it joins the network;
     `provisioned`: it has joined, and could not say so; `message`: at the message `number` of a connection, counted in
-    both directions (installer/lab/message_faults.py)."""
+    both directions (installer/lab/device_faults.py)."""
 
     on: Point
     number: Number | None = None
-    times: Times = 1
 
     @model_validator(mode="after")
     def _numbered(self) -> Drop:
         return _check_number(self, self.on, self.number)
 
 
-class GarbageAnswer(_Part):
+class GarbageAnswer(Count):
     """The answer to `on` is wrong. `order`: states and results in an order that the protocol does not have.
 
     `message`: the value in the message `number` of a connection; then `truncated` is half of it, `oversized` fills the
@@ -74,7 +65,6 @@ class GarbageAnswer(_Part):
     kind: Garbage
     on: Answered = "credentials"
     number: Number | None = None
-    times: Times = 1
 
     @model_validator(mode="after")
     def _numbered(self) -> GarbageAnswer:
@@ -83,27 +73,19 @@ class GarbageAnswer(_Part):
         return _check_number(self, self.on, self.number)
 
 
-class Silence(_Part):
+class Silence(Count):
     """No answer to `on`; `att`: to nothing at all, as if the device hung while its radio lives."""
 
     on: Unanswered
-    times: Times = 1
 
 
-class Count(_Part):
-    """How often; 0 is always."""
-
-    times: Times = 1
-
-
-class Takeover(_Part):
+class Takeover(Count):
     """Another app begins to talk to the device at the message `number` of a connection."""
 
     number: Number
-    times: Times = 1
 
 
-class Faults(_Part):
+class Faults(ScenarioPart):
     """What goes wrong with a device, each `times` times (0: always), so that the next try succeeds.
 
     `reboot`: the device starts anew while it joins, and has forgotten what it was given. `takeover`: another app talks
@@ -122,7 +104,7 @@ class Faults(_Part):
     refuse_connections: Count | None = None
 
 
-class PressAfter(_Part):
+class PressAfter(ScenarioPart):
     """Somebody presses the button this many seconds after a client connected."""
 
     press_after: Seconds
@@ -131,7 +113,7 @@ class PressAfter(_Part):
 Authorization = Literal["none", "never", "manual"] | PressAfter
 
 
-class Timing(_Part):
+class Timing(ScenarioPart):
     """How long the devices take, in seconds.
 
     `measure_after`: from a Bluetooth subscription to the measurement, where none waits; "never": nobody uses the device
@@ -151,8 +133,12 @@ class Timing(_Part):
         return self if other is None else self.model_copy(update=other.model_dump(exclude_unset=True))
 
 
-class DeviceScenario(_Part):
-    """One device. `rssi` in dBm, `mtu` in bytes, `bands` that its Wi-Fi has.
+def _allowed_models(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(lab_models())
+
+
+class DeviceSettings(ScenarioPart):
+    """One device, without the tables of the protocols. `rssi` in dBm, `mtu` in bytes, `bands` that its Wi-Fi has.
 
     `connections`: how many clients may be connected at the same time; most devices take one.
     `drop_after_provisioned`: the device ends the link one second after success, as ESPHome does.
@@ -167,9 +153,7 @@ class DeviceScenario(_Part):
     service.
     """
 
-    model: Literal[
-        "body", "body-plus", "bpm-connect", "sleep", "thermo", "move", "pulse-hr", "generic", "shelly", "nordic"
-    ]  # fmt: skip
+    model: Annotated[str, Field(json_schema_extra=_allowed_models)]
     address: str
     name: Annotated[str, Field(min_length=1, max_length=26)] | None = None
     rssi: Rssi = -60
@@ -179,9 +163,6 @@ class DeviceScenario(_Part):
     connections: Annotated[int, Field(ge=1, le=7)] = 1
     url: Annotated[str, Field(max_length=200)] = "http://192.168.1.50"
     improv: bool = True
-    espressif: EspressifScenario | None = None
-    shelly: ShellyScenario | None = None
-    nordic: NordicScenario | None = None
     vendor_advertisement: bool = True
     vendor_service: bool = True
     vendor_app_after: Seconds | None = None
@@ -202,6 +183,17 @@ class DeviceScenario(_Part):
     timing: Timing | None = None
     faults: Faults = Faults()
 
+    def protocol_table(self, name: str) -> Any:
+        """The settings of the protocol with this name; None where the device's part has no such table."""
+        return getattr(self, name, None)
+
+    @field_validator("model")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in lab_models():
+            raise ValueError("there are these models: " + ", ".join(f"'{name}'" for name in lab_models()))
+        return value
+
     @field_validator("address")
     @classmethod
     def _mac(cls, value: str) -> str:
@@ -210,8 +202,8 @@ class DeviceScenario(_Part):
         return value.upper()
 
     @model_validator(mode="after")
-    def _measures(self) -> DeviceScenario:
-        allowed = units(KINDS[self.model])
+    def _measures(self) -> Self:
+        allowed = selectable_units(lab_models()[self.model])
         if self.unit is not None and self.unit not in allowed:
             raise ValueError(f"unit of this model: {', '.join(allowed) or 'none'}")
         if self.stored > self.memory:
@@ -219,7 +211,23 @@ class DeviceScenario(_Part):
         return self
 
 
-class AccessPointScenario(_Part):
+if TYPE_CHECKING:
+
+    class DeviceScenario(DeviceSettings):
+        """One device, with a table for each protocol that it may speak."""
+
+else:
+    # One field for each protocol, so that a protocol of another package has its table, too.
+    DeviceScenario = create_model(
+        "DeviceScenario",
+        __base__=DeviceSettings,
+        __doc__=(DeviceSettings.__doc__ or "").replace(", without the tables of the protocols", ""),
+        __module__=__name__,
+        **{protocol.name: (protocol.scenario | None, None) for protocol in protocols()},
+    )
+
+
+class AccessPointScenario(ScenarioPart):
     """One access point of a network. `rssi` in dBm, as the devices receive it."""
 
     rssi: Rssi = -55
@@ -234,7 +242,7 @@ class AccessPointScenario(_Part):
         return value.upper() if value else None
 
 
-class NetworkScenario(_Part):
+class NetworkScenario(ScenarioPart):
     """One Wi-Fi network: its access points know the passphrase. `hidden`: not in scans, joined when named."""
 
     ssid: str
@@ -259,7 +267,7 @@ class NetworkScenario(_Part):
         return self
 
 
-class RadioScenario(_Part):
+class RadioScenario(ScenarioPart):
     """The radio. Times in seconds; `rssi_jitter` in dB. `supervision_timeout`: how long a link outlives its host."""
 
     advertising_interval: Annotated[float, Field(ge=0.02, le=10.24)] = 0.1
@@ -268,7 +276,7 @@ class RadioScenario(_Part):
     bystander_interval: Annotated[float, Field(ge=0.1, le=60)] = 1.0
 
 
-class Scenario(_Part):
+class Scenario(ScenarioPart):
     """The whole world at the start. `seed` decides every value that is made up."""
 
     version: Literal[1] = 1

@@ -1,4 +1,4 @@
-"""The lab as a process: HTTP and HCI ports, the state file, signals, and the end when nobody uses it."""
+"""The lab as a process: HTTP and HCI ports, state file, signals, and the idle timeout."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from installer.cloud.embedded_web_server import serving
 from installer.errors import ErrorCode, InstallerError
 from installer.lab import scenario as scenarios
 from installer.lab.cloud.app import build_app
 from installer.lab.control_api import routes
 from installer.lab.world import World
+from installer.storage.atomic_write import replace_file
 
 HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Options:
-    """`port` 0 takes a free one; `idle`: seconds without use after which the lab ends, 0 is never."""
+    """`port`: 0 takes a free one. `idle`: seconds without use after which the lab ends; 0 means never."""
 
     scenario: Path | None = None
     state: Path | None = None
@@ -37,25 +38,16 @@ class Options:
     idle: float = 0
 
 
-class Server(uvicorn.Server):
-    """Uvicorn without its signal handlers: the lab has its own."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
-
-
-class Used:
-    """Notes when the lab was last used."""
+class LastUse:
+    """Middleware that records when the lab was last used."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self.last = time.monotonic()
+        self.time = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Any HTTP request is use."""
-        self.last = time.monotonic()
+        self.time = time.monotonic()
         await self._app(scope, receive, send)
 
 
@@ -66,55 +58,48 @@ async def serve(options: Options) -> None:
     listener = _listen(options.port)
     hci_port = await world.start()
     end = asyncio.Event()
-    app = Used(build_app(world.store, routes(world, end.set)))
-    world.doorway.changed = lambda: setattr(app, "last", time.monotonic())
-    server = Server(
-        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1)
+    app = LastUse(build_app(world.store, routes(world, end.set)))
+    world.hci_server.on_change = lambda: setattr(app, "time", time.monotonic())
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
     )
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
-    try:
-        while not server.started:
-            if serving.done():
-                raise _unavailable("the HTTP server did not start")
-            await asyncio.sleep(0.005)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(log, "ended")
+        stack.push_async_callback(world.stop)
+        await stack.enter_async_context(serving(config, [listener], _unavailable("the HTTP server did not start")))
+        stack.callback(_remove_state_file, options.state)
         http = f"http://{HOST}:{listener.getsockname()[1]}"
-        _announce(options.state, _state(world, http, hci_port))
+        _write_state_file(options.state, _state_file_content(world, http, hci_port))
         log(f"ready: {http}, --adapter hci:tcp-client:{HOST}:{hci_port}, scenario {scenario.name}")
-        await _until_over(end, options.idle, world, app)
-    finally:
-        _withdraw(options.state)
-        server.should_exit = True
-        world.stop()
-        await asyncio.wait([serving], timeout=5)
-        log("ended")
+        await _wait_for_end(end, options.idle, world, app)
 
 
 def run(*, scenario: Path | None = None, state: Path | None = None, port: int = 0, idle: float = 0) -> None:
-    """`serve` in an event loop of its own, with the lab's log on standard error."""
-    # Bumble logs packets, and packets hold passphrases.
+    """Run `serve` in a new event loop, with the lab's log on standard error."""
+    # Bumble logs packets, and packets contain passphrases.
     for name, level in (("bumble", logging.ERROR), ("uvicorn", logging.WARNING), ("asyncio", logging.WARNING)):
         logging.getLogger(name).setLevel(level)
     asyncio.run(serve(Options(scenario, state, port, idle)))
 
 
 def log(words: str) -> None:
-    """One line for the lab's log."""
+    """Write one line to the lab's log."""
     safe = "".join(c if c.isprintable() else "\ufffd" for c in words)
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} lab: {safe}\n".encode("utf-8", "replace").decode("utf-8"))
     sys.stderr.flush()
 
 
-async def _until_over(end: asyncio.Event, idle: float, world: World, used: Used) -> None:
+async def _wait_for_end(end: asyncio.Event, idle: float, world: World, last_use: LastUse) -> None:
     while not end.is_set():
         left: float | None = None
         if idle:
             now = time.monotonic()
-            left = idle if world.doorway.ports else used.last + idle - now
+            left = idle if world.hci_server.connections else last_use.time + idle - now
             if left <= 0:
-                log(f"nobody used the lab for {idle:g} s")
+                log(f"the lab was not used for {idle:g} s")
                 return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(end.wait(), left)
@@ -124,14 +109,14 @@ def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
-        raise _unavailable(f"the port {port} cannot be taken ({error.strerror})") from None
+        raise _unavailable(f"the port {port} cannot be used ({error.strerror})") from None
 
 
 def _unavailable(why: str) -> InstallerError:
     return InstallerError(ErrorCode.LAB_UNAVAILABLE, f"The lab cannot start: {why}.", "Choose another port, or 0.")
 
 
-def _state(world: World, http: str, hci_port: int) -> dict[str, object]:
+def _state_file_content(world: World, http: str, hci_port: int) -> dict[str, object]:
     cloud = world.scenario.cloud
     user = cloud.users[0]
     return {
@@ -148,24 +133,19 @@ def _state(world: World, http: str, hci_port: int) -> dict[str, object]:
     }
 
 
-def _announce(path: Path | None, state: dict[str, object]) -> None:
+def _write_state_file(path: Path | None, state: dict[str, object]) -> None:
     if path is None:
         return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)
-        number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            json.dump(state, file)
-        draft.replace(path)
+        replace_file(path, [json.dumps(state).encode()])
     except OSError as error:
         raise InstallerError(
             ErrorCode.FILE_UNWRITABLE, f"The state file {path} cannot be written ({error.strerror}).", "Name another."
         ) from None
 
 
-def _withdraw(path: Path | None) -> None:
+def _remove_state_file(path: Path | None) -> None:
     if path is None:
         return
     with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""What is to happen later, by name: a new appointment replaces the one of the same name."""
+"""Named timers of the lab: scheduling a name again replaces its timer."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from collections.abc import Callable
 
 
 class Timers:
-    """Belongs to the event loop's thread."""
+    """Use it in the thread of the event loop only."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, asyncio.TimerHandle] = {}
+        self._handles: dict[str, asyncio.TimerHandle] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._waiting
+        return name in self._handles
 
-    def later(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        """Call `action` in so many seconds."""
+    def schedule(self, name: str, seconds: float, action: Callable[[], None]) -> None:
+        """Call `action` after so many seconds."""
         self.cancel(name)
 
         def run() -> None:
-            self._waiting.pop(name, None)
+            self._handles.pop(name, None)
             action()
 
-        self._waiting[name] = asyncio.get_running_loop().call_later(seconds, run)
+        self._handles[name] = asyncio.get_running_loop().call_later(seconds, run)
 
     def cancel(self, *names: str) -> None:
-        """It shall not happen."""
+        """Cancel these timers."""
         for name in names:
-            timer = self._waiting.pop(name, None)
-            if timer is not None:
-                timer.cancel()
+            handle = self._handles.pop(name, None)
+            if handle is not None:
+                handle.cancel()
 
-    def clear(self) -> None:
-        """Nothing shall happen."""
-        self.cancel(*list(self._waiting))
+    def cancel_all(self) -> None:
+        """Cancel every timer."""
+        self.cancel(*list(self._handles))

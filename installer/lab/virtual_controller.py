@@ -1,6 +1,6 @@
-"""A virtual Bluetooth controller: Bumble's, with what it leaves out of a real one (`facts/bench.md`).
+"""A virtual Bluetooth controller: Bumble's, plus features of real ones that Bumble lacks (`facts/bench.md`).
 
-Legacy advertising and scanning only: extended advertising, periodic advertising and LL privacy are not announced.
+Legacy advertising and scanning only: it does not announce extended advertising, periodic advertising, LL privacy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ACTIVE = 1
 
 @dataclass
 class Advertiser(LegacyAdvertiser):
-    """Advertises as its host asked; a device's firmware may give a `cycle` of payloads that take turns."""
+    """Advertises what its host set; a device's firmware can give a `cycle` of payloads that take turns."""
 
     cycle: Callable[[], tuple[bytes, ...]] | None = None
     turn: int = 0
@@ -35,9 +35,9 @@ class Advertiser(LegacyAdvertiser):
         )
 
     def send_advertising_data(self) -> None:
-        """Put the payload whose turn it is on the air."""
+        """Send the next payload."""
         radio = self.controller.radio
-        if not self.enabled or not radio.heard:
+        if not self.enabled or not radio.has_listener:
             return
         data = self.advertising_data
         if self.cycle is not None:
@@ -53,10 +53,10 @@ class Advertiser(LegacyAdvertiser):
 
 
 class LabController(Controller):
-    """One controller on the lab's radio, for a device of the lab or for a host that attached over TCP.
+    """One controller on the lab's radio, for a lab device or for a host that is connected over TCP.
 
-    `rssi` (dBm): how strong others receive it; `jitter` (dB): by how much that varies, the same in every run.
-    `refuse`: asked at each connection request whether this one comes to nothing.
+    `rssi` (dBm): how strong others receive it; `jitter` (dB): its variation, the same in every run.
+    `refuse`: called for each connection request; True lets it fail.
     """
 
     le_features = Controller.le_features & ~(
@@ -78,7 +78,7 @@ class LabController(Controller):
 
     @property
     def listening(self) -> bool:
-        """Whether it scans or waits for somebody to connect to."""
+        """Whether it scans or waits for a device to connect to."""
         return self.le_scan_enable or self.pending_le_connection is not None
 
     def signal(self) -> int:
@@ -90,12 +90,12 @@ class LabController(Controller):
     def on_hci_le_set_scan_enable_command(
         self, command: hci.HCI_LE_Set_Scan_Enable_Command
     ) -> hci.HCI_StatusReturnParameters:
-        """Vol 4, Part E, 7.8.11; the memory of the duplicate filter starts empty."""
+        """Vol 4, Part E, 7.8.11; the duplicate filter starts empty."""
         self._seen.clear()
         return super().on_hci_le_set_scan_enable_command(command)
 
     def hear(self, advertisement: Advertisement) -> None:
-        """Report an advertisement, ask for its scan response if scanning actively, connect if waited for."""
+        """Report an advertisement, with its scan response if scanning actively; complete a pending connection to it."""
         if self.le_scan_enable:
             kind = ADV_IND if advertisement.connectable else ADV_NONCONN_IND
             self._report(advertisement, kind, advertisement.data)
@@ -112,7 +112,7 @@ class LabController(Controller):
             if (raw, kind, data) in self._seen:
                 return
             self._seen.add((raw, kind, data))
-        # LE Advertising Report (Vol 4, Part E, 7.7.65.2), put together by hand: there are many of them.
+        # LE Advertising Report (Vol 4, Part E, 7.7.65.2), built by hand for speed: there are many of them.
         parameters = (
             struct.pack("<BBBB6sB", 0x02, 1, kind, address.address_type, raw, len(data))
             + data
@@ -126,7 +126,7 @@ class LabController(Controller):
     # Connecting.
 
     def accepts(self, address: hci.Address) -> bool:
-        """Whether it advertises under `address` and takes this connection."""
+        """Whether it advertises with `address` and accepts this connection."""
         advertiser = self.le_legacy_advertiser
         return (
             advertiser.enabled
@@ -136,7 +136,7 @@ class LabController(Controller):
         )
 
     def send_advertising_pdu(self, packet: ll.AdvertisingPdu) -> None:
-        """Bumble sends a connection request this way, when it has just made its own side of the link."""
+        """Bumble calls this to send a connection request, after it created its own end of the link."""
         if not isinstance(packet, ll.ConnectInd):
             return
         connection = self.le_connections[packet.advertiser_address]

@@ -1,7 +1,7 @@
 """The virtual radio: carries advertisements and link data between the lab's controllers.
 
-Bumble's `LocalLink` finds the receiver of a packet by its address, so that two hosts with the same random address
-would get each other's data. Here each link is a wire of its own, as each real link has its own access address.
+Bumble's `LocalLink` finds the receiver of a packet by its address, so two hosts with the same random address would
+get each other's data. Here each link has its own `Wire`, as each real link has its own access address.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NOT_ESTABLISHED = int(hci.HCI_ErrorCode.CONNECTION_FAILED_TO_BE_ESTABLISHED_ERRO
 
 @dataclass(frozen=True, slots=True)
 class Advertisement:
-    """One advertisement as it is on the air: payloads of at most 31 bytes, `rssi` in dBm at every receiver."""
+    """One advertisement: payloads of at most 31 bytes, `rssi` in dBm at every receiver."""
 
     address: hci.Address
     data: bytes
@@ -35,7 +35,7 @@ class Advertisement:
 
 
 class Wire(LocalLink):
-    """One end of one link: takes what a controller sends over it to the controller at the other end."""
+    """One end of one link: carries packets of one controller to the controller at the other end."""
 
     def __init__(self, connection: Connection, there: LabController, other: Connection) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -62,7 +62,7 @@ class Wire(LocalLink):
     def send_ll_control_pdu(
         self, sender_address: hci.Address, receiver_address: hci.Address, packet: ll.ControlPdu
     ) -> None:
-        """Carry a packet of the link layer."""
+        """Carry a link-layer packet."""
         asyncio.get_running_loop().call_soon(self._control, packet)
 
     def _control(self, packet: ll.ControlPdu) -> None:
@@ -70,12 +70,12 @@ class Wire(LocalLink):
             self.there.on_ll_control_pdu(self.connection.self_address, packet)
 
     def end(self, reason: int) -> None:
-        """Tell the other end that the link is over, after what was sent before."""
+        """Tell the other end that the link ended, after all packets that were sent before."""
         asyncio.get_running_loop().call_soon(self.there.on_le_disconnected, self.other, reason)
 
 
 class Radio(LocalLink):
-    """The air. `supervision_timeout`: seconds until a link is over whose other end went silent."""
+    """The radio channel. `supervision_timeout`: seconds until a link ends whose other end went silent."""
 
     controllers: set[LabController]  # type: ignore[assignment]
 
@@ -84,18 +84,18 @@ class Radio(LocalLink):
         self.supervision_timeout = supervision_timeout
 
     def broadcast(self, sender: LabController | None, advertisement: Advertisement) -> None:
-        """Let everybody hear an advertisement who scans or waits to connect."""
+        """Deliver an advertisement to every controller that scans or waits to connect."""
         for controller in tuple(self.controllers):
             if controller is not sender and controller.listening:
                 controller.hear(advertisement)
 
     @property
-    def heard(self) -> bool:
-        """Whether anybody listens at all: nobody needs to advertise to an empty room."""
+    def has_listener(self) -> bool:
+        """Whether any controller scans or waits to connect; without one, nobody needs to advertise."""
         return any(controller.listening for controller in self.controllers)
 
     def connect(self, central: LabController, connection: Connection, packet: ll.ConnectInd) -> bool:
-        """Take a connection request to the advertiser; False if none with that address accepts it."""
+        """Deliver a connection request to the advertiser; False if none with that address accepts it."""
         for peripheral in self.controllers:
             if peripheral is not central and peripheral.accepts(packet.advertiser_address):
                 peripheral.on_le_connect_ind(packet)

@@ -6,29 +6,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from installer.lab.access_points import Airspace
+from installer.lab.access_points import WifiEnvironment
 from installer.lab.bystanders import Bystanders
 from installer.lab.cloud.store import CloudStore
-from installer.lab.device import LabDevice
-from installer.lab.espressif.device import EspressifDevice
-from installer.lab.hci_server import Doorway
-from installer.lab.nordic.device import NordicDevice
-from installer.lab.nordic.scenario import NordicScenario
+from installer.lab.hci_server import HciServer
 from installer.lab.peripheral import LabEnvironment
-from installer.lab.scenario import DeviceScenario, Scenario
-from installer.lab.shelly.device import ShellyDevice
-from installer.lab.shelly.scenario import ShellyScenario
+from installer.lab.protocols import make_device
+from installer.lab.scenario import Scenario
 from installer.lab.virtual_radio import Radio
-
-
-def _device(scenario: DeviceScenario, around: LabEnvironment) -> LabDevice:
-    if scenario.espressif is not None:
-        return EspressifDevice(scenario, around, scenario.espressif)
-    if scenario.model == "shelly" or scenario.shelly is not None:
-        return ShellyDevice(scenario, around, scenario.shelly or ShellyScenario())
-    if scenario.model == "nordic" or scenario.nordic is not None:
-        return NordicDevice(scenario, around, scenario.nordic or NordicScenario())
-    return LabDevice(scenario, around)
 
 
 class World:
@@ -37,11 +22,11 @@ class World:
     def __init__(self, scenario: Scenario, log: Callable[[str], None] = lambda _words: None) -> None:
         self.scenario = scenario
         self.radio = Radio(scenario.radio.supervision_timeout)
-        self.airspace = Airspace(scenario.network)
+        self.wifi = WifiEnvironment(scenario.network)
         self.store = CloudStore(scenario.cloud)
-        self.doorway = Doorway(self.radio, scenario.radio.rssi_jitter)
-        around = LabEnvironment(scenario, self.radio, self.airspace, self.store, log)
-        self.devices = {d.address: _device(d, around) for d in scenario.device}
+        self.hci_server = HciServer(self.radio, scenario.radio.rssi_jitter)
+        environment = LabEnvironment(scenario, self.radio, self.wifi, self.store, log)
+        self.devices = {d.address: make_device(d, environment) for d in scenario.device}
         self._bystanders = Bystanders(self.radio, scenario.bystanders, scenario.radio.bystander_interval, scenario.seed)
         self.store.on_linked.append(self._linked)
         self._log = log
@@ -51,20 +36,22 @@ class World:
         for device in self.devices.values():
             cloud = device.kind.cloud
             if cloud is not None:
-                self.store.make(device.address, model_id=cloud.model_id, model=cloud.model, type=cloud.type)
+                self.store.add_device(device.address, model_id=cloud.model_id, model=cloud.model, type=cloud.type)
         await asyncio.gather(*(device.power_on() for device in self.devices.values()))
         self._bystanders.start()
-        return await self.doorway.open(port=port)
+        return await self.hci_server.open(port=port)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Take everything down."""
         self._bystanders.stop()
-        self.doorway.close()
+        self.hci_server.close()
+        for device in self.devices.values():
+            await device.power_off()
         self.store.close()
 
     def reset(self) -> None:
         """Back to the scenario; hosts stay attached, their links end."""
-        self.airspace.reset()
+        self.wifi.reset()
         self.store.reset()
         for device in self.devices.values():
             device.restore()
@@ -72,7 +59,7 @@ class World:
 
     def set_network(self, ssid: str, up: bool) -> None:
         """The network vanishes or comes back. Raises KeyError for one that there is not."""
-        self.airspace.networks[ssid].up = up
+        self.wifi.networks[ssid].up = up
         self._log(f"network {ssid!r} is {'up' if up else 'down'}")
         for device in self.devices.values():
             if up:
@@ -82,8 +69,8 @@ class World:
         """What `GET /lab/state` answers."""
         return {
             "devices": [d.describe() for d in self.devices.values()],
-            "networks": [n.describe() for n in self.airspace.networks.values()],
-            "hosts": len(self.doorway.ports),
+            "networks": [n.describe() for n in self.wifi.networks.values()],
+            "hosts": len(self.hci_server.connections),
             "cloud": self.store.describe(),
         }
 

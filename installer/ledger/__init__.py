@@ -1,1 +1,1 @@
-"""What is kept of an installation."""
+"""The ledger: a database with the records of installations."""

@@ -1,7 +1,8 @@
-"""The ledger as a person looks into it: pages, one record, the numbers of a report, removal of what is old."""
+"""Reading and pruning of the ledger for a person: pages, one record, statistics, and the answers of a record."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 from datetime import datetime
@@ -9,103 +10,160 @@ from typing import TYPE_CHECKING, Any
 
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger import timestamps
-from installer.ledger.query_types import Filter, Numbers, Page, Pruned
+from installer.ledger.query_types import Filter, Page, PruneResult, Statistics
 
 if TYPE_CHECKING:
+    from installer.answers import Answers
     from installer.ledger.records import Records
 
-BLOCK = 500  # records that are removed in one transaction, so that no station waits for long
-PATIENCE = 2000  # milliseconds that giving back the room of removed records waits for others
-CANDIDATES = 5  # records that are named where a short id fits several
+PRUNE_BLOCK = 500  # records that one transaction removes: other stations do not wait for long
+VACUUM_BUSY_TIMEOUT_MS = 2000
+MAX_CANDIDATES = 5  # ids that an error names if a short id fits several records
 
 
 class Archive:
-    """Reads and tidies one ledger. Raises what `Records` raises."""
+    """Reads and prunes one ledger. Raises what `Records` raises."""
 
     def __init__(self, records: Records) -> None:
         self.records = records
 
     def page(self, wanted: Filter, limit: int, after: tuple[str, str] | None = None) -> Page:
-        """Some records without their steps, the newest first; `after` is the `next` of the page before."""
+        """Records without their steps, the newest first. `after`: the `next` of the previous page."""
         return self.records.find(wanted, limit, after)
 
     def every(self, wanted: Filter) -> Iterator[dict[str, Any]]:
-        """Whole records, the newest first, read a few at a time."""
+        """Complete records, the newest first, read a block at a time."""
         return self.records.every(wanted)
 
-    def one(self, start: str) -> dict[str, Any]:
-        """The whole record whose id begins so. Raises RECORD_UNKNOWN, RECORD_AMBIGUOUS."""
-        from installer.ledger import queries, statements
+    def one(self, prefix: str) -> dict[str, Any]:
+        """The complete record whose id begins with `prefix`. Raises RECORD_UNKNOWN, RECORD_AMBIGUOUS."""
+        from installer.ledger import queries, record_updates
 
         found: list[str] = self.records.store.read(
-            "read a record", lambda c: queries.beginning(c, start.strip(), CANDIDATES + 1)
+            "read a record", lambda c: queries.ids_with_prefix(c, prefix.strip(), MAX_CANDIDATES + 1)
         )
         if not found:
-            raise statements.unknown(start)
+            raise record_updates.record_unknown(prefix)
         if len(found) > 1:
-            more = " and others" if len(found) > CANDIDATES else ""
+            more = " and others" if len(found) > MAX_CANDIDATES else ""
             raise InstallerError(
                 ErrorCode.RECORD_AMBIGUOUS,
-                f"Several records begin with “{start}”: {', '.join(found[:CANDIDATES])}{more}.",
+                f"Several records begin with “{prefix}”: {', '.join(found[:MAX_CANDIDATES])}{more}.",
                 "Give more of its id.",
-                records=found[:CANDIDATES],
+                records=found[:MAX_CANDIDATES],
             )
         record = self.records.get(found[0])
         if record is None:  # removed a moment ago
-            raise statements.unknown(start)
+            raise record_updates.record_unknown(prefix)
         return record
 
-    def numbers(self, wanted: Filter, detailed: int | None = None) -> Numbers:
-        """The numbers of a report. Up to `detailed` records: each step's time by model and by site, too."""
+    def statistics(self, wanted: Filter, max_detailed: int | None = None) -> Statistics:
+        """The statistics of a report. Up to `max_detailed` records: also each step by model and by site."""
         from installer.ledger import statistics
 
-        limit = statistics.DETAILED if detailed is None else detailed
-        self.records.settle()
-        found: Numbers = self.records.store.read("read the records", lambda c: statistics.numbers(c, wanted, limit))
+        limit = statistics.MAX_DETAILED_RECORDS if max_detailed is None else max_detailed
+        self.records.mark_interrupted()
+        found: Statistics = self.records.store.read(
+            "read the records", lambda c: statistics.report_statistics(c, wanted, limit)
+        )
         return found
 
     def failures(self, wanted: Filter, limit: int) -> list[dict[str, Any]]:
-        """The newest failed ones of those that fit, whole."""
-        import dataclasses
+        """Complete records of the newest failed installations that match."""
+        from installer.ledger import queries
 
         if wanted.outcome and "failed" not in wanted.outcome:
             return []
         only = dataclasses.replace(wanted, outcome=("failed",))
         ids = [record["id"] for record in self.records.find(only, limit).records]
-        from installer.ledger import queries
-
-        found: list[dict[str, Any]] = self.records.store.read("read the records", lambda c: queries.whole(c, ids))
+        found: list[dict[str, Any]] = self.records.store.read(
+            "read the records", lambda c: queries.complete_records(c, ids)
+        )
         return found
 
-    def prune(self, before: datetime, *, force: bool = False, dry_run: bool = False) -> Pruned:
-        """Remove the records of what ended before; what is still needed stays, unless `force`: then what runs."""
+    def prune(self, before: datetime, *, force: bool = False, dry_run: bool = False) -> PruneResult:
+        """Remove records that ended before. Records still needed are kept; `force` keeps only running ones."""
         from installer.ledger import pruning
 
-        store, stamp = self.records.store, timestamps.stamp(before)
-        self.records.settle()
-        planned: Pruned = store.read("read the records", lambda c: pruning.count(c, stamp, force=force))
+        store, limit = self.records.store, timestamps.timestamp(before)
+        self.records.mark_interrupted()
+        planned: PruneResult = store.read("read the records", lambda c: pruning.count(c, limit, force=force))
         if dry_run:
             return planned
-        ids: list[str] = store.read("read the records", lambda c: pruning.chosen(c, stamp, force=force))
+        ids: list[str] = store.read("read the records", lambda c: pruning.removable_ids(c, limit, force=force))
         removed = 0
-        for start in range(0, len(ids), BLOCK):
-            block = ids[start : start + BLOCK]
-            work = functools.partial(pruning.remove, ids=block, before=stamp, force=force)
-            removed += store.write("remove records", work)
+        for start in range(0, len(ids), PRUNE_BLOCK):
+            block = ids[start : start + PRUNE_BLOCK]
+            remove = functools.partial(pruning.remove, ids=block, before=limit, force=force)
+            removed += store.write("remove records", remove)
         if removed:
             self._compact()
-        return Pruned(removed, planned.kept)
+        return PruneResult(removed, planned.kept)
 
     def _compact(self) -> None:
-        """In an SQLite file what was removed stays readable until its room is used anew, or given back."""
+        """Shrink an SQLite file. Without this, removed records stay readable in its free pages."""
         if not self.records.store.target.is_file:
             return
         import contextlib
         import sqlite3
 
-        # It needs the file for itself; where another process keeps it busy, that is made up for the next time.
+        # VACUUM needs exclusive access. If another process uses the file, the next prune does it.
         with self.records.store.engine().connect() as connection, contextlib.suppress(sqlite3.Error):
             raw = connection.connection
-            raw.execute(f"PRAGMA busy_timeout={PATIENCE}")
+            raw.execute(f"PRAGMA busy_timeout={VACUUM_BUSY_TIMEOUT_MS}")
             raw.execute("VACUUM")
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+class WizardLedger:
+    """The ledger for the wizard: its methods do not block the event loop. Raises what `Records` raises."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    async def page(self, wanted: Filter, limit: int, after: tuple[str, str] | None = None) -> Page:
+        """Records without their steps, the newest first."""
+        return await self._records.store.call(self._records.find, wanted, limit, after)
+
+    async def one(self, installation: str) -> dict[str, Any]:
+        """The complete record. Raises RECORD_UNKNOWN if it was removed."""
+        return await self._records.store.call(Archive(self._records).one, installation)
+
+    async def outdated(self) -> bool:
+        """Whether the tables must be migrated before a record can be written. Creates nothing."""
+        from installer.ledger import schema_migration
+
+        target = self._records.store.target
+        if target.is_lab:
+            return False
+        found = await self._records.store.call(schema_migration.status, target)
+        return bool(found["there"]) and found["state"] in ("older", "empty")
+
+    async def migrate(self) -> None:
+        """Migrate the tables to this version. All records are kept."""
+        from installer.ledger import schema_migration
+
+        await self._records.store.call(schema_migration.migrate, self._records.store.target)
+
+
+def answers_of(record: dict[str, Any]) -> Answers:
+    """The answers of a record, to install the same device again.
+
+    Left out: the consent to send credentials, and secrets with their references. They are asked for again. Raises
+    ANSWERS_INVALID for a record of another version that cannot be read as answers.
+    """
+    from installer.answers import validate
+
+    data = {key: dict(value) for key, value in (record.get("answers") or {}).items() if isinstance(value, dict)}
+    data.pop("provision", None)
+    find = data.setdefault("find", {})
+    if record.get("address"):
+        find.pop("name", None)
+        find["device"] = record["address"]
+    find.pop("proof", None)
+    if not (find.get("device") or find.get("name") or find.get("model")):
+        del data["find"]
+    data.get("network", {}).pop("passphrase", None)
+    if data.get("link", {}).get("later"):
+        del data["link"]
+    return validate(data, f"record {record['id']}")

@@ -1,6 +1,6 @@
-"""The database of the ledger: opened when first used, written by one thread, in the order of the calls.
+"""The database of the ledger: opened at the first use, and written by one thread in the order of the calls.
 
-Loading SQLAlchemy takes a fifth of a second and a commit waits for the disk, so neither happens in the event loop.
+Loading SQLAlchemy takes 0.2 s and a commit waits for the disk, so both happen outside the event loop.
 """
 
 from __future__ import annotations
@@ -27,37 +27,40 @@ Work = Callable[["Connection"], T]
 
 @dataclass(frozen=True)
 class Target:
-    """Where the ledger is. `json`: the folder of records of an older version, to be taken over once.
+    """Where the ledger is. `old_json_folder`: records of an older version as JSON files, to be imported once.
 
-    `flags`: what a person adds to a command so that it means this one. `practice`: the lab's own, which is brought up
-    to date unasked; nobody else uses it.
+    `command_flags`: options that select this ledger in a command. `is_lab`: it is the lab's own ledger, which is
+    migrated without asking because nobody else uses it.
     """
 
     url: str
     setting: str = "the ledger's URL"
     password: Callable[[], SecretStr | None] | None = None
-    json: Path | None = None
-    flags: str = ""
-    practice: bool = False
+    old_json_folder: Path | None = None
+    command_flags: str = ""
+    is_lab: bool = False
 
     @property
-    def migrate(self) -> str:
-        """The command that brings it up to date."""
-        return f"device-installer ledger migrate {self.flags}".rstrip()
+    def migrate_command(self) -> str:
+        """The command that updates it."""
+        return f"device-installer ledger migrate {self.command_flags}".rstrip()
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file of this computer."""
+        """Whether it is an SQLite file."""
         return self.url.startswith("sqlite")
 
     @property
     def file(self) -> Path | None:
-        """The file of an SQLite database."""
+        """The SQLite file, or None."""
         return Path(self.url.partition(":///")[2]) if self.is_file else None
 
 
 class Store:
-    """Does work on the ledger. Raises DATABASE_FAILED, DATABASE_OUTDATED, FILE_UNWRITABLE, SECRET_UNAVAILABLE."""
+    """Runs functions on the ledger's database.
+
+    Raises DATABASE_FAILED, DATABASE_OUTDATED, FILE_UNWRITABLE, SECRET_UNAVAILABLE.
+    """
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -66,7 +69,7 @@ class Store:
         self._pool: ThreadPoolExecutor | None = None
 
     def engine(self) -> Engine:
-        """The engine, with tables of this version in its database; may take a moment the first time."""
+        """The engine of a database with tables of this version. The first call opens and checks the database."""
         from installer.ledger import schema_migration
 
         with self._lock:
@@ -81,61 +84,61 @@ class Store:
             return self._engine
 
     def write(self, what: str, work: Work[T]) -> T:
-        """Do it now, in one transaction, in the thread of the caller; `what` could not be done, as in “read it”."""
+        """Run `work` in one transaction, in the caller's thread. `what`: the action for an error, as in “read it”."""
         engine = self.engine()
-        with database.told(what), engine.begin() as connection:
+        with database.database_errors(what), engine.begin() as connection:
             return work(connection)
 
     def read(self, what: str, work: Work[T]) -> T:
-        """The same for what only reads: it waits for no writer."""
+        """Like `write`, for work that only reads: it does not wait for writers."""
         engine = self.engine()
-        with database.told(what), engine.connect() as connection:
+        with database.database_errors(what), engine.connect() as connection:
             return work(connection.execution_options(reads_only=True))
 
     def post(self, what: str, work: Work[Any], then: Callable[[], None] | None = None) -> None:
-        """Let it be written soon, after what was posted before; `then` is called when it is on disk.
+        """Write it in the database thread, without waiting. `then` is called when it is on disk.
 
-        A failure stays unsaid: only what is made up for by the next write is posted.
+        A failure is not reported: post only what the next write repeats.
         """
 
-        def noted() -> None:
+        def write() -> None:
             self.write(what, work)
             if then is not None:
                 then()
 
-        self._submit(noted)
+        self._submit(write)
 
     async def run(self, what: str, work: Work[T], then: Callable[[], None] | None = None, *, reads: bool = False) -> T:
-        """Do it outside the event loop, after what was posted before; when this returns it is on disk.
+        """Run `work` in the database thread, after all earlier calls. When this returns it is on disk.
 
-        Somebody who stops waiting does not undo it.
+        Cancelling the caller does not undo it.
         """
 
-        def done() -> T:
+        def write() -> T:
             result = self.read(what, work) if reads else self.write(what, work)
             if then is not None:
                 then()
             return result
 
-        return await asyncio.shield(asyncio.wrap_future(self._submit(done)))
+        return await asyncio.shield(asyncio.wrap_future(self._submit(write)))
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Any function in the same thread, after what was posted before."""
+        """Run any function in the database thread, after all earlier calls."""
         return await asyncio.shield(asyncio.wrap_future(self._submit(lambda: function(*arguments))))
 
-    def warm(self) -> None:
-        """Begin to load what the database needs; what goes wrong is told by whoever needs it."""
+    def preload(self) -> None:
+        """Start to open the database in its thread. A failure is reported by the first real use."""
 
-        def loaded() -> None:
+        def load() -> None:
             import contextlib
 
             with contextlib.suppress(InstallerError):
                 self.engine()
 
-        self._submit(loaded)
+        self._submit(load)
 
     def close(self) -> None:
-        """Write what is still to be written, and close the database."""
+        """Finish the pending writes and close the database."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True)
@@ -148,13 +151,13 @@ class Store:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         future = self._pool.submit(work)
-        # Whoever asked may have gone; a failure that nobody collects is not said twice.
+        # The caller may be gone. Reading the exception keeps asyncio from logging it.
         future.add_done_callback(lambda f: None if f.cancelled() else f.exception())
         return future
 
 
 def open_target(target: Target) -> Engine:
-    """An engine for the target; the password comes from where it is named, and only into the connection."""
+    """An engine for the target. Its password is fetched now, and given to the driver at each connection."""
     secret = target.password() if target.password is not None and not target.is_file else None
     engine = database.open_engine(target.url, target.setting)
     if secret is None:

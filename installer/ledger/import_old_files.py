@@ -1,4 +1,4 @@
-"""Takes over, once, the records that an older version kept as one JSON file per installation."""
+"""Imports, once, the records of an older version: one JSON file for each installation."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select
 
 from installer.ledger import timestamps
+from installer.ledger.record_updates import (
+    RESULT_COLUMNS,
+    STEP_SECONDS_COLUMNS,
+    search_text,
+    storable,
+    storable_result,
+)
 from installer.ledger.sql_tables import details, failures, installations, steps
-from installer.ledger.statements import COLUMNS, SECONDS, clean, kept, searched
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-AWAY = ".taken-over"
+IMPORTED_SUFFIX = ".taken-over"
 OUTCOMES = ("installed", "failed", "cancelled")
 
 
-def take_over(connection: Connection, folder: Path) -> int:
-    """Insert the records of the folder that are not there yet; how many. What is no record is passed over."""
+def import_records(connection: Connection, folder: Path) -> int:
+    """Insert the records of the folder that the ledger does not have; returns how many. Other files are skipped."""
     known = set(connection.execute(select(installations.c.id)).scalars())
-    taken = 0
+    imported = 0
     for path in sorted(folder.glob("*.json")):
         try:
             data = json.loads(path.read_text("utf-8"))
@@ -35,21 +41,21 @@ def take_over(connection: Connection, folder: Path) -> int:
         if installation not in known:
             known.add(installation)
             _insert(connection, installation, data)
-            taken += 1
-    return taken
+            imported += 1
+    return imported
 
 
-def put_away(folder: Path) -> None:
-    """Give the folder another name, so that it is taken over once only. Where that fails, it is known by its ids."""
-    away = folder.with_name(folder.name + AWAY)
+def rename_folder(folder: Path) -> None:
+    """Rename the folder after the import. If that fails, the next import skips the known ids."""
+    renamed = folder.with_name(folder.name + IMPORTED_SUFFIX)
     with contextlib.suppress(OSError):
-        if not away.exists():
-            folder.rename(away)
+        if not renamed.exists():
+            folder.rename(renamed)
 
 
 def _insert(connection: Connection, installation: str, data: dict[str, Any]) -> None:
     done = [s for s in data["steps"] if isinstance(s, dict) and isinstance(s.get("step"), str)]
-    bad = [f for f in data.get("failures") or [] if isinstance(f, dict)]
+    failed = [f for f in data.get("failures") or [] if isinstance(f, dict)]
     sent = _object(data.get("sent"))
     started = _time(data.get("started"))
     outcome = data.get("outcome")
@@ -59,8 +65,8 @@ def _insert(connection: Connection, installation: str, data: dict[str, Any]) -> 
         "started": started,
         "ended": _time(data["ended"]) if data.get("ended") else None,
         "outcome": outcome if outcome in OUTCOMES else "interrupted",
-        "step": None if outcome == "installed" else (bad[-1].get("step") if bad else None),
-        "error": None if outcome == "installed" or not bad else str(bad[-1].get("code", "")),
+        "step": None if outcome == "installed" else (failed[-1].get("step") if failed else None),
+        "error": None if outcome == "installed" or not failed else str(failed[-1].get("code", "")),
         "attempts": 1,
         "took": sum(_number(s.get("took")) for s in done),
         "sent_address": sent.get("address"),
@@ -70,22 +76,22 @@ def _insert(connection: Connection, installation: str, data: dict[str, Any]) -> 
     reasons = None
     for step in done:
         result = _object(step.get("result"))
-        if step["step"] in SECONDS:
-            values[SECONDS[step["step"]]] = _number(step.get("took"))
+        if step["step"] in STEP_SECONDS_COLUMNS:
+            values[STEP_SECONDS_COLUMNS[step["step"]]] = _number(step.get("took"))
         reasons = result.get("reasons", reasons)
-        for key, column in COLUMNS.get(step["step"], {}).items():
+        for key, column in RESULT_COLUMNS.get(step["step"], {}).items():
             if isinstance(result.get(key), str) and result[key]:
                 values[column] = result[key]
         if result.get("protocol") == "guided" and isinstance(result.get("device_id"), str):
             values["handed_over"] = result["device_id"]
-    values = clean(values)
-    connection.execute(insert(installations).values(**values, search=searched(values)))
-    connection.execute(insert(details).values(installation=installation, reasons=clean(reasons)))
-    seen: set[str] = set()
+    values = storable(values)
+    connection.execute(insert(installations).values(**values, search=search_text(values)))
+    connection.execute(insert(details).values(installation=installation, reasons=storable(reasons)))
+    inserted: set[str] = set()
     for position, step in enumerate(done, 1):
-        if step["step"] in seen:
+        if step["step"] in inserted:
             continue
-        seen.add(step["step"])
+        inserted.add(step["step"])
         connection.execute(
             insert(steps).values(
                 installation=installation,
@@ -93,17 +99,17 @@ def _insert(connection: Connection, installation: str, data: dict[str, Any]) -> 
                 position=position,
                 done=_time(step.get("done")),
                 took=_number(step.get("took")),
-                result=kept(step.get("result")),
+                result=storable_result(step.get("result")),
             )
         )
-    for position, failure in enumerate(bad, 1):
+    for position, failure in enumerate(failed, 1):
         connection.execute(
             insert(failures).values(
                 installation=installation,
                 position=position,
-                step=clean(failure.get("step")),
-                code=clean(str(failure.get("code", ""))),
-                what=clean(str(failure.get("what", ""))),
+                step=storable(failure.get("step")),
+                code=storable(str(failure.get("code", ""))),
+                what=storable(str(failure.get("what", ""))),
                 time=_time(failure.get("time")),
             )
         )
@@ -116,7 +122,7 @@ def _time(value: Any) -> str:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         return "1970-01-01T00:00:00.000+00:00"
-    return timestamps.stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return timestamps.timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _object(value: Any) -> dict[str, Any]:

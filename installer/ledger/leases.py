@@ -1,74 +1,135 @@
-"""Leases: while one station installs a device, no other one does. They expire by themselves."""
+"""Leases: one station at a time installs a device. A lease that is not renewed expires.
+
+How long a lease lasts and how often it is renewed is decided here, for devices, installations and rows of a batch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import delete, or_, select, update
 
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger import timestamps
-from installer.ledger.sql_tables import leases
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-IsDead = Callable[[str], bool]
+    from installer.ledger.records import Records
+
+# A station that is silent for this long counts as dead: its devices are free, its installations can be resumed.
+LEASE_SECONDS = 60.0
+RENEWALS_PER_LEASE = 4
 
 
-def take(
-    connection: Connection, address: str, *, installation: str, station: str, holder: str, seconds: float, dead: IsDead
-) -> None:
-    """Take the lease, also one that is expired, whose process is gone, or that is this installation's own.
+def renewal_interval(lease_seconds: float) -> float:
+    """Seconds between two renewals of a lease that lasts `lease_seconds`."""
+    return lease_seconds / RENEWALS_PER_LEASE
 
-    Raises DEVICE_TAKEN.
+
+class Lease:
+    """Reserves one device for one station. Not safe to use from several threads at once.
+
+    The methods with a `connection` work inside the caller's transaction.
     """
-    now = timestamps.now(connection)
-    values = {"installation": installation, "station": station, "holder": holder, "expires": now + seconds}
-    insert = _insert(connection)(leases).values(address=address, **values)
-    mine = or_(leases.c.expires <= now, leases.c.installation == installation)
-    statement = insert.on_conflict_do_update(index_elements=[leases.c.address], set_=values, where=mine)
-    # On PostgreSQL the row is locked while another station writes it; the condition is looked at after that.
-    if connection.execute(statement.returning(leases.c.address)).first() is not None:
-        return
-    taken = connection.execute(select(leases).where(leases.c.address == address)).mappings().first()
-    if taken is None:  # released a moment ago
-        take(connection, address, installation=installation, station=station, holder=holder, seconds=seconds, dead=dead)
-        return
-    if dead(str(taken["holder"])):
-        connection.execute(update(leases).where(leases.c.address == address).values(**values))
-        return
-    raise taken_by(address, str(taken["station"]), float(taken["expires"]) - now)
+
+    def __init__(self, records: Records, address: str, installation: str, station: str, seconds: float) -> None:
+        self.records = records
+        self.address = address
+        self.installation = installation
+        self.station = station
+        self.seconds = seconds
+
+    def acquire(self) -> None:
+        """Take the lease. Raises DEVICE_TAKEN."""
+        self.records.store.write("keep a device for this station", self.acquire_in)
+
+    def renew(self) -> None:
+        """Extend the lease: it lasts `seconds` from now. Raises DEVICE_TAKEN if another station has it."""
+        self.records.store.write("keep a device for this station", self.renew_in)
+
+    def release(self) -> None:
+        """Give the lease back."""
+        self.records.store.write("give a device back", self.release_in)
+
+    def acquire_in(self, connection: Connection) -> None:
+        """Take the lease if it is free, expired, this installation's own, or held by a dead process.
+
+        Raises DEVICE_TAKEN.
+        """
+        from sqlalchemy import or_, select, update
+
+        from installer.ledger.sql_tables import leases
+
+        now = timestamps.database_time(connection)
+        values = {
+            "installation": self.installation,
+            "station": self.station,
+            "holder": self.records.holder(),
+            "expires": now + self.seconds,
+        }
+        insert = _insert(connection)(leases).values(address=self.address, **values)
+        available = or_(leases.c.expires <= now, leases.c.installation == self.installation)
+        upsert = insert.on_conflict_do_update(index_elements=[leases.c.address], set_=values, where=available)
+        # PostgreSQL locks the row while another station writes it, and checks the condition after that.
+        if connection.execute(upsert.returning(leases.c.address)).first() is not None:
+            return
+        this_device = leases.c.address == self.address
+        current = connection.execute(select(leases).where(this_device)).mappings().first()
+        if current is None:  # released a moment ago
+            self.acquire_in(connection)
+            return
+        if self.records.is_dead(str(current["holder"])):
+            connection.execute(update(leases).where(this_device).values(**values))
+            return
+        raise _taken(self.address, str(current["station"]), float(current["expires"]) - now)
+
+    def renew_in(self, connection: Connection) -> None:
+        """Extend the lease. Raises DEVICE_TAKEN if it expired and another station took it."""
+        from sqlalchemy import select, update
+
+        from installer.ledger.sql_tables import leases
+
+        now = timestamps.database_time(connection)
+        own = (leases.c.installation == self.installation) & (leases.c.holder == self.records.holder())
+        renewal = update(leases).where((leases.c.address == self.address) & own).values(expires=now + self.seconds)
+        if connection.execute(renewal).rowcount:
+            return
+        station = connection.execute(select(leases.c.station).where(leases.c.address == self.address)).scalar()
+        raise _lost(self.address, str(station or "another station"))
+
+    def release_in(self, connection: Connection) -> None:
+        """Release every lease of this installation."""
+        from sqlalchemy import delete
+
+        from installer.ledger.sql_tables import leases
+
+        own = (leases.c.installation == self.installation) & (leases.c.holder == self.records.holder())
+        connection.execute(delete(leases).where(own))
 
 
-def renew(connection: Connection, address: str, *, installation: str, holder: str, seconds: float) -> None:
-    """Hold it for `seconds` from now. Raises DEVICE_TAKEN where it expired and another one took it."""
-    now = timestamps.now(connection)
-    mine = (leases.c.address == address) & (leases.c.installation == installation) & (leases.c.holder == holder)
-    if connection.execute(update(leases).where(mine).values(expires=now + seconds)).rowcount:
-        return
-    taken = connection.execute(select(leases.c.station).where(leases.c.address == address)).scalar()
-    raise taken_by(address, str(taken or "another station"), 0.0, lost=True)
+def _taken(address: str, station: str, seconds: float) -> InstallerError:
+    return InstallerError(
+        ErrorCode.DEVICE_TAKEN,
+        f"Station “{station}” is installing the device {address} now.",
+        f"Wait until it has finished. If that station has crashed, the device is free in {max(seconds, 1):.0f} s.",
+        address=address,
+        station=station,
+        lost=False,
+    )
 
 
-def release(connection: Connection, *, installation: str, holder: str) -> None:
-    """Give back all that this installation holds."""
-    connection.execute(delete(leases).where((leases.c.installation == installation) & (leases.c.holder == holder)))
-
-
-def taken_by(address: str, station: str, seconds: float, *, lost: bool = False) -> InstallerError:
-    """DEVICE_TAKEN in words."""
-    if lost:
-        what = f"The device {address} was taken over by station “{station}”: this one was silent for too long."
-        todo = "Nothing more was sent. Look there how it ended, then start again if it is needed."
-    else:
-        what = f"Station “{station}” is installing the device {address} just now."
-        todo = f"Wait until it is done; if that station has died, the device is free in {max(seconds, 1):.0f} s."
-    return InstallerError(ErrorCode.DEVICE_TAKEN, what, todo, address=address, station=station, lost=lost)
+def _lost(address: str, station: str) -> InstallerError:
+    return InstallerError(
+        ErrorCode.DEVICE_TAKEN,
+        f"Station “{station}” took over the device {address} because this station was silent for too long.",
+        "Nothing more was sent. See the result there, and start again if needed.",
+        address=address,
+        station=station,
+        lost=True,
+    )
 
 
 def _insert(connection: Connection) -> Any:
+    """The `insert` of this database that supports ON CONFLICT."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql
 

@@ -8,27 +8,10 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
+from contextlib import suppress
 from pathlib import Path
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-else:
-    import fcntl
-
-    def _try(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
+from installer.storage.file_lock import is_abandoned, open_lock_file, try_lock
 
 
 class ProcessAlive:
@@ -42,27 +25,17 @@ class ProcessAlive:
     def announce(self) -> str:
         """Hold the lock from here on; the token by which others ask. Without a usable folder only silence tells."""
         if self._descriptor is None:
-            try:
+            with suppress(OSError):
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-                self._descriptor = os.open(self._file(self.token), flags, 0o600)
-                _try(self._descriptor)
-            except OSError:
-                self._descriptor = None
+                self._descriptor = open_lock_file(self._file(self.token))
+                try_lock(self._descriptor)
         return self.token
 
     def is_dead(self, token: str | None) -> bool:
         """Whether that process is certainly gone. False also for one of another computer."""
         if not token or token == self.token or not token.isalnum():
             return False
-        try:
-            descriptor = os.open(self._file(token), os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
-        except OSError:
-            return False
-        try:
-            return _try(descriptor)
-        finally:
-            os.close(descriptor)
+        return is_abandoned(self._file(token))
 
     def forget(self, token: str) -> None:
         """Remove the file of a process that is gone and has left nothing behind in the ledger."""

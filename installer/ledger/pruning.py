@@ -1,4 +1,4 @@
-"""Removes old records, but none that is still needed: running, to be taken up again, or read by the gateway."""
+"""Removes old records, except those still needed: running, resumable, to be linked, or read by the gateway."""
 
 from __future__ import annotations
 
@@ -8,64 +8,68 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, delete, func, literal, select
 
 from installer.ledger import queries
-from installer.ledger.query_types import Pruned
-from installer.ledger.sql_tables import details, installations
+from installer.ledger.query_types import PruneResult
+from installer.ledger.sql_tables import FORGOTTEN_OPTION, details, installations
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
-I = installations.c  # noqa: E741 - the columns, in every line below
-REMOVED = ""
+columns = installations.c
+
+# Why a record is kept.
+REMOVABLE = ""
 RUNNING = "running"
-UNFINISHED = "can be resumed"
+RESUMABLE = "can be resumed"
 TO_BE_LINKED = "to be linked by their users"
-COLLECTED = "needed by the gateway to know its devices"
+GATEWAY_DEVICE = "needed by the gateway to know its devices"
 
 
-def count(connection: Connection, before: str, *, force: bool) -> Pruned:
-    """What would be removed. `before`: a stamp; `force`: only what is running stays."""
+def count(connection: Connection, before: str, *, force: bool) -> PruneResult:
+    """How many records would be removed. `before`: a timestamp; `force`: keep only running installations."""
     reason = _reason(force=force)
     found = connection.execute(select(reason, func.count()).where(*_old(before)).group_by(reason))
     counts = {str(why): int(number) for why, number in found}
-    return Pruned(counts.pop(REMOVED, 0), counts)
+    return PruneResult(counts.pop(REMOVABLE, 0), counts)
 
 
-def chosen(connection: Connection, before: str, *, force: bool) -> list[str]:
-    """The ids of what is to be removed, the oldest first."""
-    query = select(I.id).where(*_old(before), _reason(force=force) == REMOVED).order_by(I.started, I.id)
+def removable_ids(connection: Connection, before: str, *, force: bool) -> list[str]:
+    """The ids of the records to remove, the oldest first."""
+    query = (
+        select(columns.id).where(*_old(before), _reason(force=force) == REMOVABLE).order_by(columns.started, columns.id)
+    )
     return list(connection.execute(query).scalars())
 
 
 def remove(connection: Connection, ids: Sequence[str], before: str, *, force: bool) -> int:
-    """Remove these, with all that belongs to them; how many. One that is needed again meanwhile stays."""
-    still = *_old(before), _reason(force=force) == REMOVED
-    return connection.execute(delete(installations).where(I.id.in_(ids), *still)).rowcount
+    """Delete these records and their steps and failures; returns how many. One that is needed by now is kept."""
+    still_removable = *_old(before), _reason(force=force) == REMOVABLE
+    return connection.execute(delete(installations).where(columns.id.in_(ids), *still_removable)).rowcount
 
 
 def _old(before: str) -> tuple[ColumnElement[bool], ...]:
-    return I.started < before, func.coalesce(I.ended, I.started) < before
+    return columns.started < before, func.coalesce(columns.ended, columns.started) < before
 
 
 def _reason(*, force: bool) -> ColumnElement[Any]:
-    """Why a record stays; `REMOVED` if it does not."""
+    """Why a record is kept, or `REMOVABLE`."""
     if force:
-        return case((I.outcome == RUNNING, literal(RUNNING)), else_=literal(REMOVED))
+        return case((columns.outcome == RUNNING, literal(RUNNING)), else_=literal(REMOVABLE))
     later = installations.alias()
-    since = later.c.address == I.address, later.c.started > I.started
-    begun_anew = select(later.c.id).where(*since).exists()
-    installed_since = select(later.c.id).where(*since, later.c.outcome == "installed").exists()
+    newer = later.c.address == columns.address, later.c.started > columns.started
+    started_again = select(later.c.id).where(*newer).exists()
+    installed_since = select(later.c.id).where(*newer, later.c.outcome == "installed").exists()
     forgotten = (
         select(details.c.installation)
-        .where(details.c.installation == I.id, details.c.options[queries.FORGOTTEN].as_boolean())
+        .where(details.c.installation == columns.id, details.c.options[FORGOTTEN_OPTION].as_boolean())
         .exists()
     )
-    # The same as can be resumed by `reading.unfinished`.
-    unfinished = queries.half_way() & ~begun_anew & ~forgotten
-    collected = and_(I.outcome == "installed", I.method == "bluetooth", I.address.is_not(None))
+    # The same records as `queries.unfinished`.
+    resumable = queries.can_be_resumed() & ~started_again & ~forgotten
+    gateway_device = and_(columns.outcome == "installed", columns.method == "bluetooth", columns.address.is_not(None))
     return case(
-        (I.outcome == RUNNING, literal(RUNNING)),
-        (unfinished, literal(UNFINISHED)),
-        (and_(I.outcome == "to_be_linked", ~installed_since), literal(TO_BE_LINKED)),
-        (and_(collected, ~installed_since), literal(COLLECTED)),
-        else_=literal(REMOVED),
+        (columns.outcome == RUNNING, literal(RUNNING)),
+        (resumable, literal(RESUMABLE)),
+        (and_(columns.outcome == "to_be_linked", ~installed_since), literal(TO_BE_LINKED)),
+        (and_(gateway_device, ~installed_since), literal(GATEWAY_DEVICE)),
+        else_=literal(REMOVABLE),
     )

@@ -1,4 +1,4 @@
-"""What is asked of the ledger and what it answers, as plain data; loads no database."""
+"""Filters and results of the ledger's queries, as plain data. Importing it does not load SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ OUTCOMES = ("running", "installed", "to_be_linked", "failed", "cancelled", "inte
 
 @dataclass(frozen=True)
 class Filter:
-    """Which records. Values of one field are alternatives, fields all hold. `text`: every word is somewhere in it."""
+    """Which records. The values of one field are alternatives (OR); the fields are combined with AND.
+
+    `text`: words that must all occur in the record.
+    """
 
     outcome: tuple[str, ...] = ()
     model: tuple[str, ...] = ()
@@ -27,7 +30,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Page:
-    """Some records without their steps, the newest first. `total`: how many fit; `next`: where the next page begins."""
+    """Records without their steps, the newest first. `total`: how many match; `next`: the cursor of the next page."""
 
     records: list[dict[str, Any]]
     total: int
@@ -35,7 +38,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Installed:
+class InstalledDevice:
     """A device that was installed. `account`: the name of the stored account; `id`: of the record."""
 
     address: str
@@ -46,8 +49,8 @@ class Installed:
 
 
 @dataclass(frozen=True)
-class Times:
-    """Seconds: the middle one, and the one that 9 of 10 do not exceed. None where there is none."""
+class Durations:
+    """Statistics of durations in seconds: how many, the median, and the 90th percentile. None if there are none."""
 
     count: int = 0
     median: float | None = None
@@ -56,15 +59,15 @@ class Times:
 
 @dataclass(frozen=True)
 class Group:
-    """The installations of one model, site, operator or span of time. `times`: of those that were installed.
+    """The installations of one model, site, operator or period. `durations`: of the installed ones.
 
-    `steps`: of each step in the order of the flow; told of models and sites, and not of a very large ledger.
+    `steps`: the durations of each step in the order of the flow; only for models and sites of a small enough ledger.
     """
 
     name: str
     outcomes: dict[str, int]
-    times: Times = Times()
-    steps: dict[str, Times] = field(default_factory=dict)
+    durations: Durations = Durations()
+    steps: dict[str, Durations] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -73,7 +76,7 @@ class Group:
 
     @property
     def installed(self) -> int:
-        """How many were installed, those among them that their users link later."""
+        """How many were installed, including those that their users link later."""
         return self.outcomes.get("installed", 0) + self.outcomes.get("to_be_linked", 0)
 
     @property
@@ -83,27 +86,28 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """What a report says. `first`, `last`: when the first and the last one began; `failures`: (code, how many).
+class Statistics:
+    """The statistics of a report. `first`, `last`: start of the first and of the last installation.
 
-    `spans`: by this computer's calendar, each a `unit` (day, week, month or year) named by its first day.
+    `failures`: (error code, count). `periods`: days, weeks, months or years (`unit`) of this computer's calendar, each
+    named by its first day.
     """
 
     all: Group
     first: str | None
     last: str | None
     failures: list[tuple[str, int]]
-    steps: list[tuple[str, Times]]
+    steps: list[tuple[str, Durations]]
     models: list[Group]
     sites: list[Group]
     operators: list[Group]
     unit: str
-    spans: list[Group]
+    periods: list[Group]
 
 
 @dataclass(frozen=True)
-class Pruned:
-    """What was removed, or would be, and why the rest of that age stays: {reason: how many}."""
+class PruneResult:
+    """How many records were removed, or would be; and why the others of that age are kept: {reason: count}."""
 
     removed: int
     kept: dict[str, int]

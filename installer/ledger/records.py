@@ -1,260 +1,247 @@
-"""Records: what is kept of each installation, in the ledger; no passphrase and no token is ever handed to this module.
+"""Records: what the ledger keeps of each installation. No passphrase and no token ever reaches this module.
 
-A record is written step by step, outside the event loop and in the order of the calls. What must be on disk before
-the installation goes on is awaited: a step that is done, and that credentials are about to be sent.
+A record is written step by step, outside the event loop and in the order of the calls. The installation waits until
+these are on disk: the result of a step, and the note that credentials are about to be sent.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from installer.ledger import lazy_import, timestamps
+from installer.ledger import timestamps
 from installer.ledger.database import Store, Target
+from installer.ledger.leases import LEASE_SECONDS, Lease
 from installer.ledger.process_alive import ProcessAlive
-from installer.ledger.query_types import Filter, Installed, Page
-from installer.ledger.site_and_operator import Context
+from installer.ledger.query_types import Filter, InstalledDevice, Page
 from installer.storage import database
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-# A station that was silent for so long is taken for dead: its devices are free, its installations can be resumed.
-LEASE_SECONDS = 60.0
-NOBODY = Context()
+
+@dataclass(frozen=True)
+class Context:
+    """Who installs, and where: what a record keeps beside the device.
+
+    `site`, `operator`, `label`: free text. `batch`, `row`: the plan's name and the key of its row. `station`: the name
+    of this computer. `options`: how the run behaves, for a resumed one (JSON types, no secret).
+    """
+
+    site: str | None = None
+    operator: str | None = None
+    label: str | None = None
+    batch: str | None = None
+    row: str | None = None
+    station: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+NO_CONTEXT = Context()
+
+
+def _queries() -> Any:
+    """`installer.ledger.queries`, imported at the first call because it loads SQLAlchemy."""
+    from installer.ledger import queries
+
+    return queries
+
+
+def _updates() -> Any:
+    """`installer.ledger.record_updates`, imported at the first call because it loads SQLAlchemy."""
+    from installer.ledger import record_updates
+
+    return record_updates
 
 
 class Records:
-    """All records of one ledger. Methods that are not async may be called in any thread; they wait for the database.
+    """All records of one ledger. The methods that are not async wait for the database; any thread may call them.
 
     Raises DATABASE_FAILED, DATABASE_OUTDATED, FILE_UNWRITABLE, SECRET_UNAVAILABLE.
     """
 
-    def __init__(self, target: Target | Path, presence: Path | None = None, *, seconds: float = LEASE_SECONDS) -> None:
-        """`target`: the database, or the path of an SQLite file. `presence`: a folder of this computer only."""
+    def __init__(
+        self, target: Target | Path, process_folder: Path | None = None, *, lease_seconds: float = LEASE_SECONDS
+    ) -> None:
+        """`target`: the database, or the path of an SQLite file. `process_folder`: see `ProcessAlive`."""
         if isinstance(target, Path):
-            presence = presence or target.with_name(target.name + ".stations")
+            process_folder = process_folder or target.with_name(target.name + ".stations")
             target = Target(database.sqlite_url(target))
         self.store = Store(target)
-        self.presence = ProcessAlive(presence) if presence is not None else None
-        self.seconds = seconds
-        self._open: set[str] = set()
+        self.process = ProcessAlive(process_folder) if process_folder is not None else None
+        self.lease_seconds = lease_seconds
+        self._unended: set[str] = set()
 
     # Writing.
 
     def begin(
-        self, installation: str, version: str, context: Context = NOBODY, answers: dict[str, Any] | None = None
+        self, installation: str, version: str, context: Context = NO_CONTEXT, answers: dict[str, Any] | None = None
     ) -> Record:
-        """A new record; nothing is written before `open` or the first change. `answers`: without secrets."""
-        began = {"started": timestamps.stamp(), "answers": answers or {}, "seconds": self.seconds}
+        """A new record. Nothing is written before `open` or the first change. `answers`: without secrets."""
+        started = timestamps.timestamp()
 
         def first(connection: Connection) -> None:
-            lazy_import.writing().begin(connection, installation, version, context, began | {"holder": self.holder()})
+            _updates().insert_installation(
+                connection, installation, version, context, started, answers or {}, self.holder(), self.lease_seconds
+            )
 
         return Record(self, installation, context.station or "", first)
 
-    def resume(self, installation: str, version: str, context: Context = NOBODY) -> Record:
-        """The record of an installation that is gone on with. `open` raises DEVICE_TAKEN where it is running."""
+    def resume(self, installation: str, version: str, context: Context = NO_CONTEXT) -> Record:
+        """The record of a resumed installation. Its first write raises DEVICE_TAKEN if another process runs it."""
 
         def first(connection: Connection) -> None:
-            self._settle(connection)
-            lazy_import.writing().claim(connection, installation, version, self.holder(), self.seconds)
+            self._mark_interrupted(connection)
+            _updates().claim_installation(connection, installation, version, self.holder(), self.lease_seconds)
 
         return Record(self, installation, context.station or "", first)
 
     def holder(self) -> str:
-        """What tells this process from others in the ledger."""
-        if self.presence is None:
+        """The id of this process in the ledger."""
+        if self.process is None:
             return f"records{id(self):x}"
-        return self.presence.announce()
+        return self.process.announce()
 
     def lease(self, address: str, station: str, seconds: float, installation: str = "") -> Lease:
-        """Keep other stations off this device for `seconds`. Raises DEVICE_TAKEN."""
+        """Reserve this device for `station` for `seconds`. Raises DEVICE_TAKEN."""
         lease = Lease(self, address, installation or f"{station} {self.holder()}", station, seconds)
-        lease.take()
+        lease.acquire()
         return lease
 
     def forget(self, installation: str) -> None:
-        """Do not offer it for resuming any more; the record stays, and is resumed if it is named."""
-        self.store.write("write a record", lambda c: lazy_import.writing().forget(c, installation))
+        """Hide it from the list of what can be resumed. The record stays, and can be resumed by its id."""
+        self.store.write("write a record", lambda c: _updates().hide_from_resume(c, installation))
 
     # Reading.
 
     def all(self) -> list[dict[str, Any]]:
-        """All records, whole, oldest first. For a large ledger use `find` or `every`."""
+        """All complete records, the oldest first. For a large ledger use `find` or `every`."""
         return list(self.every(Filter()))[::-1]
 
     def every(self, wanted: Filter) -> Iterator[dict[str, Any]]:
-        """Whole records, the newest first, read a few at a time."""
-        self.settle()
+        """Complete records, the newest first, read a block at a time."""
+        self.mark_interrupted()
         engine = self.store.engine()
-        with database.told("read the records"), engine.connect() as connection:
-            yield from lazy_import.reading().every(connection.execution_options(reads_only=True), wanted)
+        with database.database_errors("read the records"), engine.connect() as connection:
+            yield from _queries().every(connection.execution_options(reads_only=True), wanted)
 
     def find(self, wanted: Filter, limit: int = 50, after: tuple[str, str] | None = None) -> Page:
         """One page of records without their steps, the newest first."""
-        self.settle()
-        found: Page = self.store.read("read the records", lambda c: lazy_import.reading().find(c, wanted, limit, after))
+        self.mark_interrupted()
+        found: Page = self.store.read("read the records", lambda c: _queries().find(c, wanted, limit, after))
         return found
 
     def get(self, installation: str) -> dict[str, Any] | None:
-        """One whole record; None if there is none."""
-        self.settle()
-        found: dict[str, Any] | None = self.store.read(
-            "read a record", lambda c: lazy_import.reading().get(c, installation)
-        )
+        """One complete record, or None."""
+        self.mark_interrupted()
+        found: dict[str, Any] | None = self.store.read("read a record", lambda c: _queries().get(c, installation))
         return found
 
     def unfinished(self, limit: int = 20) -> list[dict[str, Any]]:
-        """What can be resumed, whole, the newest first: interrupted, failed half-way, stopped after sending."""
-        self.settle()
-        return self.store.read("read the records", lambda c: lazy_import.reading().unfinished(c, limit))
+        """Complete records that can be resumed, the newest first; see `queries.unfinished`."""
+        self.mark_interrupted()
+        return self.store.read("read the records", lambda c: _queries().unfinished(c, limit))
 
     def of_batch(self, batch: str, row: str | None = None) -> list[dict[str, Any]]:
-        """What is known of the rows of a batch, or of one, the newest first: no whole records."""
-        self.settle()
-        return self.store.read("read the records", lambda c: lazy_import.reading().of_batch(c, batch, row))
+        """The records of a batch, or of one of its rows, with few columns, the newest first."""
+        self.mark_interrupted()
+        return self.store.read("read the records", lambda c: _queries().of_batch(c, batch, row))
 
-    def installed(self, method: str) -> list[Installed]:
+    def installed(self, method: str) -> list[InstalledDevice]:
         """The devices whose last completed installation was with this sync method (`wifi` or `bluetooth`)."""
-        return self.store.read("read the records", lambda c: lazy_import.reading().installed(c, method))
+        return self.store.read("read the records", lambda c: _queries().installed(c, method))
 
     def handed_over(self, address: str) -> str | None:
-        """The cloud's id of the device, if a guided hand-off of this program saw it come to an account; or None."""
-        found: str | None = self.store.read("read the records", lambda c: lazy_import.reading().handed_over(c, address))
+        """The cloud's id of a device that the vendor's app set up during a guided hand-off; or None."""
+        found: str | None = self.store.read("read the records", lambda c: _queries().handed_over(c, address))
         return found
 
-    def since(self, address: str) -> float | None:
-        """When the installation began that last sent credentials to the device, seconds since 1970; or None."""
+    def last_provisioning_started(self, address: str) -> float | None:
+        """When the installation that last sent credentials to the device started, in seconds since 1970; or None."""
         sent = self._sent(address)
-        return timestamps.seconds_of(sent[1]) if sent is not None else None
+        return timestamps.unix_seconds(sent[1]) if sent is not None else None
 
-    def provisioned(self, address: str) -> str | None:
+    def last_provisioned_ssid(self, address: str) -> str | None:
         """The SSID whose credentials this program last sent to the device, or None."""
         sent = self._sent(address)
         return sent[0] if sent is not None else None
 
-    def settle(self) -> None:
-        """Mark as interrupted what runs no more."""
-        if self.store.read("read the records", lambda c: lazy_import.reading().any_running(c)):
-            self.store.write("write the records", self._settle)
+    def mark_interrupted(self) -> None:
+        """Mark installations whose process is gone as interrupted."""
+        if self.store.read("read the records", lambda c: _queries().any_running(c)):
+            self.store.write("write the records", self._mark_interrupted)
 
     def close(self) -> None:
-        """Write what is still to be written, and close the database."""
+        """Finish the pending writes and close the database."""
         self.store.close()
-        if self.presence is not None and not self._open:
-            self.presence.leave()
+        if self.process is not None and not self._unended:
+            self.process.leave()
 
     def is_dead(self, holder: str) -> bool:
-        """Whether that process is certainly gone."""
-        return self.presence is not None and self.presence.is_dead(holder)
+        """Whether that process is certainly gone. `holder`: its id in the ledger."""
+        return self.process is not None and self.process.is_dead(holder)
 
-    def _settle(self, connection: Connection) -> None:
-        lazy_import.reading().settle(connection, self.is_dead)
+    def _mark_interrupted(self, connection: Connection) -> None:
+        _queries().mark_interrupted(connection, self.is_dead)
 
     def _sent(self, address: str) -> tuple[str, str] | None:
-        found: tuple[str, str] | None = self.store.read(
-            "read the records", lambda c: lazy_import.reading().sent(c, address)
-        )
+        found: tuple[str, str] | None = self.store.read("read the records", lambda c: _queries().sent(c, address))
         return found
 
 
-class Lease:
-    """A device that is kept for one station. The same from several threads is not safe."""
-
-    def __init__(self, records: Records, address: str, installation: str, station: str, seconds: float) -> None:
-        self.records = records
-        self.address = address
-        self.installation = installation
-        self.station = station
-        self.seconds = seconds
-
-    def take(self) -> None:
-        """Take it. Raises DEVICE_TAKEN."""
-        self.records.store.write("keep a device for this station", self._take)
-
-    def renew(self) -> None:
-        """Keep it for as long again from now on. Raises DEVICE_TAKEN where it was lost."""
-        self.records.store.write("keep a device for this station", self._renew)
-
-    def release(self) -> None:
-        """Give it back."""
-        self.records.store.write("give a device back", self._release)
-
-    def _take(self, connection: Connection) -> None:
-        lazy_import.leases().take(
-            connection,
-            self.address,
-            installation=self.installation,
-            station=self.station,
-            holder=self.records.holder(),
-            seconds=self.seconds,
-            dead=self.records.is_dead,
-        )
-
-    def _renew(self, connection: Connection) -> None:
-        lazy_import.leases().renew(
-            connection,
-            self.address,
-            installation=self.installation,
-            holder=self.records.holder(),
-            seconds=self.seconds,
-        )
-
-    def _release(self, connection: Connection) -> None:
-        lazy_import.leases().release(connection, installation=self.installation, holder=self.records.holder())
-
-
 class Record:
-    """The record of an installation that is running in this process. `id`: the installation's."""
+    """The record of an installation that runs in this process. `id`: that of the installation."""
 
-    def __init__(self, records: Records, installation: str, station: str, first: Callable[[Connection], None]) -> None:
+    def __init__(
+        self, records: Records, installation: str, station: str, first_write: Callable[[Connection], None]
+    ) -> None:
         self.id = installation
         self._records = records
         self._station = station
-        self._first = first
-        self._wanted = False
-        self._begun = False
+        self._first_write = first_write
+        self._opened = False
+        self._first_written = False
         self._lease: Lease | None = None
-        self._began = time.monotonic()
+        self._started = time.monotonic()
 
     @property
-    def seconds(self) -> float:
-        """After so long a silence another process may take the installation and its device over."""
-        return self._records.seconds
+    def lease_seconds(self) -> float:
+        """After this long without a heartbeat another process may take over the installation and its device."""
+        return self._records.lease_seconds
 
     @property
     def opened(self) -> bool:
-        """Whether anything of it is in the ledger, or about to be."""
-        return self._wanted
+        """Whether it is in the ledger, or about to be written."""
+        return self._opened
 
     def open(self) -> None:
-        """Let the record be written as it is now, soon. Does nothing the second time."""
-        if not self._wanted:
+        """Write the record soon, without waiting. Does nothing the second time."""
+        if not self._opened:
             self._post(lambda _: None)
 
-    async def claimed(self, answers: dict[str, Any] | None = None) -> None:
-        """The same, and wait until it is on disk. Raises DEVICE_TAKEN where another process works on it.
+    async def claim(self, answers: dict[str, Any] | None = None) -> None:
+        """Write the record and wait until it is on disk. Raises DEVICE_TAKEN if another process works on it.
 
-        `answers`: those that hold from here on, without secrets.
+        `answers`: the answers from now on, without secrets.
         """
-        await self._run(lambda c: None if answers is None else lazy_import.writing().choices(c, self.id, answers))
+        await self._run(lambda c: None if answers is None else _updates().set_answers(c, self.id, answers))
 
-    async def device(self, address: str, **values: Any) -> None:
-        """Keep which device it is, and keep other stations off it. Raises DEVICE_TAKEN.
+    async def set_device(self, address: str, **values: Any) -> None:
+        """Save which device it is, and take the lease of it. Raises DEVICE_TAKEN.
 
-        `values`: name, model, certainty, reasons. It is on disk, with what came before, when this returns.
+        `values`: name, model, certainty, reasons. Returns when this and all earlier writes are on disk.
         """
-        lease = Lease(self._records, address, self.id, self._station, self._records.seconds)
-        before, self._lease = self._lease, None
+        lease = Lease(self._records, address, self.id, self._station, self._records.lease_seconds)
+        previous, self._lease = self._lease, None
 
         def both(connection: Connection) -> None:
-            if before is not None and before.address != address:
-                before._release(connection)
-            lease._take(connection)
-            lazy_import.writing().device(connection, self.id, self._records.holder(), {"address": address, **values})
+            if previous is not None and previous.address != address:
+                previous.release_in(connection)
+            lease.acquire_in(connection)
+            _updates().set_device(connection, self.id, self._records.holder(), {"address": address, **values})
 
         await self._run(both)
         self._lease = lease
@@ -268,69 +255,69 @@ class Record:
         reached: str | None = None,
         answers: dict[str, Any] | None = None,
     ) -> None:
-        """Keep the result of a step; a repeated step replaces its older result. `reached`: the step that comes next."""
+        """Save the result of a step, in place of an older result of the same step. `reached`: the next step."""
         done = (step, took, result, reached, answers)
-        await self._run(lambda c: lazy_import.writing().step_done(c, self.id, self._records.holder(), *done))
+        await self._run(lambda c: _updates().set_step_done(c, self.id, self._records.holder(), *done))
 
-    async def known(self, account: str, ids: list[str]) -> None:
-        """Keep what was in the account before the device; the first time counts."""
-        await self._run(lambda c: lazy_import.writing().known(c, self.id, account, ids))
+    async def set_known_devices(self, account: str, ids: list[str]) -> None:
+        """Save which devices the account had before this one. Only the first call for an account counts."""
+        await self._run(lambda c: _updates().set_known_devices(c, self.id, account, ids))
 
     async def sending(self, address: str, ssid: str) -> None:
-        """Keep that credentials are about to leave: from here on the device may be on Wi-Fi because of this run.
+        """Save that credentials are about to be sent: from now on this run may have put the device on Wi-Fi.
 
-        On disk when this returns. Raises DEVICE_TAKEN where the device is no longer this station's.
+        Returns when it is on disk. Raises DEVICE_TAKEN if this station has lost the device.
         """
 
         def both(connection: Connection) -> None:
             if self._lease is not None:
-                self._lease._renew(connection)
-            lazy_import.writing().sending(connection, self.id, self._records.holder(), address, ssid)
+                self._lease.renew_in(connection)
+            _updates().set_sending(connection, self.id, self._records.holder(), address, ssid)
 
         await self._run(both)
 
     def failed(self, step: str | None, code: str, what: str) -> None:
-        """Keep a failure, also of a step that is tried again; it is on disk when what comes next is."""
-        self._post(lambda c: lazy_import.writing().failed(c, self.id, self._records.holder(), step, code, what))
+        """Save a failure, also of a step that is retried. It is on disk when the next awaited write is."""
+        self._post(lambda c: _updates().add_failure(c, self.id, self._records.holder(), step, code, what))
 
     async def end(self, outcome: str) -> None:
-        """Keep how it ended, and give the device back."""
-        took = time.monotonic() - self._began
+        """Save the outcome, and release the lease of the device."""
+        took = time.monotonic() - self._started
 
         def both(connection: Connection) -> None:
-            lazy_import.writing().end(connection, self.id, self._records.holder(), outcome, took)
+            _updates().set_ended(connection, self.id, self._records.holder(), outcome, took)
             if self._lease is not None:
-                self._lease._release(connection)
+                self._lease.release_in(connection)
 
         await self._run(both)
-        self._records._open.discard(self.id)
+        self._records._unended.discard(self.id)
 
-    async def alive(self) -> None:
-        """Say that this process still works on it. Raises DEVICE_TAKEN where another one has taken it over."""
+    async def heartbeat(self) -> None:
+        """Record that this process still works on it. Raises DEVICE_TAKEN if another process has taken it over."""
 
         def both(connection: Connection) -> None:
-            lazy_import.writing().alive(connection, self.id, self._records.holder(), self._records.seconds)
+            _updates().renew_heartbeat(connection, self.id, self._records.holder(), self._records.lease_seconds)
             if self._lease is not None:
-                self._lease._renew(connection)
+                self._lease.renew_in(connection)
 
         await self._run(both)
 
     def _post(self, work: Callable[[Connection], None]) -> None:
-        self._records.store.post("write a record", self._after_first(work), self._has_begun)
+        self._records.store.post("write a record", self._with_first_write(work), self._set_first_written)
 
     async def _run(self, work: Callable[[Connection], None]) -> None:
-        await self._records.store.run("write a record", self._after_first(work), self._has_begun)
+        await self._records.store.run("write a record", self._with_first_write(work), self._set_first_written)
 
-    def _after_first(self, work: Callable[[Connection], None]) -> Callable[[Connection], None]:
-        self._wanted = True
-        self._records._open.add(self.id)
+    def _with_first_write(self, work: Callable[[Connection], None]) -> Callable[[Connection], None]:
+        self._opened = True
+        self._records._unended.add(self.id)
 
         def both(connection: Connection) -> None:
-            if not self._begun:
-                self._first(connection)
+            if not self._first_written:
+                self._first_write(connection)
             work(connection)
 
         return both
 
-    def _has_begun(self) -> None:
-        self._begun = True
+    def _set_first_written(self) -> None:
+        self._first_written = True

@@ -1,4 +1,4 @@
-"""The report: one HTML page with the numbers that a lead wants; no script, nothing from outside, good to print."""
+"""HTML report of the ledger's statistics: one page for print and screen, without scripts or external files."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 import installer
 from installer.errors import ErrorCode
-from installer.ledger.query_types import Filter, Group, Numbers, Times
-from installer.ledger.text_table import spoken, when
+from installer.ledger.query_types import Durations, Filter, Group, Statistics
 from installer.text import printable
+from installer.timing.durations import compact_duration, local_time_of_iso
 
-MOST_ROWS = 60  # of a table; what is left out is said
+MAX_ROWS = 60  # of a table; a line below it says what is left out
 LAST_FAILURES = 25
-NONE = "not told"
+NOT_GIVEN = "not given"
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of a table, as texts and counts."""
+    """One line of a table."""
 
     name: str
     total: int
@@ -35,7 +35,7 @@ class _Row:
 
 
 def render(
-    numbers: Numbers,
+    statistics: Statistics,
     failures: Iterable[Mapping[str, Any]] = (),
     *,
     wanted: Filter | None = None,
@@ -43,48 +43,48 @@ def render(
     station: str = "",
     made: datetime | None = None,
 ) -> str:
-    """The page. `failures`: whole records, the newest first; `names`: of the models; `made`: when it is made."""
+    """The page. `failures`: complete records, the newest first; `names`: {model id: name}; `made`: the current time."""
     from jinja2 import Environment
 
     wanted, names = wanted or Filter(), names or {}
     made = made or datetime.now().astimezone()
     template = resources.files("assets").joinpath("report.html").read_text("utf-8")
     page = Environment(autoescape=True).from_string(template)
-    whole = numbers.all
-    most = max((g.total for g in numbers.spans), default=1)
+    every = statistics.all
+    largest = max((g.total for g in statistics.periods), default=1)
     return page.render(
-        title=title(numbers, wanted),
+        title=title(statistics, wanted),
         filters=_filters(wanted, names),
         made=made.strftime("%Y-%m-%d %H:%M"),
         station=printable(station),
         version=installer.__version__,
-        total=whole.total,
-        all=_row("", whole, whole.total),
-        linked_later=whole.outcomes.get("to_be_linked", 0),
-        others=", ".join(f"{n} {o}" for o, n in whole.outcomes.items() if o in ("running", "interrupted", "cancelled")),
-        reasons=_reasons(numbers.failures, whole.failed),
-        steps=_steps(numbers),
-        models=_rows(numbers.models, names),
-        step_names=[step for step, _ in numbers.steps],
-        steps_by_model=_by_step(numbers.models, numbers, names),
-        steps_by_site=_by_step(numbers.sites, numbers, {}) if any(g.name for g in numbers.sites) else [],
-        models_left_out=_left_out(numbers.models, "model"),
-        sites=_named(numbers.sites),
-        sites_left_out=_left_out(numbers.sites, "site"),
-        operators=_named(numbers.operators),
-        operators_left_out=_left_out(numbers.operators, "operator"),
-        unit=numbers.unit,
-        spans=[_row(_span(numbers.unit, group.name), group, most) for group in numbers.spans],
+        total=every.total,
+        all=_row("", every, every.total),
+        linked_later=every.outcomes.get("to_be_linked", 0),
+        others=", ".join(f"{n} {o}" for o, n in every.outcomes.items() if o in ("running", "interrupted", "cancelled")),
+        reasons=_reasons(statistics.failures, every.failed),
+        steps=_steps(statistics),
+        models=_rows(statistics.models, names),
+        step_names=[step for step, _ in statistics.steps],
+        steps_by_model=_by_step(statistics.models, statistics, names),
+        steps_by_site=_by_step(statistics.sites, statistics, {}) if any(g.name for g in statistics.sites) else [],
+        models_left_out=_left_out(statistics.models, "model"),
+        sites=_rows_if_named(statistics.sites),
+        sites_left_out=_left_out(statistics.sites, "site"),
+        operators=_rows_if_named(statistics.operators),
+        operators_left_out=_left_out(statistics.operators, "operator"),
+        unit=statistics.unit,
+        periods=[_row(_period(statistics.unit, group.name), group, largest) for group in statistics.periods],
         failures=[_failure(record, names) for record in failures],
     )
 
 
-def title(numbers: Numbers, wanted: Filter) -> str:
-    """“Installations, 2026-11-01 to 2026-11-30”: the period asked for, else that of the records."""
-    first = wanted.since.astimezone().strftime("%Y-%m-%d") if wanted.since else when(numbers.first)[:10]
-    last = when(numbers.last)[:10]
+def title(statistics: Statistics, wanted: Filter) -> str:
+    """“Installations, 2026-11-01 to 2026-11-30”: the period of the filter, or else that of the records."""
+    first = wanted.since.astimezone().strftime("%Y-%m-%d") if wanted.since else local_time_of_iso(statistics.first)[:10]
+    last = local_time_of_iso(statistics.last)[:10]
     if wanted.until:
-        # Until the beginning of a day means: the day before, whole.
+        # `until` is exclusive: midnight means the whole day before.
         until = wanted.until.astimezone()
         last = datetime.fromtimestamp(until.timestamp() - 1).astimezone().strftime("%Y-%m-%d")
     if not first and not last:
@@ -104,10 +104,10 @@ def _filters(wanted: Filter, names: Mapping[str, str]) -> str:
     return "Only: " + "; ".join(parts) if parts else ""
 
 
-def _row(name: str, group: Group, most: int) -> _Row:
+def _row(name: str, group: Group, largest: int) -> _Row:
     other = group.total - group.installed - group.failed
     ended = group.installed + group.failed
-    share = 100 / max(most, 1)
+    share = 100 / max(largest, 1)
     return _Row(
         name=printable(name),
         total=group.total,
@@ -115,79 +115,82 @@ def _row(name: str, group: Group, most: int) -> _Row:
         failed=group.failed,
         other=other,
         success=_percent(group.installed, ended) if ended else "–",
-        median=spoken(group.times.median) or "–",
-        p90=spoken(group.times.p90) or "–",
+        median=compact_duration(group.durations.median) or "–",
+        p90=compact_duration(group.durations.p90) or "–",
         bar=(("good", group.installed * share), ("bad", group.failed * share), ("open", other * share)),
     )
 
 
 def _rows(groups: Sequence[Group], names: Mapping[str, str]) -> list[_Row]:
-    most = max((g.total for g in groups), default=1)
-    return [_row(names.get(g.name, g.name) or NONE, g, most) for g in groups[:MOST_ROWS]]
+    largest = max((g.total for g in groups), default=1)
+    return [_row(names.get(g.name, g.name) or NOT_GIVEN, g, largest) for g in groups[:MAX_ROWS]]
 
 
-def _named(groups: Sequence[Group]) -> list[_Row]:
-    """None where nobody ever told it."""
+def _rows_if_named(groups: Sequence[Group]) -> list[_Row]:
+    """No rows if no record has a name."""
     return _rows(groups, {}) if any(g.name for g in groups) else []
 
 
-def _by_step(groups: Sequence[Group], numbers: Numbers, names: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The median of each step, a group a line; nothing where it was not counted."""
+def _by_step(groups: Sequence[Group], statistics: Statistics, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The median of each step, one line for each group. Empty if the steps were not counted."""
     return [
         {
-            "name": printable(names.get(group.name, group.name) or NONE),
-            "medians": [spoken(group.steps.get(step, Times()).median) or "–" for step, _ in numbers.steps],
+            "name": printable(names.get(group.name, group.name) or NOT_GIVEN),
+            "medians": [
+                compact_duration(group.steps.get(step, Durations()).median) or "–" for step, _ in statistics.steps
+            ],
         }
-        for group in groups[:MOST_ROWS]
+        for group in groups[:MAX_ROWS]
         if group.steps
     ]
 
 
 def _left_out(groups: Sequence[Group], what: str) -> str:
-    rest = groups[MOST_ROWS:]
-    if not rest:
+    left_out = groups[MAX_ROWS:]
+    if not left_out:
         return ""
-    return f"{len(rest)} more {what}s with {sum(g.total for g in rest)} installations; `records export` has them all."
+    count = sum(group.total for group in left_out)
+    return f"{len(left_out)} more {what}s with {count} installations; `records export` contains all."
 
 
-def _percent(part: int, whole: int) -> str:
-    # Never 100 % or 0 % where it is not quite so.
-    value = round(part * 100 / whole, 1)
-    if part not in (0, whole):
+def _percent(part: int, total: int) -> str:
+    # Only exact shares are 100 % or 0 %.
+    value = round(part * 100 / total, 1)
+    if part not in (0, total):
         value = min(max(value, 0.1), 99.9)
     return f"{value:.1f} %"
 
 
 def _reasons(failures: list[tuple[str, int]], failed: int) -> list[dict[str, Any]]:
     meanings = {code.value: code.meaning for code in ErrorCode}
-    most = max((count for _, count in failures), default=1)
+    largest = max((count for _, count in failures), default=1)
     return [
         {
             "code": printable(code),
             "meaning": meanings.get(code, ""),
             "count": count,
             "share": _percent(count, max(failed, count)),
-            "width": count * 100 / most,
+            "width": count * 100 / largest,
         }
         for code, count in failures
     ]
 
 
-def _steps(numbers: Numbers) -> list[dict[str, Any]]:
-    most = max((t.p90 or 0 for _, t in numbers.steps), default=0) or 1
+def _steps(statistics: Statistics) -> list[dict[str, Any]]:
+    longest = max((t.p90 or 0 for _, t in statistics.steps), default=0) or 1
     return [
         {
             "name": printable(step),
             "count": times.count,
-            "median": spoken(times.median),
-            "p90": spoken(times.p90),
-            "width": (times.median or 0) * 100 / most,
+            "median": compact_duration(times.median),
+            "p90": compact_duration(times.p90),
+            "width": (times.median or 0) * 100 / longest,
         }
-        for step, times in numbers.steps
+        for step, times in statistics.steps
     ]
 
 
-def _span(unit: str, first: str) -> str:
+def _period(unit: str, first: str) -> str:
     return {"week": f"from {first}", "month": first[:7], "year": first[:4]}.get(unit, first)
 
 
@@ -199,9 +202,9 @@ def _failure(record: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, s
     model = names.get(text("model"), text("model"))
     return {
         "id": text("id"),
-        "began": when(record["started"]),
-        "device": " ".join(p for p in (text("name") or model, text("address")) if p) or "none was found",
-        "place": ", ".join(p for p in (text("site"), text("operator"), text("label")) if p),
+        "started": local_time_of_iso(record["started"]),
+        "device": " ".join(p for p in (text("name") or model, text("address")) if p) or "none found",
+        "site": ", ".join(p for p in (text("site"), text("operator"), text("label")) if p),
         "code": text("error"),
         "what": printable(str(last["what"]), 300),
     }

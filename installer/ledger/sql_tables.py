@@ -1,7 +1,7 @@
-"""The tables of the ledger, as SQLAlchemy Core sees them. Changed together with a migration; a test compares both.
+"""The SQL tables of the ledger, for SQLAlchemy Core. A change needs a migration; a test compares both.
 
-Times are UTC in ISO 8601 with milliseconds, always of the same length, so that text order is the order of time.
-What lists and filters need is in `installations`; the long parts are apart, so that a scan stays short.
+Times are UTC in ISO 8601 with milliseconds and have a fixed length, so text order is the order of time. The table
+`installations` has the columns for lists and filters. Long values are in other tables, so a scan stays short.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0004"  # the newest migration; these tables are what it leaves
-KNOWN = ("0001", "0002", "0003", "0004")
+REVISION = "0004"  # the newest migration; its result is these tables
+KNOWN_REVISIONS = ("0001", "0002", "0003", "0004")
 
-TIMED = ("find", "sync", "network", "provision", "link", "verify")
+TIMED_STEPS = ("find", "sync", "network", "provision", "link", "verify")
+FORGOTTEN_OPTION = "forgotten"  # in `details.options`: the record is not offered for resuming
 
 metadata = MetaData()
 
@@ -36,8 +37,8 @@ installations = Table(
     Column("ended", Text),
     Column("took", Float),  # seconds of work, over all attempts
     Column("outcome", Text, nullable=False),  # see `OUTCOMES` in installer.ledger.query_types
-    Column("step", Text),  # the step reached
-    Column("error", Text),  # the code of the last failure that was not mended
+    Column("step", Text),  # the current or last step
+    Column("error", Text),  # the code of the last failure, until its step succeeds
     Column("attempts", Integer, nullable=False),
     Column("address", Text),
     Column("serial", Text),
@@ -56,15 +57,15 @@ installations = Table(
     Column("batch", Text),
     Column("row", Text),
     Column("station", Text),
-    Column("sent_address", Text),  # the device that credentials were sent to, and for which network
+    Column("sent_address", Text),  # the device that got credentials; `sent_ssid`: of which network
     Column("sent_ssid", Text),
     Column("sent_at", Text),
-    Column("handed_over", Text),  # the cloud's id of a device that came to the account with the vendor's app
+    Column("handed_over", Text),  # the cloud's id of a device that the vendor's app linked
     Column("holder", Text),  # the process that works on it
     Column("alive_until", Float),  # seconds since 1970 on the clock of the database
-    Column("search", Text, nullable=False),  # lower case, what a text filter looks through
-    # The same as in `steps`: for the numbers of a part of the ledger, without a look at each of its steps.
-    *(Column(f"seconds_{step}", Float) for step in TIMED),
+    Column("search", Text, nullable=False),  # lower case, for the text filter
+    # Copies of `steps.took`: statistics of a selection need no join with `steps`.
+    *(Column(f"seconds_{step}", Float) for step in TIMED_STEPS),
     Index("ix_installations_started", "started", "id"),
     Index("ix_installations_outcome", "outcome", "started", "id"),
     Index("ix_installations_model", "model", "started", "id"),
@@ -74,7 +75,7 @@ installations = Table(
     Index("ix_installations_sent", "sent_address", "sent_at"),
     Index("ix_installations_batch", "batch", "row"),
     Index("ix_installations_search", "started", "id", "search"),
-    # For the numbers of a report; the times in order, so that a median is one step into the index.
+    # For the statistics of a report. The durations are sorted, so a median is one index lookup.
     Index("ix_installations_reason", "outcome", "error"),
     Index("ix_installations_times", "outcome", "took"),
     Index("ix_installations_by_model", "model", "outcome", "took"),
@@ -89,7 +90,7 @@ details = Table(
     Column("answers", JSON),  # without secrets
     Column("options", JSON),
     Column("reasons", JSON),  # how the model was detected
-    Column("known", JSON),  # what was in the account before the device: {account: [ids]}
+    Column("known", JSON),  # the devices that an account had before this one: {account: [ids]}
 )
 
 steps = Table(
@@ -125,7 +126,7 @@ leases = Table(
     Column("expires", Float, nullable=False),  # seconds since 1970 on the clock of the database
 )
 
-# Alembic's own table; here to make it without loading Alembic.
+# Alembic's own table, declared here so that it can be created without loading Alembic.
 alembic_version = Table(
     "alembic_version",
     MetaData(),

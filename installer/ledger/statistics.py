@@ -1,217 +1,279 @@
-"""The numbers of a report: how many were installed, why others failed, and how long each step takes.
+"""Statistics for a report: how many devices were installed, why others failed, and how long each step takes.
 
-Medians are exact. Over the whole ledger they are looked up in indexes that hold the times in order; over a part of
-it, its rows are read once.
+Medians are exact. For the whole ledger they come from indexes that hold sorted durations. For a selection of records
+each row is read once.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, bindparam, func, select
 
 from installer.answers import StepKey
-from installer.ledger import queries, report_periods
-from installer.ledger.query_types import Filter, Group, Numbers, Times
-from installer.ledger.sql_tables import TIMED, installations, steps
+from installer.ledger import queries, timestamps
+from installer.ledger.query_types import Durations, Filter, Group, Statistics
+from installer.ledger.sql_tables import TIMED_STEPS, installations, steps
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
-I = installations.c  # noqa: E741 - the columns, in every line below
-ORDER = tuple(key.value for key in StepKey)
-TIMES = tuple(I[f"seconds_{step}"] for step in TIMED)
+columns = installations.c
+STEP_ORDER = tuple(key.value for key in StepKey)
+STEP_SECONDS = tuple(columns[f"seconds_{step}"] for step in TIMED_STEPS)
 INSTALLED = "installed"
 FAILED = "failed"
-DETAILED = 20_000  # records that are counted by model and step, by site and step in a fifth of a second
+MAX_DETAILED_RECORDS = 20_000  # steps by model and by site take 0.2 s for this many records
+# A report has at most this many rows for each unit of time.
+MAX_DAYS = 42
+MAX_WEEKS = 53
+MAX_YEARS_IN_MONTHS = 4
+
+Period = tuple[str, str, str]  # first day, start, end
 
 
-def numbers(connection: Connection, wanted: Filter, detailed: int = DETAILED) -> Numbers:
-    """The numbers of the records that fit. Up to `detailed` of them: each step's time by model and by site, too."""
-    conditions = queries.where(wanted)
+def report_statistics(connection: Connection, wanted: Filter, max_detailed: int = MAX_DETAILED_RECORDS) -> Statistics:
+    """The statistics of the records that match. Up to `max_detailed` records: also each step by model and by site."""
+    conditions = queries.filter_conditions(wanted)
     count = select(func.count()).select_from(installations)
-    # Apart from each other: each of the two ends is one look into an index.
+    # Two statements, because each of them is one index lookup.
     first, last = (
-        connection.execute(select(end(I.started)).where(*conditions)).scalar() for end in (func.min, func.max)
+        connection.execute(select(end(columns.started)).where(*conditions)).scalar() for end in (func.min, func.max)
     )
     total = connection.execute(count).scalar_one()
-    some = connection.execute(count.where(*conditions)).scalar_one() if conditions else total
-    if some == total > detailed:
-        return _of_all(connection, first, last)
-    return _of_a_part(connection, conditions, first, last, detail=some <= detailed)
+    matching = connection.execute(count.where(*conditions)).scalar_one() if conditions else total
+    if matching == total > max_detailed:
+        return _whole_ledger(connection, first, last)
+    return _selection(connection, conditions, first, last, detail=matching <= max_detailed)
 
 
-def _of_all(connection: Connection, first: str | None, last: str | None) -> Numbers:
-    reasons = select(I.error, func.count()).where(I.outcome == FAILED, I.error.is_not(None)).group_by(I.error)
-    by_outcome = select(I.outcome, func.count(), func.count(I.took)).group_by(I.outcome)
+def calendar_periods(first: str | None, last: str | None) -> tuple[str, list[Period]]:
+    """`day`, `week`, `month` or `year`, and these periods from the first to the last timestamp.
+
+    They follow this computer's calendar. Start and end are timestamps; the end belongs to the next period.
+    """
+    if first is None or last is None:
+        return "day", []
+    begin, end = (datetime.fromisoformat(text).astimezone().date() for text in (first, last))
+    days = (end - begin).days + 1
+    unit, start = "month", begin.replace(day=1)
+    following: Callable[[date], date] = _next_month
+    if days <= MAX_DAYS:
+        unit, start, following = "day", begin, lambda d: d + timedelta(days=1)
+    elif days <= MAX_WEEKS * 7:
+        unit, start, following = "week", begin - timedelta(days=begin.weekday()), lambda d: d + timedelta(days=7)
+    elif days > MAX_YEARS_IN_MONTHS * 366:
+        unit, start, following = "year", begin.replace(month=1, day=1), lambda d: d.replace(year=d.year + 1)
+    periods = []
+    while start <= end:
+        after = following(start)
+        periods.append((start.isoformat(), _midnight(start), _midnight(after)))
+        start = after
+    return unit, periods
+
+
+def _next_month(first: date) -> date:
+    return first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
+
+
+def _midnight(day: date) -> str:
+    return timestamps.timestamp(datetime.combine(day, time()).astimezone())
+
+
+# The whole ledger: from its indexes.
+
+
+def _whole_ledger(connection: Connection, first: str | None, last: str | None) -> Statistics:
+    reasons = (
+        select(columns.error, func.count())
+        .where(columns.outcome == FAILED, columns.error.is_not(None))
+        .group_by(columns.error)
+    )
+    by_outcome = select(columns.outcome, func.count(), func.count(columns.took)).group_by(columns.outcome)
     outcomes = connection.execute(by_outcome).all()
-    unit, spans = report_periods.spans(first, last)
+    unit, periods = calendar_periods(first, last)
     timed = next((took for outcome, _, took in outcomes if outcome == INSTALLED), 0)
-    return Numbers(
-        all=Group("", {o: n for o, n, _ in outcomes}, _times(connection, _one(), {}, timed)),
+    return Statistics(
+        all=Group("", {o: n for o, n, _ in outcomes}, _indexed_durations(connection, _nth_installed(), {}, timed)),
         first=first,
         last=last,
-        failures=_most(Counter(dict(connection.execute(reasons).all()))),
-        steps=_steps_of_all(connection),
-        models=_groups(connection, I.model),
-        sites=_groups(connection, I.site),
-        operators=_groups(connection, I.operator),
+        failures=_most_frequent(Counter(dict(connection.execute(reasons).all()))),
+        steps=_indexed_steps(connection),
+        models=_indexed_groups(connection, columns.model),
+        sites=_indexed_groups(connection, columns.site),
+        operators=_indexed_groups(connection, columns.operator),
         unit=unit,
-        spans=_spans_of_all(connection, spans, [o for o, _, _ in outcomes]),
+        periods=_indexed_periods(connection, periods, [o for o, _, _ in outcomes]),
     )
 
 
-def _spans_of_all(connection: Connection, spans: list[tuple[str, str, str]], outcomes: list[str]) -> list[Group]:
+def _indexed_periods(connection: Connection, periods: list[Period], outcomes: list[str]) -> list[Group]:
     query = select(func.count()).where(
-        I.outcome == bindparam("outcome"), I.started >= bindparam("begin"), I.started < bindparam("end")
+        columns.outcome == bindparam("outcome"),
+        columns.started >= bindparam("begin"),
+        columns.started < bindparam("end"),
     )
     counts = (
         (name, outcome, connection.execute(query, {"outcome": outcome, "begin": begin, "end": end}).scalar_one())
-        for name, begin, end in spans
+        for name, begin, end in periods
         for outcome in outcomes
     )
-    return _grouped(((name, outcome, count) for name, outcome, count in counts if count), {})
+    return _groups(((name, outcome, count) for name, outcome, count in counts if count), {})
 
 
-def _one(*conditions: ColumnElement[bool]) -> tuple[Any, Any]:
-    """One of the times of those that were installed, in order: from the shortest, and from the longest."""
-    return _ordered(I.took, select(I.took).where(*conditions, I.outcome == INSTALLED, I.took.is_not(None)))
+def _nth_installed(*conditions: ColumnElement[bool]) -> tuple[Any, Any]:
+    """Queries of one duration of the installed ones: the nth shortest, and the nth longest."""
+    return _nth(
+        columns.took, select(columns.took).where(*conditions, columns.outcome == INSTALLED, columns.took.is_not(None))
+    )
 
 
-def _ordered(column: Column[Any], query: Any) -> tuple[Any, Any]:
-    # An index holds them in this order; what stands near the end is counted from there.
+def _nth(column: Column[Any], query: Any) -> tuple[Any, Any]:
+    # The index is sorted; a value near its end is counted from the end.
     return tuple(query.order_by(o).limit(1).offset(bindparam("skip")) for o in (column, column.desc()))
 
 
-def _groups(connection: Connection, column: Column[Any]) -> list[Group]:
-    """By the values of a column, the most frequent first."""
-    query = select(column, I.outcome, func.count(), func.count(I.took)).group_by(column, I.outcome)
+def _indexed_groups(connection: Connection, column: Column[Any]) -> list[Group]:
+    """Groups by the values of a column, the most frequent first."""
+    query = select(column, columns.outcome, func.count(), func.count(columns.took)).group_by(column, columns.outcome)
     counts = connection.execute(query).all()
-    one = _one(column.is_not_distinct_from(bindparam("name")))
-    times = {
-        name: _times(connection, one, {"name": name}, timed)
+    nth = _nth_installed(column.is_not_distinct_from(bindparam("name")))
+    durations = {
+        name: _indexed_durations(connection, nth, {"name": name}, timed)
         for name, outcome, _, timed in counts
         if outcome == INSTALLED
     }
-    return _by_size(_grouped(((name, outcome, count) for name, outcome, count, _ in counts), times))
+    return _largest_first(_groups(((name, outcome, count) for name, outcome, count, _ in counts), durations))
 
 
-def _steps_of_all(connection: Connection) -> list[tuple[str, Times]]:
+def _indexed_steps(connection: Connection) -> list[tuple[str, Durations]]:
     counts: dict[str, int] = dict(connection.execute(select(steps.c.step, func.count()).group_by(steps.c.step)).all())
-    one = _ordered(steps.c.took, select(steps.c.took).where(steps.c.step == bindparam("name")))
-    return _in_order({name: _times(connection, one, {"name": name}, count) for name, count in counts.items()})
+    nth = _nth(steps.c.took, select(steps.c.took).where(steps.c.step == bindparam("name")))
+    found = {name: _indexed_durations(connection, nth, {"name": name}, count) for name, count in counts.items()}
+    known = [step for step in STEP_ORDER if step in found]
+    return [(step, found[step]) for step in (*known, *sorted(found.keys() - set(known)))]
 
 
-def _times(connection: Connection, one: tuple[Any, Any], values: dict[str, Any], count: int) -> Times:
+def _indexed_durations(connection: Connection, nth: tuple[Any, Any], values: dict[str, Any], count: int) -> Durations:
     if not count:
-        return Times()
-    middle, high = _places(count)
-    median = connection.execute(one[0], values | {"skip": middle}).scalar_one()
-    p90 = connection.execute(one[1], values | {"skip": count - 1 - high}).scalar_one()
-    return Times(count, float(median), float(p90))
+        return Durations()
+    middle, high = _median_and_p90_index(count)
+    median = connection.execute(nth[0], values | {"skip": middle}).scalar_one()
+    p90 = connection.execute(nth[1], values | {"skip": count - 1 - high}).scalar_one()
+    return Durations(count, float(median), float(p90))
 
 
-def _places(count: int) -> tuple[int, int]:
-    """Where the median and the 90th percentile stand among `count` values in order: the nearest rank."""
-    return (count - 1) // 2, -(-count * 9 // 10) - 1
+# A selection: read once, counted here.
 
 
-# A part of the ledger: read once, counted here.
-
-
-def _of_a_part(
+def _selection(
     connection: Connection, conditions: list[ColumnElement[bool]], first: str | None, last: str | None, *, detail: bool
-) -> Numbers:
-    # Column by column from here on: in tuples of all values of one column, which is far faster than row by row.
-    query = select(I.outcome, I.error, I.took, I.started, I.model, I.site, I.operator, *TIMES).where(*conditions)
+) -> Statistics:
+    # One tuple for each column: much faster than row by row.
+    query = select(
+        columns.outcome,
+        columns.error,
+        columns.took,
+        columns.started,
+        columns.model,
+        columns.site,
+        columns.operator,
+        *STEP_SECONDS,
+    ).where(*conditions)
     rows = connection.execute(query).all()
-    outcomes, errors, took, started, *names = zip(*rows, strict=True) if rows else [()] * (len(TIMES) + 7)
-    unit, spans = report_periods.spans(first, last)
-    begins, firsts = [begin for _, begin, _ in spans], [name for name, _, _ in spans]
-    by_time = [firsts[max(bisect_right(begins, moment) - 1, 0)] for moment in started]
-    columns = names[3:]
-    models, sites = (_of_names(each, outcomes, took, columns if detail else ()) for each in names[:2])
-    operators = _of_names(names[2], outcomes, took)
-    good = [time for outcome, time in zip(outcomes, took, strict=True) if outcome == INSTALLED and time is not None]
-    steps_of = zip(TIMED, columns, strict=True)
-    return Numbers(
-        all=Group("", dict(Counter(outcomes)), _of(good)),
+    outcomes, errors, took, started, *others = zip(*rows, strict=True) if rows else [()] * (len(STEP_SECONDS) + 7)
+    unit, periods = calendar_periods(first, last)
+    begins, first_days = [begin for _, begin, _ in periods], [name for name, _, _ in periods]
+    period_of = [first_days[max(bisect_right(begins, text) - 1, 0)] for text in started]
+    model_names, site_names, operator_names, *step_seconds = others
+    per_step = step_seconds if detail else ()
+    installed = [s for outcome, s in zip(outcomes, took, strict=True) if outcome == INSTALLED and s is not None]
+    steps_of = zip(TIMED_STEPS, step_seconds, strict=True)
+    return Statistics(
+        all=Group("", dict(Counter(outcomes)), _durations(installed)),
         first=first,
         last=last,
-        failures=_most(Counter(e for o, e in zip(outcomes, errors, strict=True) if o == FAILED and e is not None)),
-        steps=[(step, _of([t for t in times if t is not None])) for step, times in steps_of if _any(times)],
-        models=_by_size(models),
-        sites=_by_size(sites),
-        operators=_by_size(operators),
+        failures=_most_frequent(
+            Counter(e for o, e in zip(outcomes, errors, strict=True) if o == FAILED and e is not None)
+        ),
+        steps=[
+            (step, _durations([s for s in seconds if s is not None]))
+            for step, seconds in steps_of
+            if any(s is not None for s in seconds)
+        ],
+        models=_largest_first(_groups_by_name(model_names, outcomes, took, per_step)),
+        sites=_largest_first(_groups_by_name(site_names, outcomes, took, per_step)),
+        operators=_largest_first(_groups_by_name(operator_names, outcomes, took)),
         unit=unit,
-        spans=sorted(_grouped(_counted(by_time, outcomes), {}), key=lambda g: g.name),
+        periods=sorted(_groups(_counted(period_of, outcomes), {}), key=lambda g: g.name),
     )
 
 
-def _any(times: Sequence[float | None]) -> bool:
-    """Whether there is a time at all."""
-    return any(time is not None for time in times)
-
-
-def _of_names(
+def _groups_by_name(
     names: Sequence[Any],
     outcomes: Sequence[str],
     took: Sequence[float | None],
-    columns: Sequence[Sequence[float | None]] = (),
+    step_seconds: Sequence[Sequence[float | None]] = (),
 ) -> list[Group]:
-    """Groups by name. `columns`: the seconds of each step, if those are wanted by name."""
-    times: defaultdict[Any, list[float]] = defaultdict(list)
-    for name, outcome, time in zip(names, outcomes, took, strict=True):
-        if outcome == INSTALLED and time is not None:
-            times[name].append(time)
-    by_step: defaultdict[Any, dict[str, Times]] = defaultdict(dict)
-    for step, seconds in zip(TIMED, columns, strict=False):
-        found: defaultdict[Any, list[float]] = defaultdict(list)
-        for name, time in zip(names, seconds, strict=True):
-            if time is not None:
-                found[name].append(time)
-        for name, each in found.items():
-            by_step[name][step] = _of(each)
-    return _grouped(_counted(names, outcomes), {name: _of(each) for name, each in times.items()}, by_step)
+    """Groups by name. `step_seconds`: the seconds of each step, if they are wanted by name."""
+    installed: defaultdict[Any, list[float]] = defaultdict(list)
+    for name, outcome, seconds in zip(names, outcomes, took, strict=True):
+        if outcome == INSTALLED and seconds is not None:
+            installed[name].append(seconds)
+    by_step: defaultdict[Any, dict[str, Durations]] = defaultdict(dict)
+    for step, column in zip(TIMED_STEPS, step_seconds, strict=False):
+        of_step: defaultdict[Any, list[float]] = defaultdict(list)
+        for name, seconds in zip(names, column, strict=True):
+            if seconds is not None:
+                of_step[name].append(seconds)
+        for name, each in of_step.items():
+            by_step[name][step] = _durations(each)
+    return _groups(_counted(names, outcomes), {name: _durations(each) for name, each in installed.items()}, by_step)
 
 
 def _counted(names: Sequence[Any], outcomes: Sequence[str]) -> Iterable[tuple[Any, str, int]]:
     return ((name, outcome, count) for (name, outcome), count in Counter(zip(names, outcomes, strict=True)).items())
 
 
-def _of(times: list[float]) -> Times:
-    if not times:
-        return Times()
-    times.sort()
-    median, p90 = _places(len(times))
-    return Times(len(times), float(times[median]), float(times[p90]))
+def _durations(seconds: list[float]) -> Durations:
+    if not seconds:
+        return Durations()
+    seconds.sort()
+    median, p90 = _median_and_p90_index(len(seconds))
+    return Durations(len(seconds), float(seconds[median]), float(seconds[p90]))
 
 
 # Both.
 
 
-def _grouped(
-    counts: Iterable[Sequence[Any]], times: dict[Any, Times], by_step: dict[Any, dict[str, Times]] | None = None
+def _median_and_p90_index(count: int) -> tuple[int, int]:
+    """The positions of the median and the 90th percentile among `count` sorted values: the nearest rank."""
+    return (count - 1) // 2, -(-count * 9 // 10) - 1
+
+
+def _groups(
+    counts: Iterable[Sequence[Any]],
+    durations: dict[Any, Durations],
+    by_step: dict[Any, dict[str, Durations]] | None = None,
 ) -> list[Group]:
-    found: defaultdict[Any, dict[str, int]] = defaultdict(dict)
+    outcomes: defaultdict[Any, dict[str, int]] = defaultdict(dict)
     for name, outcome, count in counts:
-        found[name][outcome] = count
+        outcomes[name][outcome] = count
     steps_of = by_step or {}
-    return [Group(name or "", o, times.get(name, Times()), steps_of.get(name, {})) for name, o in found.items()]
+    return [
+        Group(name or "", each, durations.get(name, Durations()), steps_of.get(name, {}))
+        for name, each in outcomes.items()
+    ]
 
 
-def _by_size(groups: list[Group]) -> list[Group]:
-    """The largest first; those without a name last."""
+def _largest_first(groups: list[Group]) -> list[Group]:
+    """The largest first; the group without a name last."""
     return sorted(groups, key=lambda g: (not g.name, -g.total, g.name))
 
 
-def _most(counts: Counter[str]) -> list[tuple[str, int]]:
+def _most_frequent(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda c: (-c[1], c[0]))
-
-
-def _in_order(found: dict[str, Times]) -> list[tuple[str, Times]]:
-    known = [step for step in ORDER if step in found]
-    return [(step, found[step]) for step in (*known, *sorted(found.keys() - set(known)))]

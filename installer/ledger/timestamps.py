@@ -1,4 +1,4 @@
-"""The times of the ledger: those that are written, and the clock that leases go by."""
+"""Timestamps of the ledger: as text, as seconds, and the current time on the clock of its database."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def stamp(moment: datetime | None = None) -> str:
-    """UTC in ISO 8601 with milliseconds; always 29 characters, so that text order is the order of time."""
-    return (moment or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
+def timestamp(at: datetime | None = None) -> str:
+    """UTC in ISO 8601 with milliseconds: always 29 characters, so text order is the order of time. Default: now."""
+    return (at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def seconds_of(text: str | None) -> float | None:
-    """Seconds since 1970 of a stamp; None if it is none."""
+def unix_seconds(text: str | None) -> float | None:
+    """Seconds since 1970 of a timestamp; None if the text is not one."""
     try:
         return datetime.fromisoformat(str(text)).timestamp()
     except ValueError:
         return None
 
 
-def now(connection: Connection) -> float:
-    """Seconds since 1970 on the one clock that all stations of this database share.
+def database_time(connection: Connection) -> float:
+    """Seconds since 1970 on the clock that all stations of this database share.
 
-    The clocks of two stations may differ, so PostgreSQL's own counts. An SQLite file belongs to one computer.
+    PostgreSQL: the clock of the server, because the clocks of two stations may differ. SQLite: this computer's clock.
     """
     if connection.dialect.name == "postgresql":
         from sqlalchemy import text

@@ -1,4 +1,4 @@
-"""The last values of each device as a table, with a picture of how they went: pure, but for the width it is given."""
+"""The last values of each device as a table with a sparkline (a row of small bars). Pure functions."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from installer.measurements import moments, units
-from installer.measurements.row import Row
+from installer.cloud import measure_types
+from installer.measurements import units
 from installer.measurements.store import Device
+from installer.measurements.stored_value import Row
 from installer.text import printable
+from installer.timing.durations import hours_and_minutes, local_time
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-# For an output that has no block characters.
-PLAIN = "_.-=+*#@"
-LAST = 16
-DECIMALS = Decimal("0.001")
+# For an output without block characters.
+ASCII_BLOCKS = "_.-=+*#@"
+SHOWN_PRECISION = Decimal("0.001")
 _ORDER = [
     kind
-    for kind, _ in (*units.MEASURE_TYPES.values(), *units.NIGHT_FIELDS.values(), *units.DAY_FIELDS.values())
+    for kind, _ in (
+        *measure_types.MEASURE_TYPES.values(),
+        *measure_types.NIGHT_FIELDS.values(),
+        *measure_types.DAY_FIELDS.values(),
+    )
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Series:
-    """The values of one kind, the newest first."""
+    """The values of one kind, newest first."""
 
     kind: str
     rows: tuple[Row, ...]
@@ -33,7 +38,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Section:
-    """One device, as one user used it. `title`: what it is called; `notes`: its id, account and user."""
+    """The values of one user on one device. `title`: the device's name; `notes`: its id, account and user."""
 
     title: str
     notes: str
@@ -41,7 +46,7 @@ class Section:
 
 
 def sections(rows: Sequence[Row], devices: dict[str, Device]) -> list[Section]:
-    """Rows (of `Store.latest`) by device and user; the device with the newest value first."""
+    """Rows (of `Store.latest`) grouped by device and user; the device with the newest value first."""
     found: dict[tuple[str, str, str, str], dict[str, list[Row]]] = {}
     for row in sorted(rows, key=lambda r: r.ended or r.taken, reverse=True):
         typed = row.origin if not row.device else ""
@@ -51,7 +56,7 @@ def sections(rows: Sequence[Row], devices: dict[str, Device]) -> list[Section]:
 
 def _section(by_kind: dict[str, list[Row]], devices: dict[str, Device]) -> Section:
     series = tuple(
-        Series(kind, tuple(rows)) for kind, rows in sorted(by_kind.items(), key=lambda item: _place(item[0]))
+        Series(kind, tuple(rows)) for kind, rows in sorted(by_kind.items(), key=lambda item: _sort_key(item[0]))
     )
     first = series[0].rows[0]
     known = devices.get(first.device)
@@ -60,37 +65,43 @@ def _section(by_kind: dict[str, list[Row]], devices: dict[str, Device]) -> Secti
         "over Bluetooth" if first.source == "bluetooth" else "",
     ]
     notes += [f"account {first.account}" if first.account else "", f"user {first.user}" if first.user else ""]
-    return Section(name(first, devices), printable(", ".join(n for n in notes if n), 60), series)
+    return Section(device_name(first, devices), printable(", ".join(n for n in notes if n), 60), series)
 
 
-def name(row: Row, devices: dict[str, Device]) -> str:
-    """What a row's device is called."""
+def device_name(row: Row, devices: dict[str, Device]) -> str:
+    """The name of a row's device."""
     known = devices.get(row.device)
-    called = (known.name if known else "") or row.model or row.device[:17]
-    return printable(called or ("typed by hand" if row.origin == "person" else "unknown device"), 24)
+    known_name = (known.name if known else "") or row.model or row.device[:17]
+    return printable(known_name or ("typed by hand" if row.origin == "person" else "unknown device"), 24)
 
 
-def _place(kind: str) -> tuple[int, str]:
+def _sort_key(kind: str) -> tuple[int, str]:
     return (_ORDER.index(kind) if kind in _ORDER else len(_ORDER), kind)
 
 
-def value(row: Row) -> str:
-    """A value for a person: rounded to three decimals, a long stretch of time in hours and minutes."""
+def value_text(row: Row) -> str:
+    """A value as text: rounded to three decimals; durations from 60 s on in hours and minutes."""
     if row.unit == "s" and row.value >= 60:
-        minutes = round(row.value / 60)
-        return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
-    number = row.value.quantize(DECIMALS) if row.value != row.value.quantize(DECIMALS) else row.value
+        return hours_and_minutes(Decimal(60 * round(row.value / 60)))
+    number = row.value.quantize(SHOWN_PRECISION) if row.value != row.value.quantize(SHOWN_PRECISION) else row.value
     unit = "" if row.unit == row.kind else row.unit
-    return f"{units.plain(number):f} {unit}".strip()
+    return f"{units.plain_decimal(number):f} {unit}".strip()
 
 
-def line(row: Row, devices: dict[str, Device]) -> str:
+def when_taken(row: Row) -> str:
+    """When a value was measured, in this computer's time zone: a day by its date, a night by its end."""
+    if row.period.startswith("day "):
+        return row.period.removeprefix("day ")
+    return local_time(row.ended or row.taken)
+
+
+def value_line(row: Row, devices: dict[str, Device]) -> str:
     """One value as one line."""
-    return f"{moments.shown(row):<16}  {name(row, devices):<16}  {printable(row.kind, 40)} {value(row)}"
+    return f"{when_taken(row):<16}  {device_name(row, devices):<16}  {printable(row.kind, 40)} {value_text(row)}"
 
 
-def spark(values: Iterable[Decimal], blocks: str = BLOCKS) -> str:
-    """One character for each value, from the lowest to the highest of them. One value alone is no picture."""
+def sparkline(values: Iterable[Decimal], blocks: str = BLOCKS) -> str:
+    """One character for each value, scaled from the lowest to the highest value. Empty for a single value."""
     numbers = list(values)
     if len(numbers) < 2:
         return ""
@@ -101,17 +112,17 @@ def spark(values: Iterable[Decimal], blocks: str = BLOCKS) -> str:
     return "".join(blocks[int((n - low) * top / (high - low) + Decimal("0.5"))] for n in numbers)
 
 
-def table(found: Sequence[Section], width: int, blocks: str = BLOCKS) -> list[str]:
+def table_lines(found: Sequence[Section], width: int, blocks: str = BLOCKS) -> list[str]:
     """The lines of the tables, at most `width` cells wide."""
     from rich.cells import cell_len, set_cell_size
     from rich.console import Console
     from rich.table import Table
 
     lines: list[str] = []
-    # The tables stand below each other; their columns should too.
-    every = [series for section in found for series in section.series]
-    kinds_width = max((len(printable(series.kind, 34)) for series in every), default=0)
-    value_width = max((len(value(series.rows[0])) for series in every), default=0)
+    # All tables get the same column widths.
+    all_series = [series for section in found for series in section.series]
+    kinds_width = max((len(printable(series.kind, 34)) for series in all_series), default=0)
+    value_width = max((len(value_text(series.rows[0])) for series in all_series), default=0)
     for section in found:
         shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
         shown.add_column("KIND", no_wrap=True, min_width=kinds_width)
@@ -122,9 +133,9 @@ def table(found: Sequence[Section], width: int, blocks: str = BLOCKS) -> list[st
             last = series.rows[0]
             shown.add_row(
                 printable(series.kind, 34),
-                printable(value(last), 20),
-                moments.shown(last),
-                spark((r.value for r in reversed(series.rows)), blocks),
+                printable(value_text(last), 20),
+                when_taken(last),
+                sparkline((r.value for r in reversed(series.rows)), blocks),
             )
         stream = io.StringIO()
         Console(file=stream, width=width - 2, no_color=True, markup=False, highlight=False, emoji=False).print(shown)

@@ -1,4 +1,4 @@
-"""Rows as CSV or JSON, one after the other, so that any number of them fits into memory: pure but for `to_file`."""
+"""Rows as CSV or JSON, line by line, so that any number of rows fits into memory. Pure except `write_file`."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from installer.measurements.row import Row
-from installer.storage.atomic_write import write_whole
+from installer.measurements.stored_value import Row
+from installer.storage.atomic_write import write_text_atomically
+from installer.storage.csv_cells import text_cell
 
 Format = Literal["csv", "json"]
 COLUMNS = (
     "taken", "ended", "device_name", "model", "device", "kind", "value", "unit", "measured", "measured_unit",
     "origin", "source", "account", "user", "group", "period", "modified",
 )  # fmt: skip
-NUMBERS = ("value", "measured", "modified")
-# What a spreadsheet takes for a formula when a cell begins with it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-CHUNK = 500
+NUMBER_COLUMNS = ("value", "measured", "modified")
+CHUNK_LINES = 500
 
 
-def lines(rows: Iterable[Row], names: dict[str, str], form: Format) -> Iterator[str]:
-    """The lines of the whole document. `names`: what devices are called."""
-    values = ({**row.plain(), "device_name": names.get(row.device, "")} for row in rows)
+def document_lines(rows: Iterable[Row], names: dict[str, str], form: Format) -> Iterator[str]:
+    """The lines of the whole document. `names`: of the devices by id."""
+    values = ({**row.as_json(), "device_name": names.get(row.device, "")} for row in rows)
     return _csv(values) if form == "csv" else _json(values)
 
 
 def _csv(values: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """With a line of titles; numbers are plain digits, times are UTC, no text is taken for a formula."""
+    """Column titles first. Numbers are plain digits, times are UTC, and no text becomes a formula."""
     buffer = io.StringIO()
-    # The writer puts quotes around what holds a sign of its line's end.
+    # With this line end the writer quotes cells that contain \r or \n.
     writer = csv.writer(buffer, lineterminator="\r\n")
 
     def line(cells: Iterable[Any]) -> str:
@@ -43,15 +42,11 @@ def _csv(values: Iterable[dict[str, Any]]) -> Iterator[str]:
 
     yield line(COLUMNS)
     for value in values:
-        yield line(value[name] if name in NUMBERS else _harmless(value[name] or "") for name in COLUMNS)
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+        yield line(value[name] if name in NUMBER_COLUMNS else text_cell(value[name] or "") for name in COLUMNS)
 
 
 def _json(values: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """One array, an object a line. Exact numbers are texts: as JSON's numbers most readers would round them."""
+    """One array, one object a line. Exact numbers are texts, because most readers round JSON numbers."""
     held: str | None = None
     yield "["
     for value in values:
@@ -64,17 +59,17 @@ def _json(values: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def chunks(parts: Iterable[str]) -> Iterator[str]:
-    """Several lines at once, for whoever flushes after each."""
+    """Several lines at once, for an output that is flushed after each write."""
     held: list[str] = []
     for part in parts:
         held.append(part)
-        if len(held) >= CHUNK:
+        if len(held) >= CHUNK_LINES:
             yield "\n".join(held)
             held.clear()
     if held:
         yield "\n".join(held)
 
 
-def to_file(path: Path, parts: Iterable[str]) -> None:
-    """Write the file, which only this user can read, whole or not at all. Raises FILE_UNWRITABLE."""
-    write_whole(path, (f"{part}\n" for part in parts), private=True)
+def write_file(path: Path, parts: Iterable[str]) -> None:
+    """Write the whole file or nothing; only this user can read it. Raises FILE_UNWRITABLE."""
+    write_text_atomically(path, (f"{part}\n" for part in parts), private=True)

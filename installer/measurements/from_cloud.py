@@ -1,7 +1,7 @@
-"""What the cloud says, as rows of the store: exact numbers, times with their zone, device or person: pure.
+"""Converts the cloud's entries to rows of the store. Pure functions. Numbers stay exact; times keep their zone.
 
-Sources: `withings-cloud.md` §4. An entry that no row can be made of gives none. Everything that the cloud numbers (a
-group, a night, a day) is one `period`: when it is corrected or grows, its newer values take the place of the older.
+Source: `withings-cloud.md` §4. An unusable entry gives no row. A group, a night and a day are each one `period`: when
+the cloud corrects or extends it, the newer values replace the older ones.
 """
 
 from __future__ import annotations
@@ -15,28 +15,26 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from installer.catalogue.catalogue import Catalogue
-from installer.cloud.api_models import Day, Group, Measure, Night
-from installer.cloud.first_measurement import TYPED, moment
-from installer.measurements import units
-from installer.measurements.row import CLOUD, Origin, Row, row
+from installer.catalogue.catalogue_file import Catalogue
+from installer.cloud import measure_types
+from installer.cloud.api_models import Day, Group, Measure, Night, to_datetime
+from installer.measurements.stored_value import CLOUD, Origin, Row, row
 
-REAL = 1
 MAX_NUMBER = 10**15
-SMALLEST = 1e-15
+SMALLEST_NUMBER = 1e-15
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose data it is: the name of the account here, and the cloud's user id; and the models that are known."""
+    """The owner of the data: the account's name here, the cloud's user id; and the catalogue of known models."""
 
     account: str
     userid: str
     catalogue: Catalogue
 
     def model(self, number: int | None) -> str:
-        """The id in the catalogue of the cloud's model number, or an empty text."""
+        """The catalogue's model id for the cloud's model number, or an empty text."""
         if number is None:
             return ""
         return next((m.id for m in self.catalogue.models if number in m.cloud.model_ids), "")
@@ -50,11 +48,11 @@ def rows(entry: Group | Night | Day, owner: Owner) -> Iterator[Row]:
 
 
 def _group(group: Group, owner: Owner) -> Iterator[Row]:
-    taken = moment(group.date) or moment(group.created) or moment(group.modified)
-    # Category 2 are wishes of the person, not measurements.
-    if taken is None or group.category not in (None, REAL):
+    taken = to_datetime(group.date) or to_datetime(group.created) or to_datetime(group.modified)
+    # Category 2 are goals that the user set, not measurements.
+    if taken is None or group.category not in (None, measure_types.REAL_CATEGORY):
         return
-    origin: Origin = "person" if group.attrib in TYPED else "device"
+    origin: Origin = "person" if group.attrib in measure_types.TYPED_ATTRIBS else "device"
     model = owner.model(group.model_id)
     seen: Counter[str] = Counter()
     for measure in group.measures:
@@ -79,19 +77,19 @@ def _group(group: Group, owner: Owner) -> Iterator[Row]:
 
 
 def _kind(measure: Measure) -> tuple[str, str]:
-    kind, unit = units.MEASURE_TYPES.get(measure.type, (f"type {measure.type}", ""))
+    kind, unit = measure_types.MEASURE_TYPES.get(measure.type, (f"type {measure.type}", ""))
     return (kind if measure.position is None else f"{kind}, position {measure.position}"), unit
 
 
 def _night(night: Night, owner: Owner) -> Iterator[Row]:
-    start, end = moment(night.startdate), moment(night.enddate)
+    start, end = to_datetime(night.startdate), to_datetime(night.enddate)
     if start is None:
         return
     for field, value in night.data.items():
         number = _decimal(value)
         if number is None:
             continue
-        kind, unit = units.NIGHT_FIELDS.get(field, (field.replace("_", " ")[:100], ""))
+        kind, unit = measure_types.NIGHT_FIELDS.get(field, (field.replace("_", " ")[:100], ""))
         yield row(
             source=CLOUD,
             device=night.device_id,
@@ -110,13 +108,13 @@ def _night(night: Night, owner: Owner) -> Iterator[Row]:
 
 
 def _day(day: Day, owner: Owner) -> Iterator[Row]:
-    # A phone that counts steps too would pass for a device otherwise (§4.3).
+    # Steps that a phone counted are left out (§4.3).
     if not day.is_tracker and not day.device_id:
         return
-    when = _stretch(day.date, day.timezone)
-    if when is None:
+    bounds = _day_bounds(day.date, day.timezone)
+    if bounds is None:
         return
-    for field, (kind, unit) in units.DAY_FIELDS.items():
+    for field, (kind, unit) in measure_types.DAY_FIELDS.items():
         number = _decimal(day.values.get(field))
         if number is None:
             continue
@@ -126,8 +124,8 @@ def _day(day: Day, owner: Owner) -> Iterator[Row]:
             kind=kind,
             measured=number,
             unit=unit,
-            taken=when[0],
-            ended=when[1],
+            taken=bounds[0],
+            ended=bounds[1],
             user=owner.userid,
             account=owner.account,
             model=owner.model(day.model_id),
@@ -137,12 +135,14 @@ def _day(day: Day, owner: Owner) -> Iterator[Row]:
         )
 
 
-def _stretch(text: str, zone: str) -> tuple[datetime, datetime] | None:
-    """Midnight to midnight of a date (YYYY-MM-DD) there, which are not always 24 hours apart."""
+def _day_bounds(text: str, zone: str) -> tuple[datetime, datetime] | None:
+    """The midnights of a date (YYYY-MM-DD) in a time zone. They are not always 24 hours apart."""
     try:
         first = date.fromisoformat(text)
-        there = _zone(zone)
-        midnights = [datetime.combine(day, time(), there).astimezone(UTC) for day in (first, first + timedelta(days=1))]
+        timezone = _zone(zone)
+        midnights = [
+            datetime.combine(day, time(), timezone).astimezone(UTC) for day in (first, first + timedelta(days=1))
+        ]
     except (ValueError, OverflowError):
         return None
     return midnights[0], midnights[1]
@@ -156,12 +156,12 @@ def _zone(name: str) -> tzinfo:
 
 
 def _decimal(value: Any) -> Decimal | None:
-    """A number as it was written (up to the 15 digits that JSON's numbers are read with), or None for what is none."""
+    """A number with the digits it was written with (at most 15, as JSON numbers are read); None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, str):
         return Decimal(value) if _NUMBER.fullmatch(value) else None
-    if not -MAX_NUMBER < value < MAX_NUMBER:  # also false for what is not a number
+    if not -MAX_NUMBER < value < MAX_NUMBER:  # also false for NaN
         return None
-    # Smaller than this is the noise of a calculation.
-    return Decimal(repr(value)) if value == 0 or abs(value) >= SMALLEST else Decimal(0)
+    # Smaller values are rounding errors.
+    return Decimal(repr(value)) if value == 0 or abs(value) >= SMALLEST_NUMBER else Decimal(0)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from installer.errors import InstallerError
 from installer.measurements.fetch import Fetched
-from installer.measurements.row import Row
+from installer.measurements.stored_value import Row
 
 
 class _Message(BaseModel):
@@ -17,7 +17,7 @@ class _Message(BaseModel):
 
 
 class Value(_Message):
-    """One stored value (`installer/measurements/row.py`). Numbers are texts, so that they stay exact; times are UTC."""
+    """One stored value. Numbers are texts, so that they stay exact; times are UTC."""
 
     event: Literal["value"] = "value"
     change: Literal["new", "changed", "known"]
@@ -74,26 +74,26 @@ Message = Annotated[Value | AccountFetched | Trouble, Field(discriminator="event
 ADAPTER: TypeAdapter[Any] = TypeAdapter(Message)
 
 
-def value(row: Row, change: Literal["new", "changed", "known"], name: str) -> Value:
-    """A row with the name of its device."""
-    return Value(change=change, device_name=name, **row.plain())
+def value_line(row: Row, change: Literal["new", "changed", "known"], name: str) -> Value:
+    """The line for a row with the name of its device."""
+    return Value(change=change, device_name=name, **row.as_json())
 
 
-def failure(error: InstallerError | None) -> Failure | None:
-    """The failure, if there is one."""
+def failure_of(error: InstallerError | None) -> Failure | None:
+    """The failure of an error; None for None."""
     if error is None:
         return None
     return Failure(code=error.code.value, exit_status=error.exit_status, what=error.what, todo=error.todo)
 
 
-def fetched(ended: Fetched) -> AccountFetched:
-    """What became of one account."""
+def account_line(ended: Fetched) -> AccountFetched:
+    """The line for the result of one account."""
     return AccountFetched(
         account=ended.account,
         user=ended.userid,
         new=ended.new,
         changed=ended.changed,
-        not_understood=ended.misfits,
-        not_granted=[service.value for service in ended.left_out],
-        error=failure(ended.error),
+        not_understood=ended.not_understood,
+        not_granted=[service.value for service in ended.not_granted],
+        error=failure_of(ended.error),
     )

@@ -1,4 +1,4 @@
-"""The first measurement of a device that was installed before it had measured, whenever it comes."""
+"""Waits for the first measurement of a device whose installation ended without one."""
 
 from __future__ import annotations
 
@@ -6,42 +6,45 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from installer.cloud.rate_limit import waits
+from installer.cloud.rate_limit import poll_backoff
 from installer.errors import InstallerError
-from installer.measurements.watch import PASSING
+from installer.measurements.watch import TEMPORARY_ERRORS
 
 if TYPE_CHECKING:
-    from installer.catalogue.catalogue import Catalogue
+    from installer.catalogue.catalogue_file import Catalogue
     from installer.cloud.accounts import Accounts
     from installer.measurement import Measurement
 
-# A night and more; nobody looks at a screen for longer.
-DAY = 24 * 3600.0
-# So many times the longest wait of an installation: nothing hurries any more.
-SLOWER = 4.0
+# More than a night, for a sleep mat.
+MAX_WAIT_SECONDS = 24 * 3600.0
+# The longest wait between two polls, relative to an installation.
+SLOWER_POLL_FACTOR = 4.0
 
 
-async def first_measurement(
-    accounts: Accounts, catalogue: Catalogue, summary: Mapping[str, Any], since: float, seconds: float = DAY
+async def wait_for_first_measurement(
+    accounts: Accounts,
+    catalogue: Catalogue,
+    summary: Mapping[str, Any],
+    since: float,
+    seconds: float = MAX_WAIT_SECONDS,
 ) -> Measurement | None:
-    """Wait for it. `summary`: of the installation; `since`: unix seconds of its start.
+    """The first measurement; None if none came within `seconds`, or the model sends none to the cloud.
 
-    None: none came within `seconds`, or none is to be expected. A cloud that is away for a while is waited for; other
-    failures are raised.
+    `summary`: of the installation; `since`: unix seconds of its start. Temporary errors of the cloud are retried;
+    other errors are raised.
     """
     name, device_id = summary.get("account"), summary.get("device_id")
     model = next((m for m in catalogue.models if m.id == summary.get("model")), None)
     if not name or not device_id or model is None or model.cloud.data is None:
         return None
     account = await accounts.open(name)
-    shortest, longest = accounts.cloud.poll_seconds
     try:
         async with asyncio.timeout(seconds):
-            for wait in waits(shortest, longest * SLOWER):
+            for wait in poll_backoff(accounts.cloud, slower=SLOWER_POLL_FACTOR).waits():
                 try:
-                    found = await account.look_for_data(model, device_id, since)
+                    found = await account.check_first_data(model, device_id, since)
                 except InstallerError as error:
-                    if error.code not in PASSING:
+                    if error.code not in TEMPORARY_ERRORS:
                         raise
                     wait = max(wait, float(error.data.get("wait_seconds", 0)))
                 else:

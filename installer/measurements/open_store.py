@@ -1,4 +1,4 @@
-"""Which store of measurements is meant: the one of the settings, of `--database`, or the lab's own."""
+"""Opens the store of measurements: of `--database`, of the settings, or the lab's."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from installer.measurements.store import Store
     from installer.settings import Settings
 
-FILE, LAB_FILE = "measurements.sqlite", "lab-measurements.sqlite"
+STORE_FILE, LAB_STORE_FILE = "measurements.sqlite", "lab-measurements.sqlite"
 
 
-def open_store(own: Settings, *, lab: bool = False, given: str | None = None) -> Store:
+def open_store(user_settings: Settings, *, lab: bool = False, given: str | None = None) -> Store:
     """The store: at `given` (`--database`), else the lab's, else the one of `[data] url`, else a file in `data_dir()`.
 
-    What was practised in the lab stays apart from real data. Raises USAGE, SECRET_UNAVAILABLE, DATABASE_FAILED,
+    The lab's data is kept apart from real data. Raises USAGE, SECRET_UNAVAILABLE, DATABASE_FAILED,
     FILE_UNWRITABLE, STORE_VERSION.
     """
     from installer.measurements.store import Store
@@ -29,21 +29,21 @@ def open_store(own: Settings, *, lab: bool = False, given: str | None = None) ->
         except ValueError:
             raise InstallerError(
                 ErrorCode.USAGE,
-                "--database holds a password, or is no URL.",
-                "Everybody on this computer can read a command line. Name the password's place under [data] password "
-                "in config.toml, or leave it to PostgreSQL's own ~/.pgpass or PGPASSWORD.",
+                "--database contains a password, or is not a URL.",
+                "Every user of this computer can read a command line. Set [data] password in config.toml, or use "
+                "PostgreSQL's ~/.pgpass or PGPASSWORD.",
             ) from None
-        return Store.open(_with_password(own, url), "--database")
-    if lab or not own.data.url:
-        return Store.open(database.sqlite_url(settings.data_dir() / (LAB_FILE if lab else FILE)))
-    return Store.open(_with_password(own, own.data.url), "[data] url in config.toml")
+        return Store.open(_with_password(user_settings, url), "--database")
+    if lab or not user_settings.data.url:
+        return Store.open(database.sqlite_url(settings.data_dir() / (LAB_STORE_FILE if lab else STORE_FILE)))
+    return Store.open(_with_password(user_settings, user_settings.data.url), "[data] url in config.toml")
 
 
-def _with_password(own: Settings, url: str) -> str:
-    if own.data.password is None:
+def _with_password(user_settings: Settings, url: str) -> str:
+    if user_settings.data.password is None:
         return url
-    parsed = database.parse(url)
+    parsed = database.parse_url(url)
     if parsed.drivername == "sqlite":
         return url
-    secret = own.data.password.fetch("password of the database")
+    secret = user_settings.data.password.fetch("password of the database")
     return parsed.set(password=secret.get_secret_value()).render_as_string(hide_password=False)

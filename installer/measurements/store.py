@@ -1,11 +1,11 @@
-"""The store of measurements: SQLite in a file by default, PostgreSQL by URL; the same value is never in it twice.
+"""The store of measurements: a SQLite file by default, PostgreSQL by URL. No value is stored twice.
 
     with Store.open(url) as store:
-        new = store.put(rows)                    # how many were not there before
+        new = store.put(rows)                    # how many are new
         for row in store.rows(kind="weight"): …
 
-The calls wait for the disk or the network; in an event loop use `asyncio.to_thread(store.put, rows)`. One store may be
-used from several threads, and several processes may have the same one open. Every call may raise DATABASE_FAILED.
+The calls wait for the disk or the network; in an event loop use `asyncio.to_thread(store.put, rows)`. Several threads
+can use one store, and several processes can open the same one. Every call can raise DATABASE_FAILED.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from installer.errors import ErrorCode, InstallerError
-from installer.measurements.row import Row
+from installer.measurements.stored_value import Row
 from installer.storage import database
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping
 
-# How many rows are handed to the database at once.
-BATCH = 1000
-PAGE = 1000
-# Any number, as long as every version of this program takes the same (PostgreSQL's advisory lock).
-LOCK = 7_041_983
+# How many rows one statement writes or reads.
+INSERT_BATCH = 1000
+READ_PAGE = 1000
+# PostgreSQL's advisory lock: any number, but the same in every version of this program.
+ADVISORY_LOCK = 7_041_983
 
 
 @dataclass(frozen=True)
 class Added:
-    """What became of rows that were put: not there before, or a total that has grown; the rest was there already."""
+    """The result of adding rows: the new ones and those that changed. The others were stored already."""
 
     new: tuple[Row, ...] = ()
     changed: tuple[Row, ...] = ()
@@ -41,7 +41,7 @@ class Added:
 
 @dataclass(frozen=True)
 class Device:
-    """What a device is called. `device` as in the rows; `address`: its Bluetooth address, if known."""
+    """The names of a device. `device`: as in the rows; `address`: its Bluetooth address, if known."""
 
     device: str
     name: str = ""
@@ -55,19 +55,19 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # What only reads waits for no fetch that writes.
+        # Reads do not wait for a fetch that writes.
         self._reading = engine.execution_options(reads_only=True)
 
     @classmethod
     def open(cls, url: str, setting: str = "the database URL") -> Store:
-        """The store at `url` (see `installer.storage.database.parse`), made if it is not there.
+        """The store at `url` (see `installer.storage.database.parse_url`), created if needed.
 
         Raises DATABASE_FAILED, FILE_UNWRITABLE, STORE_VERSION.
         """
         engine = database.open_engine(url, setting)
         store = cls(engine)
         try:
-            with database.told("open the store of measurements"):
+            with database.database_errors("open the store of measurements"):
                 with store._reading.connect() as connection:
                     ready = _is_ready(connection)
                 if not ready:
@@ -90,26 +90,24 @@ class Store:
     ) -> None:
         self.close()
 
-    # Writing.
-
     def put(self, rows: Iterable[Row]) -> int:
-        """Store the rows, all or none; how many were not there before."""
+        """Store the rows, all or none; how many are new."""
         return len(self.add(rows).new)
 
     def add(self, rows: Iterable[Row], cursors: Sequence[tuple[str, str, int]] = ()) -> Added:
-        """Store the rows, all or none, and with them up to where they were fetched: (account, service, lastupdate)."""
+        """Store rows and cursors (account, service, lastupdate) in one transaction."""
         new: list[Row] = []
         changed: list[Row] = []
-        # Of two with the same key in one statement PostgreSQL would refuse both; the newest counts.
+        # PostgreSQL refuses two rows with the same key in one statement; the newest one is kept.
         distinct: dict[str, Row] = {}
         for row in rows:
             known = distinct.get(row.key)
             if known is None or row.modified >= known.modified:
                 distinct[row.key] = row
         now = datetime.now(UTC)
-        with database.told("store measurements"), self._engine.begin() as connection:
+        with database.database_errors("store measurements"), self._engine.begin() as connection:
             remaining = iter(distinct.values())
-            while batch := list(islice(remaining, BATCH)):
+            while batch := list(islice(remaining, INSERT_BATCH)):
                 for key, revision in _upsert(connection, batch, now):
                     (new if revision == 1 else changed).append(distinct[key])
             for account, service, lastupdate in cursors:
@@ -117,18 +115,16 @@ class Store:
         return Added(tuple(new), tuple(changed))
 
     def name_devices(self, devices: Iterable[Device]) -> None:
-        """Remember what devices are called; an empty field leaves what is known as it is."""
+        """Store the names of devices; an empty field keeps the stored value."""
         from installer.measurements.store_tables import devices as table
 
-        with database.told("store the names of devices"), self._engine.begin() as connection:
+        with database.database_errors("store the names of devices"), self._engine.begin() as connection:
             insert = _insert(connection)
             for device in devices:
                 values = {**device.__dict__}
                 statement = insert(table).values(values)
                 fresh = {name: getattr(statement.excluded, name) for name, value in values.items() if value}
                 connection.execute(statement.on_conflict_do_update(index_elements=["device"], set_=fresh))
-
-    # Reading.
 
     def rows(
         self,
@@ -140,7 +136,7 @@ class Store:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Iterator[Row]:
-        """The rows that fit, by the time they were taken; read page by page, so that any number fits into memory."""
+        """The matching rows in order of time; read page by page, so that any number fits into memory."""
         from sqlalchemy import and_, or_, select
 
         from installer.measurements.store_tables import measurements as t
@@ -153,63 +149,63 @@ class Store:
         last: tuple[datetime, int] | None = None
         while True:
             after = [] if last is None else [or_(t.c.taken > last[0], and_(t.c.taken == last[0], t.c.number > last[1]))]
-            with database.told("read the measurements"), self._reading.connect() as connection:
-                statement = select(t).where(*where, *after).order_by(*order).limit(PAGE)
+            with database.database_errors("read the measurements"), self._reading.connect() as connection:
+                statement = select(t).where(*where, *after).order_by(*order).limit(READ_PAGE)
                 page = connection.execute(statement).mappings().all()
             for found in page:
                 yield _row(found)
-            if len(page) < PAGE:
+            if len(page) < READ_PAGE:
                 return
             last = (page[-1]["taken"], page[-1]["number"])
 
     def latest(self, each: int = 1, account: str | None = None) -> list[Row]:
-        """The last `each` rows of every device, kind and user, the newest first."""
+        """The last `each` rows of every device, kind and user, newest first."""
         from sqlalchemy import func, select
 
         from installer.measurements.store_tables import measurements as t
 
-        place = func.row_number().over(
+        rank = func.row_number().over(
             partition_by=(t.c.source, t.c.device, t.c.kind, t.c.user_id), order_by=(t.c.taken.desc(), t.c.number.desc())
         )
         where = [t.c.account == account] if account is not None else []
-        ranked = select(t, place.label("place")).where(*where).subquery()
-        statement = select(ranked).where(ranked.c.place <= each).order_by(ranked.c.taken.desc(), ranked.c.number.desc())
-        with database.told("read the measurements"), self._reading.connect() as connection:
+        ranked = select(t, rank.label("rank")).where(*where).subquery()
+        statement = select(ranked).where(ranked.c.rank <= each).order_by(ranked.c.taken.desc(), ranked.c.number.desc())
+        with database.database_errors("read the measurements"), self._reading.connect() as connection:
             return [_row(found) for found in connection.execute(statement).mappings()]
 
     def count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         from sqlalchemy import func, select
 
         from installer.measurements.store_tables import measurements as t
 
-        with database.told("count the measurements"), self._reading.connect() as connection:
+        with database.database_errors("count the measurements"), self._reading.connect() as connection:
             return int(connection.execute(select(func.count()).select_from(t)).scalar_one())
 
     def devices(self) -> dict[str, Device]:
-        """What is known of devices, by their id."""
+        """The known devices by id."""
         from sqlalchemy import select
 
         from installer.measurements.store_tables import devices as table
 
-        with database.told("read the names of devices"), self._reading.connect() as connection:
+        with database.database_errors("read the names of devices"), self._reading.connect() as connection:
             found = connection.execute(select(table)).mappings()
             return {d["device"]: Device(**d) for d in found}
 
     def cursor(self, account: str, service: str) -> int | None:
-        """Up to where this service of this account was fetched; None: never."""
+        """The cursor of this service of this account; None: never fetched."""
         from sqlalchemy import select
 
         from installer.measurements.store_tables import cursors as table
 
         where = (table.c.account == account, table.c.service == service)
-        with database.told("read the store"), self._reading.connect() as connection:
+        with database.database_errors("read the store"), self._reading.connect() as connection:
             value = connection.execute(select(table.c.lastupdate).where(*where)).scalar_one_or_none()
             return None if value is None else int(value)
 
 
 def _is_ready(connection: Connection) -> bool:
-    """Whether the tables are there, and this version's: then there is nothing to wait for."""
+    """Whether the tables of this version exist. This check needs no lock."""
     from sqlalchemy import inspect, select
 
     from installer.measurements.store_tables import VERSION, store_version
@@ -220,14 +216,14 @@ def _is_ready(connection: Connection) -> bool:
 
 
 def _prepare(connection: Connection) -> None:
-    """Make the tables, or check that they are this version's."""
+    """Create the tables, or check their version."""
     from sqlalchemy import insert, select, text
 
     from installer.measurements.store_tables import VERSION, metadata, store_version
 
     if connection.dialect.name == "postgresql":
-        # Two programs that start at once must not both make the tables. SQLite's transaction is alone anyway.
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        # Two programs that start together must not both create the tables. In SQLite the transaction prevents that.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
     metadata.create_all(connection)
     version = connection.execute(select(store_version.c.version)).scalar()
     if version is None:
@@ -236,15 +232,15 @@ def _prepare(connection: Connection) -> None:
         newer = version > VERSION
         raise InstallerError(
             ErrorCode.STORE_VERSION,
-            f"The store of measurements is of version {version}; this program knows version {VERSION}.",
-            "Update device-installer." if newer else "Name another database, and fetch the data anew.",
+            f"The store of measurements has version {version}; this program knows version {VERSION}.",
+            "Update device-installer." if newer else "Choose another database, and fetch the data again.",
             found=int(version),
             known=VERSION,
         )
 
 
 def _insert(connection: Connection) -> Any:
-    """The database's own INSERT, which knows ON CONFLICT."""
+    """The INSERT of this database that supports ON CONFLICT."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql
 
@@ -255,7 +251,7 @@ def _insert(connection: Connection) -> Any:
 
 
 def _upsert(connection: Connection, rows: Sequence[Row], now: datetime) -> list[tuple[str, int]]:
-    """Insert, or replace an older total; the key and revision (1: new) of what was written."""
+    """Insert, or replace older values; the key and revision (1: new) of each written row."""
     from installer.measurements.store_tables import measurements as t
 
     values = [{**_values(row), "revision": 1, "stored": now} for row in rows]
@@ -264,7 +260,7 @@ def _upsert(connection: Connection, rows: Sequence[Row], now: datetime) -> list[
     statement = statement.on_conflict_do_update(
         index_elements=["key"],
         set_={
-            **{name: fresh[name] for name in _GROWING},
+            **{name: fresh[name] for name in _REPLACED_COLUMNS},
             "revision": t.c.revision + 1,
         },
         where=(t.c.period != "") & (fresh.modified > t.c.modified),
@@ -285,7 +281,7 @@ def _set_cursor(connection: Connection, account: str, service: str, lastupdate: 
     )
 
 
-# Column and field are called the same, but for two words that SQL has for itself.
+# Columns are named as the fields, except for two words that SQL reserves.
 _FIELDS = {
     **{
         name: name
@@ -297,8 +293,8 @@ _FIELDS = {
     "user_id": "user",
     "group_id": "group",
 }  # fmt: skip
-# What a newer total brings with it.
-_GROWING = ("value", "measured", "taken", "ended", "modified", "group_id", "stored")
+# The columns that newer values replace.
+_REPLACED_COLUMNS = ("value", "measured", "taken", "ended", "modified", "group_id", "stored")
 
 
 def _values(row: Row) -> dict[str, Any]:
@@ -306,7 +302,7 @@ def _values(row: Row) -> dict[str, Any]:
 
 
 def _storable(value: Any) -> Any:
-    # PostgreSQL takes no NUL, and neither database half a surrogate pair.
+    # PostgreSQL refuses NUL, and both databases refuse a lone surrogate.
     if not isinstance(value, str) or (value.isascii() and "\0" not in value):
         return value
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

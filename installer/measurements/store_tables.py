@@ -1,4 +1,4 @@
-"""The tables of the store, for SQLite and PostgreSQL alike; values are exact in both, and times are UTC."""
+"""The tables of the store for SQLite and PostgreSQL. Values are exact in both; times are UTC."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ VERSION = 1
 metadata = MetaData()
 
 
-class Exact(TypeDecorator[Decimal]):
-    """A decimal number without rounding: NUMERIC in PostgreSQL, text in SQLite, whose numbers are binary fractions."""
+class ExactDecimal(TypeDecorator[Decimal]):
+    """A decimal number without rounding: NUMERIC in PostgreSQL; text in SQLite, which has binary fractions only."""
 
     impl = Text
     cache_ok = True
@@ -45,8 +45,8 @@ class Exact(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value)
 
 
-class Moment(TypeDecorator[datetime]):
-    """A moment in UTC: a time stamp with time zone in PostgreSQL, sortable ISO 8601 text in SQLite."""
+class UtcTimestamp(TypeDecorator[datetime]):
+    """A time in UTC: TIMESTAMP WITH TIME ZONE in PostgreSQL, sortable ISO 8601 text in SQLite."""
 
     impl = String
     cache_ok = True
@@ -68,13 +68,13 @@ class Moment(TypeDecorator[datetime]):
         return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
 
 
-# SQLite numbers rows by itself only in a column that is called INTEGER.
-_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+# SQLite numbers rows automatically only in a column of type INTEGER.
+_ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 measurements = Table(
     "measurements",
     metadata,
-    Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    Column("number", _ROW_NUMBER, primary_key=True, autoincrement=True),
     Column("key", String(64), nullable=False, unique=True),
     Column("source", Text, nullable=False),
     Column("account", Text, nullable=False),
@@ -82,23 +82,23 @@ measurements = Table(
     Column("device", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("value", Exact, nullable=False),
+    Column("value", ExactDecimal, nullable=False),
     Column("unit", Text, nullable=False),
-    Column("measured", Exact, nullable=False),
+    Column("measured", ExactDecimal, nullable=False),
     Column("measured_unit", Text, nullable=False),
-    Column("taken", Moment, nullable=False),
-    Column("ended", Moment),
+    Column("taken", UtcTimestamp, nullable=False),
+    Column("ended", UtcTimestamp),
     Column("group_id", Text, nullable=False),
     Column("origin", Text, nullable=False),
     Column("period", Text, nullable=False),
     Column("modified", BigInteger, nullable=False),
     Column("revision", Integer, nullable=False),
-    Column("stored", Moment, nullable=False),
+    Column("stored", UtcTimestamp, nullable=False),
     Index("measurements_latest", "device", "kind", "user_id", "taken"),
     Index("measurements_taken", "taken"),
 )
 
-# Up to where each account's data services were fetched (`lastupdate`, unix seconds of the cloud).
+# The cursor of each account and data service (`lastupdate`, unix seconds of the cloud).
 cursors = Table(
     "cursors",
     metadata,
@@ -107,7 +107,7 @@ cursors = Table(
     Column("lastupdate", BigInteger, nullable=False),
 )
 
-# What devices are called, so that their data can be shown under a name.
+# The names of devices.
 devices = Table(
     "devices",
     metadata,

@@ -1,133 +1,135 @@
-"""Works off the inbox: wakes the gateway for the device, and fetches what the cloud has told of.
+"""Inbox worker: wakes the gateway, and fetches the data that the notifications in the inbox announce.
 
-However often and by whomever it is told: one look at a time for each user and kind of data, and a rest after each, so
-that a flood costs no more requests than a trickle. A look that fails is repeated, later each time, until it succeeds.
+It runs one fetch at a time for each user and category, with a cooldown after each, so that a flood of notifications
+costs few requests. A failed fetch is retried with growing waits until it succeeds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 from installer.errors import ErrorCode, InstallerError
 from installer.notifications.inbox import Entry, Inbox
+from installer.timing.backoff import Backoff
 
 if TYPE_CHECKING:
     from installer.measurements.fetch import Fetched
 
-REST_SECONDS = 5.0
-FIRST_WAIT, LONGEST_WAIT = 5.0, 900.0
-# Users whose data is fetched at the same time; the pace of requests is kept elsewhere.
-AT_ONCE = 4
-# Nobody can do anything about these but a person.
+COOLDOWN_SECONDS = 5.0
+RETRY_BACKOFF = Backoff(5.0, 900.0, jitter=(0.75, 1.25))
+# Users whose data is fetched at the same time. The client keeps the rate limit.
+MAX_CONCURRENT_FETCHES = 4
+# Only a person can solve these.
 STUCK = (ErrorCode.TOKEN_REJECTED, ErrorCode.ACCOUNT_UNKNOWN, ErrorCode.SECRET_UNAVAILABLE)
 
 
-class Fetches(Protocol):
-    """What fetches: `installer.measurements.fetch.Fetcher`."""
+class NotificationFetcher(Protocol):
+    """Fetches the data of a notification: `installer.measurements.fetch.Fetcher`."""
 
     async def fetch(self, userid: str, appli: int, start: int | None = None, end: int | None = None) -> Fetched | None:
-        """Fetch what a notification tells of; None if there is nothing to fetch for it."""
+        """Fetch the data that a notification announces; None if it announces no data."""
         ...
 
 
-# Told of every look: the entry, what was fetched (None: nothing is to be), why it failed, and when it is repeated (s).
-Looked = Callable[[Entry, "Fetched | None", InstallerError | None, float], None]
-Wake = Callable[[str, int], Awaitable[None]]
+# Called after every fetch: the entry, the result (None: no data), the error, and the seconds until the retry.
+OnFetched = Callable[[Entry, "Fetched | None", InstallerError | None, float], None]
+# Asks the gateway to visit the devices of a user and a category (`appli`).
+WakeGateway = Callable[[str, int], Awaitable[None]]
 
 
 class InboxWorker:
-    """Follows the notifications of one inbox. `wake` leaves word for the gateway: (user, kind of data)."""
+    """Works on the entries of one inbox. `cooldown`: seconds after each fetch."""
 
     def __init__(
         self,
         inbox: Inbox,
-        fetches: Fetches,
-        looked: Looked,
-        wake: Wake | None = None,
+        fetcher: NotificationFetcher,
+        on_fetched: OnFetched,
+        wake_gateway: WakeGateway | None = None,
         *,
-        rest: float = REST_SECONDS,
-        first_wait: float = FIRST_WAIT,
+        cooldown: float = COOLDOWN_SECONDS,
+        backoff: Backoff = RETRY_BACKOFF,
     ) -> None:
         self._inbox = inbox
-        self._fetches = fetches
-        self._looked = looked
-        self._wake = wake
-        self._rest = rest
-        self._first_wait = first_wait
-        self._news = asyncio.Event()
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._fetcher = fetcher
+        self._on_fetched = on_fetched
+        self._wake_gateway = wake_gateway
+        self._cooldown = cooldown
+        self._backoff = backoff
+        self._new_entries = asyncio.Event()
+        self._fetching: dict[str, asyncio.Task[None]] = {}
 
-    def poke(self) -> None:
-        """There is something new in the inbox."""
-        self._news.set()
+    def notify(self) -> None:
+        """Tell the worker that the inbox has a new entry."""
+        self._new_entries.set()
 
     async def run(self) -> None:
-        """Work until cancelled; what is not finished then stays in the inbox."""
+        """Work until cancelled; unfinished entries stay in the inbox."""
         try:
             while True:
-                self._news.clear()
-                self._begin()
+                self._new_entries.clear()
+                self._start_fetches()
                 await self._wait()
         finally:
-            for task in self._busy.values():
+            for task in self._fetching.values():
                 task.cancel()
-            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+            await asyncio.gather(*self._fetching.values(), return_exceptions=True)
 
-    def _begin(self) -> None:
+    def _start_fetches(self) -> None:
         for entry in self._inbox.due(time.time()):
-            # One look at a time for a user: their requests share the same tokens and the same place in the store.
-            if entry.userid not in self._busy and len(self._busy) < AT_ONCE:
-                self._busy[entry.userid] = asyncio.create_task(self._look(self._inbox.look(entry)))
+            # One fetch at a time for a user: their requests share the same tokens and the same cursors.
+            if entry.userid not in self._fetching and len(self._fetching) < MAX_CONCURRENT_FETCHES:
+                self._fetching[entry.userid] = asyncio.create_task(self._fetch(self._inbox.claim(entry)))
 
     async def _wait(self) -> None:
-        """Until there is news, a look has ended, or the next entry is due."""
+        """Wait until there is a new entry, a fetch has ended, or the next entry is due."""
         now = time.time()
-        due = self._inbox.next_due(now, without=self._busy) if len(self._busy) < AT_ONCE else None
-        left = None if due is None else max(0.0, due - now)
-        news = asyncio.ensure_future(self._news.wait())
+        busy = len(self._fetching) >= MAX_CONCURRENT_FETCHES
+        due = None if busy else self._inbox.next_due(now, without_users=self._fetching)
+        seconds = None if due is None else max(0.0, due - now)
+        new_entries = asyncio.ensure_future(self._new_entries.wait())
         try:
-            await asyncio.wait([news, *self._busy.values()], timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                [new_entries, *self._fetching.values()], timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
-            news.cancel()
-        for userid, task in list(self._busy.items()):
+            new_entries.cancel()
+        for userid, task in list(self._fetching.items()):
             if task.done():
-                del self._busy[userid]
+                del self._fetching[userid]
                 task.result()
 
-    async def _look(self, entry: Entry) -> None:
+    async def _fetch(self, entry: Entry) -> None:
         fetched: Fetched | None = None
         error: InstallerError | None = None
         try:
-            if self._wake is not None:
-                await self._wake(entry.userid, entry.appli)
-            fetched = await self._fetches.fetch(entry.userid, entry.appli, entry.start, entry.end)
+            if self._wake_gateway is not None:
+                await self._wake_gateway(entry.userid, entry.appli)
+            fetched = await self._fetcher.fetch(entry.userid, entry.appli, entry.start, entry.end)
             error = fetched.error if fetched is not None else None
-        except InstallerError as failed:
-            error = failed
+        except InstallerError as raised:
+            error = raised
         if error is None:
             try:
-                await asyncio.to_thread(self._inbox.done, entry, time.time() + self._rest)
-            except InstallerError as failed:
-                error = failed
+                await asyncio.to_thread(self._inbox.done, entry, time.time() + self._cooldown)
+            except InstallerError as raised:
+                error = raised
             else:
-                self._looked(entry, fetched, None, 0.0)
+                self._on_fetched(entry, fetched, None, 0.0)
                 return
         wait = self._pause(entry, error)
-        with contextlib.suppress(InstallerError):  # a full disk: it is remembered, and told with the next look
+        with contextlib.suppress(InstallerError):  # the disk is full: the inbox remembers it in memory
             await asyncio.to_thread(self._inbox.failed, entry, time.time() + wait)
-        self._looked(entry, fetched, error, wait)
+        self._on_fetched(entry, fetched, error, wait)
 
     def _pause(self, entry: Entry, error: InstallerError) -> float:
         """Seconds until the next try: twice as long each time, with chance, and not sooner than the cloud wants."""
         if error.code in STUCK:
-            return LONGEST_WAIT
-        wait = min(self._first_wait * float(2 ** min(entry.tries, 12)), LONGEST_WAIT)
+            return self._backoff.longest
         asked = error.data.get("wait_seconds")
         least = float(asked) if isinstance(asked, int | float) else 0.0
-        chance: float = random.uniform(0.75, 1.25)
-        return max(wait * chance, least)
+        return self._backoff.after_failures(entry.tries + 1, least)

@@ -1,6 +1,6 @@
-"""What a notification says (`withings-cloud.md` §3.2, §3.3): pure. Anybody may have sent it; nothing in it is believed.
+"""Parser of notifications (`withings-cloud.md` §3.2, §3.3). Pure. A notification is untrusted: anybody may send one.
 
-It names a user and a kind of data, and mostly when it was measured. All but the first two may be missing.
+It names a user, a category of data (`appli`), and usually the time of the measurement. Only the first two are required.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from urllib.parse import parse_qsl
 
-MAX_BODY = 8 * 1024
+MAX_BODY_BYTES = 8 * 1024
 MAX_FIELDS = 32
 MAX_USERID = 32
 MAX_APPLI = 9_999
-DAY = 86_400
-# A longer window says nothing; the fetch then goes by what has changed, which is complete without it.
-LONGEST = 31 * DAY
-LATEST = 4_102_444_800  # the year 2100
+DAY_SECONDS = 86_400
+# A longer window is ignored. The fetch reads all changes anyway.
+MAX_WINDOW_SECONDS = 31 * DAY_SECONDS
+LATEST_TIME = 4_102_444_800  # the year 2100
 ACTIONS = ("delete", "unlink", "update")
 
 
 @dataclass(frozen=True)
 class Notification:
-    """One notification. `start`, `end`: unix seconds, both or none. `action`: what befell the user's account (46)."""
+    """One notification. `start`, `end`: unix seconds, both or none. `action`: an action on the user's account (46)."""
 
     userid: str
     appli: int
@@ -31,8 +31,8 @@ class Notification:
     action: str = ""
 
 
-def parse(body: bytes) -> Notification | None:
-    """The notification in this form; None for what is none."""
+def parse_notification(body: bytes) -> Notification | None:
+    """The notification in this form body; None if it is not valid."""
     try:
         fields = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS))
     except ValueError:  # not UTF-8, or too many fields
@@ -45,23 +45,25 @@ def parse(body: bytes) -> Notification | None:
     return Notification(userid, appli, start, end, action if action in ACTIONS else "")
 
 
-def widest(one: tuple[int | None, int | None], other: tuple[int | None, int | None]) -> tuple[int | None, int | None]:
-    """A window that holds both; none where one of them is none, or where it would be too long to say anything."""
+def merge_windows(
+    one: tuple[int | None, int | None], other: tuple[int | None, int | None]
+) -> tuple[int | None, int | None]:
+    """The window that contains both; none if one of them is none, or if the result is too long."""
     if None in (*one, *other):
         return None, None
     start, end = min(one[0] or 0, other[0] or 0), max(one[1] or 0, other[1] or 0)
-    return (start, end) if end - start <= LONGEST else (None, None)
+    return (start, end) if end - start <= MAX_WINDOW_SECONDS else (None, None)
 
 
 def _window(fields: dict[str, str]) -> tuple[int | None, int | None]:
     start, end = _number(fields.get("startdate", "")), _number(fields.get("enddate", ""))
     if start is None:
         start = _day(fields.get("date", ""))
-        end = None if start is None else start + DAY - 1
+        end = None if start is None else start + DAY_SECONDS - 1
     if start is None:
         return None, None
     end = start if end is None else end
-    return (start, end) if 0 <= end - start <= LONGEST else (None, None)
+    return (start, end) if 0 <= end - start <= MAX_WINDOW_SECONDS else (None, None)
 
 
 def _day(text: str) -> int | None:
@@ -76,8 +78,8 @@ def _day(text: str) -> int | None:
         return None
 
 
-def _number(text: str, most: int = LATEST) -> int | None:
+def _number(text: str, limit: int = LATEST_TIME) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
         return None
     number = int(text)
-    return number if number <= most else None
+    return number if number <= limit else None

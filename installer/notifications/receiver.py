@@ -1,14 +1,13 @@
-"""The receiver of notifications: a small web server behind a secret path, which answers at once and works afterwards.
+"""The receiver of notifications (webhook): a web server behind a secret path that stores notifications.
 
-What it answers tells nobody anything: 404 at every other path, and the same 200 whether the user is known or not. It
-reads no more than a notification is long, waits for nobody for long, and keeps no connection open. A notification is
-on the disk before it is answered; if it cannot be kept the answer is 503, and the cloud repeats it.
+Its answers reveal nothing: 404 at every other path, and 200 whether the user is known or not. The length of a request
+and every wait have limits, and connections are closed after the answer. A notification is on the disk before the
+answer is sent. If it cannot be stored, the answer is 503, and the cloud repeats it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,33 +20,31 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from installer.cloud.embedded_web_server import EmbeddedServer
+from installer.cloud.embedded_web_server import mute_server_log, serving
 from installer.errors import ErrorCode, InstallerError
-from installer.notifications.callback_url import is_path
-from installer.notifications.notification import MAX_BODY, Notification, parse
+from installer.notifications.callback_url import is_secret_path
+from installer.notifications.notification import MAX_BODY_BYTES, Notification, parse_notification
 
-# The cloud waits two seconds for the answer (§3.4), and so does nobody else for longer here.
-HEAD_SECONDS, BODY_SECONDS, KEEP_SECONDS = 3.0, 3.0, 1.5
-START_SECONDS, STOP_SECONDS = 10.0, 5.0
-MAX_HEAD = 16 * 1024
+# The cloud waits two seconds for the answer (§3.4).
+HEAD_SECONDS, BODY_SECONDS, STORE_SECONDS = 3.0, 3.0, 1.5
+MAX_HEAD_BYTES = 16 * 1024
 MAX_CONNECTIONS = 200
-FORM = ("application/x-www-form-urlencoded", "")
+FORM_TYPES = ("application/x-www-form-urlencoded", "")
 HEADERS = {"Cache-Control": "no-store", "Connection": "close"}
 
-# Without a handler, a warning about somebody's odd request would be printed between the words for the person.
-logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+mute_server_log()
 
-# Keeps a notification of whoever it is (`async`), durably; raises InstallerError where that fails.
-Keep = Callable[[Notification], Awaitable[None]]
+# Stores a notification durably; raises InstallerError if that fails.
+StoreNotification = Callable[[Notification], Awaitable[None]]
 
 
 class Receiver:
-    """The application. `path`: the secret last part of the address. `keep` is called before the answer goes out."""
+    """The ASGI application. `path`: the secret last part of the URL. `store` is called before the answer is sent."""
 
-    def __init__(self, path: SecretStr, keep: Keep) -> None:
+    def __init__(self, path: SecretStr, store: StoreNotification) -> None:
         self._path = path
-        self._keep = keep
-        self._keeping: set[asyncio.Task[None]] = set()
+        self._store = store
+        self._storing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -59,63 +56,56 @@ class Receiver:
         await Response(status_code=status, headers=headers)(scope, receive, send)
 
     async def _status(self, request: Request) -> int:
-        if not is_path(request.scope["path"], self._path):
+        if not is_secret_path(request.scope["path"], self._path):
             return 404
         if request.method == "HEAD":
             return 200
         if request.method != "POST":
             return 405
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in FORM:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in FORM_TYPES:
             return 415
         length = request.headers.get("content-length", "0")
-        if not (length.isascii() and length.isdigit()) or len(length) > 12 or int(length) > MAX_BODY:
+        if not (length.isascii() and length.isdigit()) or len(length) > 12 or int(length) > MAX_BODY_BYTES:
             return 413
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _body(request)
+                body = await _read_body(request)
         except (TimeoutError, ClientDisconnect):
             return 408
         if body is None:
             return 413
-        notice = parse(body)
-        if notice is None:
+        notification = parse_notification(body)
+        if notification is None:
             return 400
-        return 200 if await self._kept(notice) else 503
+        return 200 if await self._stored(notification) else 503
 
-    async def _kept(self, notice: Notification) -> bool:
-        """Whether it is on the disk in time. What takes longer goes on by itself; keeping it twice does no harm."""
-        task = asyncio.ensure_future(self._keep(notice))
-        self._keeping.add(task)
-        task.add_done_callback(self._forget)
-        await asyncio.wait([task], timeout=KEEP_SECONDS)
+    async def _stored(self, notification: Notification) -> bool:
+        """Whether it is on the disk in time. A slower task goes on; storing a notification twice does no harm."""
+        task = asyncio.ensure_future(self._store(notification))
+        self._storing.add(task)
+        task.add_done_callback(self._task_ended)
+        await asyncio.wait([task], timeout=STORE_SECONDS)
         return task.done() and not task.cancelled() and task.exception() is None
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._keeping.discard(task)
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        self._storing.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, InstallerError):
-            asyncio.get_running_loop().call_exception_handler({"message": "keeping failed", "exception": error})
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "storing a notification failed", "exception": error}
+            )
 
     @asynccontextmanager
     async def serve(
         self, listener: socket.socket, certificate: Path | None = None, key: Path | None = None
     ) -> AsyncIterator[None]:
-        """Answer at this socket while the context lasts. Raises RECEIVER_FAILED (the certificate, mostly)."""
-        server = EmbeddedServer(_config(self, certificate, key))
-        task = asyncio.ensure_future(server.serve(sockets=[listener]))
-        ready = asyncio.ensure_future(server.ready.wait())
+        """Answer at this socket while the context lasts. Raises RECEIVER_FAILED, for example for the certificate."""
+        config = _server_config(self, certificate, key)
         try:
-            await asyncio.wait([task, ready], timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if not server.started:
-                raise _failed("its web server did not start", "Try again.")
-            yield
+            async with serving(config, [listener], _receiver_error("its web server did not start", "Try again.")):
+                yield
         finally:
-            ready.cancel()
-            server.enough.set()
-            await asyncio.wait([task], timeout=STOP_SECONDS)
-            task.cancel()
-            await asyncio.gather(task, ready, *self._keeping, return_exceptions=True)
-            listener.close()
+            await asyncio.gather(*self._storing, return_exceptions=True)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -124,10 +114,12 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, number, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        # asyncio sends small answers at once only where the socket names its protocol.
+        # asyncio sends small answers without delay only if the socket names its protocol.
         listener = socket.socket(family, kind, number or socket.IPPROTO_TCP)
     except OSError as error:
-        raise _failed(f"there is no address “{host}” ({error.strerror})", "Name another with --host.") from None
+        raise _receiver_error(
+            f"there is no address “{host}” ({error.strerror})", "Name another host with --host."
+        ) from None
     try:
         if hasattr(socket, "SO_REUSEADDR") and hasattr(socket, "AF_UNIX"):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -135,36 +127,37 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        raise _failed(
-            f"port {port} of {host} cannot be taken ({error.strerror})",
-            "End the program that uses it, or name another with --port.",
+        raise _receiver_error(
+            f"port {port} of {host} cannot be used ({error.strerror})",
+            "End the program that uses it, or name another port with --port.",
         ) from None
     return listener
 
 
-async def _body(request: Request) -> bytes | None:
-    """The body, or None as soon as it is too long."""
+async def _read_body(request: Request) -> bytes | None:
+    """The body; None if it is too long."""
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY:
+        if len(body) > MAX_BODY_BYTES:
             return None
     return body
 
 
-def _config(app: Receiver, certificate: Path | None, key: Path | None) -> uvicorn.Config:
+def _server_config(app: Receiver, certificate: Path | None, key: Path | None) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
-        http=_Patience,
+        http=_RequestTimeoutProtocol,
         log_config=None,
         access_log=False,  # the path is a secret
         lifespan="off",
         server_header=False,
+        date_header=False,
         proxy_headers=False,
         ws="none",
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=2,
-        h11_max_incomplete_event_size=MAX_HEAD,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
@@ -172,27 +165,27 @@ def _config(app: Receiver, certificate: Path | None, key: Path | None) -> uvicor
         config.load()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "it cannot be read"
-        raise _failed(f"its certificate cannot be used ({why})", "Check --certificate and --key.") from None
+        raise _receiver_error(f"its certificate cannot be used ({why})", "Check --certificate and --key.") from None
     return config
 
 
-class _Patience(H11Protocol):
-    """Closes a connection whose request has not come soon: the library itself would wait for ever."""
+class _RequestTimeoutProtocol(H11Protocol):
+    """Closes a connection that sends no request in time: uvicorn itself has no such timeout."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock."""
+        """Start the timeout."""
         super().connection_made(transport)
-        self._waiting = self.loop.call_later(HEAD_SECONDS, self._enough)
+        self._timeout = self.loop.call_later(HEAD_SECONDS, self._close_without_request)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
-        self._waiting.cancel()
+        """Cancel the timeout."""
+        self._timeout.cancel()
         super().connection_lost(exc)
 
-    def _enough(self) -> None:
-        if not getattr(self, "scope", None):  # it is there with the first whole head of a request
+    def _close_without_request(self) -> None:
+        if not getattr(self, "scope", None):  # set when the head of a request is complete
             self.transport.close()
 
 
-def _failed(why: str, todo: str) -> InstallerError:
+def _receiver_error(why: str, todo: str) -> InstallerError:
     return InstallerError(ErrorCode.RECEIVER_FAILED, f"The receiver of notifications cannot run: {why}.", todo)

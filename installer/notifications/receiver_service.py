@@ -1,110 +1,99 @@
-"""The command `notifications serve`: the receiver, the work that follows a notification, and the looks without one."""
+"""The receiver service of `notifications serve`: stores notifications, fetches their data, polls, and renews.
+
+Polling finds data whose notification was lost. Renewing subscribes again what the cloud has removed.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from installer import output, settings
-from installer.catalogue.catalogue import Catalogue, DataService, SyncMethod
-from installer.cli.signals import on_signals
-from installer.errors import ErrorCode, InstallerError
+from installer import output
+from installer.catalogue.catalogue_file import Catalogue
+from installer.catalogue.model import DataService, SyncMethod
+from installer.cloud.data_api import ENDPOINTS
+from installer.cloud.notification_categories import (
+    FIRST_APPLI,
+    applis_for_model,
+    categories_in_words,
+    data_service,
+)
+from installer.errors import InstallerError
 from installer.events.notifications import NotificationArrived, NotificationFollowed, ReceiverReady
-from installer.flow.assembly import Assembly
 from installer.gateway.wake import wake
-from installer.measurements.fetch import APPLIS, Fetched, Fetcher
-from installer.measurements.open_store import open_store
-from installer.notifications import callback_url, inbox_worker, receiver, subscriptions
+from installer.measurements.fetch import Fetched
 from installer.notifications.inbox import Entry, Inbox
+from installer.notifications.inbox_worker import InboxWorker
 from installer.notifications.notification import Notification
-from installer.storage.file_lock import file_lock
+from installer.notifications.subscriptions import AccountSubscriptions
 
 if TYPE_CHECKING:
     from installer.cloud.accounts import Accounts
-    from installer.events.stream import Event
+    from installer.events.json_lines import Event
     from installer.ledger.records import Records
-    from installer.notifications.setup import NotificationSetup
+    from installer.notifications.callback_setup import NotificationSetup
 
 RENEW_SECONDS = 3600.0
-# What comes for an unknown user waits for a look at the stored accounts, of which there is one in so many seconds: the
-# account may be new. Twice this must be well within the two seconds that the cloud waits for an answer.
-KNOWN_SECONDS = 0.5
-FILE, LAB_FILE = "notifications-inbox.sqlite", "lab-notifications-inbox.sqlite"
-# All kinds of one service of the cloud are found by one look; the first stands for them.
-FIRST = {service: appli for appli, service in reversed(APPLIS.items())}
-WORDS = {DataService.MEASURES: "measurements", DataService.ACTIVITY: "activity", DataService.SLEEP: "sleep"}
+# A notification for an unknown user waits until the stored accounts are read again, because the account may be new.
+# They are read at most once in this time. Twice this time must be well below the two seconds that the cloud waits.
+ACCOUNTS_READ_SECONDS = 0.5
 
 
-@dataclass(frozen=True)
-class Options:
-    """`poll`: seconds between looks into all accounts without a notification; 0: never."""
-
-    host: str
-    port: int
-    poll: float
-    certificate: Path | None = None
-    key: Path | None = None
-    database: str | None = None
-    show_url: bool = False
-    json: bool = False
-
-
-class Says:
-    """Says what happens: events on standard output with `--json`, else words, and one line for what was fetched."""
+class ReceiverOutput:
+    """Prints what happens: JSON events with `--json`, else text, with one line for each fetch that found data."""
 
     def __init__(self, *, json: bool) -> None:
         self._json = json
-        self._troubles: dict[tuple[str, str], str] = {}
+        self._error_codes: dict[tuple[str, str], str] = {}
 
     def event(self, event: Event) -> None:
-        """One event, for programs."""
+        """Print an event as JSON."""
         if self._json:
-            output.result(event.model_dump_json())
+            output.print_result(event.model_dump_json())
 
     def ready(self, event: ReceiverReady) -> None:
-        """The receiver listens."""
+        """Print that the receiver listens."""
         self.event(event)
         if not self._json:
             at = f"; the cloud reaches it at {event.url}" if event.url else ""
-            output.words(f"The receiver listens at {event.host}, port {event.port}{at}. Ctrl-C ends it.")
+            output.print_message(f"The receiver listens at {event.host}, port {event.port}{at}. Ctrl-C ends it.")
 
     def arrived(self, event: NotificationArrived) -> None:
-        """A notification came."""
+        """Print that a notification arrived."""
         self.event(event)
         if event.action and not self._json:
-            output.words(f"The cloud says that the user of account “{event.account}” did this: {event.action}.")
+            output.print_message(
+                f"The cloud reports an action of the user of account “{event.account}”: {event.action}."
+            )
 
     def followed(self, event: NotificationFollowed) -> None:
-        """A look has ended. The same trouble again is not told again."""
+        """Print the result of a fetch. The same error is printed once."""
         self.event(event)
         key = (event.account, event.kind)
-        told, self._troubles[key] = self._troubles.get(key, ""), event.code
+        before, self._error_codes[key] = self._error_codes.get(key, ""), event.code
         if self._json:
             return
-        if event.code and event.code != told:
-            output.words(f"{event.what} {event.todo} Looking again in {event.again or 0:.0f} s.")
+        if event.code and event.code != before:
+            output.print_message(f"{event.what} {event.todo} The next attempt is in {event.again or 0:.0f} s.")
         elif not event.code and (event.new or event.changed):
             found = [f"{event.new} new"] if event.new else []
             found += [f"{event.changed} changed"] if event.changed else []
-            output.result(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {event.account}  {event.kind}: {', '.join(found)}")
+            output.print_result(
+                f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {event.account}  {event.kind}: {', '.join(found)}"
+            )
 
 
-class Service:
-    """The parts of a running receiver."""
+class ReceiverService:
+    """A running receiver: `store` gets its notifications; `poll` and `renew` run beside it."""
 
     def __init__(
         self,
         accounts: Accounts,
-        desk: NotificationSetup,
+        setup: NotificationSetup,
         inbox: Inbox,
-        says: Says,
+        reporter: ReceiverOutput,
         records: Records,
         catalogue: Catalogue,
         *,
@@ -114,190 +103,116 @@ class Service:
         self._catalogue = catalogue
         self._lab = lab
         self.accounts = accounts
-        self.desk = desk
+        self.setup = setup
         self.inbox = inbox
-        self.says = says
-        self.follower: inbox_worker.InboxWorker | None = None
-        self._known: dict[str, str] = {}
-        self._told: set[tuple[str, DataService]] = set()
-        self._looked = float("-inf")
-        self._looking: asyncio.Task[None] | None = None
+        self.reporter = reporter
+        self.worker: InboxWorker | None = None
+        self._account_names: dict[str, str] = {}
+        self._notified: set[tuple[str, DataService]] = set()
+        self._accounts_read_at = float("-inf")
+        self._reading_accounts: asyncio.Task[None] | None = None
 
-    async def keep(self, notice: Notification) -> None:
-        """Keep a notification of a user of this computer. Raises DATABASE_FAILED."""
-        account = await self._account(notice.userid)
+    async def store(self, notification: Notification) -> None:
+        """Put a notification into the inbox if its user has an account here. Raises DATABASE_FAILED."""
+        account = await self._account_name(notification.userid)
         if account is None:
             return
-        fresh = True
-        if notice.appli in APPLIS:
-            one = replace(notice, appli=FIRST[APPLIS[notice.appli]])
-            fresh = await asyncio.to_thread(self.inbox.put, one, time.time())
-        if fresh:
-            if notice.appli in APPLIS:
-                self._told.add((notice.userid, APPLIS[notice.appli]))
-            kind = subscriptions.in_words([notice.appli])
-            self.says.arrived(NotificationArrived(account=account, appli=notice.appli, kind=kind, action=notice.action))
-            if self.follower is not None:
-                self.follower.poke()
+        appli, service = notification.appli, data_service(notification.appli)
+        new = True
+        if service is not None:
+            entry = replace(notification, appli=FIRST_APPLI[service])
+            new = await asyncio.to_thread(self.inbox.put, entry, time.time())
+        if new:
+            if service is not None:
+                self._notified.add((notification.userid, service))
+            kind = categories_in_words([appli])
+            self.reporter.arrived(
+                NotificationArrived(account=account, appli=appli, kind=kind, action=notification.action)
+            )
+            if self.worker is not None:
+                self.worker.notify()
 
-    async def wake(self, userid: str, appli: int) -> None:
-        """Leave word for the gateway to visit this user's devices of that kind, if the cloud has told of it."""
-        service = APPLIS[appli]
-        if (userid, service) not in self._told:
+    async def wake_gateway(self, userid: str, appli: int) -> None:
+        """Ask the gateway to visit this user's devices of the category, if a notification announced data of theirs."""
+        service = data_service(appli)
+        if service is None or (userid, service) not in self._notified:
             return
-        self._told.discard((userid, service))
+        self._notified.discard((userid, service))
         try:
             for device in await asyncio.to_thread(self._records.installed, SyncMethod.BLUETOOTH.value):
                 model = next((m for m in self._catalogue.models if m.id == device.model), None)
-                kinds = subscriptions.applis(model) if model is not None else ()
-                if device.account == self._known.get(userid) and service in {APPLIS.get(k) for k in kinds}:
+                applis = applis_for_model(model) if model is not None else ()
+                if device.account == self._account_names.get(userid) and service in map(data_service, applis):
                     await asyncio.to_thread(wake, device.address, lab=self._lab)
         except InstallerError as error:
-            # The look into the account is worth more than the gateway's, which comes by itself in time.
-            output.words(f"The gateway was not woken. {error}")
+            # The fetch from the cloud goes on. The gateway visits the devices later by itself.
+            output.print_message(f"The gateway was not woken. {error}")
 
-    def looked(self, entry: Entry, fetched: Fetched | None, error: InstallerError | None, again: float) -> None:
-        """Tell what became of a look."""
-        more: dict[str, Any] = {}
+    def fetched(self, entry: Entry, result: Fetched | None, error: InstallerError | None, retry: float) -> None:
+        """Print the result of a fetch. `retry`: the seconds until the next attempt, after an error."""
+        fields: dict[str, Any] = {}
         if error is not None:
-            more = {"code": error.code.value, "what": error.what, "todo": error.todo, "again": round(again, 3)}
-        elif fetched is not None:
-            more = {"new": fetched.new, "changed": fetched.changed}
-        account, service = self._known.get(entry.userid, ""), APPLIS.get(entry.appli)
-        what = WORDS[service] if service is not None else ""
-        self.says.followed(NotificationFollowed(account=account, kind=what, **more))
+            fields = {"code": error.code.value, "what": error.what, "todo": error.todo, "again": round(retry, 3)}
+        elif result is not None:
+            fields = {"new": result.new, "changed": result.changed}
+        account, service = self._account_names.get(entry.userid, ""), data_service(entry.appli)
+        kind = ENDPOINTS[service].words if service is not None else ""
+        self.reporter.followed(NotificationFollowed(account=account, kind=kind, **fields))
 
     async def poll(self, every: float) -> None:
-        """Look into all accounts now and then, as if told: what got lost on the way is found."""
+        """Fetch the data of all accounts every so many seconds (0: once), as if notifications had come."""
         while True:
             try:
-                await self._refresh()
-                for userid in list(self._known):
-                    for appli in FIRST.values():
+                await self._read_accounts()
+                for userid in list(self._account_names):
+                    for appli in FIRST_APPLI.values():
                         await asyncio.to_thread(self.inbox.put, Notification(userid, appli), time.time())
             except InstallerError as error:
-                # A disk that is full now may have room the next time; notifications are repeated meanwhile.
-                output.words(f"Not all accounts can be looked into. {error}")
-            if self.follower is not None:
-                self.follower.poke()
+                # For example a full disk; the next round may work.
+                output.print_message(f"Not all accounts can be polled. {error}")
+            if self.worker is not None:
+                self.worker.notify()
             if not every:
                 return
             await asyncio.sleep(every)
 
     async def renew(self) -> None:
-        """Subscribe again what the cloud has removed, at the start and then every hour."""
+        """Renew the subscriptions that the cloud has removed, at the start and then every hour."""
         while True:
             try:
-                wishes = self.desk.wishes.all()
+                subscriptions = self.setup.saved.all()
             except InstallerError as error:
-                output.words(f"What was subscribed cannot be renewed. {error}")
-                wishes = []
-            for wish in wishes:
+                output.print_message(f"The subscriptions cannot be renewed. {error}")
+                subscriptions = []
+            for saved in subscriptions:
                 try:
-                    account = await self.accounts.open(wish.account)
-                    ensured = await subscriptions.Notifications(account).ensure(wish.url, wish.applis)
+                    account = await self.accounts.open(saved.account)
+                    ensured = await AccountSubscriptions(account).ensure(saved.url, saved.applis)
                 except InstallerError as error:
-                    output.words(f"Renewing the notifications of account “{wish.account}” failed: {error}")
+                    output.print_message(
+                        f"The notifications of account “{saved.account}” could not be renewed: {error}"
+                    )
                     continue
                 if ensured.new:
-                    kinds = subscriptions.in_words(ensured.new)
-                    output.words(f"Subscribed again for account “{wish.account}”: {kinds}.")
+                    output.print_message(
+                        f"Subscribed again for account “{saved.account}”: {categories_in_words(ensured.new)}."
+                    )
             await asyncio.sleep(RENEW_SECONDS)
 
-    async def _account(self, userid: str) -> str | None:
-        # The second look has begun after this notification came.
+    async def _account_name(self, userid: str) -> str | None:
+        # Twice: the first read may have started before this notification came.
         for _ in range(2):
-            if userid in self._known:
+            if userid in self._account_names:
                 break
-            if self._looking is None or self._looking.done():
-                self._looking = asyncio.create_task(self._look_again())
-            await asyncio.shield(self._looking)
-        return self._known.get(userid)
+            if self._reading_accounts is None or self._reading_accounts.done():
+                self._reading_accounts = asyncio.create_task(self._read_accounts_again())
+            await asyncio.shield(self._reading_accounts)
+        return self._account_names.get(userid)
 
-    async def _look_again(self) -> None:
-        await asyncio.sleep(max(0.0, self._looked + KNOWN_SECONDS - time.monotonic()))
-        await self._refresh()
+    async def _read_accounts_again(self) -> None:
+        await asyncio.sleep(max(0.0, self._accounts_read_at + ACCOUNTS_READ_SECONDS - time.monotonic()))
+        await self._read_accounts()
 
-    async def _refresh(self) -> None:
-        self._looked = time.monotonic()
-        self._known = {a.userid: a.name for a in reversed(await self.accounts.stored()) if a.userid}
-
-
-async def serve(assembly: Assembly, options: Options, path_file: Path | None) -> None:
-    """Receive until SIGTERM or Ctrl-C. Raises RECEIVER_FAILED, SECRET_UNAVAILABLE, DATABASE_FAILED and others."""
-    stop = asyncio.Event()
-    on_signals(stop.set, signal.SIGTERM, signal.SIGINT)
-    accounts = await assembly.accounts()
-    desk = assembly.notifications(path_file)
-    secret = callback_url.secret_path(desk.path_file)
-    says = Says(json=options.json)
-    own, lab = assembly.settings, assembly.place.lab
-    file = settings.data_dir() / (LAB_FILE if lab else FILE)
-    async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(_alone(file))
-        listener = receiver.listen(options.host, options.port)
-        stack.callback(listener.close)
-        inbox = Inbox(file)
-        stack.callback(inbox.close)
-        store = stack.enter_context(await asyncio.to_thread(open_store, own, lab=lab, given=options.database))
-        service = Service(accounts, desk, inbox, says, assembly.records(), assembly.catalogue, lab=lab)
-        fetcher = Fetcher(store, accounts, assembly.catalogue)
-        service.follower = inbox_worker.InboxWorker(inbox, fetcher, service.looked, service.wake)
-        web = receiver.Receiver(secret, service.keep)
-        await stack.enter_async_context(web.serve(listener, options.certificate, options.key))
-        port = listener.getsockname()[1]
-        full = await _address(desk)
-        says.ready(ReceiverReady(host=options.host, port=port, url=callback_url.masked(full) if full else ""))
-        if options.show_url:
-            output.words(f"Address to register, which nobody else may learn: {full or callback_url.PLACE}")
-        if not desk.wishes.all() and not options.json:
-            output.words("Nothing is subscribed yet: `device-installer notifications subscribe` does that.")
-        await _until(stop, [service.follower.run(), service.renew(), service.poll(options.poll)])
-    if not options.json:
-        output.words("The receiver has ended. What it had not looked at is kept for its next start.")
-
-
-async def _address(desk: NotificationSetup) -> str:
-    try:
-        return (await desk.url(None)).get_secret_value()
-    except InstallerError as error:
-        if error.code is not ErrorCode.SETTINGS_INVALID:
-            raise
-        return ""
-
-
-async def _until(stop: asyncio.Event, work: list[Coroutine[Any, Any, None]]) -> None:
-    """Run these until `stop` is set; one that fails ends all, with its error."""
-    waiting = asyncio.ensure_future(stop.wait())
-    tasks: set[asyncio.Future[Any]] = {asyncio.ensure_future(one) for one in work}
-    try:
-        while not stop.is_set() and tasks:
-            done, tasks = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-            tasks.discard(waiting)
-            for task in done - {waiting}:
-                task.result()
-    finally:
-        for task in (waiting, *tasks):
-            task.cancel()
-        await asyncio.gather(waiting, *tasks, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _alone(file: Path) -> AsyncIterator[None]:
-    """Only one receiver works off an inbox. Raises RECEIVER_FAILED, FILE_UNWRITABLE."""
-    lock = file.with_suffix(".lock")
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await stack.enter_async_context(file_lock(lock, 0.5))
-        except TimeoutError:
-            raise InstallerError(
-                ErrorCode.RECEIVER_FAILED,
-                "The receiver of notifications cannot run: another one runs already for this user.",
-                "End that one, or give this one a home of its own with DEVICE_INSTALLER_HOME.",
-            ) from None
-        except OSError as error:
-            raise InstallerError(
-                ErrorCode.FILE_UNWRITABLE, f"{lock} cannot be written ({error.strerror}).", "Check the permissions."
-            ) from None
-        yield
+    async def _read_accounts(self) -> None:
+        self._accounts_read_at = time.monotonic()
+        self._account_names = {a.userid: a.name for a in reversed(await self.accounts.stored()) if a.userid}

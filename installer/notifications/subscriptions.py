@@ -1,147 +1,110 @@
-"""Notifications of new data: what to subscribe for a model, and the client of `/notify` (`withings-cloud.md` §3).
+"""Subscriptions to notifications of new data: the client of `/notify` (`withings-cloud.md` §3).
 
-A subscription is one per user, kind of data (`appli`) and address. The cloud removes one whose address did not answer
-for a while, so what was wanted is compared with what is there, and what is missing is subscribed anew.
+There is one subscription for each user, category (`appli`) and callback URL. The cloud removes a subscription whose
+URL did not answer for a while, so missing subscriptions are renewed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from installer.catalogue.catalogue import DataService, DeviceType, Model
-from installer.cloud.api_models import Subscription, entries
+from installer.cloud.api_models import Subscription, parse_list
+from installer.cloud.notification_categories import categories_in_words
 from installer.errors import ErrorCode, InstallerError
 from installer.notifications import callback_url
 
 if TYPE_CHECKING:
     from installer.cloud.account import Account
 
-NOTIFY = "/notify"
-COMMENT = "device-installer"
-BAD_CALLBACK = 293
-GONE = (286, 343)  # no such subscription
-SLEEP = 44
-BED_EVENTS = (50, 51, 52)
-BED_SCOPE = "user.sleepevents"
-# What each number is about, for people (§3.2).
-WORDS = {
-    1: "weight",
-    2: "temperature",
-    4: "blood pressure",
-    16: "activity",
-    44: "sleep",
-    46: "the user's account",
-    50: "bed in",
-    51: "bed out",
-    52: "sleep mat inflated",
-    54: "ECG",
-    55: "ECG failed",
-    58: "glucose",
-}
-
-
-def applis(model: Model, scopes: Collection[str] = ()) -> tuple[int, ...]:
-    """The numbers to subscribe for this model (§4.4); `scopes`: what the account was granted.
-
-    A watch notices sleep too. What a mat tells of the bed needs a scope of its own, and is left out without it.
-    """
-    if model.cloud.appli is None:
-        return ()
-    wanted = [model.cloud.appli]
-    if model.cloud.data is DataService.ACTIVITY:
-        wanted.append(SLEEP)
-    if model.type is DeviceType.SLEEP_MAT and BED_SCOPE in scopes:
-        wanted += BED_EVENTS
-    return tuple(dict.fromkeys(wanted))
-
-
-def in_words(numbers: Iterable[int]) -> str:
-    """These numbers as words, with commas."""
-    return ", ".join(WORDS.get(n, f"kind {n}") for n in sorted(set(numbers)))
+NOTIFY_PATH = "/notify"
+DEFAULT_COMMENT = "device-installer"
+REFUSED_STATUS = 293
+NO_SUBSCRIPTION_STATUSES = (286, 343)
 
 
 @dataclass(frozen=True)
 class Ensured:
-    """What became of wanted subscriptions: `new` ones, and those that were there already."""
+    """The categories with a `new` subscription, and those that were subscribed already (`kept`)."""
 
     new: tuple[int, ...] = ()
     kept: tuple[int, ...] = ()
 
 
 @dataclass
-class Notifications:
+class AccountSubscriptions:
     """The subscriptions of one account. Every call may raise what `Account.call` raises."""
 
     account: Account
-    comment: str = field(default=COMMENT)
+    comment: str = field(default=DEFAULT_COMMENT)
 
     async def list(self, appli: int | None = None) -> list[Subscription]:
-        """The subscriptions, whoever made them; or those of one kind."""
+        """All subscriptions, also those of other programs; or those of one category."""
         fields = {} if appli is None else {"appli": str(appli)}
-        body = await self.account.call(NOTIFY, "list", "reading the notifications of the account", fields)
-        return entries(Subscription, body, "profiles")
+        body = await self.account.call(NOTIFY_PATH, "list", "reading the notifications of the account", fields)
+        return parse_list(Subscription, body, "profiles")
 
     async def get(self, url: str, appli: int) -> Subscription | None:
-        """One subscription, if it is there."""
+        """One subscription, or None."""
         try:
             body = await self._call("get", "reading a subscription", url, {"appli": str(appli)})
         except InstallerError as error:
-            if error.data.get("status") in GONE:
+            if error.data.get("status") in NO_SUBSCRIPTION_STATUSES:
                 return None
             raise
-        found = entries(Subscription, {"profiles": [body]}, "profiles")
+        found = parse_list(Subscription, {"profiles": [body]}, "profiles")
         return found[0] if found else None
 
     async def subscribe(self, url: str, appli: int) -> None:
-        """Ask to be told at `url`. Raises NOTIFICATIONS_REFUSED if the cloud does not take the address."""
+        """Subscribe `url` to a category. Raises NOTIFICATIONS_REFUSED if the cloud refuses the URL."""
         fields = {"appli": str(appli), "comment": self.comment}
-        await self._call("subscribe", f"subscribing notifications of {in_words([appli])}", url, fields)
+        await self._call("subscribe", f"subscribing to notifications of {categories_in_words([appli])}", url, fields)
 
     async def move(self, url: str, appli: int, new_url: str) -> None:
-        """Change the address of a subscription. Raises NOTIFICATIONS_REFUSED for the new address."""
-        callback_url.check(new_url)
+        """Change the URL of a subscription. Raises NOTIFICATIONS_REFUSED for the new URL."""
+        callback_url.check_url(new_url)
         fields = {"appli": str(appli), "new_callbackurl": new_url}
-        await self._call("update", "changing the address of notifications", url, fields, named=new_url)
+        await self._call("update", "changing the address of notifications", url, fields, refused_url=new_url)
 
     async def revoke(self, url: str, appli: int) -> bool:
         """End a subscription; False if there was none."""
         try:
             await self._call("revoke", "ending a subscription", url, {"appli": str(appli)})
         except InstallerError as error:
-            if error.data.get("status") in GONE:
+            if error.data.get("status") in NO_SUBSCRIPTION_STATUSES:
                 return False
             raise
         return True
 
     async def ensure(self, url: str, wanted: Iterable[int]) -> Ensured:
-        """Subscribe what is missing of `wanted` at this address; what is there is left alone (§3.1)."""
-        callback_url.check(url)
-        there = {s.appli for s in await self.list() if s.url == url}
+        """Subscribe this URL to the categories of `wanted` that are missing; the others stay as they are (§3.1)."""
+        callback_url.check_url(url)
+        subscribed = {s.appli for s in await self.list() if s.url == url}
         numbers = tuple(dict.fromkeys(wanted))
-        missing = tuple(n for n in numbers if n not in there)
+        missing = tuple(n for n in numbers if n not in subscribed)
         for number in missing:
             await self.subscribe(url, number)
-        return Ensured(missing, tuple(n for n in numbers if n in there))
+        return Ensured(missing, tuple(n for n in numbers if n in subscribed))
 
     async def _call(
-        self, action: str, doing: str, url: str, fields: dict[str, str], *, named: str | None = None
+        self, action: str, doing: str, url: str, fields: dict[str, str], *, refused_url: str | None = None
     ) -> dict[str, Any]:
         try:
-            return await self.account.call(NOTIFY, action, doing, {"callbackurl": url, **fields})
+            return await self.account.call(NOTIFY_PATH, action, doing, {"callbackurl": url, **fields})
         except InstallerError as error:
-            if error.data.get("status") == BAD_CALLBACK:
-                raise refused(named or url) from None
+            if error.data.get("status") == REFUSED_STATUS:
+                raise callback_refused(refused_url or url) from None
             raise
 
 
-def refused(url: str) -> InstallerError:
-    """NOTIFICATIONS_REFUSED: the cloud does not take this address (status 293)."""
+def callback_refused(url: str) -> InstallerError:
+    """NOTIFICATIONS_REFUSED: the cloud refuses this callback URL (status 293)."""
+    shown = callback_url.masked(url)
     return InstallerError(
         ErrorCode.NOTIFICATIONS_REFUSED,
-        f"The cloud does not take {callback_url.masked(url)} as an address for notifications (status {BAD_CALLBACK}).",
+        f"The cloud does not accept {shown} as an address for notifications (status {REFUSED_STATUS}).",
         callback_url.advice(url),
-        status=BAD_CALLBACK,
-        url=callback_url.masked(url),
+        status=REFUSED_STATUS,
+        url=shown,
     )

@@ -1,37 +1,37 @@
-"""What every provisioner is, and how its progress is told.
+"""The interface of all provisioners (drivers), and the types of their results and progress.
 
-A provisioner works over an open connection (`installer.bluetooth.connection.Connection`), which
-it neither opens nor closes: one connection carries the whole installation. All of what
-a device says is untrusted: lengths, checksums, UTF-8 and the order of states are checked,
-and a violation raises DEVICE_MISBEHAVED. Every wait has a deadline.
+A provisioner works over an open connection (`installer.bluetooth.connection.Connection`), which it neither opens nor
+closes: the whole installation uses one connection. All data of a device is untrusted: lengths, checksums, UTF-8 and the
+order of states are checked, and a violation raises DEVICE_MISBEHAVED. Every wait has a deadline.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from installer.errors import InstallerError
-from installer.wifi.networks import Credentials, Network
+from installer.wifi.credentials import Credentials
+from installer.wifi.networks import Network
 
 
 class Capability(enum.Flag):
-    """What a device's firmware can do beside taking credentials."""
+    """What a device's firmware can do apart from joining a network."""
 
     NONE = 0
     IDENTIFY = enum.auto()
     DEVICE_INFO = enum.auto()
     SCAN_NETWORKS = enum.auto()
     HOSTNAME = enum.auto()
-    STORE = enum.auto()  # keeps credentials of a network that is not in reach: `store(credentials)`
+    STORE = enum.auto()  # keeps the credentials of a network that is out of reach: `store(credentials)`
 
 
 class DeviceInfo(BaseModel):
-    """What a device tells of itself; texts are printable and cut. An absent part is empty."""
+    """The device information. All texts are printable and cut to a limit; a missing one is empty."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -43,14 +43,16 @@ class DeviceInfo(BaseModel):
 
 
 class Stage(enum.StrEnum):
-    """Where the hand-over of credentials is."""
+    """The stages of sending credentials to a device."""
 
     AUTHORIZATION_NEEDED = "authorization_needed"  # somebody must press the button on the device
     AUTHORIZED = "authorized"
-    SENDING = "sending"  # from here on it cannot be taken back
+    SENDING = "sending"  # from here on it cannot be cancelled
     JOINING = "joining"
     JOINED = "joined"
-    STORED = "stored"  # the device has the credentials, and joins when the network is in reach; not confirmed
+    STORED = (
+        "stored"  # the device has the credentials, and joins when the network is in reach; the join is not confirmed
+    )
 
 
 class Progress(BaseModel):
@@ -67,17 +69,14 @@ class Progress(BaseModel):
     attempts_left: int | None = None
 
 
-# Protocols that have no encryption of their own; with Espressif's it depends on the device.
-UNENCRYPTED = frozenset({"improv", "shelly", "nordic"})
-
-
 @dataclass(frozen=True)
 class DriverOptions:
-    """What a run decides for whatever driver a device needs.
+    """The options of one run for all drivers.
 
-    `authorization`: seconds for the button. `proof`, `username`: the proof of possession (or password) that some
-    protocols want; `ask_proof` is called with PROOF_MISSING or PROOF_WRONG when it is needed. `identify`: let
-    the device blink or beep while somebody must press its button, so that among several it is the right one.
+    `authorization`: seconds to wait for the button. `proof`, `username`: the proof of possession (or password) that
+    some protocols need; `ask_proof` is called with PROOF_MISSING or PROOF_WRONG when it is needed. `identify`: let the
+    device blink or beep while the user must press its button, to find the right one among several. `services`: the
+    device's GATT services that no other protocol owns; None: all.
     """
 
     authorization: float = 60.0
@@ -85,16 +84,21 @@ class DriverOptions:
     username: str | None = None
     identify: bool = False
     ask_proof: Callable[[InstallerError], Awaitable[SecretStr]] | None = None
+    services: Sequence[str] | None = None
+
+    def for_services(self, services: Sequence[str]) -> DriverOptions:
+        """The same options for a device with these services."""
+        return replace(self, services=tuple(services))
 
 
 class Provisioner(Protocol):
-    """A driver. `open()` comes first; the rest in any order; `provision()` may be tried again after JOIN_FAILED."""
+    """A driver. Call `open()` first, then the rest in any order. `provision()` may be repeated after JOIN_FAILED."""
 
     protocol: ClassVar[str]
 
     @property
     def encrypts_credentials(self) -> bool:
-        """Whether credentials travel encrypted; of some protocols it is known after `open()` only."""
+        """Whether the protocol encrypts credentials; for some protocols known only after `open()`."""
         ...
 
     @property
@@ -104,7 +108,7 @@ class Provisioner(Protocol):
 
     @property
     def set_up(self) -> bool:
-        """Whether the device says that it has working credentials already; known after `open()`."""
+        """Whether the device says that it has joined a network; known after `open()`."""
         ...
 
     async def open(self) -> None:
@@ -112,37 +116,37 @@ class Provisioner(Protocol):
         ...
 
     async def identify(self) -> None:
-        """Make the device blink or beep. Raises DEVICE_REFUSED where it cannot."""
+        """Make the device blink or beep. Raises DEVICE_REFUSED if it cannot."""
         ...
 
     async def info(self) -> DeviceInfo:
-        """What the device tells of itself."""
+        """The device information."""
         ...
 
     async def networks(self) -> list[Network]:
-        """The networks that the device itself can see, in no order, one per access point."""
+        """The networks that the device itself sees: one entry for each access point, in no order."""
         ...
 
     def provision(self, credentials: Credentials) -> AsyncIterator[Progress]:
         """Send `credentials` and follow the device until it has joined; the last item is JOINED.
 
-        One with `Capability.STORE` also has `store(credentials)`, for a network that is out of reach: the device
-        confirms that it keeps them, nothing more, and the last item is STORED.
+        A driver with `Capability.STORE` also has `store(credentials)`, for a network that is out of reach: the device
+        confirms only that it keeps them, and the last item is STORED.
 
         Raises JOIN_FAILED (the same connection can try again), AUTHORIZATION_TIMEOUT,
-        PROVISIONING_TIMEOUT, DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST. Breaking off
-        the iteration sends nothing more.
+        PROVISIONING_TIMEOUT, DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST. To stop the
+        iteration sends nothing more.
         """
         ...
 
     async def joined(self, ssid: str) -> bool | None:
-        """Whether the device is on network `ssid`, asked after a program that sent credentials was cut off.
+        """Whether the device is on the network `ssid`, for a run that was interrupted after it had sent credentials.
 
-        Waits while the device is still joining; None where it takes no credentials and does not tell. Sends none.
+        Waits while the device is still joining. None if the device does not say. Sends no credentials.
         Raises PROVISIONING_TIMEOUT, PROOF_MISSING, PROOF_WRONG, DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST.
         """
         ...
 
     async def close(self) -> None:
-        """Stop listening. Never raises for a connection that is gone."""
+        """Unsubscribe. Never raises for a connection that is gone."""
         ...

@@ -1,19 +1,18 @@
-"""QR codes as lines of text, two modules to a character, for a terminal."""
+"""Draws QR codes as lines of text for a terminal, two modules per character."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-QUIET_ZONES = (4, 3, 2)  # in modules: the standard's, and what phones still read on a screen
+QUIET_ZONES = (4, 3, 2)  # in modules: the standard asks for 4; phones also read 3 and 2 on a screen
 _BLOCKS = {(True, True): "█", (True, False): "▀", (False, True): "▄", (False, False): " "}
 
 
 def qr_lines(text: str, max_width: int, max_height: int, *, light_blocks: bool = False) -> list[str] | None:
     """The QR code of `text` with its quiet zone, at most `max_width` characters wide and `max_height` lines high.
 
-    None if it does not fit: a part of a code is of no use. A drawn half block is a dark module, for black on white.
-    With `light_blocks` it is a light one, for white on black: use it where plain text is printed to a terminal,
-    whose own colours are mostly these; the other way round a phone sees the negative.
+    None if it does not fit. A drawn half block is a dark module, for black text on white. With `light_blocks` it is a
+    light module, for white text on black, which most terminals have: with the wrong choice a phone sees a negative.
     """
     import qrcode
     from qrcode.exceptions import DataOverflowError

@@ -1,4 +1,4 @@
-"""Reads QR codes from an image file: a photo, a screenshot, a picture that a router prints."""
+"""Reads QR codes from an image file, for example a photo or a screenshot."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from installer.errors import ErrorCode, InstallerError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Formats that are decoded in this process; others start helper programs (EPS) or are no pictures of a camera.
+# Other formats start helper programs (EPS) or are not camera pictures.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-MAX_BYTES = 64 * 1024 * 1024
-MAX_PIXELS = 120_000_000  # more than phones take
+MAX_FILE_BYTES = 64 * 1024 * 1024
+MAX_PIXELS = 120_000_000  # larger than the pictures of phones
 
 
 def texts_of_image(path: Path) -> list[str]:
-    """The texts of all QR codes in the image, without repeats; at least one.
+    """The distinct texts of all QR codes in the image; at least one.
 
-    Raises ANSWERS_INVALID: the file is missing or cannot be read, it is no image, it shows no code.
+    Raises ANSWERS_INVALID if the file cannot be read, is not an image, or shows no code.
     """
     import zxingcpp
 
     codes = zxingcpp.read_barcodes(
-        _grey(path),
+        _greyscale(path),
         formats=zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.MicroQRCode]),
         text_mode=zxingcpp.TextMode.Plain,
     )
@@ -42,25 +42,25 @@ def texts_of_image(path: Path) -> list[str]:
 
 
 def text_of_image(path: Path, fits: Callable[[str], bool] = lambda _: True) -> str:
-    """The text of the image's QR code; of several, the only one that `fits`.
+    """The text of the image's QR code; of several codes, the only one that `fits`.
 
-    Raises ANSWERS_INVALID as `texts_of_image` does, and where several codes could be meant.
+    Raises ANSWERS_INVALID as `texts_of_image` does, and if several codes fit.
     """
     texts = texts_of_image(path)
     fitting = [text for text in texts if fits(text)]
-    # A single code is returned whatever it is: what is wrong with it is said by whoever reads its text.
+    # A single code is always returned; the caller reports what is wrong with it.
     chosen: Sequence[str] = fitting or texts
     if len(chosen) > 1:
         raise _failed(
             path,
             f"there are {len(texts)} QR codes in it",
-            "Cut the picture so that only the one that is meant is left.",
+            "Crop the picture so that only the right one is left.",
         )
     return chosen[0]
 
 
-def _grey(path: Path) -> Image:
-    # Pillow knows a format once its module is imported; these two it would not import by itself here.
+def _greyscale(path: Path) -> Image:
+    # Pillow reads a format after its module is imported; it does not import these two automatically here.
     import PIL.TiffImagePlugin
     import PIL.WebPImagePlugin  # noqa: F401
     from PIL import Image, UnidentifiedImageError
@@ -68,7 +68,7 @@ def _grey(path: Path) -> Image:
     _check_file(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Pillow has to say of an odd file is no use to a person
+            warnings.simplefilter("ignore")  # Pillow's warnings about a file do not help a person
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise _failed(path, f"it is too large ({image.width} × {image.height})", "Give a smaller picture.")
@@ -77,21 +77,21 @@ def _grey(path: Path) -> Image:
         raise _failed(path, "it is not an image", f"Give a picture in one of: {', '.join(FORMATS)}.") from None
     except Image.DecompressionBombError:
         raise _failed(path, "it is too large", "Give a smaller picture.") from None
-    # What Pillow's decoders raise for damaged files depends on the format.
+    # For damaged files, each of Pillow's decoders raises other errors.
     except (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, OverflowError, struct.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "the image is damaged"
         raise _failed(path, reason, "Save the picture again, for example as PNG.") from None
 
 
 def _on_white(image: Image) -> Image:
-    """The image in shades of grey; what is transparent is white, as paper is."""
+    """The image in greyscale, on a white background."""
     from PIL import Image
 
     if "A" in image.getbands() or "transparency" in image.info:
-        colours = image.convert("RGBA")
-        paper = Image.new("RGBA", colours.size, "white")
-        paper.alpha_composite(colours)
-        return paper.convert("L")
+        rgba = image.convert("RGBA")
+        background = Image.new("RGBA", rgba.size, "white")
+        background.alpha_composite(rgba)
+        return background.convert("L")
     return image.convert("L")
 
 
@@ -101,7 +101,7 @@ def _check_file(path: Path) -> None:
             raise _failed(path, "there is no such file", "Check the path.")
         if not path.is_file():
             raise _failed(path, "it is not a file", "Give the path of a picture.")
-        if path.stat().st_size > MAX_BYTES:
+        if path.stat().st_size > MAX_FILE_BYTES:
             raise _failed(path, "it is too large", "Give a smaller picture.")
     except OSError as error:
         raise _failed(path, str(error.strerror), "Check the path and the permissions.") from None

@@ -1,9 +1,9 @@
-"""The `WIFI:` text of QR codes: parser and writer, pure.
+"""The `WIFI:` text of QR codes: parse and write. Pure.
 
 Two grammars are in use (`facts/other-ble-provisioning.md` §5): (a) section 7 of the WPA3
 specification, percent-encoded, with the keys T R S H I P K; (b) that of ZXing and Android,
-with backslash escapes and the keys in any order. Where a `%` may mean either, the text is
-taken as it stands, and the other reading is in `WifiText.other`.
+with backslash escapes and the keys in any order. If a `%` is valid in both, the text is
+not decoded, and `WifiText.other` has the decoded reading.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from urllib.parse import unquote
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.wifi.networks import Credentials, Network, Security, check_credentials
+from installer.wifi.credentials import Credentials, check_credentials
+from installer.wifi.networks import Network, Security
 
 PREFIX = "WIFI:"
-MAX_CHARACTERS = 1024  # the longest text a QR code of this kind carries is far below
+MAX_CHARACTERS = 1024  # far more than a valid text has
 _ESCAPED = '\\;,:"'
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _SECURITY = {
@@ -33,7 +34,7 @@ _SECURITY = {
     "WPA/WPA2": Security.WPA_WPA2,
     "WPA2/WPA3": Security.WPA2_WPA3,
 }
-_OTHER_TEXTS = (
+_OTHER_CODES = (
     ("MT:", "the set-up code of a Matter device"),
     ("DPP:", "a Wi-Fi Easy Connect (DPP) code"),
     ("{", "the set-up code of one device, not of a Wi-Fi network"),
@@ -43,7 +44,7 @@ _OTHER_TEXTS = (
 
 @dataclass(frozen=True)
 class WifiText:
-    """What a `WIFI:` text says. `other`: the percent-decoded reading, where both are possible."""
+    """The content of a `WIFI:` text. `other`: the percent-decoded reading, if both are possible."""
 
     ssid: str
     security: Security
@@ -58,10 +59,10 @@ class WifiText:
 
 
 def parse(text: str) -> WifiText:
-    """Read a `WIFI:` text of either grammar; a missing end `;;` is accepted.
+    """Parse a `WIFI:` text of either grammar; the final `;;` may be missing.
 
-    Raises ANSWERS_INVALID (not such a text), SSID_INVALID, PASSPHRASE_INVALID and
-    NETWORK_UNSUPPORTED (company networks, WEP). No error holds the passphrase.
+    Raises ANSWERS_INVALID (another kind of text), SSID_INVALID, PASSPHRASE_INVALID and NETWORK_UNSUPPORTED (company
+    networks, WEP). No error contains the passphrase.
     """
     text = text.strip()
     if len(text) > MAX_CHARACTERS:
@@ -86,9 +87,9 @@ def parse(text: str) -> WifiText:
 
 
 def write(credentials: Credentials) -> str:
-    """The text of `credentials` in grammar (b): T, S, P, H with backslash escapes. It holds the passphrase.
+    """Write `credentials` in grammar (b): T, S, P, H with backslash escapes. The text contains the passphrase.
 
-    Raises what `installer.wifi.networks.check_credentials` raises.
+    Raises the errors of `installer.wifi.credentials.check_credentials`.
     """
     check_credentials(credentials)
     network = credentials.network
@@ -103,7 +104,7 @@ def write(credentials: Credentials) -> str:
 
 
 def _type(security: Security) -> str:
-    # Readers know WPA; only a network without any WPA2 needs another word.
+    # All readers know WPA; only a WPA3 network needs another value.
     return "SAE" if security is Security.WPA3 else "WPA"
 
 
@@ -159,7 +160,7 @@ def _checked(parts: dict[str, str]) -> WifiText:
 
 
 def _what_it_is(text: str) -> str:
-    for start, meaning in _OTHER_TEXTS:
+    for start, meaning in _OTHER_CODES:
         if text.upper().startswith(start):
             return f"This is {meaning}."
     return "This is not the text of a Wi-Fi QR code."

@@ -1,32 +1,32 @@
-"""Opens the databases of this program: SQLite in a file by default, PostgreSQL by URL.
+"""Opens the databases of this program with SQLAlchemy: SQLite in a file by default, PostgreSQL by URL.
 
-The ledger, the store of measurements and the gateway's outbox share these rules: SQLite writes ahead
-(WAL) and syncs every commit, so that what was committed survives a kill and a power cut; every wait for
-a lock has a limit; and a failure of the database is told in words, without the password of its URL.
+The ledger and the store of measurements use it. SQLite runs in WAL mode and syncs every commit, so committed data
+survives a kill and a power cut. Every wait for a lock has a limit. An error of the database becomes an
+`InstallerError` without the password of the URL.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from installer.errors import ErrorCode, InstallerError
+from installer.storage.private_files import create_private_file
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
 BUSY_SECONDS = 15.0
 CONNECT_SECONDS = 10
-POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
+POSTGRESQL_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 
 
-def parse(url: str, setting: str = "the database URL") -> URL:
+def parse_url(url: str, setting: str = "the database URL") -> URL:
     """`sqlite:///PATH` or `postgresql://USER@HOST/NAME` as SQLAlchemy's URL. Raises DATABASE_FAILED.
 
-    `setting` says where the text came from. The text itself is never repeated: it may hold a password.
+    `setting` says where the text came from. The error does not repeat the text: it may hold a password.
     """
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
@@ -37,7 +37,7 @@ def parse(url: str, setting: str = "the database URL") -> URL:
         raise _unusable(setting, "is not a database URL") from None
     if parsed.drivername == "sqlite":
         return parsed
-    if parsed.drivername in POSTGRESQL:
+    if parsed.drivername in POSTGRESQL_SCHEMES:
         return parsed.set(drivername="postgresql+psycopg")
     raise _unusable(setting, f"names a kind of database that is not supported ({parsed.get_backend_name()})")
 
@@ -48,13 +48,13 @@ def sqlite_url(path: Path) -> str:
 
 
 def open_engine(url: str, setting: str = "the database URL") -> Engine:
-    """An engine for `url` (see `parse`); no connection is made yet, but an SQLite file gets its folder.
+    """An engine for `url` (see `parse_url`); it does not connect yet. The folder of an SQLite file is made.
 
     Raises DATABASE_FAILED, FILE_UNWRITABLE.
     """
     from sqlalchemy import create_engine, event
 
-    parsed = parse(url, setting)
+    parsed = parse_url(url, setting)
     if parsed.drivername != "sqlite":
         return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS})
     if parsed.database and parsed.database != ":memory:":
@@ -65,26 +65,26 @@ def open_engine(url: str, setting: str = "the database URL") -> Engine:
             raise InstallerError(
                 ErrorCode.FILE_UNWRITABLE,
                 f"The folder {folder} for a database cannot be made: {error.strerror}.",
-                "Free some space or give the folder another place with DEVICE_INSTALLER_HOME.",
+                "Free some space, or choose another folder with DEVICE_INSTALLER_HOME.",
             ) from None
     engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
-    event.listen(engine, "do_connect", _make_private)
+    event.listen(engine, "do_connect", _create_private_file)
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_at_once)
+    event.listen(engine, "begin", _begin_transaction)
     return engine
 
 
-def _make_private(_dialect: Any, _record: Any, arguments: Any, _more: Any) -> None:
-    """A new file is for its owner only; what SQLite puts beside it gets the same mode. (One that is there stays.)"""
+def _create_private_file(_dialect: Any, _record: Any, arguments: Any, _more: Any) -> None:
+    """A new SQLite file has mode 0600; SQLite gives the files beside it the same mode."""
     path = arguments[0] if arguments else ""
     if path and path != ":memory:":
-        # Where it cannot be made, SQLite says so itself.
+        # If the file cannot be created, SQLite reports it.
         with suppress(OSError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            create_private_file(Path(path))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # SQLAlchemy, not the driver, shall say when a transaction begins.
+    # SQLAlchemy begins transactions, not the driver.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
@@ -93,36 +93,36 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _begin_at_once(connection: Any) -> None:
-    # A transaction that reads first and writes later could otherwise fail on the lock without waiting for it.
-    # What only reads waits for nobody (execution option `reads_only`).
+def _begin_transaction(connection: Any) -> None:
+    # IMMEDIATE: a transaction that reads first and writes later could otherwise fail on the lock without waiting.
+    # The execution option `reads_only` marks a transaction that needs no lock.
     reads = connection.get_execution_options().get("reads_only", False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """Turn a database's failure within into DATABASE_FAILED; `what` could not be done, as in “read the records”."""
+def database_errors(task: str) -> Iterator[None]:
+    """Turn errors of SQLAlchemy into DATABASE_FAILED. `task`: what the database could not do (“read the records”)."""
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except SQLAlchemyError as error:
-        raise failure(what, error) from error
+        raise database_error(task, error) from error
 
 
-def failure(what: str, error: BaseException) -> InstallerError:
-    """DATABASE_FAILED for a failure of SQLAlchemy or its driver; names neither the statement nor its values."""
+def database_error(task: str, error: BaseException) -> InstallerError:
+    """DATABASE_FAILED for an error of SQLAlchemy or its driver, without the statement and its values."""
     reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-    words = reason.lower()
+    lower = reason.lower()
     todo = "Check that the database runs and that its URL is right."
-    if "locked" in words:
-        todo = "Another program holds the database; end it, or try again."
-    elif "full" in words or "disk" in words or "readonly" in words or "unable to open" in words:
-        todo = "Free some space, check the permissions, or give the file another place with DEVICE_INSTALLER_HOME."
-    elif "no such table" in words or "does not exist" in words:
-        todo = "The database has not the tables of this version; `device-installer ledger migrate` makes them."
-    return InstallerError(ErrorCode.DATABASE_FAILED, f"The database could not {what}: {reason}.", todo)
+    if "locked" in lower:
+        todo = "Another program uses the database; end it, or try again."
+    elif "full" in lower or "disk" in lower or "readonly" in lower or "unable to open" in lower:
+        todo = "Free some space, check the permissions, or choose another folder with DEVICE_INSTALLER_HOME."
+    elif "no such table" in lower or "does not exist" in lower:
+        todo = "The database does not have the tables of this version; `device-installer ledger migrate` makes them."
+    return InstallerError(ErrorCode.DATABASE_FAILED, f"The database could not {task}: {reason}.", todo)
 
 
 def _unusable(setting: str, why: str) -> InstallerError:

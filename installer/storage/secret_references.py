@@ -1,8 +1,8 @@
-"""Named secrets: where a passphrase or client secret is kept, and how it is fetched.
+"""Secret references: where a passphrase or client secret is stored, and how to read it.
 
-A file of answers or settings names a secret, it never holds one:
+A file of answers or settings names a secret and never holds one:
 `{ keyring = "clinic" }`, `{ env = "WIFI_PASSPHRASE" }`, `{ file = "secret.txt" }`; `file = "-"`
-is standard input; `{ host = true }` is the passphrase that this computer itself uses for that network.
+is standard input; `{ host = true }` is the passphrase that this computer uses for that network.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
 from installer.errors import ErrorCode, InstallerError
 
-SERVICE = "device-installer"
+KEYRING_SERVICE = "device-installer"
 MAX_SECRET_BYTES = 4096
 
 
@@ -35,15 +35,15 @@ class SecretRef(BaseModel):
     host: Literal[True] | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> SecretRef:
+    def _exactly_one(self) -> SecretRef:
         if sum(v is not None for v in (self.keyring, self.env, self.file, self.host)) != 1:
             raise ValueError("name exactly one of keyring, env, file, host")
         return self
 
     def fetch(self, what: str = "passphrase") -> SecretStr:
-        """The secret. One trailing line break is cut. Raises SECRET_UNAVAILABLE, without the secret."""
+        """Read the secret. One trailing line break is removed. Raises SECRET_UNAVAILABLE, without the secret."""
         if self.host:
-            raise _unavailable(what, "only the passphrase of a Wi-Fi network can be this computer's own (host)")
+            raise _unavailable(what, "host = true gives the passphrase of a Wi-Fi network only")
         if self.env is not None:
             value = os.environ.get(self.env)
             if value is None:
@@ -58,8 +58,8 @@ class SecretRef(BaseModel):
         return SecretStr(value)
 
 
-def reference(text: str) -> SecretRef | str:
-    """Where the value of an option is: `@FILE`, `env:VARIABLE`, or `-` (standard input); else the text itself."""
+def parse_reference(text: str) -> SecretRef | str:
+    """The reference of an option: `@FILE`, `env:VARIABLE`, or `-` (standard input). Any other text is the value."""
     if text == "-":
         return SecretRef(file="-")
     if text.startswith("@"):
@@ -86,7 +86,7 @@ def _from_keyring(name: str, what: str) -> str:
     from keyring.errors import KeyringError
 
     try:
-        value = keyring.get_password(SERVICE, f"network:{name}")
+        value = keyring.get_password(KEYRING_SERVICE, f"network:{name}")
     except KeyringError as error:
         raise _unavailable(what, f"the keyring of this system does not answer ({type(error).__name__})") from None
     if value is None:
@@ -98,5 +98,5 @@ def _unavailable(what: str, why: str) -> InstallerError:
     return InstallerError(
         ErrorCode.SECRET_UNAVAILABLE,
         f"The {what} cannot be read: {why}.",
-        "Name another place for it: a file (- is standard input), an environment variable, or the keyring.",
+        "Name another source: a file (- is standard input), an environment variable, or the keyring.",
     )

@@ -1,1 +1,1 @@
-"""Waits and times: deadlines, backoff, durations in words, dates that a person types."""
+"""Time: backoff, deadlines, durations in words, dates that a person types."""

@@ -1,4 +1,4 @@
-"""Calls that may block for ever (a locked keyring asks its user), with a deadline."""
+"""Calls that can block forever (a locked keyring waits for its user), run in a thread with a deadline."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def in_thread(call: Callable[[], T], seconds: float) -> T:
-    """The result of `call`, run in a thread of its own. Raises what it raises, or TimeoutError.
+async def call_with_deadline(call: Callable[[], T], seconds: float) -> T:
+    """The result of `call`, which runs in its own thread. Raises what it raises, or TimeoutError.
 
-    The thread is a daemon: one that never returns does not keep the program from ending, as a thread of
-    `asyncio.to_thread` would.
+    The thread is a daemon: if it never returns, the program can still end. A thread of `asyncio.to_thread` would keep
+    the program running.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
+    def set_outcome(result: T | None, error: BaseException | None) -> None:
         if future.done():
             return
         if error is not None:
@@ -27,19 +27,19 @@ async def in_thread(call: Callable[[], T], seconds: float) -> T:
         else:
             future.set_result(result)  # type: ignore[arg-type]
 
-    def work() -> None:
+    def run_call() -> None:
         result: T | None = None
-        failed: BaseException | None = None
-        # The thread's boundary: whatever it is, the waiting task gets it.
+        caught: BaseException | None = None
+        # Every exception goes to the waiting task.
         try:
             result = call()
         except BaseException as error:  # noqa: BLE001
-            failed = error
+            caught = error
         try:
-            loop.call_soon_threadsafe(settle, result, failed)
+            loop.call_soon_threadsafe(set_outcome, result, caught)
         except RuntimeError:
-            return  # the loop has ended meanwhile; nobody waits
+            return  # the loop has ended, so nobody waits
 
-    threading.Thread(target=work, name="device-installer blocking call", daemon=True).start()
+    threading.Thread(target=run_call, name="device-installer blocking call", daemon=True).start()
     async with asyncio.timeout(seconds):
         return await future

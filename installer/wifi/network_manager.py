@@ -1,8 +1,8 @@
-"""The Wi-Fi network that this computer is on, as NetworkManager tells it over D-Bus (Linux).
+"""The Wi-Fi network of this computer, its passphrase and its bands, from NetworkManager over D-Bus (Linux).
 
-A convenience: it preselects a row of a list, and says which bands this computer hears. Elsewhere, without
-NetworkManager, and when it does not answer in time, there is simply none; only `passphrase_of`, for which somebody
-asked, says why it has none. What NetworkManager says is checked like everything from outside.
+It preselects a row of a list and gives a hint about bands, so failures are silent: without NetworkManager, or if it
+does not answer in time, there is no network. Only `passphrase_of` raises an error, because somebody asked for the
+passphrase. Answers of NetworkManager are checked like all outside input.
 
 Source: the D-Bus API reference of NetworkManager (`org.freedesktop.NetworkManager`, `.Connection.Active`,
 `.AccessPoint`, `.Settings.Connection`; the flags are `NM80211ApFlags` and `NM80211ApSecurityFlags`).
@@ -20,7 +20,8 @@ from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
-from installer.wifi.networks import Band, Credentials, Network, Security, by_ssid, check_ssid
+from installer.wifi.credentials import Credentials
+from installer.wifi.networks import Band, Network, Security, by_ssid, check_ssid
 
 if TYPE_CHECKING:
     from dbus_fast.aio import MessageBus
@@ -33,15 +34,15 @@ SETTINGS = f"{SERVICE}.Settings.Connection"
 WIFI_TYPE = "802-11-wireless"
 WIFI_SECURITY = "802-11-wireless-security"
 ACTIVATED = 2
-SECONDS = 2.0
-ASKING_SECONDS = 60.0  # for a person whom the system asks whether this program may have the passphrase
+DBUS_TIMEOUT_SECONDS = 2.0
+PERMISSION_TIMEOUT_SECONDS = 60.0  # the system may ask its user whether this program may read the passphrase
 WIRELESS = f"{SERVICE}.Device.Wireless"
-MOST_POINTS = 256
-MOST_CONNECTIONS = 32  # that are looked at; a computer has a handful
+MAX_ACCESS_POINTS = 256
+MAX_CONNECTIONS = 32  # how many are examined
 
 
 class Privacy(enum.IntFlag):
-    """`NM80211ApFlags`, as far as it is of use."""
+    """The used part of `NM80211ApFlags`."""
 
     PRIVACY = 0x1
 
@@ -58,56 +59,60 @@ class KeyManagement(enum.IntFlag):
 
 
 class _Refused(Exception):
-    """NetworkManager answered with an error, or with something else than its API says."""
+    """NetworkManager answered with an error, or not as its API says."""
 
 
-_FAILURES = (TimeoutError, OSError, EOFError, ValueError, TypeError, LookupError, _Refused)
+_DBUS_ERRORS = (TimeoutError, OSError, EOFError, ValueError, TypeError, LookupError, _Refused)
 
 
-async def current(*, seconds: float = SECONDS, address: str | None = None) -> Network | None:
-    """The network that this computer is on; None if there is none or nobody tells within `seconds`. Never raises.
+async def current_network(*, seconds: float = DBUS_TIMEOUT_SECONDS, address: str | None = None) -> Network | None:
+    """The network of this computer; None if there is none or no answer within `seconds`. Never raises.
 
-    `address`: of the D-Bus, where it is not the system's.
+    `address`: of the D-Bus; by default the system's.
     """
     found = await current_credentials(allow_passphrase=False, seconds=seconds, address=address)
     return found.network if found is not None else None
 
 
 async def current_credentials(
-    *, allow_passphrase: bool, only: str | None = None, seconds: float = SECONDS, address: str | None = None
+    *,
+    allow_passphrase: bool,
+    only: str | None = None,
+    seconds: float = DBUS_TIMEOUT_SECONDS,
+    address: str | None = None,
 ) -> Credentials | None:
-    """The same with its passphrase, if `allow_passphrase` says that the person wants it and the system gives it.
+    """The network of this computer with its passphrase, if `allow_passphrase` and if the system permits it.
 
-    `only`: the passphrase of no other network than this one is asked for. It is empty where the system refuses it, or
-    asks its user for longer than `seconds`. Never raises.
+    `only`: ask for the passphrase of this network only. It is empty if the system refuses it or its user does not
+    answer within `seconds`. Never raises.
     """
     until = asyncio.get_running_loop().time() + seconds
     try:
-        short = min(seconds, SECONDS)
+        short = min(seconds, DBUS_TIMEOUT_SECONDS)
         async with _bus(short, address) as bus:
             async with asyncio.timeout(short):
-                found = await _look(bus)
+                found = await _active_network(bus)
             if found is None:
                 return None
             network, settings = found
             passphrase = SecretStr("")
             if allow_passphrase and network.security.needs_passphrase and only in (None, network.ssid):
-                # The system may ask its user, who takes as long as a person does.
+                # The system may ask its user, which takes longer.
                 passphrase = await _passphrase(bus, settings, until)
             return Credentials(network=network, passphrase=passphrase)
-    except _FAILURES:
+    except _DBUS_ERRORS:
         return None
 
 
 @asynccontextmanager
 async def _bus(seconds: float, address: str | None) -> AsyncIterator[MessageBus]:
-    """The system's bus; getting onto it takes `seconds` at most. Raises one of `_FAILURES`."""
+    """A connection to the system's bus, opened within `seconds`. Raises one of `_DBUS_ERRORS`."""
     try:
         from dbus_fast import BusType
         from dbus_fast.aio import MessageBus
     except ImportError:
         raise _Refused from None  # not on this system
-    # A malformed address in the environment is found out in many ways.
+    # A malformed address in the environment raises different errors.
     bus = MessageBus(bus_address=address, bus_type=BusType.SYSTEM)
     try:
         async with asyncio.timeout(seconds):
@@ -117,11 +122,13 @@ async def _bus(seconds: float, address: str | None) -> AsyncIterator[MessageBus]
         bus.disconnect()
 
 
-async def passphrase_of(ssid: str, *, seconds: float = ASKING_SECONDS, address: str | None = None) -> SecretStr:
-    """The passphrase that this computer uses for the network `ssid` itself, which it must be on now.
+async def passphrase_of(
+    ssid: str, *, seconds: float = PERMISSION_TIMEOUT_SECONDS, address: str | None = None
+) -> SecretStr:
+    """The passphrase of the network `ssid`, which this computer must be on now.
 
-    Call it only where a person or a script asked for it. The system may ask its user first, for `seconds` at most.
-    Raises SECRET_UNAVAILABLE, in words.
+    Call it only if a person or a script asked for it. The system may ask its user first, for `seconds` at most.
+    Raises SECRET_UNAVAILABLE with the reason.
     """
     found = await current_credentials(allow_passphrase=True, only=ssid, seconds=seconds, address=address)
     if found is None:
@@ -131,40 +138,40 @@ async def passphrase_of(ssid: str, *, seconds: float = ASKING_SECONDS, address: 
     if not found.network.security.needs_passphrase:
         raise _no_passphrase(f"{found.network.label} has none")
     if not found.passphrase.get_secret_value():
-        raise _no_passphrase("the system did not give it: it wants a permission for that, or keeps none")
+        raise _no_passphrase("the system did not give it: it needs a permission for that, or has not saved it")
     return found.passphrase
 
 
-async def bands_of(ssid: str, *, seconds: float = SECONDS, address: str | None = None) -> tuple[Band, ...]:
-    """The bands on which this computer hears access points of `ssid`; empty where nobody tells. Never raises."""
+async def bands_of(ssid: str, *, seconds: float = DBUS_TIMEOUT_SECONDS, address: str | None = None) -> tuple[Band, ...]:
+    """The bands on which this computer receives access points of `ssid`; empty if unknown. Never raises."""
     try:
         async with _bus(seconds, address) as bus, asyncio.timeout(seconds):
             return await _bands(bus, ssid)
-    except _FAILURES:
+    except _DBUS_ERRORS:
         return ()
 
 
 async def _bands(bus: MessageBus, ssid: str) -> tuple[Band, ...]:
     manager = await _properties(bus, ROOT, SERVICE)
     heard: list[Network] = []
-    for path in _paths(manager.get("Devices"))[:MOST_CONNECTIONS]:
+    for path in _paths(manager.get("Devices"))[:MAX_CONNECTIONS]:
         try:
             points = _paths((await _properties(bus, path, WIRELESS)).get("AccessPoints"))
         except _Refused:
             continue  # no Wi-Fi device
         answers = await asyncio.gather(
-            *(_properties(bus, point, ACCESS_POINT) for point in points[:MOST_POINTS]), return_exceptions=True
+            *(_properties(bus, point, ACCESS_POINT) for point in points[:MAX_ACCESS_POINTS]), return_exceptions=True
         )
         heard += [n for a in answers if isinstance(a, Mapping) and (n := parse_access_point(a)) and n.ssid == ssid]
     merged = by_ssid(heard)
     return merged[0].all_bands if merged else ()
 
 
-async def _look(bus: MessageBus) -> tuple[Network, str] | None:
-    """The network of the first Wi-Fi connection that is up, the primary one first; and the path of its settings."""
+async def _active_network(bus: MessageBus) -> tuple[Network, str] | None:
+    """The network of the first active Wi-Fi connection (the primary one first), and the path of its settings."""
     manager = await _properties(bus, ROOT, SERVICE)
     paths = [p for p in _paths(manager.get("ActiveConnections")) if p != manager.get("PrimaryConnection")]
-    for path in [*_paths([manager.get("PrimaryConnection")]), *paths][:MOST_CONNECTIONS]:
+    for path in [*_paths([manager.get("PrimaryConnection")]), *paths][:MAX_CONNECTIONS]:
         try:
             active = await _properties(bus, path, ACTIVE)
             if active.get("Type") != WIFI_TYPE or active.get("State") != ACTIVATED:
@@ -172,7 +179,7 @@ async def _look(bus: MessageBus) -> tuple[Network, str] | None:
             (point,) = _paths([active.get("SpecificObject")]) or [""]
             network = parse_access_point(await _properties(bus, point, ACCESS_POINT)) if point else None
         except _Refused:
-            continue  # it went down meanwhile
+            continue  # it was closed in the meantime
         if network is not None:
             (settings,) = _paths([active.get("Connection")]) or [""]
             return await _with_hidden(bus, network, settings), settings
@@ -199,7 +206,7 @@ async def _passphrase(bus: MessageBus, settings: str, until: float) -> SecretStr
 
 
 def parse_access_point(properties: Mapping[str, Any]) -> Network | None:
-    """The network of an access point's properties; None where it has no usable SSID. Never raises."""
+    """The network of an access point's properties; None without a usable SSID. Never raises."""
     raw = properties.get("Ssid")
     if not isinstance(raw, bytes | bytearray):
         return None
@@ -220,7 +227,7 @@ def parse_access_point(properties: Mapping[str, Any]) -> Network | None:
 
 
 def parse_security(flags: int, wpa: int, rsn: int) -> Security:
-    """The security of an access point by its three words of flags."""
+    """The security of an access point from its three flag fields."""
     both = KeyManagement(wpa | rsn)
     if both & KeyManagement.SAE:
         return Security.WPA2_WPA3 if both & KeyManagement.PSK else Security.WPA3
@@ -258,7 +265,7 @@ async def _properties(bus: MessageBus, path: str, interface: str) -> Mapping[str
 
 
 async def _call(bus: MessageBus, path: str, interface: str, member: str, *arguments: str) -> Mapping[str, Any]:
-    """The dictionary that a method returns, without D-Bus's wrapping. The error of a refusal may hold anything."""
+    """The dictionary that a method returns, without D-Bus variants. Raises `_Refused`, without the error's text."""
     from dbus_fast import Message, MessageFlag, MessageType
     from dbus_fast.unpack import unpack_variants
 
@@ -270,7 +277,7 @@ async def _call(bus: MessageBus, path: str, interface: str, member: str, *argume
             member=member,
             signature="s" * len(arguments),
             body=list(arguments),
-            # Asking must not start a service that somebody has stopped.
+            # This must not start a service that somebody has stopped.
             flags=MessageFlag.NO_AUTOSTART,
         )
     )
@@ -287,13 +294,13 @@ async def _call(bus: MessageBus, path: str, interface: str, member: str, *argume
 def _no_passphrase(why: str) -> InstallerError:
     return InstallerError(
         ErrorCode.SECRET_UNAVAILABLE,
-        f"The passphrase that this computer uses cannot be had: {why}.",
-        "Type it, or name another place for it: a file, an environment variable, or the keyring.",
+        f"The passphrase that this computer uses cannot be read: {why}.",
+        "Type it, or take it from a file, an environment variable or the keyring.",
     )
 
 
 def _paths(value: Any) -> list[str]:
-    """The object paths in a list; `/` stands for none."""
+    """The object paths in a list, without `/`, which means none."""
     values = value if isinstance(value, list) else []
     return [p for p in values if isinstance(p, str) and p.startswith("/") and p != "/"]
 

@@ -1,20 +1,18 @@
-"""Networks that are saved on this computer under a name: SSID, security, hidden; never the passphrase itself.
+"""Wi-Fi networks that are saved on this computer under a name: SSID, security, hidden; without the passphrase.
 
-They stand in `networks.toml` in the folder of the settings:
+The file is `networks.toml` in the settings folder:
 
     [networks.clinic]
     ssid = "Clinic"
     security = "wpa2"
     passphrase = { keyring = "clinic" }
 
-`passphrase` names a place (`SecretRef`). `device-installer networks add` puts the passphrase into the keyring of the
-operating system, entry `network:NAME`; a line written by hand may name a variable or a file.
+`passphrase` is a reference to the secret (`SecretRef`). `device-installer networks add` puts the passphrase into the
+operating system's keyring, entry `network:NAME`; a line written by hand may name a variable or a file.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,22 +21,21 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from installer import settings
-from installer.answers import NetworkAnswer
-from installer.catalogue.catalogue import problems
-from installer.errors import ErrorCode, InstallerError
+from installer.errors import ErrorCode, InstallerError, problems
+from installer.storage.atomic_write import replace_file
 from installer.storage.secret_references import SecretRef
 from installer.text import printable
 from installer.wifi.networks import Network, Security, check_network, check_ssid
 
-FILE = "networks.toml"
-MAX_BYTES = 256 * 1024
-MAX_NAME = 64
+FILE_NAME = "networks.toml"
+MAX_FILE_BYTES = 256 * 1024
+MAX_NAME_LENGTH = 64
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 
 
 class SavedNetwork(BaseModel):
-    """One saved network. `passphrase`: where it is; None for an open network."""
+    """One saved network. `passphrase`: a reference to the secret; None for an open network."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,14 +58,8 @@ class SavedNetwork(BaseModel):
         """The network alone."""
         return Network(ssid=self.ssid, security=self.security, hidden=self.hidden)
 
-    @property
-    def answer(self) -> NetworkAnswer:
-        """The same as an answer of the network step."""
-        security = None if self.security is Security.UNKNOWN else self.security
-        return NetworkAnswer(ssid=self.ssid, security=security, hidden=self.hidden, passphrase=self.passphrase)
 
-
-class _File(BaseModel):
+class _NetworksFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Literal[1] = 1
@@ -77,7 +68,7 @@ class _File(BaseModel):
 
 def path() -> Path:
     """The file of saved networks."""
-    return settings.config_dir() / FILE
+    return settings.config_dir() / FILE_NAME
 
 
 def load() -> dict[str, SavedNetwork]:
@@ -85,24 +76,24 @@ def load() -> dict[str, SavedNetwork]:
     file = path()
     try:
         with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
+            raw = stream.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise _invalid(file, f"it cannot be read ({error.strerror})", "Check the path and the permissions.") from None
-    if len(raw) > MAX_BYTES:
+    if len(raw) > MAX_FILE_BYTES:
         raise _invalid(file, "it is too long", "It should be a short TOML file.")
     try:
         data = tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError:
         raise _invalid(file, "it is not UTF-8 text", "Save it as UTF-8.") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _invalid(file, f"it is not TOML: {error}", "Mend that line.") from None
+        raise _invalid(file, f"it is not TOML: {error}", "Correct that line.") from None
     _no_plain_passphrase(file, data)
     try:
-        return dict(_File.model_validate(data).networks)
+        return dict(_NetworksFile.model_validate(data).networks)
     except ValidationError as error:
-        raise _invalid(file, "; ".join(problems(error, data)), "Mend or remove that key.") from None
+        raise _invalid(file, "; ".join(problems(error, data)), "Correct or remove that key.") from None
 
 
 def find(name: str) -> SavedNetwork:
@@ -115,11 +106,11 @@ def find(name: str) -> SavedNetwork:
 
 
 def not_saved(name: str, known: Mapping[str, SavedNetwork]) -> InstallerError:
-    """The error that says which names there are."""
+    """ANSWERS_INVALID with the names of the saved networks."""
     return InstallerError(
         ErrorCode.ANSWERS_INVALID,
         f"No network is saved under the name “{printable(name)}”.",
-        f"There are these: {', '.join(map(printable, known))}."
+        f"These are saved: {', '.join(map(printable, known))}."
         if known
         else "Save one with `device-installer networks add NAME`.",
         network=name,
@@ -127,51 +118,42 @@ def not_saved(name: str, known: Mapping[str, SavedNetwork]) -> InstallerError:
 
 
 def save(networks: Mapping[str, SavedNetwork]) -> None:
-    """Replace the file in one step: a crash leaves the old or the new one whole. Raises FILE_UNWRITABLE."""
+    """Replace the file atomically. Raises FILE_UNWRITABLE."""
     import tomli_w
 
-    content = _File(networks=dict(networks)).model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    content = _NetworksFile(networks=dict(networks)).model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     file = path()
-    fresh = file.with_name(f"{file.name}.{secrets.token_hex(4)}.tmp")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-                stream.write(tomli_w.dumps({"version": 1, **content}).encode("utf-8"))
-                stream.flush()
-                os.fsync(stream.fileno())
-            fresh.replace(file)
-        except OSError:
-            fresh.unlink(missing_ok=True)
-            raise
+        replace_file(file, [tomli_w.dumps({"version": 1, **content}).encode("utf-8")])
     except OSError as error:
         raise InstallerError(
             ErrorCode.FILE_UNWRITABLE,
             f"The file of saved networks {file} cannot be written: {error.strerror}.",
-            "Check the permissions and the space of that folder.",
+            "Check the permissions of that folder and the free space.",
             file=str(file),
         ) from None
 
 
 def check_name(name: str) -> None:
     """Raise ANSWERS_INVALID unless `name` can be the name of a saved network."""
-    if not name.strip() or name != name.strip() or len(name) > MAX_NAME or not name.isprintable():
+    if not name.strip() or name != name.strip() or len(name) > MAX_NAME_LENGTH or not name.isprintable():
         raise InstallerError(
             ErrorCode.ANSWERS_INVALID,
             "This cannot be the name of a saved network.",
-            f"Take 1 to {MAX_NAME} printable characters, without a space at either end, for example: clinic",
+            f"Use 1 to {MAX_NAME_LENGTH} printable characters, without a space at either end, for example: clinic",
         )
 
 
 def _no_plain_passphrase(file: Path, data: Mapping[str, object]) -> None:
-    """A passphrase in plain text is refused by name, before anything repeats it."""
+    """Refuse a passphrase in plain text; the error names only its key."""
     networks = data.get("networks")
     for name, entry in networks.items() if isinstance(networks, dict) else ():
         if isinstance(entry, dict) and isinstance(entry.get("passphrase"), str):
             raise _invalid(
                 file,
-                f"networks.{name}.passphrase holds a passphrase in plain text",
-                'Name its place instead: { keyring = "NAME" }, { env = "VARIABLE" } or { file = "PATH" }; '
+                f"networks.{name}.passphrase contains a passphrase in plain text",
+                'Write a reference instead: { keyring = "NAME" }, { env = "VARIABLE" } or { file = "PATH" }; '
                 "`device-installer networks add` puts it into the keyring.",
             )
 

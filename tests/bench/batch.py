@@ -1,4 +1,4 @@
-"""Batches of 1, 4 and 16 devices, one and three at a time: installations per hour, and the ledger's part of each."""
+"""Benchmark of batches of 1, 4 and 16 devices, one and three at once: installations per hour, and ledger time."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from installer.batch.row_state import BatchOptions
+from installer.batch.options_and_result import BatchOptions
 from installer.batch.station import Station
 from installer.flow import lab_process
-from installer.flow.assembly import Place
-from installer.flow.steps.step import Options
+from installer.flow.run_options import Options, RunConfig
 from tests.flow.support import PASSPHRASE, PROOF, LabWorld, use
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 from tests.proof.crowd import crowd, plan, save_networks, scenario
 
 SIZES = (1, 4, 16)
-AT_ONCE = (1, 3)
-JOIN = 1.0  # seconds that a device of this lab takes to join: real ones take longer, and wait for people
+PARALLEL = (1, 3)
+JOIN_SECONDS = 1.0  # seconds that a device of this lab needs to join; real devices need longer
 
 
 class _Timed:
-    """How long the ledger's thread works, in seconds."""
+    """Measures how long the ledger's thread works, in seconds."""
 
     def __init__(self, store: Any) -> None:
         self.seconds = 0.0
@@ -45,12 +44,12 @@ class _Timed:
 
 
 async def _run(file: Path, name: str, parallel: int) -> tuple[float, float]:
-    """Seconds of the whole run, and of the ledger in it; opening and preparing the ledger left out."""
-    station = Station(Place(lab=True, options=Options()), (), BatchOptions(parallel=parallel))
+    """Seconds of the run, and of the ledger's part of it, without opening the ledger."""
+    station = Station(RunConfig(lab=True, options=Options()), (), BatchOptions(parallel=parallel))
     try:
         await station.prepare()
-        records = station.assembly.records()
-        await records.store.call(records.settle)
+        records = station.resources.records()
+        await records.store.call(records.mark_interrupted)
         ledger = _Timed(records.store)
         checked = await station.check(file, {}, name=name)
         began = time.perf_counter()
@@ -63,11 +62,11 @@ async def _run(file: Path, name: str, parallel: int) -> tuple[float, float]:
 
 
 async def measure(folder: Path) -> list[str]:
-    """The table: sizes down, how many at once beside each other, the ratio of the two in the same run."""
-    title = f"Batch in the lab, a device joins in {JOIN:g} s"
+    """The table: one line for each size and number at once, with the speed-up over one at once."""
+    title = f"Batch in the lab, a device joins in {JOIN_SECONDS:g} s"
     lines = [f"{title:<38}{'at once':>8}{'s':>8}{'per hour':>10}{'times as fast':>15}{'ledger ms each':>16}"]
     devices = crowd(max(SIZES))
-    with LabProcess(folder / "lab", scenario(devices).replace("join = 0.05", f"join = {JOIN}")) as lab:
+    with LabProcess(folder / "lab", scenario(devices).replace("join = 0.05", f"join = {JOIN_SECONDS}")) as lab:
         state = lab_process.read_state(lab.state_file)
         assert state is not None
         world = LabWorld(state)
@@ -75,7 +74,7 @@ async def measure(folder: Path) -> list[str]:
         save_networks()
         for size in SIZES:
             alone = 0.0
-            for parallel in AT_ONCE:
+            for parallel in PARALLEL:
                 world.call("POST", "/lab/reset")
                 file = plan(devices[:size], folder, f"{size}-{parallel}.csv")
                 took, ledger = await _run(file, f"{size} at {parallel}", parallel)
@@ -88,7 +87,7 @@ async def measure(folder: Path) -> list[str]:
 
 
 def report() -> list[str]:
-    """Run it in a home of its own."""
+    """Run the benchmark in its own home folder."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DEVICE_INSTALLER_HOME"] = str(Path(folder) / "home")
         os.environ["TEST_PASSPHRASE"], os.environ["TEST_PROOF"] = PASSPHRASE, PROOF

@@ -11,8 +11,9 @@ from esp_protocomm import Security1, establish_session, provision_wifi
 from pydantic import SecretStr
 
 from installer.provisioning.espressif.driver import EspressifProvisioner
-from tests.installer.provisioning.espressif.bench import FAST, PROOF, bench, stages
+from tests.installer.provisioning.espressif.bench import FAST, PROOF, bench
 from tests.installer.provisioning.espressif.test_third_party import Transport
+from tests.installer.provisioning.lab_bench import stages
 
 ROUNDS = 5
 SCHEMES: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from installer.catalogue import catalogue
+from installer.catalogue import catalogue_file
 from installer.cloud.accounts import Accounts
 from installer.cloud.token_store import Application, TokenStore
 from installer.measurements.fetch import Fetcher
@@ -71,7 +71,7 @@ async def _ours(base: str, folder: Path, url: str) -> float:
     accounts = Accounts(cloud, kept)
     with Store.open(url) as store:
         began = time.perf_counter()
-        [ended] = await Fetcher(store, accounts, catalogue.load()).all()
+        [ended] = await Fetcher(store, accounts, catalogue_file.load()).fetch_all()
         took = time.perf_counter() - began
         assert (ended.new, ended.error) == (GROUPS * VALUES, None)
         await accounts.close()

@@ -16,20 +16,21 @@ from bleak.backends.device import BLEDevice
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
 from installer.bluetooth.scan import Scan
-from installer.catalogue import catalogue
-from installer.catalogue.catalogue import Profile
+from installer.catalogue import catalogue_file
+from installer.catalogue.model import Profile
 from installer.gateway.delivery import Delivery
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Outbox
 from installer.gateway.outbox_writer import OutboxWriter
-from installer.gateway.sinks import LocalStore
-from installer.gateway.visit import Waits, collect
+from installer.gateway.sinks import StoreSink
+from installer.gateway.visit import VisitTimeouts, visit_device
 from installer.gateway.visit_history import VisitHistory
-from installer.gateway.visit_scheduler import Pace, VisitScheduler
+from installer.gateway.visit_scheduler import VisitScheduler, VisitSettings
 from installer.health_profiles import reader
 from installer.measurements.store import Store
+from installer.provisioning import registry
 from installer.storage.database import sqlite_url
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 STORED = 500
 ROUNDS = 3
@@ -58,7 +59,7 @@ def address(number: int) -> str:
 
 
 async def _found(adapter: Adapter, wanted: str) -> BLEDevice:
-    async with Scan(adapter, catalogue.load(), settle=0) as scan:
+    async with Scan(adapter, registry.detector(catalogue_file.load()), settle=0) as scan:
         await scan.wait_until(lambda seen: next((s for s in seen if s.address == wanted), None), 20)
         return scan.ble_device(wanted)
 
@@ -76,27 +77,27 @@ async def _plain(adapter: Adapter, device: BLEDevice) -> float:
 
 async def _through(adapter: Adapter, device: BLEDevice, folder: Path) -> tuple[float, float]:
     """Seconds until all is in the outbox, and until it is in the store as well."""
-    target = GatewayDevice(SCALE, (Profile.WEIGHT,), "body", "Scale")
+    gateway_device = GatewayDevice(SCALE, (Profile.WEIGHT,), "body", "Scale")
     with Outbox.open(folder / "gateway.sqlite") as outbox:
         visits = VisitHistory(outbox)
-        visits.know(target)
-        intake = OutboxWriter(outbox, target, visits.begin(SCALE, time.time()), ["store"])
-        delivery = Delivery(outbox, [LocalStore(lambda: Store.open(sqlite_url(folder / "store.sqlite")))])
+        visits.add_device(gateway_device)
+        writer = OutboxWriter(outbox, gateway_device, visits.begin_visit(SCALE, time.time()), ["store"])
+        delivery = Delivery(outbox, [StoreSink(lambda: Store.open(sqlite_url(folder / "store.sqlite")))])
         began = time.perf_counter()
         last = began
-        keep = intake.keep
+        keep = writer.write_measurement
 
-        def timed(found: reader.Collected) -> None:
+        def timed(found: reader.CollectedMeasurement) -> None:
             nonlocal last
             keep(found)
             last = time.perf_counter()
 
-        intake.keep = timed  # type: ignore[method-assign]
-        await collect(adapter, device, target.profiles, intake, Waits(quiet=0.5, first=5))
-        assert intake.taken == STORED, intake.taken
+        writer.write_measurement = timed  # type: ignore[method-assign]
+        await visit_device(adapter, device, gateway_device.profiles, writer, VisitTimeouts(quiet=0.5, first=5))
+        assert writer.collected == STORED, writer.collected
         collected = last - began
         began = time.perf_counter()
-        assert await delivery.drain()
+        assert await delivery.deliver_once()
         await delivery.close()
         return collected, time.perf_counter() - began
 
@@ -125,15 +126,17 @@ async def _memory(folder: Path) -> tuple[int, list[tuple[int, float]]]:
         nonlocal told
         told += 1
 
-    targets = [GatewayDevice(address(n), (Profile.WEIGHT,), "body", f"Scale {n}") for n in range(1, DEVICES + 1)]
+    devices = [GatewayDevice(address(n), (Profile.WEIGHT,), "body", f"Scale {n}") for n in range(1, DEVICES + 1)]
     seen: list[tuple[int, float]] = []
     with LabProcess(folder / "crowd", world(DEVICES, VISITS_EACH)) as lab, Outbox.open(folder / "box.sqlite") as outbox:
-        delivery = Delivery(outbox, [LocalStore(lambda: Store.open(sqlite_url(folder / "crowd.sqlite")))])
-        pace = Pace(every=0.1, waits=Waits(first=0.05, quiet=0.05))
-        agent = VisitScheduler(outbox, VisitHistory(outbox), catalogue.load(), delivery.sinks_of, pace, told=count)
-        agent.follow(targets)
+        delivery = Delivery(outbox, [StoreSink(lambda: Store.open(sqlite_url(folder / "crowd.sqlite")))])
+        settings = VisitSettings(interval=0.1, timeouts=VisitTimeouts(first=0.05, quiet=0.05))
+        scheduler = VisitScheduler(
+            outbox, VisitHistory(outbox), catalogue_file.load(), delivery.sinks_of, settings, on_result=count
+        )
+        scheduler.set_devices(devices)
         async with await open_adapter(lab.adapter) as adapter:
-            tasks = [asyncio.create_task(agent.run(adapter)), asyncio.create_task(delivery.run())]
+            tasks = [asyncio.create_task(scheduler.run(adapter)), asyncio.create_task(delivery.run())]
             for part in range(1, VISITS_EACH + 1):
                 while told < part * DEVICES:  # noqa: ASYNC110 - a count
                     await asyncio.sleep(0.05)

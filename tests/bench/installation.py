@@ -18,18 +18,20 @@ from installer.bluetooth.adapter import Adapter, RawAdapter, open_adapter
 from installer.bluetooth.connection import Connection
 from installer.bluetooth.hci.client import HciClient
 from installer.bluetooth.scan import Scan
-from installer.catalogue import catalogue
+from installer.catalogue import catalogue_file
 from installer.flow import lab_process
+from installer.provisioning import registry
 from installer.provisioning.improv.driver import ImprovProvisioner
-from installer.wifi.networks import Credentials, Network, Security
+from installer.wifi.credentials import Credentials
+from installer.wifi.networks import Network, Security
 from tests.flow.support import PASSPHRASE, LabWorld, answers_for, install, use
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 ROUNDS = 7
 
 
 async def _ours(adapter: Adapter, world: LabWorld, address: str) -> float:
-    async with Scan(adapter, catalogue.load()) as scan:
+    async with Scan(adapter, registry.detector(catalogue_file.load())) as scan:
         await scan.wait_until(lambda seen: [s for s in seen if s.address == address] or None, 10)
         device = scan.ble_device(address)
     began = time.perf_counter()
@@ -54,7 +56,7 @@ async def _theirs(adapter: RawAdapter, world: LabWorld, address: str) -> float:
     before = bleak.get_platform_client_backend_type
     bleak.get_platform_client_backend_type = lambda: (Bound, "hci")  # type: ignore[assignment,return-value]
     try:
-        async with Scan(adapter, catalogue.load()) as scan:
+        async with Scan(adapter, registry.detector(catalogue_file.load())) as scan:
             await scan.wait_until(lambda seen: [s for s in seen if s.address == address] or None, 10)
             device = scan.ble_device(address)
         client = ImprovBLEClient(device)

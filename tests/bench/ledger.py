@@ -1,4 +1,4 @@
-"""The ledger with 100,000 records: list, filter, page, report; and what it costs one installation."""
+"""Benchmark of a ledger with 100,000 records: list, filter, page, report, and the writes of one installation."""
 
 from __future__ import annotations
 
@@ -18,41 +18,40 @@ from installer.ledger import report as report_page
 from installer.ledger import timestamps
 from installer.ledger.archive import Archive
 from installer.ledger.query_types import Filter
-from installer.ledger.records import Records
-from installer.ledger.site_and_operator import Context
+from installer.ledger.record_updates import search_text
+from installer.ledger.records import Context, Records
 from installer.ledger.sql_tables import details, failures, installations, steps
-from installer.ledger.statements import searched
 
-MANY = 100_000
-BLOCK = 5_000
+RECORD_COUNT = 100_000
+INSERT_BLOCK = 5_000
 MODELS = ("body", "body-plus", "bpm-connect", "sleep", "thermo", "move", "pulse-hr")
 WATCHES = ("move", "pulse-hr")
 CODES = ("join_failed", "device_not_found", "connection_lost", "authorization_timeout", "link_timeout")
-SECONDS = {"find": 12.0, "sync": 3.0, "network": 9.0, "provision": 15.0, "link": 6.0, "verify": 20.0}
-BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+MEAN_STEP_SECONDS = {"find": 12.0, "sync": 3.0, "network": 9.0, "provision": 15.0, "link": 6.0, "verify": 20.0}
+FIRST_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def fill(records: Records, count: int, seed: int = 1) -> None:
     """Fill an empty ledger with `count` installations of a year at 40 sites; the same each time."""
     chance = random.Random(seed)
     engine = records.store.engine()
-    for start in range(0, count, BLOCK):
+    for start in range(0, count, INSERT_BLOCK):
         rows: list[dict[str, Any]] = []
         parts: list[dict[str, Any]] = []
-        bad: list[dict[str, Any]] = []
-        for number in range(start, min(start + BLOCK, count)):
+        failure_rows: list[dict[str, Any]] = []
+        for number in range(start, min(start + INSERT_BLOCK, count)):
             row, done, failed = _one(chance, number, count)
             rows.append(row)
             parts += done
-            bad += failed
+            failure_rows += failed
         with engine.begin() as connection:
             connection.execute(insert(installations), rows)
             connection.execute(
                 insert(details), [{"installation": r["id"], "answers": {}, "reasons": ["its name"]} for r in rows]
             )
             connection.execute(insert(steps), parts)
-            if bad:
-                connection.execute(insert(failures), bad)
+            if failure_rows:
+                connection.execute(insert(failures), failure_rows)
 
 
 def _one(
@@ -60,9 +59,9 @@ def _one(
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
     installation = f"{chance.getrandbits(48):012x}"
     model = chance.choice(MODELS)
-    started = timestamps.stamp(BEGAN + timedelta(days=330) * (number / count))
+    started = timestamps.timestamp(FIRST_START + timedelta(days=330) * (number / count))
     outcome = chance.choices(("installed", "failed", "cancelled", "interrupted"), (88, 9, 2, 1))[0]
-    keys = [k for k in SECONDS if not (k == "network" and model in WATCHES)]
+    keys = [k for k in MEAN_STEP_SECONDS if not (k == "network" and model in WATCHES)]
     reached = len(keys) if outcome == "installed" else chance.randrange(len(keys))
     done = [
         {
@@ -70,7 +69,7 @@ def _one(
             "step": key,
             "position": position,
             "done": started,
-            "took": round(chance.lognormvariate(0, 0.5) * SECONDS[key], 3),
+            "took": round(chance.lognormvariate(0, 0.5) * MEAN_STEP_SECONDS[key], 3),
             "result": {},
         }
         for position, key in enumerate(keys[:reached], 1)
@@ -103,15 +102,15 @@ def _one(
         "label": f"L{number:06d}",
         "station": f"station-{chance.randrange(8)}",
     }
-    row |= {f"seconds_{key}": None for key in SECONDS} | {f"seconds_{d['step']}": d["took"] for d in done}
+    row |= {f"seconds_{key}": None for key in MEAN_STEP_SECONDS} | {f"seconds_{d['step']}": d["took"] for d in done}
     bad = [
         {"installation": installation, "position": 1, "step": row["step"], "code": code, "what": "no", "time": started}
     ] * (code is not None)
-    return {**row, "search": searched(row)}, done, bad
+    return {**row, "search": search_text(row)}, done, bad
 
 
 def _timed(work: Callable[[], Any], times: int = 7) -> tuple[float, float, float]:
-    """The median and the slowest of `times` runs, and the median of what the processor did, in milliseconds."""
+    """Milliseconds of `times` runs: the median, the slowest, and the median of processor time."""
     found, worked = [], []
     for _ in range(times):
         began, before = time.perf_counter(), time.process_time()
@@ -121,15 +120,15 @@ def _timed(work: Callable[[], Any], times: int = 7) -> tuple[float, float, float
     return statistics.median(found), max(found), statistics.median(worked)
 
 
-def reading(records: Records) -> list[tuple[str, Callable[[], Any]]]:
-    """What a person asks of a large ledger."""
+def read_operations(records: Records) -> list[tuple[str, Callable[[], Any]]]:
+    """What a person reads in a large ledger."""
     archive = Archive(records)
-    deep: tuple[str, str] | None = (timestamps.stamp(BEGAN + timedelta(days=30)), "~")
-    month = Filter(since=BEGAN + timedelta(days=150), until=BEGAN + timedelta(days=180))
-    half = Filter(since=BEGAN + timedelta(days=165))
+    deep: tuple[str, str] | None = (timestamps.timestamp(FIRST_START + timedelta(days=30)), "~")
+    month = Filter(since=FIRST_START + timedelta(days=150), until=FIRST_START + timedelta(days=180))
+    half = Filter(since=FIRST_START + timedelta(days=165))
 
     def report_of(wanted: Filter) -> Callable[[], Any]:
-        return lambda: report_page.render(archive.numbers(wanted), archive.failures(wanted, 25), wanted=wanted)
+        return lambda: report_page.render(archive.statistics(wanted), archive.failures(wanted, 25), wanted=wanted)
 
     return [
         ("list: the newest 50, and how many there are", lambda: archive.page(Filter(), 50)),
@@ -152,11 +151,11 @@ def reading(records: Records) -> list[tuple[str, Callable[[], Any]]]:
 
 
 async def _write(records: Records, number: int) -> None:
-    """What an installation writes, with every wait that it has for the disk."""
+    """All writes of an installation, with its waits for the disk."""
     record = records.begin(f"w{number:011d}", "0.1.0", Context(site="Site 07", operator="Ann", station="bench"), {})
     address = f"F0:00:00:00:{number >> 8 & 255:02X}:{number & 255:02X}"
-    await record.device(address, name="Body", model="body", certainty="certain", reasons=["its name"])
-    for step in SECONDS:
+    await record.set_device(address, name="Body", model="body", certainty="certain", reasons=["its name"])
+    for step in MEAN_STEP_SECONDS:
         if step == "provision":
             await record.sending(address, "Ward 7")
         await record.step_done(step, 1.0, {"address": address}, reached=step, answers={})
@@ -174,13 +173,13 @@ async def _writing(records: Records, count: int = 12) -> tuple[float, float]:
 
 
 def report() -> list[str]:
-    """A ledger with 100,000 records, and writing into it beside writing into an empty one."""
+    """Results for a ledger with 100,000 records, and for writes into it and into an empty one."""
     titles = f"{'ms (median)':>12}{'ms (slowest)':>14}{'ms (CPU)':>10}{'budget':>8}"
-    lines = [f"{f'ledger of {MANY:,} records, SQLite':<48}{titles}"]
+    lines = [f"{f'ledger of {RECORD_COUNT:,} records, SQLite':<48}{titles}"]
     with tempfile.TemporaryDirectory() as folder:
         large, empty = Records(Path(folder) / "large.sqlite"), Records(Path(folder) / "empty.sqlite")
-        fill(large, MANY)
-        for name, work in reading(large):
+        fill(large, RECORD_COUNT)
+        for name, work in read_operations(large):
             median, slowest, worked = _timed(work)
             lines.append(f"{name:<48}{median:>12.1f}{slowest:>14.1f}{worked:>10.1f}{200:>8}")
         for name, records in (("an empty one", empty), ("this one", large)):

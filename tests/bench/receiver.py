@@ -27,12 +27,12 @@ def _serve(told: Connection, folder: str | None) -> None:
     async def serving() -> None:
         inbox = Inbox(Path(folder) / "inbox.sqlite") if folder is not None else None
 
-        async def keep(notice: Notification) -> None:
+        async def store(notification: Notification) -> None:
             if inbox is not None:
-                await asyncio.to_thread(inbox.put, notice, time.time())
+                await asyncio.to_thread(inbox.put, notification, time.time())
 
         listener = listen("127.0.0.1", 0)
-        async with Receiver(SecretStr(PATH), keep).serve(listener):
+        async with Receiver(SecretStr(PATH), store).serve(listener):
             told.send(f"http://127.0.0.1:{listener.getsockname()[1]}/{PATH}")
             await asyncio.Event().wait()
 

@@ -14,13 +14,14 @@ from textual import events
 
 from installer.answers import Answers
 from installer.flow import lab_process
-from installer.flow.assembly import Assembly, Place
+from installer.flow.run_options import RunConfig
+from installer.flow.run_resources import RunResources
 from screens.app import WizardApp
 from screens.choice_list import ChoiceList
 from screens.find import FindScreen
 from screens.open_wizard import make_app
 from tests.flow.support import LabWorld, use
-from tests.installer.lab.support import LabProcess, fast_scenario
+from tests.installer.lab.lab_process import LabProcess, fast_scenario
 from tests.screens.driver import begin, wait_for_screen
 
 KEYS = 60
@@ -33,8 +34,8 @@ async def measure(folder: Path, bystanders: int) -> list[float]:
         state = lab_process.read_state(lab.state_file)
         assert state is not None
         use(LabWorld(state), lab.state_file)
-        assembly = Assembly(Place(lab=True))
-        app = make_app(assembly, Answers())
+        resources = RunResources(RunConfig(lab=True))
+        app = make_app(resources, Answers())
         async with app.run_test(size=(80, 24)) as pilot:
             await begin(pilot)
             screen = await wait_for_screen(pilot, FindScreen)
@@ -43,7 +44,7 @@ async def measure(folder: Path, bystanders: int) -> list[float]:
                 while len(screen.question.sightings.current()) < bystanders:  # noqa: ASYNC110 - a live list
                     await asyncio.sleep(0.1)
             times = await _press(app, screen)
-        await assembly.close()
+        await resources.close()
         return times
 
 

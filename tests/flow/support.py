@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from installer.answers import Answers, validate
-from installer.events.stream import Event
+from installer.events.json_lines import Event
 from installer.flow import lab_process
-from installer.flow.assembly import Assembly, Place, lab_state_file
 from installer.flow.installation import Installation
 from installer.flow.outcome import Outcome
 from installer.flow.questions import Failure, OfferNotifications, Question, Recovery
-from installer.flow.steps.step import Deadlines, Options
-from tests.installer.lab.support import control
+from installer.flow.run_options import Deadlines, Options, RunConfig
+from installer.flow.run_resources import RunResources, lab_state_file
+from tests.installer.lab.lab_process import control
 
 PROOF = "abcd1234"
 PASSPHRASE = "correct horse battery staple"
 
-# A lab with one device that ends its set-up when it has joined, without having said so.
+# A lab with one device that ends its set-up when it has joined, without reporting the join.
 SILENT = """
 version = 1
 name = "silent"
@@ -44,7 +44,7 @@ drop = {{ on = "joining" }}
 """
 
 OURS = 'address = "00:24:E4:20:00:3C"\nname = "Body+ 3C"'
-FAST = Deadlines(find=10.0, settle=0.6, connect=10.0, sign_in=10.0, link=15.0, data=15.0, measurement=10.0)
+FAST = Deadlines(find=10.0, second_device=0.6, connect=10.0, sign_in=10.0, link=15.0, data=15.0, measurement=10.0)
 
 MODELS = ("body", "body-plus", "bpm-connect", "sleep", "thermo", "move", "pulse-hr")
 METHODS = {
@@ -78,7 +78,7 @@ class Front:
 
     async def ask(self, question: Question) -> Any:
         if isinstance(question, OfferNotifications) and OfferNotifications not in self.answers:
-            return False  # what most people say; only some tests are about it
+            return False  # the usual answer; only some tests are about this question
         self.asked.append(question)
         answer = self.answers[type(question)]
         if isinstance(answer, list):
@@ -137,9 +137,9 @@ def use(world: LabWorld, state_file: Path) -> None:
 
 
 def answers_for(world: LabWorld, model: str, method: str | None, **more: Any) -> Answers:
-    """The answers of a whole installation of this model; the passphrase comes from a variable."""
+    """The answers of a whole installation of this model; the passphrase is in an environment variable."""
     data: dict[str, Any] = {"find": {"device": world.address(model)}}
-    if model == "bpm-connect":  # it speaks Espressif provisioning, with a proof of possession
+    if model == "bpm-connect":  # it speaks Espressif provisioning with a proof of possession
         data["find"]["proof"] = {"env": "TEST_PROOF"}
     if method:
         data["sync"] = {"method": method}
@@ -151,15 +151,15 @@ def answers_for(world: LabWorld, model: str, method: str | None, **more: Any) ->
 async def install(
     answers: Answers, front: Front | None = None, catalogues: Sequence[Path] = (), **options: Any
 ) -> tuple[Outcome, Front]:
-    """One installation in the lab; asks nobody unless `non_interactive=False`."""
+    """Run one installation in the lab; asks nobody unless `non_interactive=False`."""
     front = front or Front()
     settings = {"non_interactive": True, "deadlines": FAST, **options}
-    assembly = Assembly(Place(lab=True, catalogues=catalogues, options=Options(**settings)))
+    resources = RunResources(RunConfig(lab=True, catalogues=catalogues, options=Options(**settings)))
     try:
-        await assembly.lab()
-        return await Installation(assembly.surroundings(), front, answers).run(), front
+        await resources.lab()
+        return await Installation(resources.environment(), front, answers).run(), front
     finally:
-        await assembly.close()
+        await resources.close()
 
 
 def lines(text: str) -> list[dict[str, Any]]:

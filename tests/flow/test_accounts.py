@@ -1,4 +1,4 @@
-"""Accounts on the command line: sign in beforehand, list, install unattended, sign out; as with the real cloud."""
+"""Accounts on the command line: sign in, list, install without a person, sign out; as with the real cloud."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROGRAM = [str(Path(sys.executable).with_name("device-installer"))]
 
 @pytest.fixture
 def elsewhere(world: LabWorld, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The lab reached as any adapter and any cloud are: nothing here knows that it is the lab."""
+    """The options that reach the lab like any other adapter and cloud."""
     monkeypatch.setenv("DEVICE_INSTALLER_CLIENT_ID", world.state.client_id)
     monkeypatch.setenv("DEVICE_INSTALLER_CLIENT_SECRET", world.state.client_secret.get_secret_value())
     monkeypatch.setenv("DEVICE_INSTALLER_KEYRING", "off")
@@ -27,7 +27,7 @@ def elsewhere(world: LabWorld, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def log_in(world: LabWorld, cloud: list[str], name: str) -> tuple[int, str]:
-    """`account login`, with the browser played by a form filler; its exit status and its words."""
+    """Run `account login` with a form filler as the browser; its exit status and its text."""
     process = subprocess.Popen(
         [*PROGRAM, "account", "login", name, "--no-browser", *cloud],
         stdin=subprocess.DEVNULL,
@@ -57,7 +57,7 @@ def test_sign_in_beforehand_then_install_unattended(
 
     status, said = log_in(world, elsewhere, "clinic")
     assert status == 0, said
-    assert "which only you can read" in said  # where the tokens are is said aloud
+    assert "which only you can read" in said  # the place of the tokens is printed
     files = [p for p in (home / "data" / "accounts").iterdir() if p.suffix == ".json"]
     assert [p.stat().st_mode & 0o777 for p in files] == [0o600]
 

@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 
-from installer.batch.row_state import BatchOptions
+from installer.batch.options_and_result import BatchOptions
 from installer.batch.station import Station
 from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.events.stream import Event, Provisioning
+from installer.events.installation import Provisioning
+from installer.events.json_lines import Event
 from installer.flow import lab_process
-from installer.flow.assembly import Place
-from installer.flow.steps import join_confirmation
-from installer.flow.steps.step import Options
+from installer.flow.run_options import Options, RunConfig
+from installer.flow.steps import join_outcome
 from installer.provisioning.provisioner import Stage
 from installer.storage.secret_references import SecretRef
 from installer.wifi import saved_networks
 from installer.wifi.saved_networks import SavedNetwork
 from tests.flow.support import OURS, PASSPHRASE, SILENT, LabWorld, lines, use
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 
 @pytest.fixture
@@ -178,7 +178,9 @@ async def test_two_adapters_work_at_the_same_time(
     port = state.adapter.rpartition(":")[2]
     adapters = (f"hci:tcp-client:127.0.0.1:{port}", f"hci:tcp-client:localhost:{port}")
     # One device at a time on each adapter; nobody presses a button before both wait for it.
-    station = Station(Place(lab=True, options=Options(timeout=30.0)), adapters, BatchOptions(parallel=1, patience=5.0))
+    station = Station(
+        RunConfig(lab=True, options=Options(timeout=30.0)), adapters, BatchOptions(parallel=1, device_timeout=5.0)
+    )
     rows: set[str] = set()
     seen: list[dict[str, Any]] = []
     pressing: list[asyncio.Future[None]] = []
@@ -220,7 +222,7 @@ def test_a_device_that_was_heard_a_moment_ago_and_has_joined_since(
     assert state is not None
     world = LabWorld(state)
     use(world, process.state_file)
-    monkeypatch.setattr(join_confirmation, "SILENCE", 1.0)
+    monkeypatch.setattr(join_outcome, "LISTEN_SECONDS", 1.0)
     status, events = run(capsys, planned(tmp_path, ",body-plus,wifi,home,,,,"))
     assert status == 0, events
     assert [e["code"] for e in of(events, "batch_row", state="retrying")] == ["connection_lost"]

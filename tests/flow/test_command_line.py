@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from installer.cli.info import SCHEMAS
 from installer.cli.main import _main
+from installer.cli.schema import SCHEMAS
 from installer.errors import ErrorCode
 from tests.flow.support import METHODS, MODELS, PASSPHRASE, LabWorld, lines
 
@@ -207,7 +207,7 @@ def test_schemas(capsys: pytest.CaptureFixture[str], name: str) -> None:
 
 
 def test_every_event_of_a_run_fits_the_schema(world: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
-    from installer.events.stream import ADAPTER
+    from installer.events.json_lines import ADAPTER
 
     assert _main(["install", "--lab", "--non-interactive", "--model", "move", "--json"]) == 0
     for event in lines(capsys.readouterr().out):

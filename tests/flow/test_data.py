@@ -89,7 +89,7 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are(
 ) -> None:
     assert _main(["data", "fetch", "--lab"]) == 0
     assert _main(["data", "export", "--lab", *selection]) == ErrorCode.DATA_UNKNOWN.exit_status
-    assert "that there are:" in capsys.readouterr().err
+    assert "in the store:" in capsys.readouterr().err
 
 
 def test_a_cloud_that_is_down_is_the_exit_status(scale: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong: the error, its exit status, and that a second try succeeds."""
+"""Failures: the error, its exit status, and a second try that succeeds."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, StepKey, SyncAnswer
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode
-from installer.events.stream import DeviceConnected, Failed, InstallationDone, Provisioning
+from installer.events.installation import DeviceConnected, Failed, InstallationDone, Provisioning
 from installer.flow.questions import (
     AskPassphrase,
     ChooseAccount,
@@ -34,13 +34,13 @@ DEFAULT_NETWORKS = [
     for n in tomllib.loads(Path("assets/default-scenario.toml").read_text("utf-8"))["network"]
     if n.get("security") != "enterprise" and any(a.get("band") != "5 GHz" for a in n.get("access_points", [{}]))
 ]
-# What the real cloud was seen to answer for a code that is older than 30 seconds or used before.
+# The real cloud's answer for a code that is older than 30 seconds or was used before.
 INVALID_CODE = '{"status": 503, "body": {}, "error": "Invalid Params: invalid code"}'
 DROPS = ["connect", "subscribe", "info", "scan", "credentials", "joining"]
 
 
 async def when_seen(question: ChooseDevice, address: str) -> FindAnswer:
-    """Picks the device as soon as the live list shows it."""
+    """Choose the device as soon as the live list shows it."""
     async with asyncio.timeout(10):
         while address not in [s.address for s in question.sightings.current()]:  # noqa: ASYNC110 - a live list
             await asyncio.sleep(0.02)
@@ -48,7 +48,7 @@ async def when_seen(question: ChooseDevice, address: str) -> FindAnswer:
 
 
 async def failed(answers: Any, code: ErrorCode, **options: Any) -> Front:
-    """An installation that ends with this error; its last words carry code and exit status."""
+    """Run an installation that ends with this error; its last `failed` event has the code and the exit status."""
     ended, front = await install(answers, **options)
     assert ended.outcome == "failed", front.text()
     assert ended.error is not None
@@ -87,7 +87,7 @@ async def test_a_person_mends_a_wrong_passphrase_on_the_same_connection(world: L
     answers = answers_for(world, "body-plus", "wifi").without([StepKey.NETWORK])
     ended, _ = await install(answers, front, ask=frozenset({StepKey.NETWORK}))
     assert ended.outcome == "installed", front.text()
-    # Only the passphrase was asked again, with the reason; and the device was connected to once.
+    # Only the passphrase was asked again, with the reason; there was one connection to the device.
     assert [type(q) for q in front.asked] == [ChooseNetwork, AskPassphrase, AskPassphrase]
     problem = front.asked[-1].problem
     assert problem is not None
@@ -117,7 +117,7 @@ async def test_the_link_drops(world: LabWorld, on: str) -> None:
     world.faults("body", {"drop": {"on": on, "times": 1}})
     answers = answers_for(world, "body", "wifi")
     ended, _ = await install(answers)
-    if ended.outcome != "installed":  # a drop right at the connection may be mended by a second attempt to connect
+    if ended.outcome != "installed":  # after a drop during the connection, a second connection attempt may succeed
         assert ended.error is not None
         assert ended.error.code in (ErrorCode.CONNECTION_LOST, ErrorCode.CONNECTION_FAILED), repr(ended.error)
         await succeeds(answers)
@@ -176,7 +176,7 @@ async def test_too_many_requests(world: LabWorld, home: Path) -> None:
     world.cloud(fail=[{"path": "/v2/user", "action": "link", "status": 601, "times": 50, "wait_seconds": 3600}])
     await failed(answers, ErrorCode.CLOUD_BUSY)
     world.cloud(fail=[])
-    await failed(answers, ErrorCode.CLOUD_BUSY)  # nobody asks again before the hour is over
+    await failed(answers, ErrorCode.CLOUD_BUSY)  # no retry before the hour is over
     for kept in (home / "state" / "pace").glob("*.json"):
         kept.unlink()
     await succeeds(answers)
@@ -192,7 +192,7 @@ async def test_an_expired_token_is_refreshed_without_a_word(world: LabWorld) -> 
 async def test_tokens_that_the_cloud_has_forgotten(world: LabWorld) -> None:
     await succeeds(answers_for(world, "pulse-hr", "bluetooth"))
     world.cloud(clock=2 * 365 * 24 * 3600)
-    # In the lab a script signs in again by itself.
+    # In the lab a script signs in again automatically.
     front = await succeeds(answers_for(world, "move", "bluetooth"))
     assert any(e.event == "signed_in" for e in front.events)
 

@@ -12,10 +12,10 @@ import pytest
 from installer import settings
 from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.events.stream import Notice
-from installer.gateway.files_and_lock import GatewayFiles, alone
+from installer.events.installation import Notice
+from installer.gateway.files_and_lock import GatewayFiles, hold_gateway_lock
 from installer.gateway.outbox import Outbox
-from installer.gateway.outbox_database import APPLICATION
+from installer.gateway.outbox_database import APPLICATION_ID
 from installer.measurements.open_store import open_store
 from tests.flow.support import LabWorld, answers_for, install
 
@@ -62,14 +62,14 @@ async def test_an_installation_says_that_no_gateway_runs_and_how_to_start_one(wo
 
 
 async def test_an_installation_beside_a_gateway_says_that_it_runs(world: LabWorld) -> None:
-    async with alone(GatewayFiles.here(lab=True)):
+    async with hold_gateway_lock(GatewayFiles.in_data_dir(lab=True)):
         _, front = await install(answers_for(world, "thermo", "bluetooth"))
     said = [e.text for e in front.events if isinstance(e, Notice) and e.code == "gateway_needed"]
     assert "runs, and will visit it" in said[0]
 
 
 async def test_an_installation_beside_a_damaged_outbox_goes_on_and_says_so(world: LabWorld) -> None:
-    path = GatewayFiles.here(lab=True).outbox
+    path = GatewayFiles.in_data_dir(lab=True).outbox
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("no database " * 100)
     ended, front = await install(answers_for(world, "thermo", "bluetooth"))
@@ -113,7 +113,7 @@ def test_a_visit_that_fails_is_told_with_its_reason(world: LabWorld, capsys: pyt
     address = world.address("thermo")
     failed = once("--device", address, "--profile", "temperature", seconds=2)
     assert failed == ErrorCode.GATEWAY_INCOMPLETE.exit_status
-    assert "No connection to" in capsys.readouterr().err
+    assert "The connection to" in capsys.readouterr().err
     known = status(capsys)
     assert known["devices"][0]["failures"] >= 1
     assert known["devices"][0]["code"] == "connection_failed"
@@ -142,8 +142,8 @@ def test_what_cannot_be_done_is_said_before_any_scan(
 
 
 async def test_there_is_one_gateway(world: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
-    place = GatewayFiles.here(lab=True)
-    async with alone(place):
+    files = GatewayFiles.in_data_dir(lab=True)
+    async with hold_gateway_lock(files):
         ended = await asyncio.to_thread(once, "--device", world.address("thermo"), "--profile", "temperature")
         assert ended == ErrorCode.GATEWAY_RUNNING.exit_status
         assert "process" in capsys.readouterr().err
@@ -156,12 +156,12 @@ def test_before_anything_was_done(home: Path, capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     assert "not running" in out
     assert "none was installed" in out
-    assert not GatewayFiles.here(lab=False).outbox.exists()
+    assert not GatewayFiles.in_data_dir(lab=False).outbox.exists()
     assert _main(["gateway", "status", "--check"]) == ErrorCode.GATEWAY_INCOMPLETE.exit_status
 
 
 def test_a_damaged_outbox_is_told_and_left(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = GatewayFiles.here(lab=False).outbox
+    path = GatewayFiles.in_data_dir(lab=False).outbox
     path.parent.mkdir(parents=True)
     path.write_text("no database " * 100)
     assert _main(["gateway", "status"]) == ErrorCode.OUTBOX_INVALID.exit_status
@@ -171,6 +171,6 @@ def test_a_damaged_outbox_is_told_and_left(home: Path, capsys: pytest.CaptureFix
 
 def test_the_outbox_says_what_it_is(tmp_path: Path) -> None:
     with Outbox.open(tmp_path / "box.sqlite") as box:
-        assert box.rows("PRAGMA application_id")[0][0] == APPLICATION
+        assert box.rows("PRAGMA application_id")[0][0] == APPLICATION_ID
         assert box.rows("PRAGMA journal_mode")[0][0] == "wal"
         assert box.rows("PRAGMA synchronous")[0][0] == 2

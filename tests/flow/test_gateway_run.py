@@ -1,4 +1,4 @@
-"""`gateway run` as a process: works until it is stopped, is woken, goes on after a kill, and serves a webhook."""
+"""`gateway run` as a process: stop, wake, restart after a kill, webhook."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from installer.gateway.wake import wake
 from installer.measurements.open_store import open_store
 from tests.flow.support import LabWorld, answers_for, install, use
 from tests.installer.gateway.support import receiver, until
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 COMMAND = [sys.executable, "-c", "from installer.cli.main import main; main()", "gateway"]
 
@@ -99,10 +99,10 @@ async def test_from_the_device_to_the_cloud_until_it_is_stopped(world: LabWorld)
     async with gateway() as running:
         assert (await running.event(visited))["address"] == world.address("body")
         await running.event(delivered)
-        assert await is_running(GatewayFiles.here(lab=True))
+        assert await is_running(GatewayFiles.in_data_dir(lab=True))
         assert await running.end() == 0
     assert b"has stopped" in running.words
-    assert not await is_running(GatewayFiles.here(lab=True))
+    assert not await is_running(GatewayFiles.in_data_dir(lab=True))
     assert world.call("GET", "/lab/state")["cloud"]["accounts"][0]["measurements"] >= 1
     assert in_store() >= 1
 
@@ -113,7 +113,7 @@ async def test_it_goes_on_after_a_kill(world: LabWorld) -> None:
     async with gateway() as running:
         await running.event(visited)
         await running.end(signal.SIGKILL)
-    outbox = Outbox.look(GatewayFiles.here(lab=True).outbox)
+    outbox = Outbox.open_existing(GatewayFiles.in_data_dir(lab=True).outbox)
     assert outbox is not None
     with outbox:
         kept = outbox.counts()["lab-cloud"].waiting
@@ -130,7 +130,7 @@ async def test_waking_it_means_a_visit_at_once(world: LabWorld) -> None:
         await running.event(visited)
         await asyncio.to_thread(wake, world.address("body"), lab=True)
         await until(lambda: sum(visited(e) for e in running.events) == 2)
-    assert not list(GatewayFiles.here(lab=True).wake.iterdir())
+    assert not list(GatewayFiles.in_data_dir(lab=True).wake.iterdir())
 
 
 async def test_a_webhook_gets_everything_and_its_secrets_stay(world: LabWorld, home: Path) -> None:
@@ -173,8 +173,8 @@ async def test_without_bluetooth_it_waits_and_says_so(world: LabWorld, capsys: p
         assert trouble["again"] > 0
         from installer.gateway import status
 
-        found = await status.look(GatewayFiles.here(lab=True))
-        assert any("Bluetooth does not work since" in line for line in status.lines(found))
+        found = await status.read_status(GatewayFiles.in_data_dir(lab=True))
+        assert any("Bluetooth has not worked since" in line for line in status.status_lines(found))
         assert await running.end() == 0
 
 

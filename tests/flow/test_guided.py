@@ -1,4 +1,4 @@
-"""The guided hand-off, whole: a retail device, a person with the vendor's app, and an account that is watched."""
+"""The whole guided hand-off: a retail device, a person with the vendor's app, and a watched account."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import pytest
 from textual.pilot import Pilot
 
 from installer.answers import Answers, LinkAnswer, StepKey, SyncAnswer, validate
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.cli.main import _main
 from installer.cloud.lab_sign_in import sign_in_by_form
 from installer.errors import ErrorCode
-from installer.events.stream import (
+from installer.events.installation import (
     DeviceConnected,
-    Event,
     Failed,
     FirstMeasurement,
     GuideShown,
@@ -31,15 +30,16 @@ from installer.events.stream import (
     StepSkipped,
     StepStarted,
 )
+from installer.events.json_lines import Event
 from installer.flow import lab_process
-from installer.flow.assembly import Assembly, Place
 from installer.flow.questions import ChooseAccount, ChooseSync, FollowGuide, Recovery, SignIn
-from installer.flow.steps.step import Options
+from installer.flow.run_options import Options, RunConfig
+from installer.flow.run_resources import RunResources
 from screens.guide import GuideScreen
 from screens.open_wizard import make_app
 from screens.sign_in import SignInScreen
 from tests.flow.support import FAST, Front, LabWorld, install, lines, use
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 from tests.screens.driver import (
     answer_account,
     answer_find,
@@ -115,7 +115,7 @@ def _retail_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess
 
 @pytest.fixture
 def retail(home: Path, _retail_lab: LabProcess) -> LabWorld:
-    """A lab of retail units: none of them speaks an open protocol."""
+    """A lab of retail devices: none of them speaks an open protocol."""
     state = lab_process.read_state(_retail_lab.state_file)
     assert state is not None
     world = LabWorld(state)
@@ -136,11 +136,11 @@ def answers(address: str, method: str | None, **more: Any) -> Answers:
 
 
 def person(world: LabWorld, address: str, network: str | None) -> Callable[[Event], None]:
-    """Somebody who takes the vendor's app as soon as the guide is shown."""
+    """A person who uses the vendor's app as soon as the guide is shown."""
 
     def act(event: Event) -> None:
         if isinstance(event, GuideShown):
-            # By now the device is free for the phone.
+            # The device accepts a connection from the phone now.
             assert device(world, address)["connected"] is False
             world.call("POST", f"/lab/devices/{address}/vendor_app", {"network": network} if network else {})
 
@@ -167,7 +167,7 @@ async def test_a_script_waits_for_the_person_with_the_vendors_app(
     seen = device(retail, address)
     assert seen["linked"]
     assert seen["joined"] == network
-    # It was asked who it is, once, and nothing was sent to it.
+    # Its identity was read once, and nothing was sent to it.
     assert seen["probes"] == 1
     assert nothing_was_sent(retail, address)
     assert front.of(Provisioning) == []
@@ -182,7 +182,7 @@ async def test_a_script_waits_for_the_person_with_the_vendors_app(
     (first,) = front.of(FirstMeasurement)
     assert first.source == "cloud"
     assert [s.step.value for s in front.of(StepSkipped)] == ["network"]
-    # The account is opened before the guide, and said to have the device after it.
+    # The account is opened before the guide; the link is reported after it.
     assert [s.step.value for s in front.of(StepDone)] == ["find", "sync", "link", "provision", "link", "verify"]
     assert any(n.code == "phone_needed" for n in front.of(Notice)) is (method == "bluetooth")
 
@@ -197,7 +197,7 @@ async def test_a_script_without_guided_does_not_wait_for_anybody(retail: LabWorl
 
 @pytest.mark.parametrize("address", [SCALE, THERMO])
 async def test_a_person_needs_no_flag(retail: LabWorld, address: str) -> None:
-    """The device speaks no open protocol and is recognised, with the vendor's pipe (the scale) or by its adverts."""
+    """The device speaks no open protocol and is recognised by the vendor's pipe (the scale) or its advertisements."""
 
     async def sign_in(question: SignIn) -> None:
         await sign_in_by_form(question.url, retail.state.user.email, retail.state.user.password)
@@ -262,7 +262,8 @@ async def test_a_device_that_is_on_somebodys_account(retail: LabWorld) -> None:
     assert ended.error.code is ErrorCode.DEVICE_ALREADY_SET_UP
     assert ended.error.data["associated"] is True
     assert front.of(GuideShown) == []
-    # Said to go on with it, the guide begins with taking it off that account; until then it never comes to this one.
+    # If the person continues, the first step of the guide is to remove it from that account; before that it cannot
+    # come to this account.
     short = replace(FAST, guide=0.5)
     ended, front = await install(answers(SECOND_HAND, "wifi"), guided=True, keep_wifi=True, deadlines=short)
     assert ended.error is not None
@@ -345,7 +346,7 @@ async def test_a_device_that_does_not_say_who_it_is_is_guided_all_the_same(retai
 
 
 async def test_a_person_who_was_faster_than_the_sign_in(retail: LabWorld) -> None:
-    """The device came to the account after it was found, and before anybody had looked into the account."""
+    """The device came to the account after it was found and before the account was first checked."""
 
     def act(event: Event) -> None:
         if isinstance(event, StepStarted) and event.step is StepKey.LINK:
@@ -385,7 +386,7 @@ async def test_link_by_contract_cannot_be_insisted_on(retail: LabWorld) -> None:
 
 
 def test_the_command_line(retail: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
-    """The scenario's person comes by itself, as soon as the device is free."""
+    """The scenario's person acts as soon as the device accepts a connection."""
     status = _main(["install", "--lab", "--non-interactive", "--guided", "--json", "--device", PATIENT])
     said = lines(capsys.readouterr().out)
     assert status == 0, said
@@ -405,7 +406,7 @@ def test_a_script_sets_the_deadline_and_gets_its_status(retail: LabWorld, capsys
 def test_the_words_of_a_script(retail: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
     assert _main(["install", "--lab", "--non-interactive", "--guided", "--device", PATIENT]) == 0
     said = capsys.readouterr()
-    assert "Only the Withings app sets this device up." in said.err
+    assert "Only the Withings app can set this device up." in said.err
     assert "1. On your phone" in said.err
     assert said.out.startswith("installed: ")
 
@@ -415,7 +416,7 @@ def test_the_words_of_a_script(retail: LabWorld, capsys: pytest.CaptureFixture[s
 
 @pytest.fixture
 def _calm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in the other whole installations: with a radio in it, the process is never idle."""
+    """As in the other tests of the whole wizard: a process with a radio is never idle."""
 
     async def briefly(min_sleep: float = 0, max_sleep: float = 1) -> None:
         await asyncio.sleep(0.005)
@@ -439,8 +440,8 @@ async def to_the_guide(pilot: Pilot[Any], world: LabWorld, address: str, method:
 @pytest.mark.usefixtures("_calm")
 async def test_the_wizard(retail: LabWorld, mode: str, address: str, method: str, network: str | None) -> None:
     retail.cloud(mode=mode)
-    assembly = Assembly(Place(lab=True, options=Options(deadlines=FAST)))
-    app = make_app(assembly, Answers())
+    resources = RunResources(RunConfig(lab=True, options=Options(deadlines=FAST)))
+    app = make_app(resources, Answers())
     try:
         async with app.run_test(size=(80, 24)) as pilot:
             await to_the_guide(pilot, retail, address, method)
@@ -451,15 +452,15 @@ async def test_the_wizard(retail: LabWorld, mode: str, address: str, method: str
             assert wizard(pilot).outcome.outcome == "installed"  # type: ignore[union-attr]
             assert "redentials" not in screen_text(pilot)
     finally:
-        await assembly.close()
+        await resources.close()
     assert device(retail, address)["linked"]
     assert nothing_was_sent(retail, address)
 
 
 @pytest.mark.usefixtures("_calm")
 async def test_the_wizard_can_be_stopped_at_the_guide(retail: LabWorld) -> None:
-    assembly = Assembly(Place(lab=True, options=Options(deadlines=FAST)))
-    app = make_app(assembly, Answers())
+    resources = RunResources(RunConfig(lab=True, options=Options(deadlines=FAST)))
+    app = make_app(resources, Answers())
     try:
         async with app.run_test(size=(120, 40)) as pilot:
             await to_the_guide(pilot, retail, SCALE, "wifi")
@@ -468,16 +469,16 @@ async def test_the_wizard_can_be_stopped_at_the_guide(retail: LabWorld) -> None:
             await wait_for_text(pilot, "Install a device")
             assert wizard(pilot).outcome.outcome == "cancelled"  # type: ignore[union-attr]
     finally:
-        await assembly.close()
+        await resources.close()
     assert device(retail, SCALE)["linked"] is False
 
 
 async def test_the_guide_again_after_the_deadline(retail: LabWorld) -> None:
-    """A person who is asked may show the guide again; nothing is lost."""
+    """A person may show the guide again; nothing is lost."""
 
     async def wait(question: FollowGuide) -> bool:
         assert question.seconds == 0.5
-        await asyncio.Event().wait()  # withdrawn when the time is over
+        await asyncio.Event().wait()  # withdrawn after the deadline
         return True
 
     front = Front(answers={FollowGuide: wait}, recoveries=[Recovery.RETRY, Recovery.STOP])

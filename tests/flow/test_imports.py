@@ -1,4 +1,4 @@
-"""The house rules that imports must keep, seen from a process of its own."""
+"""What a command imports, measured in a separate process: `--help` nothing heavy, a scripted run no Textual."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def test_it_says_what_was_measured(world: LabWorld, capsys: pytest.CaptureFixtur
     assert _main(["lab", "measure", "Thermo"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("Thermo measured 3")
-    assert said.endswith(" °C; not taken over Bluetooth yet: 1.\n")
+    assert said.endswith(" °C; not read over Bluetooth yet: 1.\n")
     # By model, by address, and for scripts.
     assert _main(["lab", "measure", "thermo", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""Linking later: by the id in this ledger, by the label's code on another computer, and what a failure leaves."""
+"""Linking later: by the id in this ledger, by the label's code on another computer, and after a failure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import qrcode
 
 from installer.batch.labels import Label
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.cli.main import _main
 from installer.errors import ErrorCode
 from installer.flow import lab_process
@@ -22,11 +22,11 @@ from installer.storage.secret_references import SecretRef
 from installer.wifi import saved_networks
 from installer.wifi.saved_networks import SavedNetwork
 from tests.flow.support import PASSPHRASE, LabWorld, lines, use
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 PROGRAM = str(Path(sys.executable).with_name("device-installer"))
 
-# The workshop does not hear the network of the ward; Shelly's protocol keeps credentials for it all the same.
+# The ward's network is not in reach of the workshop; Shelly's protocol can store its credentials anyway.
 WORKSHOP = f"""
 name = "workshop"
 bystanders = 0
@@ -74,7 +74,7 @@ def networks(home: Path) -> None:
 
 
 def set_up(capsys: pytest.CaptureFixture[str], folder: Path, *rows: str) -> list[dict[str, Any]]:
-    """A batch of these rows, all to be linked later; its events."""
+    """Run a batch of these rows, all to be linked later; returns its events."""
     plan = folder / "plan.csv"
     plan.write_text("\n".join(("device,model,sync,network,account", *rows)) + "\n", "utf-8")
     _main(["batch", "--lab", "--json", "--wait", "2", str(plan)])
@@ -92,7 +92,7 @@ def link(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list
 
 
 def elsewhere(monkeypatch: pytest.MonkeyPatch, world: LabWorld, state: Path, folder: Path) -> None:
-    """From here on another computer, which has only the label."""
+    """Continue on another computer, which has only the label."""
     monkeypatch.setenv("DEVICE_INSTALLER_HOME", str(folder))
     use(world, state)
 
@@ -109,7 +109,7 @@ def test_by_the_id_once_and_again(
     status, events, _ = link(capsys, number)
     assert status == 0, events
     assert world.device("thermo")["linked"]
-    # Nothing of it goes over Bluetooth.
+    # Nothing uses Bluetooth.
     assert world.device("thermo")["att_requests"] == requests
     assert {e["installation"] for e in events} == {number}
     assert [e["event"] for e in events if e["event"] in ("linked", "first_measurement")] == [
@@ -117,7 +117,7 @@ def test_by_the_id_once_and_again(
         "first_measurement",
     ]
     assert events[-1]["outcome"] == "installed"
-    # The plan knows that nothing is left to do, and so does the command.
+    # The plan and the command both report that nothing is left to do.
     assert set_up(capsys, tmp_path, ",thermo,wifi,home,later")[0]["rows"][0]["state"] == "done_before"
     status, events, _ = link(capsys, number)
     assert (status, [e["code"] for e in events]) == (0, ["linked_before"])
@@ -157,10 +157,10 @@ def test_on_another_computer_by_the_text_and_by_a_picture(
     status, events, _ = link(capsys, "--qr-image", str(picture))
     assert status == 0, events
     assert world.device("move")["linked"]
-    # Its data comes by the gateway that is near it, and that need not be here.
+    # Its data comes through the gateway near it, which may be elsewhere.
     skipped = next(e for e in events if e["event"] == "step_skipped" and e["step"] == "verify")
     assert "gateway" in skipped["reason"]
-    # By now its number is known here too.
+    # Now this ledger has its id too.
     status, events, _ = link(capsys, next(iter({e["installation"] for e in events})))
     assert (status, [e["code"] for e in events]) == (0, ["linked_before"])
 
@@ -178,14 +178,14 @@ def test_a_device_for_a_network_that_is_not_in_range(
     use(world, process.state_file)
     rows = (f"{world.address(model)},{model},wifi,ward,later" for model in REFUSING)
     events = set_up(capsys, tmp_path, "00:24:E4:00:00:01,body-plus,wifi,ward,later", *rows)
-    # The other protocols take only what the device can join at once; that is said, and nothing was sent.
+    # The other protocols take only a network that the device can join at once; the error says so, nothing was sent.
     assert events[-1]["counts"] == {"to_be_linked": 1, "failed": 3}
     assert events[-1]["failures"] == {"network_not_found": ["2", "3", "4"]}
     assert {world.device(model)["credentials_received"] for model in REFUSING} == {0}
     assert (world.device("body-plus")["joined"], world.device("body-plus")["linked"]) == (None, False)
     (number,) = ids(events)
 
-    # At the ward: the device joins by itself when it hears its network, and its user links it.
+    # At the ward: the device joins when its network is in reach, and its user links it.
     world.call("POST", "/lab/networks/Ward", {"up": True})
     status, events, _ = link(capsys, number)
     assert status == 0, events

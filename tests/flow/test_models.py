@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from installer.errors import ErrorCode
-from installer.events.stream import FirstMeasurement, Linked, Planned, Provisioning, StepSkipped
+from installer.events.installation import FirstMeasurement, Linked, Planned, Provisioning, StepSkipped
 from installer.provisioning.provisioner import Stage
 from tests.flow.support import METHODS, MODELS, LabWorld, answers_for, install
 
@@ -82,7 +82,7 @@ async def test_a_dry_run_changes_nothing(world: LabWorld) -> None:
 async def test_a_mat_whose_first_night_is_to_come_is_installed_all_the_same(
     world: LabWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("installer.flow.steps.verify.LATER_SECONDS", 0.5)
+    monkeypatch.setattr("installer.flow.steps.verify.LATE_DATA_WAIT_SECONDS", 0.5)
     world.cloud(fail=[{"path": "/v2/sleep", "raw": '{"status": 0, "body": {"series": []}}', "times": 0}])
     ended, front = await install(answers_for(world, "sleep", "wifi"))
     assert ended.outcome == "installed", front.text()

@@ -1,4 +1,4 @@
-"""Networks by QR code and by a saved name, the device's own code, and networks that a device cannot join."""
+"""Networks from a QR code or a saved name, the device's own code, and networks that a device cannot join."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import qrcode
 from installer.answers import Answers, NetworkAnswer, StepKey, to_toml
 from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.events.stream import NetworkChosen
+from installer.events.installation import NetworkChosen
 from installer.flow.questions import ChooseNetwork, Recovery
 from installer.wifi.networks import Band
 from tests.flow.support import PASSPHRASE, Front, LabWorld, answers_for, install, lines, use
@@ -37,7 +37,7 @@ def memory() -> Iterator[MemoryKeyring]:
 
 @pytest.fixture
 def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], list[str]]:
-    """`given(option, text)`: the arguments that hand the text over in the way that `option` says."""
+    """`given(option, text)`: the arguments that pass the text with this option."""
 
     def make(way: str, text: str) -> list[str]:
         option, _, place = way.partition(" ")
@@ -59,7 +59,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
 
 
 def written(home: Path) -> dict[Path, bytes]:
-    """All that was written, but for the lab's own word on how to sign in there."""
+    """Everything that was written, except the lab's state file with its password."""
     return {p: p.read_bytes() for p in home.rglob("*") if p.is_file() and p.name != "lab.json"}
 
 
@@ -150,8 +150,8 @@ def test_a_code_of_another_device_finds_none(
         (["--wifi-qr", "WIFI:S:Home;;", "--network", "home"], ErrorCode.USAGE, "several places"),
         (["--wifi-qr", "WIFI:S:Home;;", "--wifi-qr-image", "x.png"], ErrorCode.USAGE, "twice"),
         (["--wifi-qr", "WIFI:S:Home;;", "--passphrase-env", "P"], ErrorCode.USAGE, "two places"),
-        (["--wifi-qr", "-", "--qr", "-"], ErrorCode.USAGE, "one thing only"),
-        (["--qr", "-", "--passphrase-file", "-", "--ssid", "Home"], ErrorCode.USAGE, "one thing only"),
+        (["--wifi-qr", "-", "--qr", "-"], ErrorCode.USAGE, "one option only"),
+        (["--qr", "-", "--passphrase-file", "-", "--ssid", "Home"], ErrorCode.USAGE, "one option only"),
         (["--network", "clinic"], ErrorCode.ANSWERS_INVALID, "networks add"),
     ],
 )
@@ -216,7 +216,7 @@ def test_a_name_is_replaced_only_when_that_is_said(
     assert _main(["networks", "add", "Home", "--wifi-qr", "WIFI:S:Guests;;", "--replace"]) == 0
     assert memory.entries == {}
     assert _main(["networks", "remove", "Office"]) == ErrorCode.ANSWERS_INVALID.exit_status
-    assert "There are these: Home" in capsys.readouterr().err
+    assert "These are saved: Home" in capsys.readouterr().err
 
 
 def test_a_network_is_saved_from_a_picture_of_its_code(
@@ -236,7 +236,7 @@ def test_without_a_keyring_no_passphrase_is_kept_anywhere(
     assert "networks.toml" in said
     assert PASSPHRASE not in said
     assert holds(home, PASSPHRASE) == []
-    # An open network needs none.
+    # An open network needs no passphrase.
     assert _main(["networks", "add", "Guests", "--security", "open"]) == 0
 
 
@@ -316,7 +316,7 @@ access_points = [{ band = "5 GHz", rssi = -40 }, {}]
 
 
 async def test_a_network_of_another_band_is_refused_before_anything_is_sent(world: LabWorld, lab_factory: Any) -> None:
-    """The catalogue says 2.4 GHz for this model, whatever this unit hears."""
+    """The catalogue says 2.4 GHz for this model, although this device receives other bands."""
     two = lab_factory(FIVE)
     use(world, two.state_file)
     answers = Answers.model_validate(
@@ -328,7 +328,7 @@ async def test_a_network_of_another_band_is_refused_before_anything_is_sent(worl
     assert ended.error.code is ErrorCode.NETWORK_UNSUPPORTED
     assert "5 GHz" in ended.error.what
 
-    # A person is told before the passphrase is asked for, and takes another network.
+    # A person sees the error before the passphrase is asked for, and chooses another network.
     front = Front(
         answers={ChooseNetwork: [NetworkAnswer(ssid="Home"), NetworkAnswer(ssid="Both", secret=PASSPHRASE)]},
         recoveries=[Recovery.CHANGE],
@@ -348,7 +348,8 @@ async def test_a_network_of_another_band_is_refused_before_anything_is_sent(worl
 async def test_answers_that_are_saved_hold_no_passphrase_of_a_code(
     world: LabWorld, given: Callable[[str, str], list[str]]
 ) -> None:
-    from installer.cli.merge_options import Flags, merge
+    from installer.cli.answers_from_options import merge
+    from installer.cli.options import Flags
 
     text = given("--wifi-qr @", WIFI)[1]
     answers = merge(answers_for(world, "generic", None, sync={"method": "wifi"}), Flags(wifi_qr=text))

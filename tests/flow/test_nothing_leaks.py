@@ -1,4 +1,4 @@
-"""Nothing that a run writes holds a passphrase, a token, a password or the client secret."""
+"""No file that a run writes contains a passphrase, a token, a password or the client secret."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from installer.cli.run_command import tell_defect
+from installer.cli.crash_report import report_defect
 from installer.errors import ErrorCode
 from tests.flow.support import PASSPHRASE, LabWorld
 
@@ -21,7 +21,7 @@ WRONG = "wrong horse battery"
 
 
 def forms(secret: str) -> list[bytes]:
-    """A secret as it might show up: as text, in hexadecimal, in Base64, in a Python or JSON string."""
+    """The forms of a secret: text, hexadecimal, Base64, a Python or JSON string."""
     raw = secret.encode()
     return [raw, raw.hex().encode(), raw.hex(" ").encode(), raw.hex(":").encode(), base64.b64encode(raw)[:-4]]
 
@@ -31,7 +31,7 @@ def holds(data: bytes, secret: str) -> bool:
 
 
 def tokens(home: Path) -> tuple[list[Path], list[str]]:
-    """The token files of a home, and every token in them."""
+    """The token files of a home, and all tokens in them."""
     files = [p for p in home.rglob("*") if p.is_file() and "accounts" in str(p.relative_to(home))]
     found: list[str] = []
 
@@ -65,7 +65,7 @@ def test_a_run_writes_no_secret(world: LabWorld, home: Path, lab: Any, passphras
         assert len(found) >= 2
         assert all(p.stat().st_mode & 0o077 == 0 for p in token_files)
     written = {"stdout": done.stdout, "stderr": done.stderr, "the lab's log": lab.log_file.read_bytes()}
-    state_file = home / "runtime" / "lab.json"  # the lab's own word on how to sign in there
+    state_file = home / "runtime" / "lab.json"  # the lab's state file has its password
     for path in home.rglob("*"):
         if path.is_file() and path not in token_files and path != state_file:
             written[str(path)] = path.read_bytes()
@@ -83,7 +83,7 @@ def test_a_crash_report_holds_no_message_and_no_value(home: Path, capsys: pytest
 
     with pytest.raises(RuntimeError) as caught:
         defect(PASSPHRASE)
-    assert tell_defect(caught.value) == 1
+    assert report_defect(caught.value) == 1
     (report,) = (home / "state" / "crashes").iterdir()
     text = report.read_text("utf-8")
     said = capsys.readouterr().err
@@ -96,9 +96,9 @@ def test_a_crash_report_holds_no_message_and_no_value(home: Path, capsys: pytest
 
 def test_the_program_ends_a_defect_without_a_traceback(home: Path) -> None:
     program = (
-        "import installer.flow.assembly\n"
+        "import installer.flow.run_resources\n"
         "def broken(*a, **k): raise RuntimeError('correct horse battery staple')\n"
-        "installer.flow.assembly.Assembly.__init__ = broken\n"
+        "installer.flow.run_resources.RunResources.__init__ = broken\n"
         "from installer.cli.main import main\n"
         "main(['install', '--non-interactive', '--model', 'move'])\n"
     )

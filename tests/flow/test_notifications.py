@@ -24,7 +24,7 @@ def hook() -> Iterator[ThreadingHTTPServer]:
 
 @pytest.fixture
 def url(hook: ThreadingHTTPServer, tmp_path: Path) -> str:
-    """Where the address of the receiver stands."""
+    """A reference to the file with the URL of the receiver."""
     file = tmp_path / "url"
     file.write_text(f"http://127.0.0.1:{hook.server_port}/{PATH}\n", "utf-8")
     return f"@{file}"
@@ -63,7 +63,7 @@ def test_subscribe_list_renew_revoke(
     assert notifications("renew") == 0
     assert capsys.readouterr() == ("", "")  # cron sends a mail for every word
 
-    # A receiver that is away for long loses its subscriptions.
+    # A receiver that does not answer for a while loses its subscriptions.
     hook.well = False  # type: ignore[attr-defined]
     world.cloud(callbacks={"remove_after": 2})
     world.act("body", "measure")
@@ -104,7 +104,7 @@ def test_a_refused_address_has_an_exit_status_of_its_own(
     hook.well = False  # type: ignore[attr-defined]
     assert notifications("subscribe", "--url", url) == ErrorCode.NOTIFICATIONS_REFUSED.exit_status == 76
     said = capsys.readouterr()
-    assert "does not take http://127.0.0.1" in said.err
+    assert "does not accept http://127.0.0.1" in said.err
     assert PATH not in said.out + said.err
 
 

@@ -1,4 +1,4 @@
-"""The offer after linking: asked of a person, decided by options, settings or answers in a script; never in the way."""
+"""The offer of notifications after linking: a person is asked; a script uses options, settings or answers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 from pydantic import SecretStr
 
 from installer.answers import Answers, LinkAnswer, StepKey, load, to_toml, validate
+from installer.cli.answers_from_options import merge
 from installer.cli.main import _main
-from installer.cli.merge_options import Flags, merge
+from installer.cli.options import Flags
 from installer.errors import ErrorCode
 from installer.events.notifications import NotificationsSubscribed
 from installer.flow.questions import ChooseAccount, OfferNotifications, SignIn
@@ -62,7 +63,7 @@ def test_a_script_subscribes_with_an_option(
     assert event["url"] == shown
     assert lines(captured.out)[-1]["summary"]["notifications"] == shown
     assert subscribed(world) == 2
-    # The whole address is nowhere but in the file of what is subscribed.
+    # The whole URL is only in the file of subscriptions.
     assert PATH not in captured.out + captured.err + everything_in(home)
 
 
@@ -82,7 +83,7 @@ def test_a_refused_address_does_not_undo_the_installation(
     assert events[-1]["event"] == "installation_done"
     assert events[-1]["outcome"] == "installed"
     assert any(e["event"] == "notice" and e["code"] == "notifications_refused" for e in events)
-    assert any(e["event"] == "first_measurement" for e in events)  # what comes after linking was done too
+    assert any(e["event"] == "first_measurement" for e in events)  # the steps after linking were done too
     assert "The device is linked, but" in captured.err
     assert "notifications subscribe" in captured.err
     assert PATH not in captured.out + captured.err
@@ -91,7 +92,7 @@ def test_a_refused_address_does_not_undo_the_installation(
 
 def test_an_address_that_is_none_is_told_in_the_end_too(world: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
     assert _main(command(world, "--notify", "nonsense")) == ErrorCode.NOTIFICATIONS_REFUSED.exit_status
-    assert "no web address" in capsys.readouterr().err
+    assert "not a web address" in capsys.readouterr().err
 
 
 def test_a_cloud_that_fails_while_subscribing_is_told_with_its_reason(
@@ -176,9 +177,9 @@ async def test_a_person_sees_why_and_tries_again(world: LabWorld, url: str) -> N
     assert first.problem is None
     assert second.problem is not None
     assert second.problem.code is ErrorCode.NOTIFICATIONS_REFUSED
-    assert second.proposal == f"{url}-mistyped"  # to be mended, not typed anew
+    assert second.proposal == f"{url}-mistyped"  # the typed text can be corrected
     assert [e.new for e in front.of(NotificationsSubscribed)] == [(16, 44)]
-    assert ended.left is None
+    assert ended.nonfatal_error is None
     # What was typed may be a secret: it is in no saved answers, and not shown.
     assert PATH not in to_toml(ended.answers) + front.text() + repr(ended.answers) + repr(second)
     assert "notify = true" in to_toml(ended.answers)

@@ -9,10 +9,10 @@ import pytest
 
 from installer.answers import validate
 from installer.errors import ErrorCode
-from installer.events.stream import DeviceConnected, Notice
+from installer.events.installation import DeviceConnected, Notice
 from installer.flow import lab_process
 from tests.flow.support import LabWorld, answers_for, install, use
-from tests.installer.lab.support import LabProcess, fast_scenario
+from tests.installer.lab.lab_process import LabProcess, fast_scenario
 
 MORE = """
 [[device]]

@@ -1,4 +1,4 @@
-"""From a measurement to the store: the lab's cloud notifies the receiver, which fetches; and what goes wrong."""
+"""From a measurement to the store: the lab's cloud notifies the receiver, which fetches the data; and faults."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,23 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from installer.catalogue.catalogue import load
+from installer.catalogue.catalogue_file import load
 from installer.cli.main import _main
 from installer.cloud.account import Account
 from installer.errors import ErrorCode
 from installer.events.notifications import NotificationArrived, NotificationFollowed
 from installer.gateway.files_and_lock import GatewayFiles
-from installer.gateway.wake import woken
+from installer.gateway.wake import take_wake_requests
 from installer.lab.cloud.scenario import CloudControl
 from installer.ledger.records import Records
 from installer.measurements.fetch import Fetched, Fetcher
 from installer.measurements.store import Store
+from installer.notifications.callback_setup import NotificationSetup
 from installer.notifications.inbox import Inbox
-from installer.notifications.inbox_worker import InboxWorker
+from installer.notifications.inbox_worker import RETRY_BACKOFF, InboxWorker
 from installer.notifications.receiver import Receiver, listen
-from installer.notifications.receiver_service import Says, Service
-from installer.notifications.setup import NotificationSetup
-from installer.notifications.subscriptions import Notifications
+from installer.notifications.receiver_service import ReceiverOutput, ReceiverService
+from installer.notifications.subscriptions import AccountSubscriptions
 from installer.settings import NotificationsSettings
 from tests.flow.support import LabWorld, lines
 from tests.installer.cloud.world import SCALE, WATCH, Lab, lab
@@ -43,33 +43,33 @@ PATH = "a-path-that-nobody-may-see"
 PROGRAM = [str(Path(sys.executable).with_name("device-installer"))]
 
 
-class Heard(Says):
-    """Keeps what is said."""
+class RecordedOutput(ReceiverOutput):
+    """Records what is printed."""
 
     def __init__(self) -> None:
         super().__init__(json=False)
         self.arrivals: list[NotificationArrived] = []
-        self.looks: list[NotificationFollowed] = []
+        self.fetches: list[NotificationFollowed] = []
 
     def arrived(self, event: NotificationArrived) -> None:
         self.arrivals.append(event)
 
     def followed(self, event: NotificationFollowed) -> None:
-        self.looks.append(event)
+        self.fetches.append(event)
 
 
 @dataclass
 class Station:
-    """A receiver and its follower, subscribed at the lab's cloud for a scale and a watch."""
+    """A receiver and its worker, subscribed at the lab's cloud for a scale and a watch."""
 
     cloud: Lab
     store: Store
     inbox: Inbox
-    heard: Heard
+    output: RecordedOutput
     fetcher: Fetcher
     url: str
     account: Account
-    service: Service
+    service: ReceiverService
     http: httpx.AsyncClient
 
     async def send(self, **fields: str) -> int:
@@ -82,7 +82,7 @@ class Station:
                 await asyncio.sleep(0.005)
 
     async def quiet(self) -> None:
-        """Until nothing is left to look at."""
+        """Wait until the inbox is empty."""
         await self.until(lambda: len(self.inbox) == 0)
 
     def weigh(self, grams: int) -> None:
@@ -92,33 +92,40 @@ class Station:
         return sorted(float(row.value) for row in self.store.rows(kind="weight") if row.origin == "device")
 
     def callbacks(self, **changes: Any) -> None:
-        self.cloud.store.control(CloudControl.model_validate({"callbacks": changes}))
+        self.cloud.store.apply_control(CloudControl.model_validate({"callbacks": changes}))
 
 
 @asynccontextmanager
-async def station(folder: Path, rest: float = 0.0, follow: bool = True, **scenario: Any) -> AsyncIterator[Station]:
+async def station(folder: Path, cooldown: float = 0.0, follow: bool = True, **scenario: Any) -> AsyncIterator[Station]:
     async with lab(folder / "accounts", {"callback_speed": 1e6, **scenario}) as cloud:
         account = await cloud.sign_in()
         for mac in (SCALE, WATCH):
             await account.link(mac)
         inbox = Inbox(folder / "inbox.sqlite")
-        heard = Heard()
-        desk = NotificationSetup(NotificationsSettings(), lambda: cloud.cloud, folder)
+        recorded = RecordedOutput()
+        setup = NotificationSetup(NotificationsSettings(), lambda: cloud.cloud, folder)
         records = Records(folder / "ledger.sqlite")
-        service = Service(cloud.accounts, desk, inbox, heard, records, load(), lab=True)
+        service = ReceiverService(cloud.accounts, setup, inbox, recorded, records, load(), lab=True)
         listener = listen("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/{PATH}"
         with Store.open(f"sqlite:///{folder / 'store.sqlite'}") as store:
             fetcher = Fetcher(store, cloud.accounts, load())
-            service.follower = InboxWorker(inbox, fetcher, service.looked, service.wake, rest=rest, first_wait=0.02)
-            web = Receiver(SecretStr(PATH), service.keep)
+            service.worker = InboxWorker(
+                inbox,
+                fetcher,
+                service.fetched,
+                service.wake_gateway,
+                cooldown=cooldown,
+                backoff=replace(RETRY_BACKOFF, first=0.02),
+            )
+            web = Receiver(SecretStr(PATH), service.store)
             client = httpx.AsyncClient(trust_env=False, timeout=20, verify=False)
             async with web.serve(listener), client:
-                await desk.subscribe(account, SecretStr(url), (1, 16))
-                await fetcher.all()  # what the person typed when signing up is known
-                working = asyncio.create_task(service.follower.run()) if follow else None
+                await setup.subscribe(account, SecretStr(url), (1, 16))
+                await fetcher.fetch_all()  # reads the values that the person typed when signing up
+                working = asyncio.create_task(service.worker.run()) if follow else None
                 try:
-                    yield Station(cloud, store, inbox, heard, fetcher, url, account, service, client)
+                    yield Station(cloud, store, inbox, recorded, fetcher, url, account, service, client)
                 finally:
                     if working is not None:
                         working.cancel()
@@ -132,8 +139,8 @@ async def test_what_a_device_measures_is_stored_without_being_asked_for(tmp_path
         here.weigh(72_350)
         await here.until(lambda: here.stored() == [72.35])
         await here.quiet()
-        assert [(a.account, a.kind) for a in here.heard.arrivals] == [("default", "weight")]
-        assert [(look.kind, look.new, look.code) for look in here.heard.looks] == [("measurements", 1, "")]
+        assert [(a.account, a.kind) for a in here.output.arrivals] == [("default", "weight")]
+        assert [(fetch.kind, fetch.new, fetch.code) for fetch in here.output.fetches] == [("measurements", 1, "")]
 
 
 async def test_a_notification_that_gets_lost_is_repeated(tmp_path: Path) -> None:
@@ -143,11 +150,11 @@ async def test_a_notification_that_gets_lost_is_repeated(tmp_path: Path) -> None
         await here.until(lambda: here.stored() == [72.35])
 
 
-async def test_one_that_never_comes_is_made_up_for_by_a_look_without_it(tmp_path: Path) -> None:
+async def test_polling_finds_the_data_of_a_lost_notification(tmp_path: Path) -> None:
     async with station(tmp_path) as here:
         here.callbacks(lose=10, remove_after=0)
         here.weigh(72_350)
-        await here.until(lambda: here.cloud.store.told["attempts"] == 10)
+        await here.until(lambda: here.cloud.store.notification_counts["attempts"] == 10)
         assert not here.stored()
         await here.service.poll(0)
         await here.until(lambda: here.stored() == [72.35])
@@ -157,7 +164,7 @@ async def test_the_next_notification_brings_what_a_lost_one_told_of(tmp_path: Pa
     async with station(tmp_path) as here:
         here.callbacks(lose=10, remove_after=0)
         here.weigh(72_350)
-        await here.until(lambda: here.cloud.store.told["attempts"] == 10)
+        await here.until(lambda: here.cloud.store.notification_counts["attempts"] == 10)
         here.weigh(72_400)
         await here.until(lambda: here.stored() == [72.35, 72.4])
 
@@ -168,19 +175,19 @@ async def test_a_doubled_and_a_late_notification_change_nothing(tmp_path: Path) 
         here.weigh(72_350)
         await here.service.poll(0)  # faster than the cloud
         await here.until(lambda: here.stored() == [72.35])
-        await here.until(lambda: here.cloud.store.told["heard"] == 2)
+        await here.until(lambda: here.cloud.store.notification_counts["heard"] == 2)
         await here.quiet()
         assert here.stored() == [72.35]
-        assert sum(look.new for look in here.heard.looks) == 1
+        assert sum(fetch.new for fetch in here.output.fetches) == 1
 
 
-async def test_a_forged_notification_costs_one_look(tmp_path: Path) -> None:
-    async with station(tmp_path, rest=60.0) as here:
+async def test_forged_notifications_cost_one_fetch(tmp_path: Path) -> None:
+    async with station(tmp_path, cooldown=60.0) as here:
         user, before = here.account.userid, here.cloud.calls("/measure getmeas")
         for start in range(200):
             assert await here.send(userid=user, appli="1", startdate=str(start), enddate="4000000000") == 200
-        await here.until(lambda: here.heard.looks)
-        # One look, and no other for the flood until the rest is over.
+        await here.until(lambda: here.output.fetches)
+        # One fetch, and no other one before the cooldown is over.
         assert here.cloud.calls("/measure getmeas") - before <= 2
         assert len(here.inbox) <= 1
         assert not here.stored()
@@ -197,10 +204,10 @@ async def test_unknown_users_and_kinds_cost_nothing_and_learn_nothing(tmp_path: 
         ):
             assert await here.send(**fields) == 200
         await here.quiet()
-        assert not here.heard.looks
+        assert not here.output.fetches
         assert here.cloud.calls("/measure getmeas") == before
-        # What befell the user is told, and believed by nobody: the account is still there.
-        assert [a.action for a in here.heard.arrivals if a.action] == ["delete"]
+        # The action is printed and nothing else happens: the account is still there.
+        assert [a.action for a in here.output.arrivals if a.action] == ["delete"]
         assert [a.name for a in await here.cloud.accounts.stored()] == ["default"]
 
 
@@ -209,21 +216,21 @@ async def test_an_account_that_is_signed_in_later_is_known_at_once(tmp_path: Pat
         await here.cloud.accounts.logout("default")
         user = here.account.userid
         assert await here.send(userid=user, appli="1") == 200
-        assert not here.heard.arrivals
+        assert not here.output.arrivals
         await here.cloud.sign_in("again")
         assert await here.send(userid=user, appli="1") == 200
-        assert [a.account for a in here.heard.arrivals] == ["again"]
+        assert [a.account for a in here.output.arrivals] == ["again"]
 
 
 async def test_a_cloud_that_is_away_is_asked_again_until_it_answers(tmp_path: Path) -> None:
     async with station(tmp_path) as here:
         here.cloud.arm(path="/measure", http=503, times=0)
         here.weigh(72_350)
-        await here.until(lambda: len(here.heard.looks) >= 2)
-        assert {look.code for look in here.heard.looks} == {ErrorCode.CLOUD_UNREACHABLE.value}
-        waits = [look.again or 0 for look in here.heard.looks]
+        await here.until(lambda: len(here.output.fetches) >= 2)
+        assert {fetch.code for fetch in here.output.fetches} == {ErrorCode.CLOUD_UNREACHABLE.value}
+        waits = [fetch.again or 0 for fetch in here.output.fetches]
         assert waits[1] > waits[0]
-        here.cloud.store.control(CloudControl(fail=()))
+        here.cloud.store.apply_control(CloudControl(fail=()))
         await here.until(lambda: here.stored() == [72.35])
         await here.quiet()
 
@@ -231,12 +238,12 @@ async def test_a_cloud_that_is_away_is_asked_again_until_it_answers(tmp_path: Pa
 async def test_an_account_that_is_signed_out_keeps_no_other_waiting(tmp_path: Path) -> None:
     users = [{"email": f"{n}@example.org", "password": "lab-password"} for n in ("alex", "kim")]
     async with station(tmp_path, users=users) as here:
-        # Another person's tokens that are good no more.
+        # The tokens of another person are no longer valid.
         here.cloud.arm(path="/v2/sleep", status=401, times=0)
         assert await here.send(userid=here.account.userid, appli="44") == 200
-        await here.until(lambda: here.heard.looks)
-        assert here.heard.looks[0].code == ErrorCode.TOKEN_REJECTED.value
-        assert (here.heard.looks[0].again or 0) > 60
+        await here.until(lambda: here.output.fetches)
+        assert here.output.fetches[0].code == ErrorCode.TOKEN_REJECTED.value
+        assert (here.output.fetches[0].again or 0) > 60
         here.weigh(72_350)
         await here.until(lambda: here.stored() == [72.35])
 
@@ -247,26 +254,26 @@ async def test_a_disk_that_is_full_for_a_while_ends_nothing(tmp_path: Path) -> N
         assert await here.send(userid=here.account.userid, appli="1") == 503
         await here.service.poll(0)
         here.weigh(72_350)
-        await here.until(lambda: here.cloud.store.told["attempts"] >= 2)
+        await here.until(lambda: here.cloud.store.notification_counts["attempts"] >= 2)
         here.inbox._connection.execute("PRAGMA query_only=0")
         await here.until(lambda: here.stored() == [72.35])
         await here.quiet()
 
 
-async def test_what_comes_during_a_look_is_not_taken_for_done(tmp_path: Path) -> None:
+async def test_a_notification_during_a_fetch_is_not_lost(tmp_path: Path) -> None:
     async with station(tmp_path) as here:
         before = here.cloud.calls("/measure getmeas")
         here.cloud.arm(path="/measure", delay=0.3, times=1)
         here.weigh(72_350)
         await here.until(lambda: here.cloud.calls("/measure getmeas") == before + 1)
         assert await here.send(userid=here.account.userid, appli="1") == 200
-        await here.until(lambda: len(here.heard.looks) == 2)
+        await here.until(lambda: len(here.output.fetches) == 2)
         await here.quiet()
 
 
 async def test_what_the_cloud_removed_is_subscribed_again_at_the_start(tmp_path: Path) -> None:
     async with station(tmp_path) as here:
-        client = Notifications(here.account)
+        client = AccountSubscriptions(here.account)
         await client.revoke(here.url, 1)
         renewing = asyncio.create_task(here.service.renew())
         await here.until(lambda: len(here.cloud.store.subscriptions) == 2)
@@ -276,14 +283,14 @@ async def test_what_the_cloud_removed_is_subscribed_again_at_the_start(tmp_path:
         await here.until(lambda: here.stored() == [72.35])
 
 
-async def test_what_is_left_in_the_inbox_is_looked_at_after_a_restart(tmp_path: Path) -> None:
+async def test_the_inbox_is_worked_on_after_a_restart(tmp_path: Path) -> None:
     async with station(tmp_path, follow=False) as here:
         here.weigh(72_350)
         await here.until(lambda: len(here.inbox) == 1)
         again = Inbox(tmp_path / "inbox.sqlite")
-        looks: list[Fetched | None] = []
-        follower = InboxWorker(again, here.fetcher, lambda _e, fetched, _x, _w: looks.append(fetched))
-        working = asyncio.create_task(follower.run())
+        fetches: list[Fetched | None] = []
+        worker = InboxWorker(again, here.fetcher, lambda _e, fetched, _x, _w: fetches.append(fetched))
+        working = asyncio.create_task(worker.run())
         await here.until(lambda: here.stored() == [72.35])
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
@@ -295,8 +302,8 @@ async def bluetooth_only(file: Path, number: int, model: str, account: str) -> s
     records = Records(file)
     address = f"00:24:E4:00:00:{number:02X}"
     record = records.begin(f"{number:012x}", "0.1.0")
-    await record.device(address, name=model, model=model, method="bluetooth")
-    await record.known(account, [])
+    await record.set_device(address, name=model, model=model, method="bluetooth")
+    await record.set_known_devices(account, [])
     await record.step_done("link", 0.1, {"account": account, "way": "link", "device_id": str(number)})
     await record.end("installed")
     records.close()
@@ -307,24 +314,24 @@ async def test_the_gateway_is_woken_for_the_devices_of_that_kind(tmp_path: Path,
     watch = await bluetooth_only(tmp_path / "ledger.sqlite", 1, "move", "default")
     scale = await bluetooth_only(tmp_path / "ledger.sqlite", 2, "body", "default")
     await bluetooth_only(tmp_path / "ledger.sqlite", 3, "body", "another")
-    folder = GatewayFiles.here(lab=True).wake
+    folder = GatewayFiles.in_data_dir(lab=True).wake
     async with station(tmp_path) as here:
         await here.service.poll(0)
         await here.quiet()
-        assert woken(folder) == set()  # a look without a notification wakes nobody
+        assert take_wake_requests(folder) == set()  # polling does not wake the gateway
         assert await here.send(userid=here.account.userid, appli="16", date="2026-11-25") == 200
         await here.quiet()
-        assert woken(folder) == {watch}
+        assert take_wake_requests(folder) == {watch}
         here.weigh(72_350)
         await here.until(lambda: here.stored() == [72.35])
-        assert woken(folder) == {scale}
+        assert take_wake_requests(folder) == {scale}
 
 
-# The command itself, as a process.
+# The command as a process.
 
 
 class Serving:
-    """`notifications serve --lab` as a process of its own."""
+    """The process `notifications serve --lab`."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -358,7 +365,7 @@ class Serving:
         return lines(text[: text.rfind("\n") + 1])
 
     def again(self) -> None:
-        """Start it anew."""
+        """Start it again."""
         self._start()
 
     def end(self, number: int = signal.SIGTERM) -> int:
@@ -392,7 +399,7 @@ def post(url: str, **fields: str) -> int:
 
 def test_killed_between_answer_and_fetch(world: LabWorld, serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:
     followed = lambda: [e for e in serving.events() if e["event"] == "notification_followed"]  # noqa: E731
-    wait_for(lambda: len(followed()) >= 3)  # what it looks at by itself when it starts
+    wait_for(lambda: len(followed()) >= 3)  # the fetches at its start
     userid = next(a["userid"] for a in world.call("GET", "/lab/state")["cloud"]["accounts"])
     world.cloud(down=True)
     world.act("body", "measure")

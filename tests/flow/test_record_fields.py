@@ -1,4 +1,4 @@
-"""What a real installation leaves in the ledger, over each protocol: who, what, where, when, and never a secret."""
+"""The record of a real installation, for each protocol: all fields, and no secret."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import pytest
 from installer import __version__
 from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.events.stream import FirstMeasurement
-from installer.flow.assembly import Assembly, Place
-from installer.ledger.json_record import RecordData
-from installer.ledger.timestamps import seconds_of
+from installer.events.installation import FirstMeasurement
+from installer.flow.run_options import RunConfig
+from installer.flow.run_resources import RunResources
+from installer.ledger.record_schema import RecordData
+from installer.ledger.timestamps import unix_seconds
 from tests.flow.support import PASSPHRASE, PROOF, Front, LabWorld, answers_for, install
 from tests.flow.test_guided import SCALE, _retail_lab, person, retail
 from tests.flow.test_guided import answers as guided_answers
 from tests.flow.test_protocols import many
-from tests.installer.lab.support import LabProcess, fast_scenario
+from tests.installer.lab.lab_process import LabProcess, fast_scenario
 from tests.installer.ledger.test_schema_migration import at
 
 __all__ = ["_retail_lab", "many", "retail"]
@@ -27,7 +28,7 @@ __all__ = ["_retail_lab", "many", "retail"]
 
 def newest() -> dict[str, Any]:
     """The newest record of the lab's ledger."""
-    records = Assembly(Place(lab=True)).records()
+    records = RunResources(RunConfig(lab=True)).records()
     try:
         return records.all()[-1]
     finally:
@@ -41,7 +42,7 @@ def placed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def check(record: dict[str, Any], world: LabWorld, model: str, method: str, protocol: str) -> None:
-    """What every record has, whatever the protocol."""
+    """The fields that every record has, for all protocols."""
     device = world.device(model)
     assert (record["outcome"], record["error"], record["attempts"]) == ("installed", None, 1)
     assert (record["address"], record["name"]) == (device["address"], device["name"])
@@ -59,7 +60,7 @@ def check(record: dict[str, Any], world: LabWorld, model: str, method: str, prot
     assert steps[:2] == ["find", "sync"]
     assert ("network" in steps) == ("provision" in steps) == (method == "wifi")
     assert sum(s["took"] for s in record["steps"]) <= record["took"] + 0.1
-    began, ended = seconds_of(record["started"]), seconds_of(record["ended"])
+    began, ended = unix_seconds(record["started"]), unix_seconds(record["ended"])
     assert began is not None
     assert ended is not None
     assert 0 < record["took"] <= ended - began + 0.1
@@ -85,13 +86,13 @@ async def test_a_device_with_an_account(world: LabWorld, model: str, method: str
     assert ended.outcome == "installed", front.text()
     record = newest()
     check(record, world, model, method, protocol)
-    # What the cloud calls it, as its support does.
+    # The cloud's id of the device, which its support uses.
     assert record["serial"].startswith("LAB")
     assert record["firmware"] == "1.0.0-lab"
     assert record["account"] == "default"
     assert record["device_id"]
     assert {"link", "verify"} <= {s["step"] for s in record["steps"]}
-    # What was measured is told to whoever installs, and kept out of the ledger.
+    # The measured values are shown to the installer and are not in the ledger.
     (first,) = front.of(FirstMeasurement)
     assert str(first.measurement) not in str(record)
     assert [s["result"] for s in record["steps"] if s["step"] == "verify"] == [{"source": first.source}]
@@ -110,7 +111,7 @@ async def test_a_device_without_an_account(many: LabWorld, protocol: str) -> Non
 async def test_a_device_that_tells_nothing_of_itself(
     lab_factory: Callable[[str], LabProcess], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No Device Information: the protocol's own words are what there is."""
+    """Without Device Information, the values come from the protocol."""
     from installer.flow import lab_process
     from tests.flow.support import use
 
@@ -164,9 +165,9 @@ async def test_a_device_that_its_vendors_app_sets_up(retail: LabWorld) -> None:
     RecordData.model_validate(record)
     assert (record["protocol"], record["method"], record["model"]) == ("guided", "wifi", "body-plus")
     assert (record["address"], record["account"]) == (SCALE, "default")
-    # `getdevice` tells no serial number, and a retail device is asked no more than what it is.
+    # `getdevice` has no serial number, and only the identity of a retail device is read.
     assert (record["serial"], record["firmware"]) == (None, "1000")
     assert record["device_id"] == record["handed_over"]
     assert (record["site"], record["operator"]) == ("Ward 3", "Ann")
-    # The network is the phone's business; nothing was sent from here.
+    # The phone sends the network; nothing was sent from here.
     assert (record["ssid"], record["sent"]) == (None, None)

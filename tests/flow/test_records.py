@@ -11,7 +11,7 @@ import pytest
 
 from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.ledger.json_record import RecordData, Row
+from installer.ledger.record_schema import RecordData, Row
 from installer.ledger.records import Records
 from tests.bench.ledger import fill
 

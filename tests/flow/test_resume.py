@@ -1,4 +1,4 @@
-"""Installations that were cut off go on: nothing that is done is done again, and what is not known is asked first."""
+"""Resuming interrupted installations: done steps are not repeated, and an unconfirmed join is checked first."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ from installer.cli.main import _main
 from installer.cloud.lab_sign_in import sign_in_by_form
 from installer.errors import ErrorCode
 from installer.flow import lab_process
-from installer.flow.assembly import Assembly, Place
-from installer.flow.steps import join_confirmation
-from installer.flow.steps.step import Options
-from installer.ledger.records import Record, Records
-from installer.ledger.site_and_operator import Context
+from installer.flow.run_options import Options, RunConfig
+from installer.flow.run_resources import RunResources
+from installer.flow.steps import join_outcome
+from installer.ledger.records import Context, Record, Records
 from screens.home import HomeScreen
 from screens.link import AccountScreen
 from screens.open_wizard import make_app
-from screens.passphrase import PassphraseScreen
+from screens.secret_screens import PassphraseScreen
 from screens.sign_in import SignInScreen
 from tests.flow.support import FAST, OURS, PASSPHRASE, SILENT, LabWorld, answers_for, install, lines, use
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 from tests.proof.killing import Bench, Lane, trial
 from tests.screens.driver import (
     answer_account,
@@ -48,7 +47,7 @@ from tests.screens.driver import (
 
 @contextmanager
 def ledger(home: Path) -> Iterator[Records]:
-    """The lab's ledger of this home, as another process on this computer has it."""
+    """The lab's ledger of this home, opened as by another process."""
     records = Records(home / "data" / "lab-ledger.sqlite", settings.runtime_dir() / "stations")
     try:
         yield records
@@ -73,7 +72,7 @@ def begun(events: list[dict[str, Any]]) -> list[str]:
 
 
 def failed(answers: Answers, code: ErrorCode) -> str:
-    """An installation that ends with this failure; its id."""
+    """Run an installation that ends with this failure; returns its id."""
     ended, front = asyncio.run(install(answers))
     assert ended.error is not None, front.text()
     assert ended.error.code is code, front.text()
@@ -105,7 +104,7 @@ def test_from_the_link_on_no_bluetooth_is_used(
     assert (record["outcome"], record["attempts"], record["error"]) == ("installed", 2, None)
     assert [s["step"] for s in record["steps"]] == ["find", "sync", "network", "provision", "link", "verify"]
     assert [f["code"] for f in record["failures"]] == ["cloud_unreachable"]
-    # Asked once more, it is said to be done.
+    # Another resume reports that it is done.
     status, events = resume(capsys, record["id"])
     assert (status, [e["event"] for e in events]) == (0, ["installation_done"])
 
@@ -168,13 +167,13 @@ def test_a_device_that_ends_its_set_up_unseen(
     device: str,
     witness: str,
 ) -> None:
-    """It is gone from the air when it has joined, so that only the cloud can tell; or nobody, where there is none."""
+    """A joined device stops advertising, so only the cloud can confirm the join; without a cloud, nobody can."""
     process = lab_factory(SILENT.format(model=model, device=device))
     state = lab_process.read_state(process.state_file)
     assert state is not None
     world = LabWorld(state)
     use(world, process.state_file)
-    monkeypatch.setattr(join_confirmation, "SILENCE", 0.5)
+    monkeypatch.setattr(join_outcome, "LISTEN_SECONDS", 0.5)
     failed(answers_for(world, model, "wifi"), ErrorCode.CONNECTION_LOST)
     asyncio.run(process.until(lambda device: not device["advertising"], model))
     status, events = resume(capsys)
@@ -194,13 +193,13 @@ def test_a_device_that_was_taken_off_the_account_is_linked_again(
     world.cloud(fail=[])
 
     async def unlink() -> None:
-        assembly = Assembly(Place(lab=True))
-        await assembly.lab()
+        resources = RunResources(RunConfig(lab=True))
+        await resources.lab()
         try:
-            account = await (await assembly.accounts()).open("default")
+            account = await (await resources.accounts()).open("default")
             await account.unlink(world.address("body-plus"))
         finally:
-            await assembly.close()
+            await resources.close()
 
     asyncio.run(unlink())
     assert not world.device("body-plus")["linked"]
@@ -234,7 +233,7 @@ def test_the_one_to_resume_is_named_where_there_are_several(
     assert (status, events[-1]["code"]) == (16, "record_unknown")
     records.forget(first)
     assert resume(capsys)[0] == 16
-    # What was forgotten is only not offered.
+    # A forgotten installation is not offered, and can still be resumed.
     assert resume(capsys, first)[0] == 0
 
 
@@ -244,7 +243,7 @@ def test_one_that_is_running_is_left_alone(
     world.cloud(down=True)
     name = failed(answers_for(world, "body-plus", "wifi"), ErrorCode.CLOUD_UNREACHABLE)
     world.cloud(down=False)
-    asyncio.run(records.resume(name, "1", Context(station="next room")).claimed())
+    asyncio.run(records.resume(name, "1", Context(station="next room")).claim())
     before = records.get(name)
     status, events = resume(capsys, name)
     assert (status, events[-2]["code"]) == (28, "device_taken")
@@ -257,7 +256,7 @@ def test_what_was_left_to_be_linked_is_linked(
     ended, front = asyncio.run(install(answers_for(world, "body-plus", "wifi", link={"later": True})))
     assert ended.outcome == "to_be_linked", front.text()
     assert resume(capsys)[0] == 16
-    # Also if that is cut off once more.
+    # Also after another interruption.
     world.cloud(down=True)
     name = str(ended.summary["installation"])
     assert resume(capsys, name)[0] != 0
@@ -271,7 +270,7 @@ def test_what_was_left_to_be_linked_is_linked(
 async def _to(record: Record, world: LabWorld, model: str, method: str) -> None:
     address = world.address(model)
     found = {"address": address, "name": model, "model": model, "certainty": "certain", "protocol": "improv"}
-    await record.device(address, name=model, model=model, certainty="certain", reasons=[])
+    await record.set_device(address, name=model, model=model, certainty="certain", reasons=[])
     await record.step_done("find", 1.0, found, reached="sync", answers={"find": {"device": address}})
     choices = {"find": {"device": address}, "sync": {"method": method}}
     await record.step_done("sync", 0.1, {"method": method}, reached="link", answers=choices)
@@ -305,12 +304,12 @@ def test_killed_without_warning(point: str, lab: LabProcess, tmp_path: Path) -> 
 
 
 @asynccontextmanager
-async def closing_wizard(assembly: Assembly) -> AsyncIterator[Pilot[Any]]:
+async def closing_wizard(resources: RunResources) -> AsyncIterator[Pilot[Any]]:
     try:
-        async with make_app(assembly, Answers()).run_test(size=(80, 24)) as pilot:
+        async with make_app(resources, Answers()).run_test(size=(80, 24)) as pilot:
             yield pilot
     finally:
-        await assembly.close()
+        await resources.close()
 
 
 async def test_the_wizard_offers_it_and_goes_on(world: LabWorld, records: Records) -> None:
@@ -318,9 +317,9 @@ async def test_the_wizard_offers_it_and_goes_on(world: LabWorld, records: Record
     ended, front = await install(answers_for(world, "body-plus", "wifi"))
     assert ended.error is not None, front.text()
     world.cloud(down=False)
-    assembly = Assembly(Place(lab=True, options=Options(deadlines=FAST)))
-    await assembly.lab()
-    async with closing_wizard(assembly) as pilot:
+    resources = RunResources(RunConfig(lab=True, options=Options(deadlines=FAST)))
+    await resources.lab()
+    async with closing_wizard(resources) as pilot:
         await wait_for_text(pilot, "Continue Body+")
         assert "stopped at the link step" in flat_text(pilot)
         await pilot.press("c")
@@ -345,9 +344,9 @@ async def test_the_wizard_asks_for_a_typed_passphrase_again(world: LabWorld, rec
     typed = answers.network.model_copy(update={"passphrase": None, "secret": SecretStr(PASSPHRASE)})
     ended, front = await install(answers.with_answer(StepKey.NETWORK, typed))
     assert ended.error is not None, front.text()
-    assembly = Assembly(Place(lab=True, options=Options(deadlines=FAST)))
-    await assembly.lab()
-    async with closing_wizard(assembly) as pilot:
+    resources = RunResources(RunConfig(lab=True, options=Options(deadlines=FAST)))
+    await resources.lab()
+    async with closing_wizard(resources) as pilot:
         await wait_for_text(pilot, "Continue Body+")
         await pilot.press("c")
         await wait_for_screen(pilot, PassphraseScreen)

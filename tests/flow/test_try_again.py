@@ -1,10 +1,10 @@
-"""An installation that failed is tried again from the records of the wizard: keys in, an installed device out."""
+"""A failed installation is tried again from the wizard's records, with keys only."""
 
 from __future__ import annotations
 
 import pytest
 
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode
 from screens.home import HomeScreen
 from tests.flow.support import PASSPHRASE, LabWorld, answers_for, install
@@ -39,7 +39,7 @@ async def test_the_passphrase_is_asked_and_the_rest_is_known(world: LabWorld, mo
         await wait_for_screen(pilot, RecordsScreen)
         await wait_for_text(pilot, "join_failed")
         await pilot.press("r")
-        # Neither the device nor the sync method nor the network is asked for.
+        # The device, the sync method and the network are not asked for.
         await answer_passphrase(pilot, PASSPHRASE)
         await confirm_sending(pilot)
         await answer_account(pilot, "default")

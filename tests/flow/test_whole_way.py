@@ -1,4 +1,4 @@
-"""The whole way of a measurement, each part a process of its own: device, gateway, cloud, receiver."""
+"""A measurement from device to store through separate processes: device, gateway, cloud, receiver."""
 
 from __future__ import annotations
 

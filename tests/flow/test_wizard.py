@@ -1,4 +1,4 @@
-"""Whole installations through the wizard: keys in, a linked device out, through real Bluetooth and real HTTP."""
+"""Whole installations through the wizard: keys in, a linked device out, over real Bluetooth and HTTP."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ import pytest
 from textual.pilot import Pilot
 
 from installer.answers import Answers, load
-from installer.catalogue.catalogue import SyncMethod
-from installer.catalogue.catalogue import load as load_catalogue
+from installer.catalogue.catalogue_file import load as load_catalogue
+from installer.catalogue.model import SyncMethod
 from installer.cloud.lab_sign_in import sign_in_by_form
 from installer.errors import ErrorCode
-from installer.flow.assembly import Assembly, Place
 from installer.flow.questions import Recovery
-from installer.flow.steps.step import Options
+from installer.flow.run_options import Options, RunConfig
+from installer.flow.run_resources import RunResources
 from screens.app import WizardApp
 from screens.cards import Card
-from screens.device import DeviceScreen
+from screens.confirm_device import ConfirmDeviceScreen
 from screens.find import FindScreen
 from screens.network import NetworkScreen
 from screens.open_wizard import make_app
-from screens.passphrase import PassphraseScreen
-from screens.proof import ProofScreen
+from screens.secret_screens import PassphraseScreen, ProofScreen
 from screens.sign_in import SignInScreen
 from screens.sync import SyncScreen
 from tests.flow.hook import PATH, hooked
@@ -36,7 +35,7 @@ from tests.screens.driver import (
     answer_account,
     answer_find,
     answer_network,
-    answer_notify,
+    answer_notification_offer,
     answer_passphrase,
     answer_sync,
     begin,
@@ -74,13 +73,13 @@ WHOLE = [(model, method) for model, methods in METHODS.items() for method in met
 @asynccontextmanager
 async def opened(answers: Answers | None = None) -> AsyncIterator[Pilot[Any]]:
     """The wizard in the lab, at 80×24."""
-    assembly = Assembly(Place(lab=True, options=Options(deadlines=FAST)))
-    app: WizardApp = make_app(assembly, answers or Answers())
+    resources = RunResources(RunConfig(lab=True, options=Options(deadlines=FAST)))
+    app: WizardApp = make_app(resources, answers or Answers())
     try:
         async with app.run_test(size=(80, 24)) as pilot:
             yield pilot
     finally:
-        await assembly.close()
+        await resources.close()
 
 
 async def sign_in(pilot: Pilot[Any], world: LabWorld) -> None:
@@ -136,9 +135,9 @@ async def test_the_cloud_tells_a_receiver_of_new_data(world: LabWorld, home: Pat
             await answer_sync(pilot, "bluetooth")
             await answer_account(pilot, None)
             await sign_in(pilot, world)
-            await answer_notify(pilot, f"{address}-mistyped")
-            await wait_for_text(pilot, "does not take")
-            screen = await answer_notify(pilot, address)
+            await answer_notification_offer(pilot, f"{address}-mistyped")
+            await wait_for_text(pilot, "does not accept")
+            screen = await answer_notification_offer(pilot, address)
             assert screen.question.proposal == f"{address}-mistyped"
             await wait_for_finish(pilot)
             shown = screen_text(pilot)
@@ -229,7 +228,7 @@ async def test_back_leads_to_another_device(world: LabWorld) -> None:
     async with opened() as pilot:
         await begin(pilot)
         await answer_find(pilot, world.address("body"), confirm=False)
-        await wait_for_screen(pilot, DeviceScreen)
+        await wait_for_screen(pilot, ConfirmDeviceScreen)
         await pilot.press("escape")
         await wait_for_screen(pilot, FindScreen)
         await answer_find(pilot, world.address("move"))
@@ -257,7 +256,7 @@ async def test_make_it_blink(world: LabWorld) -> None:
     async with opened() as pilot:
         await begin(pilot)
         await answer_find(pilot, world.address("thermo"), confirm=False)
-        await wait_for_screen(pilot, DeviceScreen)
+        await wait_for_screen(pilot, ConfirmDeviceScreen)
         await pilot.press("b")
         async with asyncio.timeout(10):
             while world.device("thermo")["identified"] == 0:

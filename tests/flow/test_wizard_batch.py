@@ -1,4 +1,4 @@
-"""Several devices in the wizard: ticked, chosen for once, installed together; the label of one, the sheet of all."""
+"""Several devices in the wizard: ticked, asked once, installed together; the label of one, the sheet of all."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.batch import BatchScreen, LabelDialog
-from screens.choice_list import ChoiceList, Row
+from screens.choice_list import ChoiceList, ChoiceRow
 from screens.find import FindScreen
 from screens.home import HomeScreen
-from screens.link import LATER
+from screens.link import LINK_LATER_KEY
 from screens.qr_code import QrScreen
 from screens.sync import SyncScreen
 from tests.flow.support import PASSPHRASE, LabWorld
@@ -35,7 +35,7 @@ from tests.screens.driver import (
 __all__ = ["_the_radio_is_never_idle"]
 
 
-def _is_known(row: Row) -> bool:
+def _is_known(row: ChoiceRow) -> bool:
     """It is told what the device is and that it waits to be set up: both halves of its advertising were heard."""
     model, sure, state = row.cells[1:4]
     return bool(sure) and not model.endswith("device") and state == "new"
@@ -69,7 +69,7 @@ async def test_three_devices_with_one_choice_each(
         await tick(pilot, world.address("body"), world.address("thermo"), world.address("move"))
         await wait_for_screen(pilot, SyncScreen)
         # The watch has one way only; asked is about the two that have both.
-        assert "How shall these 2 devices deliver their data?" in screen_text(pilot)
+        assert "How should these 2 devices deliver their data?" in screen_text(pilot)
         assert "no cloud" not in flat_text(pilot)
         await answer_sync(pilot, "wifi")
         await answer_network(pilot, "Home", PASSPHRASE, listed=False)
@@ -107,7 +107,7 @@ async def test_one_that_fails_is_tried_again_and_all_are_linked_later(world: Lab
         await answer_sync(pilot, "wifi")
         await answer_network(pilot, "Home", PASSPHRASE, listed=False)
         await wait_for_text(pilot, "Link them later")
-        await choose_card(pilot, LATER)
+        await choose_card(pilot, LINK_LATER_KEY)
         await wait_for_screen(pilot, BatchScreen)
         await wait_for_text(pilot, "1 to be linked, 1 failed")
         # The run is over once this is offered, a moment after its last row.

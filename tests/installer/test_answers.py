@@ -1,4 +1,4 @@
-"""Answers: reading a file, refusing secrets in it, and laying flags over it."""
+"""Answers: reading a file, refusing secrets in it, and merging options into it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from installer.answers import Answers, NetworkAnswer, StepKey, load, to_toml, validate
-from installer.catalogue.catalogue import SyncMethod
-from installer.cli.merge_options import Flags, merge, steps
+from installer.catalogue.model import SyncMethod
+from installer.cli.answers_from_options import merge, steps
+from installer.cli.options import Flags
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.secret_references import SecretRef
 
@@ -84,7 +85,7 @@ def test_a_passphrase_in_plain_text_is_refused_without_being_repeated() -> None:
 
 @pytest.mark.parametrize("find", [{"secret": "abcd1234"}, {"proof": "abcd1234"}])
 def test_a_proof_in_plain_text_is_refused_too(find: dict[str, str]) -> None:
-    with pytest.raises(InstallerError, match=r"find\.proof holds a secret") as caught:
+    with pytest.raises(InstallerError, match=r"find\.proof contains a secret") as caught:
         validate({"find": {"model": "body", **find}}, "f.toml")
     assert "abcd1234" not in str(caught.value) + str(caught.value.data)
 

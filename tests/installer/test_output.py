@@ -1,4 +1,4 @@
-"""Standard output: tables for people, and what happens when it takes nothing more."""
+"""Output: tables, wrapped messages, and a standard output that is full."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from installer.output import Row
 PROGRAM = str(Path(sys.executable).with_name("device-installer"))
 
 
-def test_columns_stand_below_their_titles_and_notes_are_wrapped() -> None:
+def test_columns_are_aligned_with_their_titles_and_notes_are_wrapped() -> None:
     rows = [Row(("a", "wide thing", "x"), ("word " * 20,)), Row(("longer", "b", "y"))]
-    assert output.table(("ID", "NAME", "SYNC"), rows, width=60) == [
+    assert output.table_lines(("ID", "NAME", "SYNC"), rows, width=60) == [
         "ID      NAME        SYNC",
         "a       wide thing  x",
         "    word word word word word word word word word word word",
@@ -40,7 +40,7 @@ def test_the_models_have_titles_and_reasons_that_begin_as_sentences(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 @pytest.mark.parametrize("command", [["models"], ["models", "--json"], ["--help"], ["schema", "events"]])
-def test_a_full_standard_output_is_said_in_words(command: list[str]) -> None:
+def test_a_full_standard_output_is_an_error_message(command: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([PROGRAM, *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=50)
     assert done.returncode == ErrorCode.FILE_UNWRITABLE.exit_status
@@ -48,16 +48,16 @@ def test_a_full_standard_output_is_said_in_words(command: list[str]) -> None:
     assert len(done.stderr.splitlines()) == 2
 
 
-def test_words_are_broken_between_words_on_a_terminal_and_left_alone_elsewhere(
+def test_messages_are_wrapped_on_a_terminal_only(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     address = "http://127.0.0.1:37471/oauth2_user/authorize2?response_type=code"
     text = f"The passphrase travels unencrypted over Bluetooth.\n  or: {address}"
-    output.words(text)
+    output.print_message(text)
     assert capsys.readouterr().err == text + "\n"
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    output.words(text)
+    output.print_message(text)
     assert capsys.readouterr().err.splitlines() == [
         "The passphrase travels unencrypted over",
         "Bluetooth.",

@@ -1,4 +1,4 @@
-"""Settings: folders and what moves them, the file and its mistakes, clouds by address."""
+"""Settings: the folders and their environment variables, the file and its mistakes, clouds by address."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_folders_are_the_systems_and_each_can_be_moved(monkeypatch: pytest.M
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_file_everything_is_as_the_vendor_has_it() -> None:
+def test_without_a_file_the_cloud_is_the_vendors() -> None:
     cloud = settings.load().cloud
     assert (cloud.api, cloud.authorize) == ("https://wbsapi.withings.net", "https://account.withings.com")
     assert cloud.redirect_uri == "http://localhost:8080/callback"
@@ -88,7 +88,7 @@ def test_the_client_id_and_the_secret_may_come_from_the_environment(monkeypatch:
     assert "env-secret" not in repr(cloud)
 
 
-def test_a_secret_that_is_nowhere() -> None:
+def test_a_missing_secret() -> None:
     with pytest.raises(InstallerError) as caught:
         settings.load().cloud.fetch_secret()
     assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
@@ -160,14 +160,14 @@ def test_any_other_cloud_by_one_address() -> None:
     assert "cloud.example" in cloud.name
 
 
-def test_a_cloud_on_this_computer_takes_any_free_port_for_the_browser() -> None:
+def test_a_cloud_on_this_computer_uses_any_free_port_for_the_redirect() -> None:
     assert CloudSettings().at("http://127.0.0.1:4001").redirect_uri == "http://localhost:0/callback"
 
 
 @pytest.mark.parametrize(
     "url", ["", "wbsapi.withings.net", "http://wbsapi.withings.net", "https://x/?a=b", "https://[::1"]
 )
-def test_an_address_that_is_no_cloud(url: str) -> None:
+def test_an_invalid_cloud_address(url: str) -> None:
     with pytest.raises(InstallerError) as caught:
         CloudSettings().at(url)
     assert caught.value.code is ErrorCode.SETTINGS_INVALID
@@ -180,7 +180,7 @@ def test_the_labs_cloud() -> None:
     assert max(cloud.poll_seconds) <= 1
 
 
-def test_settings_do_not_change_under_ones_hands() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(ValidationError):
         settings.load().cloud.client_id = "other"  # type: ignore[misc]
 
@@ -190,5 +190,5 @@ def test_settings_do_not_change_under_ones_hands() -> None:
     [("localhost", True), ("LOCALHOST", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True),
      ("example.org", False), ("localhost.example.org", False), ("0.0.0.0", False), ("", False)],
 )  # fmt: skip
-def test_what_is_this_computer(host: str, here: bool) -> None:
+def test_loopback_addresses(host: str, here: bool) -> None:
     assert settings.is_loopback(host) is here

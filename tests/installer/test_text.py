@@ -1,4 +1,4 @@
-"""Texts for people out of texts for programs."""
+"""`without_score` removes the score from the reason of a detection."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ from installer.text import without_score
         ("its name starts with PROV_ (as in the example)", "its name starts with PROV_ (as in the example)"),
     ],
 )
-def test_a_reason_is_told_without_its_score(reason: str, words: str) -> None:
+def test_the_score_is_removed_from_a_reason(reason: str, words: str) -> None:
     assert without_score(reason) == words

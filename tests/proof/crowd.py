@@ -1,4 +1,4 @@
-"""A lab with many devices of mixed models and protocols, as a scenario; and plans for them."""
+"""A lab scenario with many devices of different models and protocols, and plans for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from installer.wifi import saved_networks
 from installer.wifi.saved_networks import SavedNetwork
 from tests.flow.support import PASSPHRASE
 
-HEAD = "device,model,count,sync,network,account,site,label,proof"
+HEADER = "device,model,count,sync,network,account,site,label,proof"
 
 WORLD = f"""
 name = "crowd"
@@ -31,7 +31,7 @@ passphrase = "{PASSPHRASE}"
 mode = "contract"
 """
 
-# What a device is: its line in the scenario, and the sync method of its row.
+# (model, sync method of its row, further lines of its scenario entry)
 KINDS: tuple[tuple[str, str, str], ...] = (
     ("body-plus", "wifi", ""),
     ("sleep", "wifi", 'espressif = {{ security = 1, proof = "" }}'),
@@ -46,7 +46,7 @@ KINDS: tuple[tuple[str, str, str], ...] = (
 
 @dataclass
 class Device:
-    """One device of the crowd. `more`: further lines of its entry; `faults`: the inside of its table of faults."""
+    """One device. `more`: further lines of its scenario entry; `faults`: the contents of its table of faults."""
 
     number: int
     model: str
@@ -78,7 +78,7 @@ class Device:
 
 
 def crowd(count: int) -> list[Device]:
-    """So many devices, the kinds in turn."""
+    """`count` devices, of each kind in turn."""
     made = []
     for number in range(1, count + 1):
         model, sync, more = KINDS[(number - 1) % len(KINDS)]
@@ -87,14 +87,14 @@ def crowd(count: int) -> list[Device]:
 
 
 def scenario(devices: list[Device], extra: str = "") -> str:
-    """The whole scenario."""
+    """The complete scenario."""
     return WORLD + extra + "\n".join(device.entry for device in devices)
 
 
 def plan(devices: list[Device], folder: Path, name: str = "crowd.csv") -> Path:
     """A plan with a row for each device."""
     file = folder / name
-    file.write_text("\n".join([HEAD, *(device.row for device in devices)]) + "\n", "utf-8")
+    file.write_text("\n".join([HEADER, *(device.row for device in devices)]) + "\n", "utf-8")
     return file
 
 

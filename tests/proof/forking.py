@@ -20,8 +20,9 @@ from pathlib import Path
 PRELOADED = (
     "alembic.command", "bleak", "bleak_retry_connector", "bumble.device", "bumble.transport", "google.protobuf.message",
     "httpx", "sqlalchemy", "sqlalchemy.dialects.sqlite",
-    "installer.cloud.account", "installer.cloud.client", "installer.flow.assembly", "installer.bluetooth.connection",
-    "installer.bluetooth.hci.client", "installer.bluetooth.hci.scanner", "installer.bluetooth.scan",
+    "installer.cloud.account", "installer.cloud.client", "installer.flow.run_resources",
+    "installer.bluetooth.connection", "installer.bluetooth.hci.client", "installer.bluetooth.hci.scanner",
+    "installer.bluetooth.scan",
     "installer.cli.gateway", "installer.cli.install", "installer.cli.resume", "installer.measurements.store",
     "installer.measurements.store_tables", "installer.gateway.lab_cloud_sink", "installer.gateway.gateway",
     "installer.gateway.json_lines",

@@ -19,7 +19,7 @@ from typing import Any
 
 from installer.ledger.records import Records
 from tests.flow.support import PASSPHRASE, PROOF
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 from tests.proof.forking import Forks
 
 PROGRAM = str(Path(sys.executable).with_name("device-installer"))

@@ -1,4 +1,4 @@
-"""Fifty devices by one plan: ten with faults, each with its right outcome; and a run that is killed again and again."""
+"""A batch of fifty devices, ten of them with faults, each with the right outcome; and a batch killed several times."""
 
 from __future__ import annotations
 
@@ -14,35 +14,38 @@ from typing import Any
 
 import pytest
 
+from installer.batch.options_and_result import BatchOptions
 from installer.batch.progress import Progress
-from installer.batch.row_state import BatchOptions
 from installer.batch.station import Station
 from installer.events.batch import BatchRow, BatchStarted
-from installer.events.stream import Event, InstallationDone
+from installer.events.installation import InstallationDone
+from installer.events.json_lines import Event
 from installer.flow import lab_process
-from installer.flow.assembly import Place
-from installer.flow.steps.step import Deadlines, Options
+from installer.flow.run_options import Deadlines, Options, RunConfig
 from tests.flow.support import PASSPHRASE, LabWorld, use
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 from tests.proof.crowd import Device, crowd, plan, save_networks, scenario
 
 PROGRAM = str(Path(sys.executable).with_name("device-installer"))
 QUICK = Deadlines(find=5.0, connect=4.0, authorization=1.5, link=10.0, data=10.0, measurement=10.0)
 
-# Faults on ten of fifty: the number of the device, its fault, and how its row must end.
+# Faults on ten of fifty devices: {number: (fault, error code of its row; empty: it succeeds)}.
 FAULTS: dict[int, tuple[str, str]] = {
-    1: ('drop = { on = "credentials", times = 1 }', ""),  # the link drops as the credentials arrive: tried again
-    3: ("refuse_connections = { times = 2 }", ""),  # two connections do not come about
+    1: ('drop = { on = "credentials", times = 1 }', ""),  # the link drops when the credentials arrive: retried
+    3: ("refuse_connections = { times = 2 }", ""),  # two connections fail
     6: ("refuse_connections = { times = 0 }", "connection_failed"),
     9: ("network_vanishes = { times = 0 }", "join_failed"),
     12: ("never_authorized = { times = 0 }", "authorization_timeout"),
     17: ('garbage = { kind = "checksum", on = "info", times = 1 }', ""),
-    23: ('drop = { on = "joining", times = 1 }', ""),  # it joins unseen: only linked at the second try
+    23: ('drop = { on = "joining", times = 1 }', ""),  # it joins unseen: the second attempt only links it
     25: ('garbage = { kind = "truncated", on = "scan", times = 0 }', "device_misbehaved"),
 }
-UNSEEN = 33  # its battery is flat
-FOREIGN = 41  # it is on somebody else's account
-EXPECTED = {n: code for n, (_, code) in FAULTS.items() if code} | {UNSEEN: "device_not_found", FOREIGN: "link_refused"}
+NOT_ADVERTISING = 33  # its battery is flat
+OTHER_ACCOUNT = 41  # it is in the account of another person
+EXPECTED = {n: code for n, (_, code) in FAULTS.items() if code} | {
+    NOT_ADVERTISING: "device_not_found",
+    OTHER_ACCOUNT: "link_refused",
+}
 
 
 def world_of(devices: list[Device], lab_factory: Callable[[str], LabProcess], extra: str = "") -> LabWorld:
@@ -63,8 +66,8 @@ def faulty() -> tuple[list[Device], str]:
     devices = crowd(50)
     for device in devices:
         device.faults = FAULTS.get(device.number, ("", ""))[0]
-    devices[UNSEEN - 1].more += "\nadvertising = false"
-    foreign = devices[FOREIGN - 1].address
+    devices[NOT_ADVERTISING - 1].more += "\nadvertising = false"
+    foreign = devices[OTHER_ACCOUNT - 1].address
     users = (
         'users = [{ email = "alex@example.org", password = "lab-password" }, '
         f'{{ email = "kim@example.org", password = "lab-password", devices = ["{foreign}"] }}]\n'
@@ -79,16 +82,16 @@ async def test_fifty_devices_ten_of_them_with_faults(
     devices, users = faulty()
     world = world_of(devices, lab_factory, users)
     port = world.state.adapter.rpartition(":")[2]
-    # Two adapters of this station; the lab gives each a controller of its own.
+    # Two adapters of this station. The lab gives each its own controller.
     adapters = (f"hci:tcp-client:127.0.0.1:{port}", f"hci:tcp-client:localhost:{port}")
-    options = BatchOptions(parallel=3, tries=3, pause=0.1, patience=6.0)
-    station = Station(Place(lab=True, options=Options(deadlines=QUICK, timeout=60.0)), adapters, options)
+    options = BatchOptions(parallel=3, tries=3, retry_delay=0.1, device_timeout=6.0)
+    station = Station(RunConfig(lab=True, options=Options(deadlines=QUICK, timeout=60.0)), adapters, options)
     seen: list[Event] = []
-    board = Progress()
+    progress = Progress()
 
     def show(event: Event) -> None:
         seen.append(event)
-        board.apply(event, 0.0)
+        progress.apply(event, 0.0)
 
     try:
         await station.prepare()
@@ -107,36 +110,36 @@ async def test_fifty_devices_ten_of_them_with_faults(
         if ended[device.number] == "installed":
             assert state["linked"], device
             assert state["joined"] == ("Home" if device.sync == "wifi" else None), device
-        elif device.number != FOREIGN:
+        elif device.number != OTHER_ACCOUNT:
             assert not state["linked"], device
-    # The one that joined unseen was not given its credentials twice.
+    # The one that joined unseen got its credentials once.
     assert after[devices[22].address]["credentials_received"] == 1
-    # Whose button had to be pressed blinked.
+    # The devices with a button to press blinked.
     assert all(after[d.address]["identified"] for d in devices if d.model == "thermo" and d.number not in (12,))
-    # Never more at once than was asked for; and one sign-in for all.
+    # Never more at once than allowed; one sign-in for all.
     assert [e.parallel for e in seen if isinstance(e, BatchStarted)] == [3]
-    assert most_at_once(seen) <= 6
+    assert max_running(seen) <= 6
     assert sum(e.event == "signed_in" for e in seen) == 1
     assert {label.address for label in labels} == {d.address for d in devices if ended[d.number] == "installed"}
-    assert board.ended is not None
+    assert progress.ended is not None
     assert PASSPHRASE not in "".join(e.model_dump_json() for e in seen)
 
 
-def most_at_once(events: list[Event]) -> int:
+def max_running(events: list[Event]) -> int:
     running: set[str] = set()
-    most = 0
+    maximum = 0
     for event in events:
         if isinstance(event, BatchRow):
             if event.state in ("started", "retrying"):
                 running.add(event.row)
             else:
                 running.discard(event.row)
-            most = max(most, len(running))
-    return most
+            maximum = max(maximum, len(running))
+    return maximum
 
 
 def run_until(command: list[str], stop: Callable[[dict[str, Any]], bool]) -> tuple[int, list[dict[str, Any]]]:
-    """Run the program, and kill it without warning as soon as `stop` holds for one of its events."""
+    """Run the program, and kill it (SIGKILL) at the first event for which `stop` is true."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     guard = threading.Timer(120, process.kill)
     guard.start()
@@ -166,7 +169,7 @@ def test_a_batch_that_is_killed_again_and_again(
     devices = crowd(16)
     world = world_of(devices, lab_factory)
     command = [PROGRAM, "batch", str(plan(devices, tmp_path)), "--lab", "--json", "--wait", "10"]
-    # Killed at the first of each: sending, joining, on the network, linked, a step done; then left to end.
+    # Killed at the first event of each kind. After that it runs to its end.
     points: list[Callable[[dict[str, Any]], bool]] = [
         lambda e: e.get("stage") == "sending",
         lambda e: e.get("stage") == "joined",
@@ -175,21 +178,21 @@ def test_a_batch_that_is_killed_again_and_again(
         lambda e: e.get("stage") == "joining",
     ]
     done: set[str] = set()
-    given: dict[str, int] = {}
+    received: dict[str, int] = {}
     for stop in points:
         status, events = run_until(command, stop)
         assert status == -signal.SIGKILL
         started = next(e for e in events if e["event"] == "batch_started")
-        # What was done stays done, and is not begun again.
+        # Done rows stay done and are not started again.
         assert done <= {r["row"] for r in started["rows"] if r["state"] == "done_before"}
         assert not done & {e["row"] for e in events if e["event"] == "step_started"}
         done |= {e["row"] for e in events if e["event"] == "batch_row" and e["state"] == "installed"}
         now = states(world)
         for address, state in now.items():
-            if given.get(address):
-                # It had joined before this run began: nothing was sent to it again.
-                assert state["credentials_received"] == given[address], address
-        given = {a: s["credentials_received"] for a, s in now.items() if s["joined"]}
+            if received.get(address):
+                # It had joined before this run: nothing was sent to it again.
+                assert state["credentials_received"] == received[address], address
+        received = {a: s["credentials_received"] for a, s in now.items() if s["joined"]}
     status, events = run_until(command, lambda _: False)
     assert status == 0
     last = events[-1]
@@ -199,7 +202,7 @@ def test_a_batch_that_is_killed_again_and_again(
         state = states(world)[device.address]
         assert state["linked"], device
         told = [(e["event"], e.get("step"), e.get("stage"), e.get("code")) for e in events if _of(e, device)]
-        assert state["credentials_received"] == given.get(device.address, state["credentials_received"]), told
+        assert state["credentials_received"] == received.get(device.address, state["credentials_received"]), told
     status, events = run_until(command, lambda _: False)
     assert (status, events[0]["left"]) == (0, 0)
     assert InstallationDone.__name__ not in {e["event"] for e in events}

@@ -1,4 +1,4 @@
-"""The gateway killed again and again, and the cloud away for a week: nothing is lost, nothing is there twice."""
+"""The gateway killed many times, and the cloud down for a week: nothing is lost, nothing arrives twice."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,20 @@ from installer import settings
 from installer.answers import validate
 from installer.cloud import client
 from installer.flow import lab_process
-from installer.flow.assembly import Assembly, Place
-from installer.gateway.delivery import BackOff, Delivered, Delivery
+from installer.flow.run_options import RunConfig
+from installer.flow.run_resources import RunResources
+from installer.gateway.delivery import DELIVERY_BACKOFF, Delivery, DeliveryResult
 from installer.gateway.files_and_lock import GatewayFiles
-from installer.gateway.lab_cloud_sink import LabCloud
+from installer.gateway.lab_cloud_sink import LabCloudSink
 from installer.gateway.outbox import Outbox
-from installer.lab import measured_values
 from installer.lab.cloud.scenario import CloudControl
-from installer.lab.models import KINDS
+from installer.lab.made_up_measurements import make_up_measurement
+from installer.lab.models import LAB_MODELS
 from installer.measurements.open_store import open_store
 from tests.flow.support import LabWorld, install, use
 from tests.installer.cloud.world import OTHER_SCALE, SCALE, lab
 from tests.installer.gateway.support import delivering, weighed
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 from tests.proof.forking import Forks
 
 COMMAND = ["gateway", "run", "--lab", "--json", "--every", "1", "--quiet", "0.1"]
@@ -94,10 +96,10 @@ class Gateways:
 
 async def weights_in_cloud() -> dict[str, list[tuple[int, int]]]:
     """(date, grams) by the cloud's id of the device, in the order in which they arrived there."""
-    assembly = Assembly(Place(lab=True))
+    resources = RunResources(RunConfig(lab=True))
     try:
-        await assembly.lab()
-        account = await (await assembly.accounts()).open("default")
+        await resources.lab()
+        account = await (await resources.accounts()).open("default")
         groups: list[dict[str, Any]] = []
         fields: dict[str, str] = {"meastype": "1"}
         while True:
@@ -112,7 +114,7 @@ async def weights_in_cloud() -> dict[str, list[tuple[int, int]]]:
                 found.setdefault(group["deviceid"], []).append((group["date"], group["measures"][0]["value"]))
         return found
     finally:
-        await assembly.close()
+        await resources.close()
 
 
 async def until(holds: Callable[[], Any], told: Callable[[], str], seconds: float = 60.0) -> None:
@@ -143,7 +145,7 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
 
     def left() -> dict[str, Any]:
         devices = world.call("GET", "/lab/state")["devices"]
-        with Outbox.open(GatewayFiles.here(lab=True).outbox) as box:
+        with Outbox.open(GatewayFiles.in_data_dir(lab=True).outbox) as box:
             kept = {d["address"]: (d["kept"], d["connected"], d["advertising"]) for d in devices if d["kept"]}
             return {"devices": kept, "outbox": box.counts(), "empty": box.count() == 0}
 
@@ -172,7 +174,7 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
             gateways.start()
             await asyncio.sleep(dice.uniform(0.0, whole))
             gateways.end(signal.SIGKILL)
-            outbox = Outbox.look(GatewayFiles.here(lab=True).outbox)
+            outbox = Outbox.open_existing(GatewayFiles.in_data_dir(lab=True).outbox)
             if outbox is not None:
                 with outbox:
                     dead_undelivered += bool(outbox.counts())
@@ -188,7 +190,7 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
 
     expected = {
         address: [
-            measured_values.measure(KINDS["body"], f"{SEED}:{address}", number, 0.0).values["weight"]
+            make_up_measurement(LAB_MODELS["body"], f"{SEED}:{address}", number, 0.0).values["weight"]
             for number in range(1, KILLS + 3)
         ]
         for address in mine
@@ -218,17 +220,17 @@ async def test_the_cloud_is_away_for_a_week_and_all_arrives_in_order(
 ) -> None:
     monkeypatch.setattr(client, "FIRST_WAIT", 0.2 * SCALE_OF_TIME)
     asked = 0
-    back_off = BackOff(2.0 * SCALE_OF_TIME, 300.0 * SCALE_OF_TIME)
+    backoff = replace(DELIVERY_BACKOFF, first=2.0 * SCALE_OF_TIME, longest=300.0 * SCALE_OF_TIME)
     async with lab(tmp_path / "accounts", {"rate_limit": 120}) as practice:
         account = await practice.sign_in()
         for mac in (SCALE, OTHER_SCALE):
             await account.link(mac)
-        practice.store.control(CloudControl(down=True))
+        practice.store.apply_control(CloudControl(down=True))
         now = 1.79e9
-        told: list[Delivered] = []
+        told: list[DeliveryResult] = []
         with Outbox.open(tmp_path / "gateway.sqlite") as outbox:
             delivery = Delivery(
-                outbox, [LabCloud(practice.accounts.open)], back_off, told=told.append, clock=lambda: now
+                outbox, [LabCloudSink(practice.accounts.open)], backoff, on_result=told.append, clock=lambda: now
             )
             number = 0
             async with delivering(delivery):
@@ -239,13 +241,13 @@ async def test_the_cloud_is_away_for_a_week_and_all_arrives_in_order(
                         for _ in range(2):
                             number += 1
                             outbox.append(weighed(number, mac, account="default", taken=now), ["lab-cloud"])
-                    delivery.arrived()
+                    delivery.notify_new_items()
                     await asyncio.sleep(HOUR * SCALE_OF_TIME)
                 assert outbox.counts()["lab-cloud"].waiting == number == 672
                 failures = [t for t in told if t.failure is not None]
                 assert len(failures) > 5
                 before = practice.calls("/lab/gateway upload")
-                practice.store.control(CloudControl(down=False))
+                practice.store.apply_control(CloudControl(down=False))
                 await until(lambda: not outbox.counts(), lambda: f"not delivered: {outbox.counts()}")
                 asked = practice.calls("/lab/gateway upload") - before
         groups: list[dict[str, Any]] = []

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from installer.bluetooth.adapter import open_adapter
-from installer.catalogue.catalogue import Profile
+from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
-from installer.health_profiles.reader import Collected, collect, offered
+from installer.health_profiles.reader import CollectedMeasurement, collect, offered_profiles
 from tests.installer.bluetooth.bench import connected
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 STORED = 150
 QUIET = 0.3
@@ -47,14 +47,14 @@ async def test_a_thousand_measurements_over_links_that_drop(tmp_path: Path) -> N
     with LabProcess(tmp_path, world()) as lab:
         async with await open_adapter(lab.adapter) as adapter:
             for number, (_, _, profiles) in enumerate(DEVICES):
-                found: list[Collected] = []
+                found: list[CollectedMeasurement] = []
                 lost = 0
                 while True:
                     # A confirmation, an indication, a read or a write: each is hit now and then.
                     await lab.faults(address(number), drop={"on": "message", "number": dice.randint(1, 120)})
                     try:
                         async with await connected(adapter, address(number)) as connection:
-                            async for one in collect(connection, offered(connection), QUIET):
+                            async for one in collect(connection, offered_profiles(connection), QUIET):
                                 found.append(one)
                     except InstallerError as error:
                         if error.code not in (ErrorCode.CONNECTION_LOST, ErrorCode.CONNECTION_FAILED):

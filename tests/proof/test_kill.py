@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 from tests.proof.forking import Forks
 from tests.proof.killing import LANES, Bench, Lane, Run, trial
 

@@ -1,4 +1,4 @@
-"""Two programs that watch as often as they can for over a minute: the cloud never has to say that it is busy."""
+"""Two programs that poll as often as allowed for over a minute stay below the rate limit of the cloud."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from installer.cli.main import _main
 from tests.flow.conftest import home
 from tests.flow.support import LabWorld, use
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 __all__ = ["home"]
 
@@ -33,7 +33,7 @@ async def test_two_watchers_keep_the_real_limit_of_the_cloud(home: Path, tmp_pat
         use(world, lab.state_file)
         assert await asyncio.to_thread(_main, ["data", "fetch", "--lab"]) == 0
         before = sum(world.call("GET", "/lab/state")["cloud"]["calls"].values())
-        # Each by itself would make 75 requests a minute; together that is more than the 120 of the cloud.
+        # Each program alone would send 75 requests a minute; together, more than the limit of 120.
         watchers = [
             await asyncio.create_subprocess_exec(*WATCH, "--every", "0.2", stdout=-1, stderr=-1, env=os.environ)
             for _ in range(2)

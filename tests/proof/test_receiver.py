@@ -1,4 +1,4 @@
-"""The receiver killed again and again: whatever it has acknowledged is in its inbox, or was looked at."""
+"""The receiver is killed many times: every acknowledged notification is in its inbox, or its data was fetched."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from installer.notifications.inbox import Inbox
 
 KILLS = 60
 PATH = "a-path-that-nobody-may-see"
-# A receiver whose users are all known. Each look is noted in a file, after it has succeeded.
+# A receiver that knows all users. Each successful fetch is written into a file.
 PROGRAM = """
 import asyncio, sys, time
 from pathlib import Path
 from pydantic import SecretStr
 from installer.measurements.fetch import Fetched
-from installer.notifications.inbox_worker import Follower
+from installer.notifications.inbox_worker import InboxWorker
 from installer.notifications.inbox import Inbox
 from installer.notifications.receiver import Receiver, listen
 
 folder, path = Path(sys.argv[1]), SecretStr(sys.argv[2])
 inbox = Inbox(folder / "inbox.sqlite")
-looked = (folder / "looked").open("a")
+fetched = (folder / "fetched").open("a")
 
-class Fetches:
+class Fetcher:
     async def fetch(self, userid, appli, start=None, end=None):
         await asyncio.sleep(0.01)
-        looked.write(userid + "\\n")
-        looked.flush()
+        fetched.write(userid + "\\n")
+        fetched.flush()
         return Fetched("default", userid)
 
 async def main():
-    follower = Follower(inbox, Fetches(), lambda *_: None, rest=0.0)
+    worker = InboxWorker(inbox, Fetcher(), lambda *_: None, cooldown=0.0)
 
-    async def keep(notice):
-        await asyncio.to_thread(inbox.put, notice, time.time())
-        follower.poke()
+    async def store(notification):
+        await asyncio.to_thread(inbox.put, notification, time.time())
+        worker.notify()
 
     listener = listen("127.0.0.1", 0)
-    async with Receiver(path, keep).serve(listener):
+    async with Receiver(path, store).serve(listener):
         print(listener.getsockname()[1], flush=True)
-        await follower.run()
+        await worker.run()
 
 asyncio.run(main())
 """
 
 
 @pytest.mark.timeout(300)
-async def test_whatever_is_acknowledged_is_looked_at(tmp_path: Path) -> None:
+async def test_acknowledged_notifications_are_fetched(tmp_path: Path) -> None:
     chance = random.Random(20_261_125)
     acknowledged: set[str] = set()
     number = 0
@@ -73,18 +73,18 @@ async def test_whatever_is_acknowledged_is_looked_at(tmp_path: Path) -> None:
             process.send_signal(signal.SIGKILL)
             await process.wait()
             await asyncio.gather(*senders)
-    looked = set((tmp_path / "looked").read_text("utf-8").split())
+    fetched = set((tmp_path / "fetched").read_text("utf-8").split())
     inbox = Inbox(tmp_path / "inbox.sqlite")
     left = {entry.userid for entry in inbox.due(float("inf"))}
     inbox.close()
     assert len(acknowledged) > KILLS
-    assert acknowledged <= looked | left
-    # Nothing is in it that nobody sent, and the rest is what came just before the last kills.
+    assert acknowledged <= fetched | left
+    # The inbox holds only notifications that were sent, just before the last kills.
     assert all(userid.isdigit() for userid in left)
 
 
 async def _send(http: httpx.AsyncClient, url: str, first: int, acknowledged: set[str]) -> None:
-    """One notification after the other, each for another user, until nobody answers any more."""
+    """Send notifications, each for another user, until the receiver does not answer."""
     for userid in range(first, first + 999):
         try:
             answer = await http.post(url, data={"userid": str(userid), "appli": "1"})

@@ -1,4 +1,4 @@
-"""Two stations with one plan, one PostgreSQL ledger, one room: they share the devices, and one of them may die."""
+"""Two stations with one plan and one PostgreSQL ledger share the devices, also if one of them is killed."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ import pytest
 from installer.flow import lab_process
 from installer.ledger import schema_migration
 from installer.ledger.database import Target, open_target
-from installer.ledger.records import LEASE_SECONDS, Records
+from installer.ledger.leases import LEASE_SECONDS
+from installer.ledger.records import Records
 from tests.flow.support import LabWorld, use
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 from tests.postgres import PostgresServer
-from tests.proof.crowd import HEAD, Device, crowd, save_networks, scenario
+from tests.proof.crowd import HEADER, Device, crowd, save_networks, scenario
 
 PROGRAM = str(Path(sys.executable).with_name("device-installer"))
 
 
 @dataclass
 class Station:
-    """A computer of its own: its own folders, its own process. `stop` says at which event it is killed."""
+    """A computer with its own folders and its own process. `stop`: at which event it is killed."""
 
     name: str
     home: Path
@@ -41,7 +42,7 @@ class Station:
     status: int | None = None
     words: str = ""
 
-    def begin(self) -> threading.Thread:
+    def start(self) -> threading.Thread:
         command = [PROGRAM, "batch", str(self.plan), "--lab", "--json", "--wait", "30", "--ledger", self.ledger]
         env = {**os.environ, "DEVICE_INSTALLER_HOME": str(self.home), "DEVICE_INSTALLER_STATION": self.name}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
@@ -52,7 +53,7 @@ class Station:
     def _follow(self) -> None:
         assert self.process.stdout is not None
         assert self.process.stderr is not None
-        # Kept beside the station's folder, for whoever looks into a proof that failed.
+        # Kept next to the station's folder, to analyse a failed proof.
         with self.home.with_suffix(".jsonl").open("w", encoding="utf-8") as kept:
             for line in self.process.stdout:
                 kept.write(line)
@@ -66,11 +67,11 @@ class Station:
         self.status = self.process.wait(60)
 
     def rows(self, state: str) -> dict[str, str]:
-        """The device of each row that came to this state here."""
+        """The device of each row that reached this state here."""
         return {e["row"]: e["device"] for e in self.events if e["event"] == "batch_row" and e["state"] == state}
 
     def done(self) -> dict[str, str]:
-        """The device of each row that this station itself brought to its end."""
+        """The device of each row that this station itself installed."""
         begun = {e["row"] for e in self.events if e["event"] == "installation_done" and e["outcome"] == "installed"}
         return {row: device for row, device in self.rows("installed").items() if row in begun}
 
@@ -103,7 +104,7 @@ class Room:
 
 
 def rows_of(devices: list[Device]) -> list[str]:
-    """A row for each device that its advertisement does not tell, else one for all of a model."""
+    """One row for each device with special entries, and one row for all others of a model."""
     plain = [d for d in devices if not d.more]
     counts = Counter((d.model, d.sync) for d in plain)
     some = [f",{m},{n},{s},{'home' if s == 'wifi' else ''},,Lab,,," for (m, s), n in counts.items()]
@@ -121,13 +122,13 @@ def room(
     def make(devices: list[Device]) -> Room:
         target = Target(postgres.database())
         engine = open_target(target)
-        schema_migration.migrate(engine, target)
+        schema_migration.migrate_engine(engine, target)
         engine.dispose()
         process = lab_factory(scenario(devices))
         state = lab_process.read_state(process.state_file)
         assert state is not None
         file = tmp_path / "crowd.csv"
-        file.write_text("\n".join([HEAD, *rows_of(devices)]) + "\n", "utf-8")
+        file.write_text("\n".join([HEADER, *rows_of(devices)]) + "\n", "utf-8")
         return Room(LabWorld(state), process, tmp_path, target.url, file, monkeypatch)
 
     return make
@@ -136,9 +137,9 @@ def room(
 @pytest.mark.timeout(300)
 def test_two_stations_share_thirty_devices_and_do_none_twice(room: Callable[[list[Device]], Room]) -> None:
     devices = crowd(30)
-    here = room(devices)
-    stations = [here.station("north"), here.station("south")]
-    threads = [s.begin() for s in stations]
+    crowded = room(devices)
+    stations = [crowded.station("north"), crowded.station("south")]
+    threads = [s.start() for s in stations]
     for thread in threads:
         thread.join(200)
     assert [s.status for s in stations] == [0, 0], [(s.words, s.rows("failed"), s.events[-1]) for s in stations]
@@ -146,18 +147,18 @@ def test_two_stations_share_thirty_devices_and_do_none_twice(room: Callable[[lis
     north, south = (s.done() for s in stations)
     assert not north.keys() & south.keys()
     assert sorted([*north.values(), *south.values()]) == sorted(d.address for d in devices)
-    # They do share: neither leaves all to the other.
+    # They share the work: each does some of it.
     assert min(len(north), len(south)) >= 5, (len(north), len(south))
-    # What the other one did is told here, too, and nothing is missing.
+    # The events include what the other one did.
     for station in stations:
         assert station.events[-1]["event"] == "batch_done"
         assert sum(station.events[-1]["counts"].values()) == 30
         assert set(station.events[-1]["counts"]) <= {"installed", "done_before"}
-    states = here.states()
+    states = crowded.states()
     for device in devices:
         assert states[device.address]["linked"], device
         assert states[device.address]["credentials_received"] == (1 if device.sync == "wifi" else 0), device
-    records = here.records()
+    records = crowded.records()
     assert Counter(r["outcome"] for r in records) == {"installed": 30}
     assert {r["station"] for r in records} == {"north", "south"}
     assert len({r["row"] for r in records}) == len({r["address"] for r in records}) == 30
@@ -166,33 +167,33 @@ def test_two_stations_share_thirty_devices_and_do_none_twice(room: Callable[[lis
 @pytest.mark.timeout(300)
 def test_a_station_is_killed_and_the_other_one_finishes_its_rows(room: Callable[[list[Device]], Room]) -> None:
     devices = crowd(12)
-    here = room(devices)
+    crowded = room(devices)
 
     def has_sent(event: dict[str, Any]) -> bool:
         return event.get("stage") == "joined"
 
-    north, south = here.station("north", stop=has_sent), here.station("south")
-    threads = [s.begin() for s in (north, south)]
+    north, south = crowded.station("north", stop=has_sent), crowded.station("south")
+    threads = [s.start() for s in (north, south)]
     threads[0].join(100)
     assert north.status == -signal.SIGKILL
-    joined = {a for a, s in here.states().items() if s["joined"]}
-    given = {a: s["credentials_received"] for a, s in here.states().items()}
+    joined = {a for a, s in crowded.states().items() if s["joined"]}
+    given = {a: s["credentials_received"] for a, s in crowded.states().items()}
     held = north.rows("started").keys() - north.rows("installed").keys()
     assert held
-    # It is only after the lease that the living one takes what the dead one had.
+    # The running station takes the rows of the dead one after the lease has expired.
     threads[1].join(2 * LEASE_SECONDS + 60)
     assert south.status == 0, south.words
     assert held <= south.done().keys()
     waited = [e for e in south.events if e["event"] == "batch_row" and e["state"] == "elsewhere"]
     assert held <= {e["row"] for e in waited}
-    states = here.states()
+    states = crowded.states()
     for device in devices:
         assert states[device.address]["linked"], device
         if device.address in joined:
-            # What was on the network stays there; nothing is sent to it again.
+            # A device that was on the network gets nothing again.
             assert states[device.address]["credentials_received"] == given[device.address] == 1, device
-    records = here.records()
+    records = crowded.records()
     assert sum(r["outcome"] == "installed" for r in records) == 12
-    # A try that came while the dead one still held the device says so, and did nothing.
+    # An attempt during the lease of the dead station failed and did nothing.
     others = {(r["outcome"], r["error"]) for r in records if r["outcome"] not in ("installed", "interrupted")}
     assert others <= {("failed", "device_taken")}

@@ -14,7 +14,7 @@ import pytest
 from installer.flow import lab_process
 from tests.flow.support import LabWorld, use
 from tests.flow.test_batch import networks, of, planned, run
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 from tests.proof.test_batch import PROGRAM
 
 __all__ = ["networks"]

@@ -1,4 +1,4 @@
-"""The pilot looks more often whether the app is idle: the tests await conditions, and need no long silence."""
+"""Textual's pilot checks more often whether the app is idle, because the tests wait for conditions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Drives the wizard as a person with a keyboard does; waits for conditions, never for fixed times.
+"""Drives the wizard with the keyboard. Waits for conditions, never for fixed times.
 
-For the tests of the screens, and for whole installations against the lab.
+Used by the tests of the screens, and by whole installations against the lab.
 """
 
 from __future__ import annotations
@@ -16,24 +16,23 @@ from textual.screen import Screen
 from textual.widgets import Button, Input
 from textual.worker import Worker
 
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.flow.questions import Question, Recovery
 from screens.app import WizardApp
 from screens.cards import Card
 from screens.choice_list import ChoiceList
-from screens.device import DeviceScreen
-from screens.dialogs import RecoverDialog
+from screens.confirm_device import ConfirmDeviceScreen
+from screens.failure_dialog import FailureDialog
 from screens.find import FindScreen
 from screens.finish import FinishScreen
-from screens.frame import QuestionScreen
 from screens.home import HomeScreen
 from screens.link import AccountScreen
-from screens.network import NetworkScreen
-from screens.network_dialogs import OtherNetworkDialog
-from screens.notification_offer import NotifyScreen
-from screens.passphrase import PassphraseScreen
+from screens.network import NetworkScreen, OtherNetworkDialog
+from screens.notification_offer import NotificationOfferScreen
 from screens.progress import ProgressScreen
 from screens.provision import SendScreen
+from screens.question_screen import QuestionScreen
+from screens.secret_screens import PassphraseScreen
 from screens.sign_in import SignInScreen
 from screens.sync import SyncScreen
 
@@ -47,18 +46,18 @@ def wizard(pilot: Pilot[Any]) -> WizardApp:
 
 
 def screen_text(pilot: Pilot[Any]) -> str:
-    """What is on the terminal, as plain lines."""
+    """The text on the terminal, as lines."""
     strips = pilot.app.screen._compositor.render_strips(pilot.app.size)
     return "\n".join(strip.text.rstrip() for strip in strips)
 
 
 def flat_text(pilot: Pilot[Any]) -> str:
-    """The same on one line, without the edges of boxes: wrapped sentences are whole again."""
+    """The same on one line, without the borders of boxes, so that wrapped sentences are whole."""
     return " ".join(re.sub("[│█▐▌┃]", " ", screen_text(pilot)).split())
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool], what: str, timeout: float = TIMEOUT) -> None:
-    """Wait until `condition` holds. Fails with what was waited for and what the terminal shows."""
+    """Wait until `condition` is true. A failure shows what was waited for and the terminal."""
     try:
         async with asyncio.timeout(timeout):
             while not condition():
@@ -114,8 +113,8 @@ async def choose_row(pilot: Pilot[Any], key: str, timeout: float = TIMEOUT) -> N
 
 async def go_to_row(pilot: Pilot[Any], rows: ChoiceList, key: str) -> None:
     """Go to the row with this key by the arrow keys."""
-    # The row may be moved by newer ones meanwhile, so each step looks anew; and it waits for its key, as a person
-    # does: one that is still on its way would put the next on another row.
+    # New rows may move this row, so each step looks again. It waits until its key took effect: otherwise the next
+    # key would go to another row.
     for _ in range(len(rows.rows) * 2 + 5):
         keys = [r.key for r in rows.rows]
         at = rows.cursor
@@ -144,14 +143,14 @@ async def choose_card(pilot: Pilot[Any], key: str) -> None:
     raise AssertionError(f"no card {key!r} can be chosen:\n{screen_text(pilot)}")
 
 
-def put(pilot: Pilot[Any], question: Question) -> Worker[Any]:
-    """Ask one question, without an engine. The worker's result is the answer."""
+def ask_question(pilot: Pilot[Any], question: Question) -> Worker[Any]:
+    """Ask one question without an engine. The worker's result is the answer."""
     app = wizard(pilot)
     return app.run_worker(app.ask(question), exit_on_error=False)
 
 
 async def begin(pilot: Pilot[Any]) -> None:
-    """From the home screen: install a device."""
+    """Start an installation from the home screen."""
     await wait_for_screen(pilot, HomeScreen)
     await choose_card(pilot, "install")
 
@@ -166,7 +165,7 @@ async def answer_find(pilot: Pilot[Any], address: str, *, confirm: bool = True, 
 
 async def confirm_device(pilot: Pilot[Any], timeout: float = TIMEOUT) -> None:
     """Yes, it is this device."""
-    await wait_for_screen(pilot, DeviceScreen, timeout)
+    await wait_for_screen(pilot, ConfirmDeviceScreen, timeout)
     await press_button(pilot, "yes")
 
 
@@ -213,9 +212,11 @@ async def answer_account(pilot: Pilot[Any], name: str | None, timeout: float = T
         await pilot.press("enter")
 
 
-async def answer_notify(pilot: Pilot[Any], choice: str, timeout: float = TIMEOUT) -> NotifyScreen:
-    """Whether a receiver is told of new data: `no`, `known`, or an address."""
-    screen = await wait_for_screen(pilot, NotifyScreen, timeout)
+async def answer_notification_offer(
+    pilot: Pilot[Any], choice: str, timeout: float = TIMEOUT
+) -> NotificationOfferScreen:
+    """Answer whether to subscribe to notifications: `no`, `known`, or an address."""
+    screen = await wait_for_screen(pilot, NotificationOfferScreen, timeout)
     if choice in ("no", "known"):
         await choose_card(pilot, choice)
         return screen
@@ -237,8 +238,8 @@ async def paste_address(pilot: Pilot[Any], address: str, timeout: float = TIMEOU
 
 
 async def decide(pilot: Pilot[Any], recovery: Recovery, timeout: float = TIMEOUT) -> None:
-    """What to do about a failure."""
-    await wait_for_screen(pilot, RecoverDialog, timeout)
+    """Choose what to do about a failure."""
+    await wait_for_screen(pilot, FailureDialog, timeout)
     await press_button(pilot, recovery.value)
 
 
@@ -252,9 +253,9 @@ async def wait_for_finish(pilot: Pilot[Any], timeout: float = TIMEOUT) -> Finish
     """Wait for the end of the installation."""
 
     def asked() -> bool:
-        return isinstance(pilot.app.screen, NotifyScreen) and not pilot.app.screen.result.done()
+        return isinstance(pilot.app.screen, NotificationOfferScreen) and not pilot.app.screen.result.done()
 
     await until(pilot, lambda: asked() or isinstance(pilot.app.screen, FinishScreen), "the end", timeout)
     if asked():
-        await answer_notify(pilot, "no")
+        await answer_notification_offer(pilot, "no")
     return await wait_for_screen(pilot, FinishScreen, timeout)

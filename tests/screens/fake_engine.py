@@ -1,6 +1,6 @@
-"""A scripted engine: asks the wizard's questions in order with made-up data, and tells events. No radio, no cloud.
+"""A scripted engine: asks the wizard's questions in order with invented data, and sends events. No radio, no cloud.
 
-The screens' job is to render, so that their tests need no engine; the real one is tested end to end with the lab.
+The screens only render, so their tests need no real engine; that is tested end to end with the lab.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import Any
 
 from installer.answers import Answers, FindAnswer, LinkAnswer, StepKey, SyncAnswer
 from installer.bluetooth.sighting import Advert, Certainty, Detection, SetupState, Sighting
-from installer.catalogue.catalogue import Catalogue, CloudIds, DataService, DeviceType, Model, Profile, SyncMethod
+from installer.catalogue.catalogue_file import Catalogue
+from installer.catalogue.model import CloudIds, DataService, DeviceType, Model, Profile, SyncMethod
+from installer.cloud.accounts import StoredAccount
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import (
+from installer.events.installation import (
     DeviceConnected,
     DeviceFound,
     FirstMeasurement,
@@ -51,16 +53,14 @@ from installer.flow.questions import (
     OfferNotifications,
     Recovery,
     SignIn,
-    StoredAccount,
     SyncChoice,
 )
-from installer.flow.resumable import Resumable
-from installer.flow.steps.verify import GATEWAY
-from installer.gateway.sync_advice import start
+from installer.flow.resume import Resumable
+from installer.gateway.sync_advice import GATEWAY_NEEDED, how_to_start_gateway
 from installer.measurement import Measurement, Quantity, Reading
 from installer.provisioning.provisioner import DeviceInfo, Stage
 from installer.wifi.networks import Band, Network, Security
-from screens.engine_interface import Ended
+from screens.engine_interface import SimpleOutcome
 
 TIME = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 ADDRESS = "00:24:E4:5C:1B:3C"
@@ -152,7 +152,7 @@ NETWORKS = (
 
 @dataclass
 class Sightings:
-    """Live sightings that a test changes as it likes."""
+    """Live sightings that a test can change."""
 
     all: Sequence[Sighting] = SIGHTINGS
     failure: InstallerError | None = None
@@ -162,7 +162,7 @@ class Sightings:
 
 
 def offers(count: int) -> list[Resumable]:
-    """Installations that were cut off five minutes ago."""
+    """Installations that were interrupted five minutes ago."""
     stopped = (datetime.now(UTC) - timedelta(minutes=5, seconds=20)).isoformat()
     return [
         Resumable(
@@ -195,7 +195,7 @@ class Script:
     scan: Callable[[], Awaitable[Sequence[Network]]] | None = None
     identify: Callable[[], Awaitable[None]] | None = None
     offer: OfferNotifications | None = None  # asked when the device is linked
-    later: str = ""  # nothing is measured yet; when it will be
+    later: str = ""  # no measurement yet; the notice says when it will come
     hold: asyncio.Event | None = None  # the engine waits for this event …
     hold_at: str = "join"  # … here: button, join or verify
     offers: list[Resumable] = field(default_factory=list)
@@ -210,7 +210,7 @@ class FakeInstallation:
         self.pasted = ""
         self.notify: bool | str | None = None
 
-    async def run(self) -> Ended:
+    async def run(self) -> SimpleOutcome:
         self.front.show(InstallationStarted(time=TIME, version="0.1.0"))
         outcome = "installed"
         steps: list[tuple[StepKey, Callable[[], Awaitable[None]]]] = [
@@ -242,7 +242,7 @@ class FakeInstallation:
         except Cancelled:
             outcome = "cancelled"
         self.front.show(InstallationDone(time=TIME, outcome=outcome, took=74.0))
-        return Ended(outcome, self.answers)
+        return SimpleOutcome(outcome, self.answers)
 
     @property
     def method(self) -> SyncMethod | None:
@@ -427,30 +427,34 @@ class FakeInstallation:
         )
         if source == "bluetooth":
             self.front.show(
-                Notice(time=TIME, code="gateway_needed", text=f"{GATEWAY} No gateway runs on this computer. {start()}")
+                Notice(
+                    time=TIME,
+                    code="gateway_needed",
+                    text=f"{GATEWAY_NEEDED} No gateway runs on this computer. {how_to_start_gateway()}",
+                )
             )
         await self._pause()
 
 
 class Starter:
-    """`start` of the app; keeps the installations that it made."""
+    """Starts the installations of the app, and keeps them."""
 
     def __init__(self, script: Script | None = None) -> None:
         self.script = script or Script()
         self.made: list[FakeInstallation] = []
-        self.went_on: Resumable | None = None
+        self.resumed: Resumable | None = None
 
     def __call__(self, front: FrontEnd, answers: Answers) -> FakeInstallation:
         self.made.append(FakeInstallation(front, answers, self.script))
         return self.made[-1]
 
-    # What was cut off, as the wizard is offered it.
+    # Implements `screens.engine_interface.ResumableInstallations`.
 
     async def offers(self) -> Sequence[Resumable]:
         return self.script.offers
 
-    def go_on(self, front: FrontEnd, offer: Resumable) -> FakeInstallation:
-        self.went_on = offer
+    def resume(self, front: FrontEnd, offer: Resumable) -> FakeInstallation:
+        self.resumed = offer
         return self(front, Answers(find=FindAnswer(device=offer.address)))
 
     async def forget(self, offer: Resumable) -> None:

@@ -1,4 +1,4 @@
-"""Scenes: the wizard brought to a moment with fixed data and a clock that stands still; for snapshots and pictures."""
+"""Scenes: the wizard driven to a certain screen, with fixed data and a stopped clock; for snapshots and pictures."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.flow.questions import OfferNotifications
 from screens.app import WizardApp
-from screens.device import DeviceScreen
-from screens.dialogs import ConfirmDialog, RecoverDialog, SaveDialog
+from screens.confirm_device import ConfirmDeviceScreen
+from screens.dialogs import ConfirmDialog
+from screens.failure_dialog import FailureDialog
 from screens.find import FindScreen
-from screens.help import HelpScreen
+from screens.help import HelpDialog
 from screens.home import HomeScreen
 from screens.link import AccountScreen
-from screens.network import NetworkScreen
-from screens.network_dialogs import OtherNetworkDialog, WifiTextDialog
-from screens.notification_offer import NotifyScreen
-from screens.passphrase import PassphraseScreen
+from screens.network import NetworkScreen, OtherNetworkDialog
+from screens.notification_offer import NotificationOfferScreen
 from screens.provision import SendScreen
+from screens.qr_text_dialogs import WifiQrTextDialog
+from screens.save_answers import SaveAnswersDialog
+from screens.secret_screens import PassphraseScreen
 from screens.sign_in import SignInScreen
 from screens.sync import SyncScreen
 from tests.screens.driver import (
@@ -72,9 +74,9 @@ async def running(
     light: bool = False,
     **more: Any,
 ) -> AsyncIterator[tuple[Pilot[Any], Starter]]:
-    """The wizard with the fake engine and a clock that stands still."""
+    """The wizard with the fake engine and a stopped clock."""
     starter = Starter(script)
-    app = WizardApp(starter, lab=lab, catalogue=CATALOGUE, light=light, clock=Clock(), unfinished=starter, **more)
+    app = WizardApp(starter, lab=lab, catalogue=CATALOGUE, light=light, clock=Clock(), resumable=starter, **more)
     app.animation_level = "none"
     async with app.run_test(size=size) as pilot:
         yield pilot, starter
@@ -91,7 +93,7 @@ _TEXT = re.compile(r'<text([^>]*?) x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+
 
 
 def _words(match: re.Match[str]) -> str:
-    """One text element as one a word, so that every viewer puts each word where the terminal has it."""
+    """Split a text element into words, so that every viewer puts each word where the terminal has it."""
     before, x, y, length, after, text = match.groups()
     text = html.unescape(text)
     cell = float(length) / max(len(text), 1)  # the exporter counts characters there, not cells
@@ -103,7 +105,7 @@ def _words(match: re.Match[str]) -> str:
 
 
 def without_fonts(svg: str) -> str:
-    """An exported picture that loads nothing from outside, and is the same each time."""
+    """The exported picture without external fonts, and the same each time."""
     svg = re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL)
     svg = svg.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace")
     svg = svg.replace("font-family: Fira Code;", "font-family: ui-monospace, monospace;")
@@ -114,7 +116,7 @@ def without_fonts(svg: str) -> str:
 async def to_device(pilot: Pilot[Any]) -> None:
     await begin(pilot)
     await answer_find(pilot, ADDRESS, confirm=False)
-    await wait_for_screen(pilot, DeviceScreen)
+    await wait_for_screen(pilot, ConfirmDeviceScreen)
 
 
 async def to_sync(pilot: Pilot[Any], address: str = ADDRESS) -> None:
@@ -219,7 +221,7 @@ async def network_other(pilot: Pilot[Any]) -> None:
 async def network_text(pilot: Pilot[Any]) -> None:
     await to_network(pilot)
     await pilot.press("p")
-    await wait_for_screen(pilot, WifiTextDialog)
+    await wait_for_screen(pilot, WifiQrTextDialog)
     await type_text(pilot, f"WIFI:T:WPA;S:Home;P:{PASSPHRASE};;")
     await wait_for_text(pilot, "with its passphrase")
 
@@ -243,7 +245,7 @@ async def press_the_button(pilot: Pilot[Any]) -> None:
 async def recover(pilot: Pilot[Any]) -> None:
     await to_sending(pilot)
     await confirm_sending(pilot)
-    await wait_for_screen(pilot, RecoverDialog)
+    await wait_for_screen(pilot, FailureDialog)
 
 
 async def wrong_passphrase(pilot: Pilot[Any]) -> None:
@@ -286,7 +288,7 @@ async def finished_waiting(pilot: Pilot[Any]) -> None:
     async def first_data(_outcome: Any) -> None:
         await asyncio.sleep(3600)
 
-    wizard(pilot).first_data = first_data
+    wizard(pilot).wait_for_first_data = first_data
     await finished(pilot)
 
 
@@ -301,7 +303,7 @@ async def finished_bluetooth(pilot: Pilot[Any]) -> None:
 async def notify(pilot: Pilot[Any]) -> None:
     await to_account(pilot)
     await answer_account(pilot, "alex")
-    await wait_for_screen(pilot, NotifyScreen)
+    await wait_for_screen(pilot, NotificationOfferScreen)
 
 
 async def notify_address(pilot: Pilot[Any]) -> None:
@@ -326,13 +328,13 @@ def refused() -> InstallerError:
 async def save(pilot: Pilot[Any]) -> None:
     await finished(pilot)
     await pilot.press("s")
-    await wait_for_screen(pilot, SaveDialog)
+    await wait_for_screen(pilot, SaveAnswersDialog)
 
 
 async def help_keys(pilot: Pilot[Any]) -> None:
     await find(pilot)
     await pilot.press("f1")
-    await wait_for_screen(pilot, HelpScreen)
+    await wait_for_screen(pilot, HelpDialog)
 
 
 def _off() -> InstallerError:
@@ -343,7 +345,7 @@ def _off() -> InstallerError:
 
 LATER = "A sleep mat has something to tell after the first night: its data comes the next morning."
 
-# Each scene: how the engine behaves, and how to get there.
+# Each scene: the script of the engine, and how to get there.
 SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
     "home": (Script, home),
     "home_offer": (lambda: Script(offers=offers(3)), home_offer),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from installer.bluetooth.sighting import SetupState
 from screens.choice_list import fitted
-from screens.device_order import SETTLE, DeviceOrder, matches
+from screens.device_order import SETTLE_SECONDS, DeviceOrder, matches
 from tests.screens.fake_engine import sighting
 
 
@@ -26,12 +26,12 @@ def test_rows_settle_after_two_seconds_or_at_the_first_move() -> None:
     order = DeviceOrder()
     order.arrange([], 0, False)
     assert [s.address for s in order.arrange([weak], 10, False)] == ["A"]
-    assert [s.address for s in order.arrange([weak, strong], 10 + SETTLE / 2, False)] == ["B", "A"]
+    assert [s.address for s in order.arrange([weak, strong], 10 + SETTLE_SECONDS / 2, False)] == ["B", "A"]
     swapped = [sighting("A", "a", "body", -40), sighting("B", "b", "body", -90)]
-    assert [s.address for s in order.arrange(swapped, 10 + SETTLE / 2, True)] == ["B", "A"]
-    assert [s.address for s in order.arrange(swapped, 10 + SETTLE, False)] == ["B", "A"]
+    assert [s.address for s in order.arrange(swapped, 10 + SETTLE_SECONDS / 2, True)] == ["B", "A"]
+    assert [s.address for s in order.arrange(swapped, 10 + SETTLE_SECONDS, False)] == ["B", "A"]
     order.sort()
-    assert [s.address for s in order.arrange(swapped, 10 + SETTLE, True)] == ["A", "B"]
+    assert [s.address for s in order.arrange(swapped, 10 + SETTLE_SECONDS, True)] == ["A", "B"]
 
 
 def test_every_word_must_match_somewhere() -> None:

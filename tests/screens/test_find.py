@@ -1,4 +1,4 @@
-"""The list of devices: live, stable, filtered, and safe with any name."""
+"""The list of devices: live, in a stable order, filtered, and safe with any name."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_200_devices_stay_in_place_while_their_signals_change() -> None:
         for _ in range(20):
             live.all = crowd(rng)
             rng.shuffle(live.all)
-            screen.poll()
+            screen.refresh_list()
             await pilot.pause()
             assert [r.key for r in rows.rows] == order
             assert rows.row is not None
@@ -63,7 +63,7 @@ async def test_a_device_that_comes_later_goes_below_and_the_mark_stays() -> None
         await until(pilot, lambda: len(rows.rows) == 1, "the first row")
         await pilot.press("down")
         live.all = [sighting("00:24:E4:00:00:01", "Body+ 01", "body-plus", -40), *live.all]
-        screen.poll()
+        screen.refresh_list()
         await pilot.pause()
         assert [r.cells[0] for r in rows.rows] == ["Body+ 3C", "Body+ 01"]
         assert rows.row is not None

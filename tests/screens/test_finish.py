@@ -1,4 +1,4 @@
-"""The end, the saved answers, and the help."""
+"""The finish screen, the saved answers, and the help."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, SyncAnswer, load, to_toml
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import InstallationStarted, Linked, Notice, Planned
+from installer.events.installation import InstallationStarted, Linked, Notice, Planned
 from installer.measurement import Measurement, Quantity, Reading
 from installer.wifi.networks import Security
-from screens.dialogs import SaveDialog
-from screens.engine_interface import Ended
-from screens.finish import FinishScreen, big, caption
-from screens.help import HelpScreen
+from screens.engine_interface import SimpleOutcome
+from screens.finish import FinishScreen, digits_caption, digits_text
+from screens.help import HelpDialog
 from screens.home import HomeScreen
 from screens.network import NetworkScreen
+from screens.save_answers import SaveAnswersDialog
 from tests.screens.driver import (
     answer_sync,
     press_button,
@@ -50,7 +50,7 @@ async def finished(pilot: Pilot[Any]) -> None:
     """At the end of an installation, without the way there."""
     app = wizard(pilot)
     app.answers = ANSWERS
-    app.push_screen(FinishScreen(Ended("installed", ANSWERS), app.state))
+    app.push_screen(FinishScreen(SimpleOutcome("installed", ANSWERS), app.state))
     await wait_for_screen(pilot, FinishScreen)
 
 
@@ -65,7 +65,7 @@ async def test_saved_answers_can_be_replayed_and_hold_no_secret(tmp_path: Path) 
     async with running() as (pilot, _):
         await finished(pilot)
         await pilot.press("s")
-        await wait_for_screen(pilot, SaveDialog)
+        await wait_for_screen(pilot, SaveAnswersDialog)
         await rename(pilot, file)
         await pilot.press("enter")
         await wait_for_screen(pilot, FinishScreen)
@@ -80,7 +80,7 @@ async def test_an_existing_file_is_overwritten_only_on_a_second_yes(tmp_path: Pa
     async with running() as (pilot, _):
         await finished(pilot)
         await pilot.press("s")
-        await wait_for_screen(pilot, SaveDialog)
+        await wait_for_screen(pilot, SaveAnswersDialog)
         await rename(pilot, file)
         await pilot.press("enter")
         await wait_for_text(pilot, "mine.toml exists. Save once more to overwrite it.")
@@ -94,7 +94,7 @@ async def test_a_folder_that_is_not_there_is_named_and_escape_saves_nothing(tmp_
     async with running() as (pilot, _):
         await finished(pilot)
         await pilot.press("s")
-        await wait_for_screen(pilot, SaveDialog)
+        await wait_for_screen(pilot, SaveAnswersDialog)
         await rename(pilot, tmp_path / "no" / "mine.toml")
         await pilot.press("enter")
         await wait_for_text(pilot, "No such file or directory")
@@ -112,7 +112,7 @@ async def test_answers_can_be_saved_in_the_middle_and_not_before_the_first(tmp_p
         await answer_sync(pilot, "wifi")
         await wait_for_screen(pilot, NetworkScreen)
         await pilot.press("s")
-        await wait_for_screen(pilot, SaveDialog)
+        await wait_for_screen(pilot, SaveAnswersDialog)
         await rename(pilot, tmp_path)
         await pilot.press("enter")
         await wait_for_screen(pilot, NetworkScreen)
@@ -123,7 +123,7 @@ async def test_the_dialog_keeps_letters_for_the_path() -> None:
     async with running() as (pilot, _):
         await finished(pilot)
         await pilot.press("s")
-        dialog = await wait_for_screen(pilot, SaveDialog)
+        dialog = await wait_for_screen(pilot, SaveAnswersDialog)
         await pilot.press("ctrl+u")
         await type_text(pilot, "sqnh?.toml")
         assert dialog.query_one("#path", Input).value == "sqnh?.toml"
@@ -134,7 +134,7 @@ async def test_a_dry_run_tells_its_plan() -> None:
         app = wizard(pilot)
         app.show(InstallationStarted(version="0", dry_run=True))
         app.show(Planned(step="provision", text="Send the credentials of Home."))
-        app.push_screen(FinishScreen(Ended("planned", Answers()), app.state))
+        app.push_screen(FinishScreen(SimpleOutcome("planned", Answers()), app.state))
         await wait_for_screen(pilot, FinishScreen)
         text = screen_text(pilot)
         for part in ("DRY RUN", "nothing was sent", "Provision  Send the credentials of Home."):
@@ -145,7 +145,7 @@ async def test_help_lists_the_keys_of_the_screen_it_was_opened_on() -> None:
     async with running() as (pilot, _):
         await finished(pilot)
         await pilot.press("question_mark")
-        await wait_for_screen(pilot, HelpScreen)
+        await wait_for_screen(pilot, HelpDialog)
         text = screen_text(pilot)
         for part in ("Install the next device", "Save the choices", "Ctrl+q"):
             assert part in text
@@ -168,7 +168,7 @@ async def test_the_first_measurement_is_shown_when_it_comes() -> None:
     async def first_data(_outcome: Any) -> Measurement | None:
         return await came
 
-    async with running(first_data=first_data) as (pilot, _):
+    async with running(wait_for_first_data=first_data) as (pilot, _):
         mat(wizard(pilot))
         await finished(pilot)
         await wait_for_text(pilot, "Its first measurement is shown here when it comes.")
@@ -189,7 +189,7 @@ async def test_who_leaves_the_last_screen_is_not_waited_for() -> None:
             ended.set()
         return None
 
-    async with running(first_data=first_data) as (pilot, _):
+    async with running(wait_for_first_data=first_data) as (pilot, _):
         mat(wizard(pilot))
         await finished(pilot)
         await wait_for_text(pilot, "when it comes")
@@ -202,7 +202,10 @@ async def test_who_leaves_the_last_screen_is_not_waited_for() -> None:
     ("answer", "words"),
     [
         (None, "Its data comes when it has measured."),
-        (InstallerError(ErrorCode.TOKEN_REJECTED, "Signed out.", ""), "not looked for any more: Signed out."),
+        (
+            InstallerError(ErrorCode.TOKEN_REJECTED, "Signed out.", ""),
+            "The wait for its first data has ended: Signed out.",
+        ),
     ],
 )
 async def test_a_wait_in_vain_is_said(answer: Any, words: str) -> None:
@@ -211,7 +214,7 @@ async def test_a_wait_in_vain_is_said(answer: Any, words: str) -> None:
             raise answer
         return None
 
-    async with running(first_data=first_data) as (pilot, _):
+    async with running(wait_for_first_data=first_data) as (pilot, _):
         mat(wizard(pilot))
         await finished(pilot)
         await wait_for_text(pilot, words)
@@ -227,4 +230,4 @@ async def test_a_wait_in_vain_is_said(answer: Any, words: str) -> None:
     ],
 )
 def test_a_reading_in_digits(reading: Reading, digits: str, words: str) -> None:
-    assert (big(reading), caption(reading)) == (digits, words)
+    assert (digits_text(reading), digits_caption(reading)) == (digits, words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from installer.answers import FindAnswer, LinkAnswer, StepKey
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.flow.questions import Recovery
 from screens.find import FindScreen
 from screens.home import HomeScreen

@@ -9,17 +9,18 @@ import pytest
 
 from installer.answers import Answers, FindAnswer, StepKey
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import Notice
+from installer.events.installation import Notice
 from installer.flow.questions import AskPassphrase, Cancelled, Failure, FrontEnd, Recovery, SignIn
 from installer.wifi.networks import Network, Security
 from screens.app import WizardApp
-from screens.dialogs import ConfirmDialog, RecoverDialog
-from screens.engine_interface import Ended
+from screens.dialogs import ConfirmDialog
+from screens.engine_interface import SimpleOutcome
+from screens.failure_dialog import FailureDialog
 from screens.find import FindScreen
-from screens.help import HelpScreen
+from screens.help import HelpDialog
 from screens.home import HomeScreen
-from screens.passphrase import PassphraseScreen
 from screens.progress import ProgressScreen
+from screens.secret_screens import PassphraseScreen
 from screens.sign_in import SignInScreen
 from tests.screens.driver import (
     answer_account,
@@ -63,7 +64,7 @@ async def test_a_withdrawn_question_takes_its_dialogs_along() -> None:
         asking = app.run_worker(app.ask(question), exit_on_error=False)
         await wait_for_screen(pilot, SignInScreen)
         await pilot.press("f1")
-        await wait_for_screen(pilot, HelpScreen)
+        await wait_for_screen(pilot, HelpDialog)
         asking.cancel()
         await wait_for_screen(pilot, HomeScreen)
         assert len(app.screen_stack) == 1
@@ -116,14 +117,14 @@ async def test_quitting_at_a_question_raises_cancelled_in_the_engine() -> None:
         def __init__(self, front: FrontEnd, answers: Answers) -> None:
             self.front, self.answers = front, answers
 
-        async def run(self) -> Ended:
+        async def run(self) -> SimpleOutcome:
             try:
                 await self.front.ask(AskPassphrase(network=Network(ssid="Home", security=Security.WPA2)))
             except Cancelled:
-                return Ended("cancelled", self.answers.with_answer(StepKey.FIND, FindAnswer(device=ADDRESS)))
-            return Ended("installed", self.answers)
+                return SimpleOutcome("cancelled", self.answers.with_answer(StepKey.FIND, FindAnswer(device=ADDRESS)))
+            return SimpleOutcome("installed", self.answers)
 
-    app = WizardApp(Asking, catalogue=CATALOGUE, begin=True)
+    app = WizardApp(Asking, catalogue=CATALOGUE, begin_at_once=True)
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_for_screen(pilot, PassphraseScreen)
         await pilot.press("ctrl+q")
@@ -141,7 +142,7 @@ async def test_a_failure_says_what_and_what_to_do(key: str, expected: Recovery) 
         recoveries = (Recovery.RETRY, Recovery.CHANGE, Recovery.STOP)
         failure = Failure(step=StepKey.PROVISION, error=BROKEN, recoveries=recoveries, attempt=2)
         deciding = app.run_worker(app.recover(failure))
-        await wait_for_screen(pilot, RecoverDialog)
+        await wait_for_screen(pilot, FailureDialog)
         text = screen_text(pilot)
         for part in (BROKEN.what, BROKEN.todo, "join_failed (50)", "(try 2)", "Try again", "Stop"):
             assert part in text
@@ -155,10 +156,10 @@ async def test_a_failure_offers_only_what_is_possible_and_escape_does_not_decide
         app = wizard(pilot)
         failure = Failure(step=StepKey.FIND, error=BROKEN, recoveries=(Recovery.STOP,))
         deciding = app.run_worker(app.recover(failure))
-        await wait_for_screen(pilot, RecoverDialog)
+        await wait_for_screen(pilot, FailureDialog)
         assert "Try again" not in screen_text(pilot)
         await pilot.press("r", "c", "escape")
-        assert isinstance(app.screen, RecoverDialog)
+        assert isinstance(app.screen, FailureDialog)
         await pilot.press("s")
         assert await deciding.wait() is Recovery.STOP
 
@@ -170,10 +171,10 @@ async def test_an_error_of_the_engine_is_shown_at_the_end() -> None:
         def __init__(self, front: FrontEnd, answers: Answers) -> None:
             self.front = front
 
-        async def run(self) -> Ended:
+        async def run(self) -> SimpleOutcome:
             raise InstallerError(ErrorCode.BLUETOOTH_MISSING, "There is no Bluetooth adapter.", "Plug one in.")
 
-    app = WizardApp(Failing, catalogue=CATALOGUE, begin=True)
+    app = WizardApp(Failing, catalogue=CATALOGUE, begin_at_once=True)
     async with app.run_test(size=(80, 24)) as pilot:
         finish = await wait_for_finish(pilot)
         assert finish.outcome.outcome == "failed"
@@ -187,15 +188,15 @@ async def test_a_defect_ends_the_app_without_showing_variables(capsys: pytest.Ca
         def __init__(self, front: FrontEnd, answers: Answers) -> None:
             self.front = front
 
-        async def run(self) -> Ended:
+        async def run(self) -> SimpleOutcome:
             passphrase = PASSPHRASE
             raise ZeroDivisionError(len(passphrase))
 
-    app = WizardApp(Defective, catalogue=CATALOGUE, begin=True)
+    app = WizardApp(Defective, catalogue=CATALOGUE, begin_at_once=True)
     with pytest.raises(Exception, match=r"ZeroDivisionError|16"):
         async with app.run_test(size=(80, 24)) as pilot:
-            await until(pilot, lambda: app.defect is not None, "the defect")
-    assert isinstance(app.defect, ZeroDivisionError)
+            await until(pilot, lambda: app.unexpected_error is not None, "the defect")
+    assert isinstance(app.unexpected_error, ZeroDivisionError)
     captured = capsys.readouterr()
     assert PASSPHRASE not in captured.out + captured.err
 
@@ -218,10 +219,10 @@ async def test_answers_given_beforehand_reach_the_engine() -> None:
             seen.append(answers)
             self.answers = answers
 
-        async def run(self) -> Ended:
-            return Ended("installed", self.answers)
+        async def run(self) -> SimpleOutcome:
+            return SimpleOutcome("installed", self.answers)
 
-    app = WizardApp(Reading, answers=given, catalogue=CATALOGUE, begin=True)
+    app = WizardApp(Reading, answers=given, catalogue=CATALOGUE, begin_at_once=True)
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_for_finish(pilot)
     assert seen == [given]

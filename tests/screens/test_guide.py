@@ -1,4 +1,4 @@
-"""The guide's screen: the list, the QR code where it fits, the watch, and the keys."""
+"""The guide: the check list, the QR code, the watch of the account, and the keys."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ import pytest
 from textual.pilot import Pilot
 
 from installer.answers import StepKey
-from installer.catalogue.catalogue import SyncMethod, load
+from installer.catalogue.catalogue_file import load
+from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import DeviceConnected, GuideShown, StepStarted
+from installer.events.installation import DeviceConnected, GuideShown, StepStarted
 from installer.flow.questions import Cancelled, FollowGuide
-from installer.flow.steps.guide import Looking
+from installer.flow.steps.guide import AccountWatchProgress
 from installer.provisioning.guided.checklist import checklist
 from installer.provisioning.provisioner import DeviceInfo
 from installer.qr.draw import qr_lines
-from screens.guide import GuideScreen, Item
-from screens.progress import view_of
+from screens.guide import ChecklistItem, GuideScreen
+from screens.installation_state import InstallationState
+from screens.progress import current_view
 from screens.qr_code import QrScreen
-from screens.run_state import RunState
-from tests.screens.driver import flat_text, put, screen_text, until, wait_for_screen, wait_for_text
+from tests.screens.driver import ask_question, flat_text, screen_text, until, wait_for_screen, wait_for_text
 from tests.screens.scenes import running
 
 MODELS = [m for m in load().models if "guided" in m.protocols]
 WAYS = [(m.id, s.value, a) for m in MODELS for s in m.sync for a in (False, True)]
 
 
-def question(model_id: str, sync: str, *, associated: bool = False, progress: Looking | None = None) -> FollowGuide:
+def question(
+    model_id: str, sync: str, *, associated: bool = False, progress: AccountWatchProgress | None = None
+) -> FollowGuide:
     model = load().get(model_id)
     todo = checklist(model, SyncMethod(sync), "default", associated=associated)
     return FollowGuide(
@@ -37,12 +40,12 @@ def question(model_id: str, sync: str, *, associated: bool = False, progress: Lo
         steps=todo.steps,
         account="default",
         seconds=900,
-        progress=progress or Looking(3, 997.0),
+        progress=progress or AccountWatchProgress(3, 997.0),
     )
 
 
 async def shown(pilot: Pilot[Any], asked: FollowGuide) -> GuideScreen:
-    put(pilot, asked)
+    ask_question(pilot, asked)
     return await wait_for_screen(pilot, GuideScreen)
 
 
@@ -99,7 +102,7 @@ async def test_where_the_code_has_no_room_its_address_stands_instead() -> None:
 async def test_things_are_ticked_off_by_key() -> None:
     async with running() as (pilot, _):
         screen = await shown(pilot, question("move", "bluetooth"))
-        items = list(screen.query(Item))
+        items = list(screen.query(ChecklistItem))
         assert pilot.app.focused is items[0]
         await pilot.press("space", "down", "enter")
         assert [item.done for item in items[:4]] == [True, False, True, False]
@@ -109,19 +112,19 @@ async def test_things_are_ticked_off_by_key() -> None:
 
 
 async def test_a_cloud_that_is_away_is_told_as_soon_as_it_is() -> None:
-    watch = Looking(1, 999.0)
+    watch = AccountWatchProgress(1, 999.0)
     async with running() as (pilot, _):
         await shown(pilot, question("sleep", "wifi", progress=watch))
-        watch.trouble = InstallerError(ErrorCode.CLOUD_UNREACHABLE, "The cloud does not answer.", "")
+        watch.error = InstallerError(ErrorCode.CLOUD_UNREACHABLE, "The cloud does not answer.", "")
         await wait_for_text(pilot, "The cloud does not answer.")
         assert "not there yet" not in flat_text(pilot)
-        watch.trouble = None
+        watch.error = None
         await until(pilot, lambda: "The cloud does not answer." not in flat_text(pilot), "the trouble to go")
 
 
 async def test_escape_stops_and_there_is_no_way_back() -> None:
     async with running() as (pilot, _):
-        asking = put(pilot, question("body", "wifi"))
+        asking = ask_question(pilot, question("body", "wifi"))
         await wait_for_screen(pilot, GuideScreen)
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, GuideScreen), "the end")
@@ -130,14 +133,14 @@ async def test_escape_stops_and_there_is_no_way_back() -> None:
 
 @pytest.mark.parametrize("known_by", ["connection", "guide"])
 def test_the_progress_of_a_guided_step_says_nothing_of_credentials(known_by: str) -> None:
-    state = RunState()
+    state = InstallationState()
     if known_by == "connection":
         info = DeviceInfo(name="Body+ 3C")
         state.apply(DeviceConnected(address="A", protocol="guided", encrypts_credentials=False, info=info), 0.0)
     state.apply(StepStarted(step=StepKey.PROVISION, seconds=900), 0.0)
     if known_by == "guide":
         state.apply(GuideShown(model="body", app="the app", url="", steps=("Do it.",), account="default"), 0.0)
-    view = view_of(state)
+    view = current_view(state)
     words = " ".join([view.title, view.hint, *(text for _, text in view.stages)])
     assert "redentials" not in words
     assert "vendor's app" in words

@@ -1,4 +1,4 @@
-"""The records in the wizard: a real ledger behind the list, one record, and another try."""
+"""The records in the wizard: the list and one record of a real ledger, the retry, and the migration."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from sqlalchemy import update
 from textual.pilot import Pilot
 
 from installer.answers import StepKey
-from installer.catalogue.catalogue import SyncMethod
-from installer.ledger import maintenance
-from installer.ledger.records import Records
-from installer.ledger.site_and_operator import Context
+from installer.catalogue.model import SyncMethod
+from installer.ledger import schema_migration
+from installer.ledger.archive import WizardLedger, answers_of
+from installer.ledger.records import Context, Records
 from installer.ledger.sql_tables import installations
-from installer.ledger.wizard_access import WizardLedger, answers_of
 from screens.app import WizardApp
 from screens.choice_list import ChoiceList
 from screens.dialogs import ConfirmDialog, MessageDialog
 from screens.home import HomeScreen
-from screens.record_details import RecordScreen
-from screens.records import OUTCOMES, PAGE, RecordsScreen
+from screens.record_details import RecordDetailsScreen
+from screens.records import OUTCOME_FILTERS, PAGE_SIZE, RecordsScreen
 from tests.bench.ledger import fill
 from tests.installer.ledger.test_schema_migration import at
 from tests.screens.driver import choose_card, press_button, type_text, until, wait_for_screen, wait_for_text, wizard
@@ -63,7 +62,7 @@ def records(tmp_path: Path) -> Iterator[Records]:
 @asynccontextmanager
 async def opened(records: Records) -> AsyncIterator[tuple[Pilot[Any], Starter]]:
     """The wizard, with the list of records in it."""
-    async with running(desk=WizardLedger(records)) as (pilot, starter):
+    async with running(ledger=WizardLedger(records)) as (pilot, starter):
         await wait_for_screen(pilot, HomeScreen)
         await choose_card(pilot, "records")
         await wait_for_screen(pilot, RecordsScreen)
@@ -77,7 +76,7 @@ def rows(pilot: Pilot[Any]) -> ChoiceList:
 async def failed(records: Records, installation: str = "bad", outcome: str = "failed") -> None:
     record = records.begin(installation, "1.0", Context(site="North", operator="Ann"), ANSWERS)
     address = "00:24:E4:00:00:01"
-    await record.device(address, name="Body+ 01", model="body-plus", certainty="certain", reasons=["its name"])
+    await record.set_device(address, name="Body+ 01", model="body-plus", certainty="certain", reasons=["its name"])
     await record.step_done("find", 3.0, {"address": address, "firmware": "1.2", "serial": "S1"}, reached="sync")
     record.failed("provision", "join_failed", "The device could not join “Ward”.")
     await record.end(outcome)
@@ -88,7 +87,7 @@ async def test_the_newest_come_first_and_more_as_one_goes_down(records: Records)
     async with opened(records) as (pilot, _):
         await wait_for_text(pilot, "250 records.")
         shown = rows(pilot)
-        assert len(shown.rows) == PAGE
+        assert len(shown.rows) == PAGE_SIZE
         for _ in range(20):
             if len(shown.rows) == COUNT:
                 break
@@ -100,7 +99,7 @@ async def test_the_newest_come_first_and_more_as_one_goes_down(records: Records)
         await wait_for_text(pilot, "250 of 250")
         # Back from a look at one, the place is the same.
         await pilot.press("enter")
-        await wait_for_screen(pilot, RecordScreen)
+        await wait_for_screen(pilot, RecordDetailsScreen)
         await pilot.press("escape")
         await wait_for_screen(pilot, RecordsScreen)
         await wait_for_text(pilot, "250 of 250")
@@ -114,9 +113,9 @@ async def test_typing_filters_and_f_shows_what_failed(records: Records) -> None:
         await pilot.press("slash")
         await type_text(pilot, "site 07 ann")
         fits = [r["id"] for r in every if all(w in _searched(r) for w in ("site", "07", "ann"))]
-        await until(pilot, lambda: [r.key for r in rows(pilot).rows] == fits[:PAGE], "the filtered rows")
+        await until(pilot, lambda: [r.key for r in rows(pilot).rows] == fits[:PAGE_SIZE], "the filtered rows")
         await pilot.press("escape")
-        await until(pilot, lambda: len(rows(pilot).rows) == PAGE, "all rows")
+        await until(pilot, lambda: len(rows(pilot).rows) == PAGE_SIZE, "all rows")
         await pilot.press("f")
         bad = [r["id"] for r in every if r["outcome"] == "failed"]
         await until(pilot, lambda: [r.key for r in rows(pilot).rows] == bad, "the failed rows")
@@ -124,7 +123,7 @@ async def test_typing_filters_and_f_shows_what_failed(records: Records) -> None:
         await pilot.press("slash")
         await type_text(pilot, "nothing like this")
         await wait_for_text(pilot, "No record fits.")
-        await pilot.press("escape", *["f"] * (len(OUTCOMES) - 1))
+        await pilot.press("escape", *["f"] * (len(OUTCOME_FILTERS) - 1))
         await wait_for_text(pilot, "250 records.")
 
 
@@ -145,9 +144,9 @@ async def test_one_record_is_shown_whole(records: Records) -> None:
     await failed(records)
     async with opened(records) as (pilot, _):
         await wait_for_text(pilot, "join_failed")
-        await wait_for_text(pilot, "The device could not join the network (check the passphrase).")
+        await wait_for_text(pilot, "The device could not join the network.")
         await pilot.press("enter")
-        await wait_for_screen(pilot, RecordScreen)
+        await wait_for_screen(pilot, RecordDetailsScreen)
         for words in (
             "Body+ 01: failed at provision",
             "Record bad: the device could not join the network",
@@ -170,7 +169,7 @@ async def test_a_failed_one_is_tried_again_with_its_choices(records: Records, wh
         await wait_for_text(pilot, "join_failed")
         if whole:
             await pilot.press("enter")
-            await wait_for_screen(pilot, RecordScreen)
+            await wait_for_screen(pilot, RecordDetailsScreen)
             await wait_for_text(pilot, "Try again")
         await pilot.press("r")
         await until(pilot, lambda: bool(starter.made), "an installation")
@@ -234,17 +233,17 @@ async def test_a_record_of_a_later_version_is_not_guessed_at(records: Records) -
 async def test_an_older_ledger_is_brought_up_to_date_if_one_likes(tmp_path: Path, yes: bool) -> None:
     target = at(tmp_path / "ledger.sqlite", "0001")
     records = Records(target)
-    async with running(desk=WizardLedger(records)) as (pilot, _):
+    async with running(ledger=WizardLedger(records)) as (pilot, _):
         await wait_for_screen(pilot, ConfirmDialog)
         await wait_for_text(pilot, "The ledger is not ready for this version")
         await press_button(pilot, "yes" if yes else "no")
         await wait_for_screen(pilot, HomeScreen)
         if yes:
-            await until(pilot, lambda: maintenance.status(target)["state"] == "current", "the migration")
+            await until(pilot, lambda: schema_migration.status(target)["state"] == "current", "the migration")
         await pilot.press("r")
         await wait_for_text(pilot, "1 record." if yes else "device-installer ledger migrate")
     records.close()
-    assert maintenance.status(target)["state"] == ("current" if yes else "older")
+    assert schema_migration.status(target)["state"] == ("current" if yes else "older")
 
 
 async def test_a_migration_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,8 +254,8 @@ async def test_a_migration_that_fails_is_told(tmp_path: Path, monkeypatch: pytes
         raise InstallerError(ErrorCode.DATABASE_FAILED, "The disk is full.", "Free some space.")
 
     records = Records(at(tmp_path / "ledger.sqlite", "0001"))
-    monkeypatch.setattr(maintenance, "migrate", full)
-    async with running(desk=WizardLedger(records)) as (pilot, _):
+    monkeypatch.setattr(schema_migration, "migrate", full)
+    async with running(ledger=WizardLedger(records)) as (pilot, _):
         await wait_for_screen(pilot, ConfirmDialog)
         await press_button(pilot, "yes")
         await wait_for_screen(pilot, MessageDialog)
@@ -266,10 +265,10 @@ async def test_a_migration_that_fails_is_told(tmp_path: Path, monkeypatch: pytes
 
 async def test_a_new_ledger_asks_nothing_and_is_not_made(tmp_path: Path) -> None:
     records = Records(tmp_path / "ledger.sqlite")
-    desk = WizardLedger(records)
-    async with running(desk=desk) as (pilot, _):
+    ledger = WizardLedger(records)
+    async with running(ledger=ledger) as (pilot, _):
         await wait_for_screen(pilot, HomeScreen)
-        assert await desk.outdated() is False
+        assert await ledger.outdated() is False
         assert list(tmp_path.glob("*.sqlite")) == []
     records.close()
 
@@ -297,5 +296,5 @@ def test_screen(name: str, records: Records, snap_compare: Callable[..., bool]) 
         await still(pilot)
         check(pilot)
 
-    app = WizardApp(Starter(), lab=True, catalogue=CATALOGUE, clock=Clock(), desk=WizardLedger(records))
+    app = WizardApp(Starter(), lab=True, catalogue=CATALOGUE, clock=Clock(), ledger=WizardLedger(records))
     assert snap_compare(app, terminal_size=(80, 24), run_before=play)

@@ -1,4 +1,4 @@
-"""Every screen at 80 × 24 with fixed data: as in its stored picture, without scrolling, with a visible focus."""
+"""Every screen at 80 × 24 with fixed data matches its stored picture, does not scroll, and shows the focus."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_screen(name: str, snap_compare: Callable[..., bool]) -> None:
         check(pilot)
 
     starter = Starter(script())
-    app = WizardApp(starter, lab=True, catalogue=CATALOGUE, clock=Clock(), unfinished=starter)
+    app = WizardApp(starter, lab=True, catalogue=CATALOGUE, clock=Clock(), resumable=starter)
     assert snap_compare(app, terminal_size=(80, 24), run_before=play)
 
 

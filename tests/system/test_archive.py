@@ -1,4 +1,4 @@
-"""Records on PostgreSQL: read, counted, removed and migrated as on SQLite; and a server that goes away."""
+"""Records on PostgreSQL: reading, statistics, pruning and migration as on SQLite; and a server that stops."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import pytest
 
 from installer.cli.main import _main
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.assembly import Assembly, Place
 from installer.flow.installation import Installation
-from installer.flow.steps.step import Options
-from installer.ledger import maintenance, schema_migration, sql_tables
+from installer.flow.run_options import Options, RunConfig
+from installer.flow.run_resources import RunResources
+from installer.ledger import schema_migration, sql_tables
 from installer.ledger.database import Target, open_target
-from installer.ledger.records import Records
-from installer.ledger.site_and_operator import Context
+from installer.ledger.records import Context, Records
 from tests.bench.ledger import fill
 from tests.flow.support import FAST, Front, LabWorld, answers_for
 from tests.installer.ledger import archive_behaviour
@@ -86,7 +85,7 @@ def test_stations_migrate_at_once(postgres: PostgresServer, tmp_path: Path, revi
     assert [p.returncode for p in both] == [0, 0, 0], said
     assert sum("is up to date" in s for s in said) == 2
     assert sum(f"from {revision or 'nothing'} to {sql_tables.REVISION}" in s for s in said) == 1
-    assert maintenance.status(target)["state"] == "current"
+    assert schema_migration.status(target)["state"] == "current"
 
 
 def test_every_version_becomes_this_one(postgres: PostgresServer) -> None:
@@ -97,7 +96,7 @@ def test_every_version_becomes_this_one(postgres: PostgresServer) -> None:
     engine = open_target(target)
     with engine.begin() as connection:
         schema_migration.upgrade(connection, "0001")
-    maintenance.migrate(target)
+    schema_migration.migrate(target)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert [d for d in compare_metadata(context, sql_tables.metadata) if "alembic_version" not in str(d)] == []
@@ -108,7 +107,7 @@ async def test_a_server_that_goes_away_is_told_and_comes_back(tmp_path: Path) ->
     with PostgresServer() as server:
         records = Records(migrated(server.database()))
         record = records.begin("one", "1.0", Context(station="north"))
-        await record.device("A", name="Scale", model="body", certainty="certain", reasons=[])
+        await record.set_device("A", name="Scale", model="body", certainty="certain", reasons=[])
         server.stop()
         with pytest.raises(InstallerError) as raised:
             await record.step_done("find", 1.0, {})
@@ -129,7 +128,7 @@ async def test_a_server_that_goes_away_is_told_and_comes_back(tmp_path: Path) ->
 async def test_an_installation_whose_ledger_goes_away(
     world: LabWorld, monkeypatch: pytest.MonkeyPatch, event: str
 ) -> None:
-    """Before anything was sent it ends there; later it ends at the step, and says how far it came."""
+    """It ends at the step where the ledger fails. After something was sent, the error says how far it came."""
     with PostgresServer() as server:
         url = server.database()
         migrated(url)
@@ -140,10 +139,10 @@ async def test_an_installation_whose_ledger_goes_away(
 
         front = Front(on_event=watch)
         options = Options(non_interactive=True, deadlines=FAST)
-        assembly = Assembly(Place(lab=True, ledger=url, options=options))
+        resources = RunResources(RunConfig(lab=True, ledger=url, options=options))
         answers = answers_for(world, "body-plus", "wifi")
-        ended = await Installation(assembly.surroundings(), front, answers).run()
-        await assembly.close()
+        ended = await Installation(resources.environment(), front, answers).run()
+        await resources.close()
         assert ended.outcome == "failed"
         assert ended.error is not None
         assert ended.error.code is ErrorCode.DATABASE_FAILED
@@ -151,9 +150,9 @@ async def test_an_installation_whose_ledger_goes_away(
         assert device["linked"] == (event == "linked")
         if event == "device_found":
             assert device["credentials_received"] == 0
-            assert "The device is as it was left" not in ended.error.todo
+            assert "The device is as the steps left it" not in ended.error.todo
         else:
-            assert "as it was left: it has its credentials and it is in the account." in ended.error.todo
+            assert "as the steps left it: it has its credentials and it is in the account." in ended.error.todo
         assert front.events[-1].event == "installation_done"
 
 
@@ -163,7 +162,7 @@ async def test_two_stations_and_one_device(postgres: PostgresServer, tmp_path: P
     await found(north, "1")
     second = south.begin("2", "1.0", Context(station="south"))
     with pytest.raises(InstallerError) as raised:
-        await second.device("A", name="Scale", model="body", certainty="certain", reasons=[])
+        await second.set_device("A", name="Scale", model="body", certainty="certain", reasons=[])
     assert raised.value.code is ErrorCode.DEVICE_TAKEN
     for records in (north, south):
         records.close()

@@ -1,4 +1,4 @@
-"""A gateway on a disk that is full for a while: it lives on, the device keeps what cannot be written, all arrives."""
+"""A gateway on a temporarily full disk: it keeps running, the device keeps what was not written, all arrives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from installer.measurements.open_store import open_store
 from tests.flow.support import LabWorld, use
 from tests.flow.test_gateway_run import gateway
 from tests.installer.gateway.support import until
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 STORED = 1500
 SCALE = "00:24:E4:10:00:1A"

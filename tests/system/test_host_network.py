@@ -17,7 +17,7 @@ from dbus_fast.constants import ErrorType
 
 from installer.answers import NetworkAnswer, StepKey, to_toml
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import Notice
+from installer.events.installation import Notice
 from installer.flow.questions import AskPassphrase, ChooseNetwork
 from installer.wifi.network_manager import (
     ACCESS_POINT,
@@ -26,8 +26,8 @@ from installer.wifi.network_manager import (
     SERVICE,
     WIRELESS,
     bands_of,
-    current,
     current_credentials,
+    current_network,
     passphrase_of,
 )
 from installer.wifi.networks import Band, Security
@@ -136,7 +136,7 @@ async def serve(bus: str) -> AsyncIterator[Any]:
 
 async def test_the_network_of_a_computer_that_is_on_a_cable_too(bus: str, serve: Any) -> None:
     manager = await serve(Manager(objects(), hidden=True))
-    network = await current(address=bus)
+    network = await current_network(address=bus)
     assert network is not None
     assert (network.ssid, network.security, network.band) == ("Home", Security.WPA2, Band.GHZ_5)
     assert (network.hidden, network.bssid) == (True, "9C:C9:EB:00:00:01")
@@ -158,11 +158,11 @@ async def test_the_network_of_a_computer_that_is_on_a_cable_too(bus: str, serve:
 )
 async def test_no_usable_network(bus: str, serve: Any, changes: dict[str, Variant]) -> None:
     await serve(Manager(objects(**changes)))
-    assert await current(address=bus) is None
+    assert await current_network(address=bus) is None
 
 
 async def test_a_bus_without_networkmanager(bus: str) -> None:
-    assert await current(address=bus) is None
+    assert await current_network(address=bus) is None
 
 
 async def test_the_passphrase_only_when_it_is_wanted_and_given(bus: str, serve: Any) -> None:
@@ -197,7 +197,7 @@ async def test_the_question_names_the_computers_network(
     async with asyncio.timeout(50):
         ended, front = await install(answers, front, ask=frozenset([StepKey.NETWORK]), dry_run=True)
     assert ended.outcome == "planned", front.text()
-    assert [q.host for q in front.asked if isinstance(q, ChooseNetwork)] == ["Home"]
+    assert [q.host_ssid for q in front.asked if isinstance(q, ChooseNetwork)] == ["Home"]
 
 
 SECRETS = {"802-11-wireless-security": {"psk": Variant("s", PASSPHRASE)}}
@@ -255,9 +255,9 @@ async def test_a_person_is_offered_it_and_the_answers_name_it(
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
 
     async def wants_it(question: AskPassphrase) -> Any:
-        assert question.of_host is not None
+        assert question.host_passphrase is not None
         assert "GetSecrets" not in manager.calls
-        return await question.of_host()
+        return await question.host_passphrase()
 
     front = Front(answers={ChooseNetwork: NetworkAnswer(ssid="Home", security=Security.WPA2), AskPassphrase: wants_it})
     given = answers_for(world, "body-plus", "wifi").without([StepKey.NETWORK])
@@ -280,7 +280,7 @@ async def test_a_network_that_this_computer_hears_on_5_ghz_only_is_told_before_a
     network = {"ssid": "Fast 5G", "passphrase": {"env": "FAST"}}
     ended, front = await install(answers_for(world, "body-plus", "wifi", network=network))
     (hint,) = [n.text for n in front.of(Notice) if n.code == "band"]
-    assert "hears Fast 5G on 5 GHz only" in hint
+    assert "receives Fast 5G on 5 GHz only" in hint
     assert "2.4 GHz only" in hint
     assert ended.error is not None
     assert ended.error.code in (ErrorCode.JOIN_FAILED, ErrorCode.NETWORK_NOT_FOUND)

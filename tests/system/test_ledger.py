@@ -1,4 +1,4 @@
-"""The ledger on PostgreSQL: the same behaviours as on SQLite."""
+"""The ledger on PostgreSQL: the same tests as on SQLite."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.postgres import PostgresServer
 def migrated(url: str) -> Target:
     target = Target(url)
     engine = open_target(target)
-    schema_migration.migrate(engine, target)
+    schema_migration.migrate_engine(engine, target)
     engine.dispose()
     return target
 
 
 @pytest.fixture
 def make(postgres: PostgresServer, tmp_path: Path) -> Iterator[Callable[[], Records]]:
-    """Each call is another station's way to the same database."""
+    """Each call opens the same database as another station."""
     target = migrated(postgres.database())
     made: list[Records] = []
 

@@ -1,4 +1,4 @@
-"""The report in a real browser: on a phone nothing is wider than the screen, and it prints."""
+"""The report in a real browser: on a phone it fits the width of the screen, and it prints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_phone_and_a_printer_can_show_it(tmp_path: Path) -> None:
     fill(records, 300)
     archive = Archive(records)
     file = tmp_path / "report.html"
-    file.write_text(report.render(archive.numbers(Filter()), archive.failures(Filter(), 25)), "utf-8")
+    file.write_text(report.render(archive.statistics(Filter()), archive.failures(Filter(), 25)), "utf-8")
     records.close()
     with chromium(tmp_path) as browser:
         metrics = {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": True}
@@ -29,5 +29,5 @@ def test_a_phone_and_a_printer_can_show_it(tmp_path: Path) -> None:
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         assert base64.b64decode(browser.print_page(PrintOptions())).startswith(b"%PDF-")
-        # What the page forbids itself shows here.
+        # Violations of its content security policy are in this log.
         assert [e["message"] for e in browser.get_log("browser")] == []

@@ -1,4 +1,4 @@
-"""An installation whose ledger is on PostgreSQL is killed, and resumed: one record, and nothing is done twice."""
+"""An installation with its ledger on PostgreSQL is killed and resumed: one record, and nothing is done twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from installer.ledger.records import Records
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 from tests.postgres import PostgresServer
 from tests.proof.killing import LANES, Bench, trial
 from tests.system.test_ledger import migrated

@@ -16,7 +16,7 @@ import pytest
 from tests.flow.support import PASSPHRASE, LabWorld
 
 PROGRAM = Path(sys.executable).with_name("device-installer")
-SECONDS = 30.0
+WAIT_SECONDS = 30.0
 
 
 class Terminal:
@@ -50,7 +50,7 @@ class Terminal:
         self.tmux("send-keys", "-l", text)
 
     def wait(self, condition: Callable[[str], bool], what: str) -> str:
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while True:
             shown = self.screen()
             if condition(shown):
@@ -87,7 +87,7 @@ def choose(terminal: Terminal, name: str) -> None:
 
 
 def test_an_installation_with_nothing_but_the_keyboard(terminal: Terminal, world: LabWorld) -> None:
-    # The account is stored beforehand, as support staff do: no browser takes part here.
+    # The account is stored first, as support staff do, so that no browser is needed.
     subprocess.run(
         [PROGRAM, "install", "--lab", "--non-interactive", "--device", world.address("move")], check=True, timeout=60
     )
@@ -108,7 +108,7 @@ def test_an_installation_with_nothing_but_the_keyboard(terminal: Terminal, world
     terminal.wait_text("Careful")
     terminal.keys("Enter")
     choose(terminal, "default")
-    shown = terminal.wait_text("Shall the cloud tell you of new data?")
+    shown = terminal.wait_text("Should the cloud tell you of new data?")
     assert "❯ No" in shown
     terminal.keys("Enter")
     shown = terminal.wait_text("is installed")
@@ -116,7 +116,7 @@ def test_an_installation_with_nothing_but_the_keyboard(terminal: Terminal, world
     assert world.device("body-plus")["linked"]
     terminal.keys("q")
     terminal.wait_text("status=0")
-    # Neither while it ran nor in what is left in the scrollback.
+    # The passphrase was never on the screen, and is not in the scrollback.
     assert PASSPHRASE not in terminal.screen(history=True)
 
 
@@ -130,7 +130,7 @@ def test_a_script_that_lets_a_person_choose_the_network(terminal: Terminal, worl
     terminal.wait_text("Passphrase of Home (hidden):")
     terminal.text("wrong horse battery")
     terminal.keys("Enter")
-    # What failed, and what may follow; the first choice changes the passphrase.
+    # The failure and its choices; the first one changes the passphrase.
     terminal.wait_text("What now?")
     terminal.keys("Enter")
     terminal.wait(lambda s: s.count("Passphrase of Home (hidden):") == 2, "the passphrase to be asked again")

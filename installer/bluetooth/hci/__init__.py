@@ -1,4 +1,4 @@
-"""A bleak backend over a raw HCI controller (a USB dongle, a serial one, or the lab's), by way of Bumble.
+"""A bleak backend for a raw HCI controller (USB, serial, or the lab), built on Bumble.
 
-Nothing here imports Bumble at import time: it costs a third of a second, and only an `hci:` adapter needs it.
+All imports of Bumble are lazy: it takes a third of a second, and only an `hci:` adapter needs it.
 """

@@ -1,8 +1,8 @@
-"""The client side of the backend: one connection, its GATT table, reads, writes and notifications.
+"""The GATT client of the bleak backend: one connection, its GATT table, reads, writes and notifications.
 
-A request that is given up by its caller still runs to its end on the link: ATT allows one
-request at a time, and an answer that comes late must not be taken for the next one's
-(Core Specification vol. 3 part F §3.3.2). A request that is pending when the link drops fails at once.
+A request whose caller was cancelled still runs to its end on the link: ATT allows one request at a time, and a
+late response must not be taken for the next one (Core Specification vol. 3 part F §3.3.2). When the link drops,
+pending requests fail at once.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from bleak.backends.descriptor import BleakGATTDescriptor
 from bleak.backends.device import BLEDevice
 from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolError
 
-from installer.bluetooth.hci.gatt_discovery import collect
-from installer.bluetooth.hci.host import NONSENSE, HciHost
+from installer.bluetooth.hci.gatt_discovery import discover_gatt_table
+from installer.bluetooth.hci.host import PARSER_ERRORS, HciHost
 from installer.bluetooth.hci.scanner import peer_address
+from installer.bluetooth.uuids import expand_uuid16
 
 if TYPE_CHECKING:
     from bumble.device import Connection
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WANTED_MTU = 517
+REQUESTED_MTU = 517
 DEFAULT_MTU = 23
-MAX_VALUE = 512
+MAX_VALUE_BYTES = 512
 _NOTIFY, _INDICATE = b"\x01\x00", b"\x02\x00"
-_CCCD = "00002902-0000-1000-8000-00805f9b34fb"
+_CCCD = expand_uuid16(0x2902)
 
 
 class HciClient(BaseBleakClient):
-    """A GATT client over `host`, the opened controller. `timeout` (s) covers connecting and discovery."""
+    """A GATT client on `host`, the opened controller. `timeout` (s) covers connecting and discovery."""
 
     def __init__(
         self,
@@ -52,10 +53,10 @@ class HciClient(BaseBleakClient):
         self._host = host
         self._device = address_or_ble_device if isinstance(address_or_ble_device, BLEDevice) else None
         self._link: Connection | None = None
-        self._gone: asyncio.Event = asyncio.Event()
+        self._link_lost: asyncio.Event = asyncio.Event()
         self._requests: set[asyncio.Task[Any]] = set()
         self._subscribers: dict[int, Callable[[bytes], None]] = {}
-        self._leaving: asyncio.Future[None] | None = None
+        self._disconnecting: asyncio.Future[None] | None = None
 
     @property
     def name(self) -> str:
@@ -70,49 +71,49 @@ class HciClient(BaseBleakClient):
     @property
     def is_connected(self) -> bool:
         """Whether the link is up."""
-        return self._link is not None and not self._gone.is_set()
+        return self._link is not None and not self._link_lost.is_set()
 
     async def connect(self, pair: bool, **kwargs: Any) -> None:
         """Connect, agree on the MTU, and discover everything. Raises BleakError, TimeoutError."""
         if self.is_connected:
             raise BleakError("Already connected")
         if self._device is None:
-            raise BleakDeviceNotFoundError(self.address, "Connect with the device that a scan found, not its address")
+            raise BleakDeviceNotFoundError(self.address, "Connect with the device of a scan, not with its address")
         timeout = min(float(kwargs.get("timeout", self._timeout)), self._timeout)
         deadline = asyncio.get_running_loop().time() + timeout
-        self._gone = asyncio.Event()
+        self._link_lost = asyncio.Event()
         self._subscribers = {}
         link = await self._host.connect(peer_address(self._device), timeout)
         self._link = link
-        link.on("disconnection", self._on_gone)
-        self._host.when_lost(self._on_gone)
+        link.on("disconnection", self._on_link_lost)
+        self._host.add_lost_listener(self._on_link_lost)
         try:
             if self._host.device.connections.get(link.handle) is not link:
-                # Over before anybody could listen: the device did not answer the request (error 0x3E).
-                self._gone.set()
-                raise BleakError("The connection ended as soon as it began")
+                # The link ended before the listener was set: the device did not answer the request (error 0x3E).
+                self._link_lost.set()
+                raise BleakError("The connection ended immediately")
             async with asyncio.timeout_at(deadline):
                 if pair:
                     await self.pair()
                 client: Client = link.gatt_client
-                await self._request(client.request_mtu(WANTED_MTU))
-                self.services = await self._request(collect(client, lambda: self.mtu_size - 3))
+                await self._request(client.request_mtu(REQUESTED_MTU))
+                self.services = await self._request(discover_gatt_table(client, lambda: self.mtu_size - 3))
         except BaseException:
             await asyncio.shield(self.disconnect())
             raise
 
     async def disconnect(self) -> None:
-        """End the link. Does nothing if it is down."""
+        """End the link. Does nothing if the link is down."""
         link = self._link
         if link is None:
             return
         try:
-            if not self._gone.is_set():
+            if not self._link_lost.is_set():
                 await self._host.command(link.disconnect())
         except BleakError:
-            self._on_gone()
+            self._on_link_lost()
         finally:
-            self._host.forget(self._on_gone)
+            self._host.remove_lost_listener(self._on_link_lost)
             self._link, self.services = None, None
 
     async def pair(self, *args: Any, **kwargs: Any) -> None:
@@ -122,12 +123,12 @@ class HciClient(BaseBleakClient):
         await self._request(self._link.pair())
 
     async def unpair(self) -> None:
-        """Nothing to do: bonds are not kept."""
+        """Does nothing: this backend keeps no bonds."""
 
     async def read_gatt_char(
         self, characteristic: BleakGATTCharacteristic, *, use_cached: bool = False, **kwargs: Any
     ) -> bytearray:
-        """Read a value; one longer than the MTU is read in parts."""
+        """Read a value; a value longer than the MTU is read in parts."""
         return bytearray(await self._request(self._client.read_value(characteristic.handle)))
 
     async def read_gatt_descriptor(
@@ -137,11 +138,11 @@ class HciClient(BaseBleakClient):
         return bytearray(await self._request(self._client.read_value(descriptor.handle)))
 
     async def write_gatt_char(self, characteristic: BleakGATTCharacteristic, data: SizedBuffer, response: bool) -> None:
-        """Write a value; with response, one longer than the MTU goes in parts (at most 512 bytes)."""
+        """Write a value. With response, a value longer than the MTU is sent in parts (at most 512 bytes)."""
         value = bytes(data)
-        limit = MAX_VALUE if response else self.mtu_size - 3
+        limit = MAX_VALUE_BYTES if response else self.mtu_size - 3
         if len(value) > limit:
-            raise BleakError(f"{len(value)} bytes cannot be written at once; the limit is {limit}")
+            raise BleakError(f"{len(value)} bytes cannot be written in one request; the limit is {limit}")
         await self._request(self._client.write_value(characteristic.handle, value, with_response=response))
 
     async def write_gatt_descriptor(self, descriptor: BleakGATTDescriptor, data: SizedBuffer) -> None:
@@ -151,21 +152,22 @@ class HciClient(BaseBleakClient):
     async def start_notify(
         self, characteristic: BleakGATTCharacteristic, callback: NotifyCallback, **kwargs: Any
     ) -> None:
-        """Subscribe, with notifications if the characteristic has them, else with indications.
+        """Subscribe to notifications; to indications if the characteristic has no notifications.
 
-        An indication is confirmed when `callback` has returned: what it wrote is safe before the device may forget
-        the value. One whose callback raises is not confirmed, and the link ends, so that it comes again.
+        An indication is confirmed after `callback` returned, so the callback can store the value before the device
+        deletes it. If the callback raises, the indication is not confirmed and the link ends, so the device sends the
+        value again on the next connection.
         """
         client, handle = self._client, characteristic.handle
         if handle in self._subscribers:
-            raise BleakError("Notifications of this characteristic are on already")
+            raise BleakError("Notifications of this characteristic are already on")
         indicated = "notify" not in characteristic.properties
         if not indicated:
             value, registry = _NOTIFY, client.notification_subscribers
         elif "indicate" in characteristic.properties:
             value, registry = _INDICATE, client.indication_subscribers
         else:
-            raise BleakError("This characteristic neither notifies nor indicates")
+            raise BleakError("This characteristic has neither notifications nor indications")
         cccd = characteristic.get_descriptor(_CCCD)
         if cccd is None:
             raise BleakError("This characteristic has no descriptor to switch notifications on")
@@ -175,40 +177,40 @@ class HciClient(BaseBleakClient):
             if not indicated:
                 loop.call_soon(callback, bytearray(data))
                 return
-            taken = False
+            succeeded = False
             try:
                 callback(bytearray(data))
-                taken = True
+                succeeded = True
             finally:
-                # Bumble confirms when this returns; what is raised here takes its way past that.
-                if not taken:
-                    self._leaving = asyncio.ensure_future(self._give_up())
+                # Bumble confirms when this returns, not when it raises.
+                if not succeeded:
+                    self._disconnecting = asyncio.ensure_future(self._disconnect_quietly())
 
         self._subscribers[handle] = deliver
         registry.setdefault(handle, set()).add(deliver)
         try:
             await self.write_gatt_descriptor(cccd, value)
         except BaseException:
-            self._forget(handle)
+            self._remove_subscriber(handle)
             raise
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
-        """Unsubscribe. Does nothing if not subscribed. What comes until the device has heard it is delivered."""
+        """Unsubscribe. Does nothing if not subscribed. Values that arrive before the device stops are delivered."""
         if characteristic.handle not in self._subscribers:
             return
         cccd = characteristic.get_descriptor(_CCCD)
         try:
             if cccd is not None:
-                # First of all: an indication is confirmed in any case, and must then have reached somebody.
+                # Before the subscriber is removed: Bumble confirms every indication, so it must be delivered.
                 await self.write_gatt_descriptor(cccd, b"\x00\x00")
         finally:
-            self._forget(characteristic.handle)
+            self._remove_subscriber(characteristic.handle)
 
-    async def _give_up(self) -> None:
+    async def _disconnect_quietly(self) -> None:
         with contextlib.suppress(BleakError):
             await self.disconnect()
 
-    def _forget(self, handle: int) -> None:
+    def _remove_subscriber(self, handle: int) -> None:
         deliver = self._subscribers.pop(handle, None)
         if self._link is None or deliver is None:
             return
@@ -218,24 +220,24 @@ class HciClient(BaseBleakClient):
 
     @property
     def _client(self) -> Client:
-        if self._link is None or self._gone.is_set():
+        if self._link is None or self._link_lost.is_set():
             raise BleakError("Not connected")
         client: Client = self._link.gatt_client
         return client
 
     async def _request(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run an ATT transaction to its end; raise BleakError at once when the link drops meanwhile."""
+        """Run an ATT transaction to its end. Raises BleakError at once when the link drops."""
         from bumble.att import ATT_Error
         from bumble.core import BaseBumbleError
 
         task = asyncio.ensure_future(work)
         self._requests.add(task)
-        task.add_done_callback(self._finished)
-        gone = asyncio.ensure_future(self._gone.wait())
+        task.add_done_callback(self._on_request_done)
+        link_lost = asyncio.ensure_future(self._link_lost.wait())
         try:
-            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, link_lost}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            gone.cancel()
+            link_lost.cancel()
         if not task.done() or task.cancelled():
             raise BleakError("Disconnected")
         try:
@@ -244,20 +246,20 @@ class HciClient(BaseBleakClient):
             raise BleakGATTProtocolError(error.error_code) from None
         except (BaseBumbleError, TimeoutError) as error:
             raise BleakError(f"The request failed: {type(error).__name__}") from None
-        except NONSENSE as error:
-            raise BleakError(f"The device sent an answer that makes no sense ({type(error).__name__})") from None
+        except PARSER_ERRORS as error:
+            raise BleakError(f"The device sent an invalid response ({type(error).__name__})") from None
 
-    def _finished(self, task: asyncio.Task[Any]) -> None:
+    def _on_request_done(self, task: asyncio.Task[Any]) -> None:
         self._requests.discard(task)
         if not task.cancelled():
-            task.exception()  # somebody has looked, even where the caller gave up
+            task.exception()  # marks it as retrieved, also if the caller was cancelled
 
-    def _on_gone(self, *_: Any) -> None:
-        if self._link is None or self._gone.is_set():
+    def _on_link_lost(self, *_: Any) -> None:
+        if self._link is None or self._link_lost.is_set():
             return
-        self._gone.set()
+        self._link_lost.set()
         for task in self._requests:
             task.cancel()
         if self._disconnected_callback is not None:
-            # After the notifications that came before it.
+            # After the pending notifications.
             asyncio.get_running_loop().call_soon(self._disconnected_callback)

@@ -1,4 +1,4 @@
-"""Discovers a device's GATT table and puts it into bleak's collection."""
+"""Discovery of a device's GATT table as bleak's service collection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bleak.backends.descriptor import BleakGATTDescriptor
 from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
 from bleak.exc import BleakError
 
-from installer.bluetooth.hci.advertising_data import uuid_text
+from installer.bluetooth.uuids import uuid_from_bytes
 
 if TYPE_CHECKING:
     from bumble.gatt_client import Client
@@ -27,36 +27,36 @@ _PROPERTIES: tuple[CharacteristicPropertyName, ...] = (
     "authenticated-signed-writes",
     "extended-properties",
 )
-# A table larger than this is a device that never ends its list.
+# A device with a larger table never ends its list.
 MAX_ATTRIBUTES = 1000
 
 
-async def collect(client: Client, max_write: Callable[[], int]) -> BleakGATTServiceCollection:
-    """All services, characteristics and descriptors. Raises BleakError for a table that makes no sense."""
+async def discover_gatt_table(client: Client, max_write: Callable[[], int]) -> BleakGATTServiceCollection:
+    """All services, characteristics and descriptors. Raises BleakError for an invalid table."""
     table = BleakGATTServiceCollection()
     handles: set[int] = set()
 
-    def new(handle: int) -> None:
+    def check_handle(handle: int) -> None:
         if handle in handles or len(handles) >= MAX_ATTRIBUTES:
-            raise BleakError("The device's table of services makes no sense")
+            raise BleakError("The device's GATT table is invalid")
         handles.add(handle)
 
     for found in await client.discover_services():
-        new(found.handle)
-        service = BleakGATTService(found, found.handle, _text(found.uuid))
+        check_handle(found.handle)
+        service = BleakGATTService(found, found.handle, _uuid_text(found.uuid))
         table.add_service(service)
         for value in await client.discover_characteristics((), found):
-            new(value.handle)
+            check_handle(value.handle)
             names = [name for bit, name in enumerate(_PROPERTIES) if int(value.properties) >> bit & 1]
             characteristic = BleakGATTCharacteristic(
-                value, value.handle, _text(value.uuid), cast(Any, names), max_write, service
+                value, value.handle, _uuid_text(value.uuid), cast(Any, names), max_write, service
             )
             table.add_characteristic(characteristic)
             for extra in await client.discover_descriptors(value):
-                new(extra.handle)
-                table.add_descriptor(BleakGATTDescriptor(extra, extra.handle, _text(extra.type), characteristic))
+                check_handle(extra.handle)
+                table.add_descriptor(BleakGATTDescriptor(extra, extra.handle, _uuid_text(extra.type), characteristic))
     return table
 
 
-def _text(uuid: Any) -> str:
-    return uuid_text(bytes(uuid.uuid_bytes))
+def _uuid_text(uuid: Any) -> str:
+    return uuid_from_bytes(bytes(uuid.uuid_bytes))

@@ -1,7 +1,7 @@
 """One opened HCI controller, shared by all scanners and clients of an adapter.
 
-A controller has one scanner and one pending connection: scans are counted, connects are
-serialised (Core Specification vol. 4 part E §7.8.12, "Command Disallowed").
+A controller has one scanner and one pending connection: the scan runs while it has listeners, and connection
+attempts run one after the other (Core Specification vol. 4 part E §7.8.12, "Command Disallowed").
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 
-from installer.bluetooth.hci.advertising_reports import Report, Tap
+from installer.bluetooth.hci.advertising_reports import AdvertisingReport, ReportInterceptor
 
 if TYPE_CHECKING:
     from bumble.device import Connection, Device
@@ -25,40 +25,40 @@ if TYPE_CHECKING:
 POWER_ON_SECONDS = 10.0
 COMMAND_SECONDS = 5.0
 CANCEL_SECONDS = 2.0
-_IMPORTS = ("bumble.transport", "bumble.device")
+_BUMBLE_MODULES = ("bumble.transport", "bumble.device")
 
-# What Bumble's parsers raise for bytes that make no sense.
-NONSENSE = (struct.error, ValueError, IndexError, KeyError, TypeError, AttributeError, AssertionError)
+# What Bumble's parsers raise for malformed bytes.
+PARSER_ERRORS = (struct.error, ValueError, IndexError, KeyError, TypeError, AttributeError, AssertionError)
 
-AdvertListener = Callable[[Report], None]
+ReportListener = Callable[[AdvertisingReport], None]
 
 
 class HciHost:
-    """Bumble's host stack on one transport. Made by `open`; `close` ends the links and frees the transport."""
+    """Bumble's host stack on one transport. Created by `open`; `close` ends the links and releases the transport."""
 
     def __init__(self, spec: str, transport: Transport, device: Device) -> None:
         self.spec = spec
         self.device = device
         self.lost = asyncio.Event()
         self._transport = transport
-        self._connecting = asyncio.Lock()
-        self._scanning = asyncio.Lock()
-        self._listeners: list[AdvertListener] = []
-        self._on_lost: set[Callable[[], None]] = set()
+        self._connect_lock = asyncio.Lock()
+        self._scan_lock = asyncio.Lock()
+        self._report_listeners: list[ReportListener] = []
+        self._lost_listeners: set[Callable[[], None]] = set()
         self._closed = False
-        transport.source.set_packet_sink(Tap(device.host, self._on_report))
-        # What the tap leaves: events with several reports.
+        transport.source.set_packet_sink(ReportInterceptor(device.host, self._on_report))
+        # The interceptor does not parse events with several reports.
         device.host.remove_listener("advertising_report", device.on_advertising_report)
         device.host.on("advertising_report", self._on_parsed_report)
-        transport.source.terminated.add_done_callback(self._terminated)
+        transport.source.terminated.add_done_callback(self._on_transport_end)
 
     @classmethod
     async def open(cls, spec: str, timeout: float = POWER_ON_SECONDS) -> HciHost:
-        """Open the transport `spec` (Bumble's form, without `hci:`) and switch the controller on.
+        """Open the transport `spec` (Bumble's syntax, without `hci:`) and power the controller on.
 
-        Raises TimeoutError, and what the transport raises: OSError, ValueError, ImportError, Bumble's errors.
+        Raises TimeoutError, and the errors of the transport: OSError, ValueError, ImportError, Bumble's errors.
         """
-        # In a thread, so that a screen stays alive meanwhile.
+        # In a thread, so that the screen stays responsive.
         await asyncio.to_thread(_import_bumble)
         from bumble.device import Device, DeviceConfiguration
         from bumble.hci import Address
@@ -76,54 +76,54 @@ class HciHost:
                 raise
         return cls(spec, transport, device)
 
-    def when_lost(self, callback: Callable[[], None]) -> None:
+    def add_lost_listener(self, callback: Callable[[], None]) -> None:
         """Call `callback` once when the transport ends without `close`."""
-        self._on_lost.add(callback)
+        self._lost_listeners.add(callback)
 
-    def forget(self, callback: Callable[[], None]) -> None:
-        """Take back `when_lost`."""
-        self._on_lost.discard(callback)
+    def remove_lost_listener(self, callback: Callable[[], None]) -> None:
+        """Undo `add_lost_listener`."""
+        self._lost_listeners.discard(callback)
 
-    def check(self) -> None:
-        """Raise BleakError if the controller is gone."""
+    def raise_if_lost(self) -> None:
+        """Raise BleakError if the controller is closed or lost."""
         if self._closed or self.lost.is_set():
-            raise BleakError("The Bluetooth controller is gone")
+            raise BleakError("The Bluetooth controller was disconnected")
 
-    async def listen(self, listener: AdvertListener) -> None:
-        """Give every advertising report to `listener`; switches scanning on for the first one."""
-        async with self._scanning:
-            self.check()
-            if not self._listeners:
+    async def add_report_listener(self, listener: ReportListener) -> None:
+        """Call `listener` with every advertising report; the first listener starts scanning."""
+        async with self._scan_lock:
+            self.raise_if_lost()
+            if not self._report_listeners:
                 await self.command(self.device.start_scanning(filter_duplicates=False))
-            self._listeners.append(listener)
+            self._report_listeners.append(listener)
 
-    async def unlisten(self, listener: AdvertListener) -> None:
-        """Stop giving reports to `listener`; switches scanning off after the last one."""
-        async with self._scanning:
-            if listener not in self._listeners:
+    async def remove_report_listener(self, listener: ReportListener) -> None:
+        """Stop calling `listener`; removing the last listener stops scanning."""
+        async with self._scan_lock:
+            if listener not in self._report_listeners:
                 return
-            self._listeners.remove(listener)
-            if not self._listeners and not self._closed and not self.lost.is_set():
+            self._report_listeners.remove(listener)
+            if not self._report_listeners and not self._closed and not self.lost.is_set():
                 await self.command(self.device.stop_scanning())
 
     async def connect(self, peer: tuple[int, bytes], timeout: float) -> Connection:
         """Connect as central to `peer`, an address type and the six bytes of the address.
 
-        `timeout` (s) holds for waiting in line and for the device together.
+        `timeout` (s) covers waiting for other attempts and waiting for the device.
 
-        Raises BleakDeviceNotFoundError when the device did not answer, BleakError for the rest.
+        Raises BleakDeviceNotFoundError if the device did not answer, BleakError for other failures.
         """
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
-                await self._connecting.acquire()
+                await self._connect_lock.acquire()
         except TimeoutError:
-            raise BleakError("The Bluetooth controller is busy with another connection") from None
+            raise BleakError("The Bluetooth controller is busy with another connection attempt") from None
         try:
-            self.check()
+            self.raise_if_lost()
             return await self._connect(peer, deadline)
         finally:
-            self._connecting.release()
+            self._connect_lock.release()
 
     async def _connect(self, peer: tuple[int, bytes], deadline: float) -> Connection:
         from bumble.core import BaseBumbleError
@@ -131,24 +131,24 @@ class HciHost:
 
         address = Address(peer[1], AddressType(peer[0]))
         attempt = asyncio.ensure_future(self.device.connect_le(address, timeout=None))
-        gone = asyncio.ensure_future(self.lost.wait())
+        controller_lost = asyncio.ensure_future(self.lost.wait())
         try:
             remaining = deadline - asyncio.get_running_loop().time()
-            await asyncio.wait({attempt, gone}, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({attempt, controller_lost}, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            gone.cancel()
+            controller_lost.cancel()
             if not attempt.done():
-                await asyncio.shield(self._withdraw(attempt))
-        self.check()
+                await asyncio.shield(self._cancel_attempt(attempt))
+        self.raise_if_lost()
         if attempt.cancelled():
             raise BleakDeviceNotFoundError(str(address), "The device did not answer in time")
         try:
             return attempt.result()
         except (BaseBumbleError, TimeoutError) as error:
-            raise BleakError(f"The connection did not come about: {error}") from None
+            raise BleakError(f"The connection failed: {error}") from None
 
-    async def _withdraw(self, attempt: asyncio.Future[Connection]) -> None:
-        """Take a pending connection request back, and drop the link if it came about in that very moment."""
+    async def _cancel_attempt(self, attempt: asyncio.Future[Connection]) -> None:
+        """Cancel a pending connection attempt, and end the link if it was established at the same moment."""
         from bumble.core import BaseBumbleError
 
         with contextlib.suppress(BaseBumbleError, TimeoutError, BleakError):
@@ -171,7 +171,7 @@ class HciHost:
         from bumble.core import BaseBumbleError
 
         task = asyncio.ensure_future(work)
-        task.add_done_callback(_looked_at)
+        task.add_done_callback(_retrieve_exception)
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
                 return await asyncio.shield(task)
@@ -182,22 +182,22 @@ class HciHost:
             raise BleakError(f"The Bluetooth controller refused: {error}") from None
 
     async def close(self) -> None:
-        """End all links and close the transport. Never raises for a controller that is gone."""
+        """End all links and close the transport. Never raises for a lost controller."""
         if self._closed:
             return
         if not self.lost.is_set():
             with contextlib.suppress(BleakError):
-                if self._listeners:
+                if self._report_listeners:
                     await self.command(self.device.stop_scanning())
             for connection in list(self.device.connections.values()):
                 with contextlib.suppress(BleakError):
                     await self.command(connection.disconnect())
-        self._listeners.clear()
+        self._report_listeners.clear()
         self._closed = True
         await self._transport.close()
 
-    def _on_report(self, report: Report) -> None:
-        for listener in tuple(self._listeners):
+    def _on_report(self, report: AdvertisingReport) -> None:
+        for listener in tuple(self._report_listeners):
             listener(report)
 
     def _on_parsed_report(self, parsed: Any) -> None:
@@ -206,29 +206,29 @@ class HciHost:
         is_response = bool(parsed.event_type & 0x08) if extended else parsed.event_type == 0x04
         partial = extended and (parsed.event_type >> 5) & 3 == 1
         peer = (int(address.address_type), bytes(address))
-        self._on_report(Report(peer, parsed.data, parsed.rssi, is_response, partial))
+        self._on_report(AdvertisingReport(peer, parsed.data, parsed.rssi, is_response, partial))
 
-    def _terminated(self, _: Any) -> None:
+    def _on_transport_end(self, _: Any) -> None:
         if self._closed:
             return
         self.lost.set()
-        for callback in tuple(self._on_lost):
+        for callback in tuple(self._lost_listeners):
             callback()
 
 
-def _looked_at(task: asyncio.Future[Any]) -> None:
-    """So that nobody complains of a failure that its caller did not wait for."""
+def _retrieve_exception(task: asyncio.Future[Any]) -> None:
+    """Read the exception of a task without a waiter, so that asyncio does not log it."""
     if not task.cancelled():
         task.exception()
 
 
 def _import_bumble() -> None:
-    """Import what is needed of Bumble."""
-    # Half a million new objects that stay: collecting garbage among them is a third of the time.
+    """Import the needed modules of Bumble."""
+    # The imports create half a million permanent objects; garbage collection would take a third of the time.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for name in _IMPORTS:
+        for name in _BUMBLE_MODULES:
             importlib.import_module(name)
     finally:
         if collecting:

@@ -1,4 +1,4 @@
-"""The scanner side of the backend: advertising reports to bleak's AdvertisementData."""
+"""The scanner of the bleak backend: turns advertising reports into bleak's AdvertisementData."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback, BaseBleakScanner
 from bleak.exc import BleakError
 
-from installer.bluetooth.hci.advertising_data import Fields, parse
-from installer.bluetooth.hci.advertising_reports import Report, address_text
+from installer.bluetooth.hci.advertising_data import AdvertisingFields, parse_advertising_data
+from installer.bluetooth.hci.advertising_reports import AdvertisingReport, address_text
 from installer.bluetooth.hci.host import HciHost
 
 MAX_DEVICES = 2000
-MAX_ADVERT = 1650  # of extended advertising, bytes
+MAX_ADVERTISEMENT_BYTES = 1650  # the limit of extended advertising
 
 
 @dataclass
-class _Heard:
-    """One device: the last bytes per kind of packet, what they said together, and the parts of a long one."""
+class _HeardDevice:
+    """One device: the last packet of each kind, their merged fields, and the parts of an incomplete advertisement."""
 
     device: BLEDevice
     packets: dict[bool, bytes] = field(default_factory=dict)
-    fields: Fields = field(default_factory=Fields)
+    fields: AdvertisingFields = field(default_factory=AdvertisingFields)
     parts: bytes = b""
 
 
 class HciScanner(BaseBleakScanner):
-    """Passes on every report, filtered only by `service_uuids`. Advertisement and scan response are merged.
+    """Reports every advertisement, filtered only by `service_uuids`. Advertisement and scan response are merged.
 
-    `host` is the opened controller.
+    `host`: the opened controller.
     """
 
     def __init__(
@@ -44,32 +44,32 @@ class HciScanner(BaseBleakScanner):
     ) -> None:
         super().__init__(detection_callback, service_uuids)
         self._host = host
-        self._heard: dict[tuple[int, bytes], _Heard] = {}
+        self._heard: dict[tuple[int, bytes], _HeardDevice] = {}
 
     async def start(self) -> None:
         """Start scanning. Raises BleakError."""
         self.seen_devices = {}
         self._heard = {}
-        await self._host.listen(self._on_report)
+        await self._host.add_report_listener(self._on_report)
 
     async def stop(self) -> None:
         """Stop scanning."""
-        await self._host.unlisten(self._on_report)
+        await self._host.remove_report_listener(self._on_report)
 
-    def _on_report(self, report: Report) -> None:
+    def _on_report(self, report: AdvertisingReport) -> None:
         heard = self._heard.get(report.peer)
         if heard is None:
-            heard = self._new(report.peer)
+            heard = self._add_device(report.peer)
         if report.partial:
-            heard.parts = (heard.parts + report.data)[:MAX_ADVERT]
+            heard.parts = (heard.parts + report.data)[:MAX_ADVERTISEMENT_BYTES]
             return
         data, heard.parts = heard.parts + report.data, b""
         if heard.packets.get(report.is_response) != data:
             heard.packets[report.is_response] = data
-            heard.fields.add(parse(data))
-        self._tell(heard, report.rssi)
+            heard.fields.update(parse_advertising_data(data))
+        self._report_device(heard, report.rssi)
 
-    def _tell(self, heard: _Heard, rssi: int) -> None:
+    def _report_device(self, heard: _HeardDevice, rssi: int) -> None:
         fields = heard.fields
         advert = AdvertisementData(
             local_name=fields.name,
@@ -86,17 +86,17 @@ class HciScanner(BaseBleakScanner):
         self.seen_devices[heard.device.address] = (heard.device, advert)
         self.call_detection_callbacks(heard.device, advert)
 
-    def _new(self, peer: tuple[int, bytes]) -> _Heard:
-        # Random addresses change all the time; an endless scan must not grow without end.
+    def _add_device(self, peer: tuple[int, bytes]) -> _HeardDevice:
+        # Random addresses change all the time; the memory of a long scan must have a limit.
         while len(self._heard) >= MAX_DEVICES:
             oldest = self._heard.pop(next(iter(self._heard)))
             self.seen_devices.pop(oldest.device.address, None)
-        heard = self._heard[peer] = _Heard(BLEDevice(address_text(peer), None, {"hci": peer}))
+        heard = self._heard[peer] = _HeardDevice(BLEDevice(address_text(peer), None, {"hci": peer}))
         return heard
 
 
 def peer_address(device: BLEDevice) -> tuple[int, bytes]:
-    """The HCI address, with its type, of a device that `HciScanner` found. Raises BleakError for another's."""
+    """The HCI address and its type of a device that `HciScanner` found. Raises BleakError for any other device."""
     details = device.details
     if not isinstance(details, dict) or "hci" not in details:
         raise BleakError("This device was not found by this adapter's scan")

@@ -1,4 +1,4 @@
-"""The one connection to the device that all steps share: scanning, opening, opening again, closing."""
+"""The Bluetooth connection to the device, which all steps share: scan, connect, reconnect, close."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from installer.answers import StepKey
-from installer.bluetooth import device_information
+from installer.bluetooth.device_information import read_device_information
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import Notice
+from installer.events.installation import Notice
 from installer.flow.questions import AskProof
+from installer.flow.situation import Situation
 from installer.flow.steps import retail_device
-from installer.flow.steps.step import Situation
+from installer.provisioning import registry
 from installer.provisioning.provisioner import Capability, DeviceInfo, DriverOptions
 
 if TYPE_CHECKING:
@@ -26,24 +27,24 @@ if TYPE_CHECKING:
 
 async def adapter(situation: Situation) -> Adapter:
     """The adapter, opened once for an installation."""
-    if situation.surroundings.radio is not None:
-        return await situation.surroundings.radio.adapter()
+    if situation.environment.radio is not None:
+        return await situation.environment.radio.adapter()
     if situation.adapter is None:
-        situation.adapter = await situation.surroundings.open_adapter()
+        situation.adapter = await situation.environment.open_adapter()
     return situation.adapter
 
 
-async def scanning(situation: Situation) -> Scan:
-    """The running scan; started when it is first needed, or anew after it was stopped."""
+async def running_scan(situation: Situation) -> Scan:
+    """The running scan; it is started if none runs."""
     from installer.bluetooth.scan import Scan
 
-    if situation.surroundings.radio is not None:
-        return await situation.surroundings.radio.scan()
+    if situation.environment.radio is not None:
+        return await situation.environment.radio.scan()
     if situation.scan is not None and situation.scan.failure is not None:
-        # The adapter went away or was switched off; another try opens it anew.
-        await leave(situation)
+        # The adapter was removed or switched off: open it again.
+        await close_bluetooth(situation)
     if situation.scan is None:
-        scan = Scan(await adapter(situation), situation.surroundings.catalogue)
+        scan = Scan(await adapter(situation), registry.detector(situation.environment.catalogue))
         await scan.__aenter__()
         situation.scan = scan
     return situation.scan
@@ -57,18 +58,18 @@ async def stop_scanning(situation: Situation) -> None:
 
 
 async def connect(situation: Situation, *, find: float | None = None) -> None:
-    """Open the connection to the chosen device, and its provisioner. Does nothing if both are open.
+    """Connect to the chosen device and open its provisioner. Does nothing if the connection is open.
 
-    `find`: how long to listen for it, seconds, in place of the usual deadline.
+    `find`: how long to scan for the device, in seconds, instead of the usual deadline.
     """
     from installer.bluetooth.connection import Connection
 
     if situation.connection is not None and situation.connection.is_open:
         return
     await disconnect(situation)
-    sighting = situation.the_sighting
-    await let_go(situation, sighting.address)
-    scan = await scanning(situation)
+    sighting = situation.chosen_sighting
+    await release_stale_link(situation, sighting.address)
+    scan = await running_scan(situation)
     seen = await scan.wait_until(
         lambda all_seen: next((s for s in all_seen if s.address == sighting.address), None),
         situation.options.deadlines.find if find is None else find,
@@ -76,11 +77,11 @@ async def connect(situation: Situation, *, find: float | None = None) -> None:
     if seen is None:
         raise InstallerError(
             ErrorCode.DEVICE_NOT_FOUND,
-            f"{situation.the_model.name} {sighting.address} is no longer within reach.",
+            f"{situation.chosen_model.name} {sighting.address} is no longer within reach.",
             "Bring it close to this computer and wake it, then try again.",
         )
     limit = situation.options.deadlines.connect
-    radio = situation.surroundings.radio
+    radio = situation.environment.radio
     # Many adapters cannot scan and connect at once.
     if radio is None:
         ble_device = scan.ble_device(sighting.address)
@@ -92,21 +93,21 @@ async def connect(situation: Situation, *, find: float | None = None) -> None:
             connection = await Connection.open(await radio.adapter(), ble_device, timeout=limit)
     situation.connection = connection
     try:
-        await _meet(situation, connection, sighting)
+        await _identify_device(situation, connection, sighting)
     except BaseException:
-        # Half a connection would pass for a whole one at the next try.
+        # The next try must not take it for a complete connection.
         await disconnect(situation)
         raise
 
 
-async def let_go(situation: Situation, address: str | None) -> None:
-    """In a resumed installation: end the link that the killed process may have left, or it would not advertise."""
+async def release_stale_link(situation: Situation, address: str | None) -> None:
+    """In a resumed installation, close a link that a killed process left: a connected device does not advertise."""
     if situation.resumed and address is not None:
-        await (await adapter(situation)).let_go(address)
+        await (await adapter(situation)).release_link(address)
 
 
-async def _meet(situation: Situation, connection: Connection, sighting: Sighting) -> None:
-    """Find the driver of the open connection and let it ask what the device is."""
+async def _identify_device(situation: Situation, connection: Connection, sighting: Sighting) -> None:
+    """Choose the provisioner for the open connection, and read what the device is."""
     from installer.provisioning.registry import provisioner_for
 
     options = DriverOptions(
@@ -119,15 +120,15 @@ async def _meet(situation: Situation, connection: Connection, sighting: Sighting
     provisioner = None
     if not situation.options.guided:
         provisioner = await provisioner_for(connection, sighting.detection.protocol, options)
-    if provisioner is None and not situation.unsettled and await retail_device.recognise(situation, connection):
-        # From here on the device is the phone's with the vendor's app: many take one connection only.
+    if provisioner is None and not situation.join_unconfirmed and await retail_device.recognise(situation, connection):
+        # Many devices accept one connection only, and the vendor's app on the phone needs it now.
         await disconnect(situation)
         return
     if provisioner is None:
         raise InstallerError(
             ErrorCode.DEVICE_UNSUPPORTED,
-            f"{situation.the_model.name} {sighting.address} speaks no set-up protocol that this program knows.",
-            "Check that it is in set-up mode. " + situation.the_sighting.detection.note,
+            f"{situation.chosen_model.name} {sighting.address} speaks no set-up protocol that this program knows.",
+            "Check that it is in set-up mode. " + situation.chosen_sighting.detection.note,
             services=sorted(connection.services),
         )
     await provisioner.open()
@@ -135,16 +136,16 @@ async def _meet(situation: Situation, connection: Connection, sighting: Sighting
     for warning in getattr(provisioner, "warnings", ()):
         situation.emit(Notice(code="encryption", text=warning))
     if situation.info is None:
-        can_tell = Capability.DEVICE_INFO in provisioner.capabilities
-        info = await provisioner.info() if can_tell else DeviceInfo(name=sighting.name)
-        told = await device_information.read(connection)
-        # What the protocol tells as firmware is with some only the version of the protocol.
-        more = {"serial": told.serial, "firmware_version": told.firmware or info.firmware_version}
+        has_info = Capability.DEVICE_INFO in provisioner.capabilities
+        info = await provisioner.info() if has_info else DeviceInfo(name=sighting.name)
+        standard = await read_device_information(connection)
+        # In some protocols the firmware version is only the version of the protocol.
+        more = {"serial": standard.serial, "firmware_version": standard.firmware or info.firmware_version}
         situation.info = info.model_copy(update=more)
 
 
 def read_proof(situation: Situation) -> SecretStr | None:
-    """The proof that was typed in this run, or the one that the answers name. Raises SECRET_UNAVAILABLE."""
+    """The proof that a person typed in this run, or the given one. Raises SECRET_UNAVAILABLE."""
     given = situation.given.find
     if situation.proof is None and given is not None:
         situation.proof = given.secret or (given.proof.fetch("proof of possession") if given.proof else None)
@@ -152,23 +153,26 @@ def read_proof(situation: Situation) -> SecretStr | None:
 
 
 async def _ask_proof(situation: Situation, problem: InstallerError) -> SecretStr:
-    """Ask the person; a script that has none, or a wrong one, fails with `problem` itself."""
+    """Ask a person for the proof; raises `problem` with the options if this run may not ask."""
     if not situation.may_ask(StepKey.FIND):
-        where = "Give it with --proof-file F or --proof-env VAR, or in an answers file"
+        options = "Give it with --proof-file F or --proof-env VAR, or in an answers file"
         if problem.data.get("security") == 2:
-            where += "; the user name that goes with it with --username (taken for “wifiprov” if there is none)"
-        raise InstallerError(problem.code, problem.what, f"{problem.todo} {where}.", **problem.data)
-    # After a wrong proof some devices hang up; the new connection knows only that a proof is missing.
-    why, situation.proof_problem = situation.proof_problem or problem, None
+            options += "; the user name that goes with it with --username (taken for “wifiprov” if there is none)"
+        raise problem.with_advice(f"{problem.todo} {options}.")
+    # After a wrong proof some devices disconnect; the new connection only knows that a proof is missing.
+    reason, situation.proof_problem = situation.proof_problem or problem, None
     question = AskProof(
-        model=situation.the_model, name=situation.the_sighting.name, problem=why, can_go_back=not situation.sent
+        model=situation.chosen_model,
+        name=situation.chosen_sighting.name,
+        problem=reason,
+        can_go_back=not situation.credentials_sent,
     )
     situation.proof = await situation.ask(question)
     return situation.proof
 
 
-async def connected(situation: Situation) -> tuple[Connection, Provisioner]:
-    """The open connection and its provisioner; opened again if the link dropped."""
+async def ensure_connected(situation: Situation) -> tuple[Connection, Provisioner]:
+    """The open connection and its provisioner; reconnects if the link was lost."""
     await connect(situation)
     if situation.connection is None or situation.provisioner is None:
         raise InstallerError(ErrorCode.INTERNAL, "The device is not connected.", "This is a defect; report it.")
@@ -185,8 +189,8 @@ async def disconnect(situation: Situation) -> None:
         await connection.close()
 
 
-async def leave(situation: Situation) -> None:
-    """Close everything of Bluetooth that this installation opened."""
+async def close_bluetooth(situation: Situation) -> None:
+    """Close the connection, the scan and the adapter of this installation."""
     try:
         await disconnect(situation)
         await stop_scanning(situation)

@@ -1,4 +1,4 @@
-"""Find: scan, choose the device, connect, and learn what it is."""
+"""The find step: scan, choose the device, connect, and read what it is."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from installer.answers import FindAnswer, StepKey
 from installer.bluetooth.sighting import Certainty, SetupState, Sighting
-from installer.catalogue.catalogue import Model, check_sync
+from installer.catalogue.model import GUIDED, Model
+from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import DeviceConnected, DeviceFound, Notice
+from installer.events.installation import DeviceConnected, DeviceFound, Notice
 from installer.flow.questions import ChooseDevice, ConfirmDevice, Recovery
+from installer.flow.situation import Situation, answer_missing
 from installer.flow.steps import device_connection, retail_device
-from installer.flow.steps.step import Situation, Step, missing
-from installer.provisioning.guided import checklist
+from installer.flow.steps.step import Step
 from installer.provisioning.provisioner import Capability, DeviceInfo
 from installer.text import printable
 from installer.wifi.networks import Network
@@ -22,49 +23,49 @@ from installer.wifi.networks import Network
 if TYPE_CHECKING:
     from installer.bluetooth.scan import Scan
 
-LOOK_AGAIN = 0.25  # seconds between two looks at whether the scan still runs
-SURE = (Certainty.CERTAIN, Certainty.LIKELY)
+SCAN_CHECK_SECONDS = 0.25  # how often to check whether the scan still runs
+RELIABLE_CERTAINTIES = (Certainty.CERTAIN, Certainty.LIKELY)
 
 
-class Find(Step):
+class FindStep(Step):
     """Which device, and is it the right one?"""
 
     key = StepKey.FIND
-    seconds = 20.0
+    usual_seconds = 20.0
 
-    def foresee(self, situation: Situation) -> None:
-        """A model that is not in the catalogue, and a proof of possession that cannot be read."""
+    def check_given_answer(self, situation: Situation) -> None:
+        """Refuse a model that is not in the catalogue, and a proof of possession that cannot be read."""
         given = situation.given.find
         if given is None:
             return
         if given.model is not None:
-            situation.surroundings.catalogue.get(given.model)
+            situation.environment.catalogue.get(given.model)
         device_connection.read_proof(situation)
 
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> FindAnswer:
-        """The device that was named, or the one that a person picks from the live list."""
+        """The given device, or the one that a person chooses from the live list."""
         given = situation.given.find
-        wish = situation.given.sync
-        if given is not None and given.model is not None and wish is not None and self._decided(situation):
-            # The sync rule needs no radio: an impossible wish is refused before anything is sent.
-            check_sync(situation.surroundings.catalogue.get(given.model), wish.method)
+        sync = situation.given.sync
+        if given is not None and given.model is not None and sync is not None and self._sync_method_is_final(situation):
+            # The sync rule needs no radio: refuse an impossible method before the scan.
+            check_sync(situation.environment.catalogue.get(given.model), sync.method)
         if given is not None and problem is None:
             return given
-        catalogue = situation.surroundings.catalogue
+        catalogue = situation.environment.catalogue
         if not situation.may_ask(self.key):
-            raise missing(self.key)
+            raise answer_missing(self.key)
         wanted = catalogue.get(given.model) if given is not None and given.model else None
-        scan = await device_connection.scanning(situation)
-        situation.surroundings.records.store.warm()
+        scan = await device_connection.running_scan(situation)
+        situation.environment.records.store.preload()
         question = ChooseDevice(
             sightings=scan, catalogue=catalogue, wanted=wanted, can_go_back=can_go_back, problem=problem
         )
-        return await self._picked(situation, question, scan)
+        return await self._ask_for_device(situation, question, scan)
 
-    async def _picked(self, situation: Situation, question: ChooseDevice, scan: Scan) -> FindAnswer:
-        """The person's choice; raises the scan's failure if that comes first, so that it can be tried again."""
+    async def _ask_for_device(self, situation: Situation, question: ChooseDevice, scan: Scan) -> FindAnswer:
+        """The person's choice. Raises the scan's error if the scan fails first, so that the step can be retried."""
         asking = asyncio.ensure_future(situation.ask(question))
-        failing = asyncio.ensure_future(_failure(scan))
+        failing = asyncio.ensure_future(_wait_for_scan_failure(scan))
         try:
             await asyncio.wait((asking, failing), return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():
@@ -77,21 +78,21 @@ class Find(Step):
             await asyncio.gather(asking, failing, return_exceptions=True)
 
     async def carry_out(self, situation: Situation, answer: FindAnswer) -> dict[str, Any]:
-        """Wait for the device, connect, ask it what it is; a person confirms that it is the right one."""
+        """Wait for the device, connect, read what it is, and let a person confirm it."""
         await device_connection.disconnect(situation)
         situation.guided = False
         if answer.secret is not None and situation.given.find is None:
-            # A person pasted the code of the device, with its proof in it.
+            # A person pasted the device's code, which contains its proof.
             situation.proof = answer.secret
         situation.username = answer.username
         asked = situation.given.find is None or self.key in situation.options.ask
-        sighting = await self._seen(situation, answer)
-        model = self._model(situation, answer, sighting)
-        if situation.given.sync is not None and self._decided(situation):
+        sighting = await self._wait_for_device(situation, answer)
+        model = self._check_model(situation, answer, sighting)
+        if situation.given.sync is not None and self._sync_method_is_final(situation):
             check_sync(model, situation.given.sync.method)
         situation.sighting, situation.model = sighting, model
         if not situation.options.dry_run:
-            await situation.record.device(
+            await situation.record.set_device(
                 sighting.address,
                 name=sighting.name,
                 model=model.id,
@@ -108,17 +109,17 @@ class Find(Step):
                 reasons=sighting.detection.reasons,
             )
         )
-        met = True
+        connected = True
         try:
             await device_connection.connect(situation)
         except InstallerError as error:
             await device_connection.disconnect(situation)
-            if not retail_device.goes_on_without(situation, error):
+            if not retail_device.continue_without_connection(situation, error):
                 raise
-            met = False
+            connected = False
         provisioner, info = situation.provisioner, situation.info
         if situation.guided:
-            return await self._retail(situation, asked=asked, met=met)
+            return await self._finish_retail_device(situation, asked=asked, connected=connected)
         if provisioner is None or info is None:
             raise InstallerError(ErrorCode.INTERNAL, "The device is not connected.", "This is a defect; report it.")
         situation.emit(
@@ -142,60 +143,58 @@ class Find(Step):
                     can_go_back=True,
                 )
             )
-        await self._settle_wifi(situation, confirmed=asked)
+        await self._check_existing_wifi(situation, confirmed=asked)
         return _result(situation, provisioner.protocol) | ({"keep_wifi": True} if situation.keep_wifi else {})
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
-        """Another device is always possible."""
+        """Another device can always be chosen."""
         if error.code in (ErrorCode.DEVICE_UNSUPPORTED, ErrorCode.DEVICE_ALREADY_SET_UP, ErrorCode.DEVICE_AMBIGUOUS):
             return (Recovery.CHANGE, Recovery.STOP)
         return (Recovery.RETRY, Recovery.CHANGE, Recovery.STOP)
 
-    async def _retail(self, situation: Situation, *, asked: bool, met: bool) -> dict[str, Any]:
-        """The same for a device that only its vendor's app sets up; its connection is closed already."""
-        sighting, info = situation.the_sighting, situation.info or DeviceInfo()
-        if met:
+    async def _finish_retail_device(self, situation: Situation, *, asked: bool, connected: bool) -> dict[str, Any]:
+        """Finish the step for a device that the vendor's app sets up; its connection is closed already."""
+        sighting, info = situation.chosen_sighting, situation.info or DeviceInfo()
+        if connected:
             situation.emit(
-                DeviceConnected(
-                    address=sighting.address, protocol=checklist.PROTOCOL, encrypts_credentials=False, info=info
-                )
+                DeviceConnected(address=sighting.address, protocol=GUIDED, encrypts_credentials=False, info=info)
             )
         if asked and situation.may_ask(self.key):
             await situation.ask(
                 ConfirmDevice(
                     sighting=sighting,
-                    model=situation.the_model,
+                    model=situation.chosen_model,
                     info=info,
-                    protocol=checklist.PROTOCOL,
+                    protocol=GUIDED,
                     set_up=bool(situation.associated),
                     can_go_back=True,
                 )
             )
-        await retail_device.settle(situation, confirmed=asked)
-        before = bool(situation.associated) and not situation.associated_since
-        return _result(situation, checklist.PROTOCOL) | {"associated": before}
+        await retail_device.check_existing_account(situation, confirmed=asked)
+        before = bool(situation.associated) and not situation.maybe_associated_after_start
+        return _result(situation, GUIDED) | {"associated": before}
 
-    def _decided(self, situation: Situation) -> bool:
-        """Whether the sync method stands; a person who can be asked changes an impossible one at its own step."""
+    def _sync_method_is_final(self, situation: Situation) -> bool:
+        """Whether the given sync method cannot be changed; else a person can change it in the sync step."""
         return situation.given.sync is not None and not situation.may_ask(StepKey.SYNC)
 
-    async def _seen(self, situation: Situation, answer: FindAnswer) -> Sighting:
-        await device_connection.let_go(situation, answer.device)
-        scan = await device_connection.scanning(situation)
+    async def _wait_for_device(self, situation: Situation, answer: FindAnswer) -> Sighting:
+        await device_connection.release_stale_link(situation, answer.device)
+        scan = await device_connection.running_scan(situation)
         if not situation.options.dry_run:
-            # The ledger is opened while the scan runs.
+            # Open the ledger while the scan runs.
             situation.record.open()
         limits = situation.options.deadlines
-        wanted = situation.surroundings.catalogue.get(answer.model) if answer.model else None
+        wanted = situation.environment.catalogue.get(answer.model) if answer.model else None
 
-        def fits(sightings: Sequence[Sighting]) -> list[Sighting] | None:
-            return [s for s in sightings if _fits(s, answer, wanted)] or None
+        def matches(sightings: Sequence[Sighting]) -> list[Sighting] | None:
+            return [s for s in sightings if _matches(s, answer, wanted)] or None
 
-        found = await scan.wait_until(fits, limits.find)
+        found = await scan.wait_until(matches, limits.find)
         if found and not answer.device:
             # A second device of the model may advertise a little later than the first.
-            await scan.wait_until(lambda all_seen: (fits(all_seen) or [])[1:] or None, limits.settle)
-        found = (fits(scan.current()) or found) if found else None
+            await scan.wait_until(lambda all_seen: (matches(all_seen) or [])[1:] or None, limits.second_device)
+        found = (matches(scan.current()) or found) if found else None
         if not found:
             raise _not_found(answer, wanted, scan.current())
         ready = [s for s in found if s.state is not SetupState.SET_UP]
@@ -203,14 +202,14 @@ class Find(Step):
         if len(candidates) > 1:
             raise InstallerError(
                 ErrorCode.DEVICE_AMBIGUOUS,
-                f"{len(candidates)} devices fit: " + ", ".join(f"{s.address} ({s.name})" for s in candidates) + ".",
+                f"{len(candidates)} devices match: " + ", ".join(f"{s.address} ({s.name})" for s in candidates) + ".",
                 "Name one with --device ADDRESS.",
                 candidates=[{"address": s.address, "name": s.name, "rssi": s.rssi} for s in candidates],
             )
         return candidates[0]
 
-    def _model(self, situation: Situation, answer: FindAnswer, sighting: Sighting) -> Model:
-        catalogue = situation.surroundings.catalogue
+    def _check_model(self, situation: Situation, answer: FindAnswer, sighting: Sighting) -> Model:
+        catalogue = situation.environment.catalogue
         detection = sighting.detection
         detected = catalogue.get(detection.model_id) if detection.model_id else None
         if answer.model is None:
@@ -218,8 +217,13 @@ class Find(Step):
                 raise _unsupported(sighting)
             return detected
         wanted = catalogue.get(answer.model)
-        if detected and detected.id != wanted.id and detection.certainty in SURE and not detected.generic:
-            # Otherwise the sync rule of one model could be got around by naming another.
+        if (
+            detected
+            and detected.id != wanted.id
+            and detection.certainty in RELIABLE_CERTAINTIES
+            and not detected.generic
+        ):
+            # Naming another model must not get around the sync rule.
             raise InstallerError(
                 ErrorCode.DEVICE_UNSUPPORTED,
                 f"The device {sighting.address} is a {detected.name} ({detection.certainty}), not a {wanted.name}.",
@@ -229,30 +233,34 @@ class Find(Step):
             )
         return wanted
 
-    async def _settle_wifi(self, situation: Situation, confirmed: bool) -> None:
-        """A device that is on Wi-Fi already keeps it if that is wanted; else it must be reset first."""
+    async def _check_existing_wifi(self, situation: Situation, confirmed: bool) -> None:
+        """A device that is on Wi-Fi already keeps its network if that is wanted; else raise DEVICE_ALREADY_SET_UP."""
         if situation.provisioner is None or not situation.provisioner.set_up:
             return
-        address = situation.the_sighting.address
-        records = situation.surroundings.records
-        mine = await records.store.call(records.provisioned, address)
-        wanted = situation.given.network.ssid if situation.given.network else None
-        # What this computer did itself is gone on with, but not where another network is asked for now.
-        goes_on = mine is not None and wanted in (None, mine) and not situation.options.only_new
-        kept = situation.options.keep_wifi or situation.keep_wifi_wanted
-        if not (confirmed or kept or goes_on):
-            other = f" for the network {printable(mine)}, not {printable(wanted)}" if mine and wanted else ""
+        address = situation.chosen_sighting.address
+        records = situation.environment.records
+        sent_ssid = await records.store.call(records.last_provisioned_ssid, address)
+        wanted_ssid = situation.given.network.ssid if situation.given.network else None
+        # Continue what this program did, unless another network is wanted now.
+        done_here = sent_ssid is not None and wanted_ssid in (None, sent_ssid) and not situation.options.only_new
+        keep = situation.options.keep_wifi or situation.keep_wifi_requested_before
+        if not (confirmed or keep or done_here):
+            other = (
+                f" for the network {printable(sent_ssid)}, not {printable(wanted_ssid)}"
+                if sent_ssid and wanted_ssid
+                else ""
+            )
             raise InstallerError(
                 ErrorCode.DEVICE_ALREADY_SET_UP,
-                f"{situation.the_model.name} {address} is set up already{other}.",
+                f"{situation.chosen_model.name} {address} is set up already{other}.",
                 "To link it as it is, give --keep-wifi. To choose another network, reset it to factory state first.",
                 address=address,
             )
         situation.keep_wifi = True
-        if mine:
-            situation.network = Network(ssid=mine)
-            # What it has measured since then is its first data; it may have nothing newer to tell.
-            since: float | None = await records.store.call(records.since, address)
+        if sent_ssid:
+            situation.network = Network(ssid=sent_ssid)
+            # Data since then counts as first data; the device may have nothing newer.
+            since: float | None = await records.store.call(records.last_provisioning_started, address)
             situation.started = since or situation.started
         situation.emit(
             Notice(
@@ -262,11 +270,11 @@ class Find(Step):
 
 
 def _result(situation: Situation, protocol: str) -> dict[str, Any]:
-    sighting, info = situation.the_sighting, situation.info or DeviceInfo()
+    sighting, info = situation.chosen_sighting, situation.info or DeviceInfo()
     return {
         "address": sighting.address,
         "name": sighting.name or info.name,
-        "model": situation.the_model.id,
+        "model": situation.chosen_model.id,
         "certainty": sighting.detection.certainty.value,
         "reasons": list(sighting.detection.reasons),
         "protocol": protocol,
@@ -276,13 +284,13 @@ def _result(situation: Situation, protocol: str) -> dict[str, Any]:
     }
 
 
-async def _failure(scan: Scan) -> InstallerError:
-    while scan.failure is None:  # noqa: ASYNC110 - a waiter on every advertisement would cost more
-        await asyncio.sleep(LOOK_AGAIN)
+async def _wait_for_scan_failure(scan: Scan) -> InstallerError:
+    while scan.failure is None:  # noqa: ASYNC110 - an event for every advertisement would cost more
+        await asyncio.sleep(SCAN_CHECK_SECONDS)
     return scan.failure
 
 
-def _fits(sighting: Sighting, answer: FindAnswer, wanted: Model | None) -> bool:
+def _matches(sighting: Sighting, answer: FindAnswer, wanted: Model | None) -> bool:
     if answer.device is not None:
         return sighting.address.upper() == answer.device
     if answer.name is not None and sighting.name.lower() != answer.name.strip().lower():

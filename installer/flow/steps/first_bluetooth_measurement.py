@@ -1,40 +1,40 @@
-"""The first measurement of a Bluetooth-only device, taken on the connection of the installation."""
+"""The first measurement of a Bluetooth-only device, read over the installation's connection."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from installer.catalogue.catalogue import Profile
+from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import FirstMeasurement, Notice, WaitingForData
+from installer.events.installation import FirstMeasurement, Notice, WaitingForData
+from installer.flow.situation import Situation
 from installer.flow.steps import device_connection
-from installer.flow.steps.step import Situation
 from installer.measurement import Measurement
 
 if TYPE_CHECKING:
     from installer.bluetooth.connection import Connection
     from installer.gateway.installation_handover import InstallationHandover
 
-WHAT_TO_DO = {
+MEASUREMENT_INSTRUCTIONS = {
     "scale": "Step on the scale.",
     "blood-pressure monitor": "Take a blood-pressure measurement.",
     "thermometer": "Take a temperature.",
     "watch": "Wear the watch and take a few steps.",
     "sleep mat": "Lie down on the bed for a moment.",
 }
-# After the first one, what the device has stored comes without a pause.
-QUIET_SECONDS = 1.0
+# A device sends its stored measurements without a pause; after this much silence they are complete.
+END_OF_DATA_SECONDS = 1.0
 
 
 async def collect(situation: Situation) -> Measurement:
-    """Take one measurement over the device's standard health profile. Raises MEASUREMENT_FAILED, CONNECTION_LOST.
+    """Read one measurement over the device's standard health profile. Raises MEASUREMENT_FAILED, CONNECTION_LOST.
 
-    Where this computer has a gateway, all that the device has is taken, and given to it: the device forgets it.
+    If this computer has a gateway, all stored measurements are read and given to it: the device deletes them.
     """
     from installer.health_profiles.reader import take_measurement
 
-    model = situation.the_model
+    model = situation.chosen_model
     if model.profile is None:
         raise InstallerError(
             ErrorCode.MEASUREMENT_FAILED,
@@ -42,59 +42,67 @@ async def collect(situation: Situation) -> Measurement:
             "Add `profile` to its entry, or choose Wi-Fi.",
         )
     limit = situation.options.deadlines.measurement
-    connection, _ = await device_connection.connected(situation)
-    situation.emit(WaitingForData(source="bluetooth", seconds=limit, todo=WHAT_TO_DO.get(model.type.value, "")))
+    connection, _ = await device_connection.ensure_connected(situation)
+    situation.emit(
+        WaitingForData(source="bluetooth", seconds=limit, todo=MEASUREMENT_INSTRUCTIONS.get(model.type.value, ""))
+    )
     with ExitStack() as stack:
-        handover = _gateway(situation, connection, stack)
+        handover = _open_gateway_handover(situation, connection, stack)
         if handover is None:
             situation.measurement = await take_measurement(connection, model.profile, timeout=limit)
         else:
-            situation.measurement = await _take_all(connection, model.profile, limit, handover)
+            situation.measurement = await _read_all(connection, model.profile, limit, handover)
     if handover is not None and handover.failure is not None:
-        text = f"The gateway will not deliver what the device has told now: {handover.failure.what}"
+        text = f"The gateway will not deliver the measurements that were read now: {handover.failure.what}"
         situation.emit(Notice(code="not_handed_over", text=text))
     situation.emit(FirstMeasurement(source="bluetooth", measurement=situation.measurement))
     return situation.measurement
 
 
-async def _take_all(connection: Connection, main: Profile, limit: float, handover: InstallationHandover) -> Measurement:
-    """The newest measurement of the profile `main`, and all others by the way."""
+async def _read_all(connection: Connection, main: Profile, limit: float, handover: InstallationHandover) -> Measurement:
+    """Read all measurements; the newest of the profile `main`."""
     from installer.health_profiles import reader
 
     newest: Measurement | None = None
     try:
         found = reader.collect(
             connection,
-            [profile for profile in reader.offered(connection) if profile is main or profile not in reader.LIVE],
-            QUIET_SECONDS,
+            [
+                profile
+                for profile in reader.offered_profiles(connection)
+                if profile is main or profile not in reader.LIVE_PROFILES
+            ],
+            END_OF_DATA_SECONDS,
             first=limit,
-            keep=handover.keep,
+            keep=handover.write_measurement,
         )
-        async for one in found:
-            if one.profile is main:
-                newest = one.measurement
+        async for collected in found:
+            if collected.profile is main:
+                newest = collected.measurement
     except InstallerError:
-        # What is wanted here is a proof that data flows; what the device has not told is still with it.
+        # One measurement proves that data flows; the others are still on the device.
         if newest is None:
             raise
     if newest is None:
-        raise reader.nothing_came(connection, limit)
+        raise reader.no_measurement_error(connection, limit)
     return newest
 
 
-def _gateway(situation: Situation, connection: Connection, stack: ExitStack) -> InstallationHandover | None:
-    """The gateway's outbox, if this computer has one that can be used, until the stack is left."""
-    place = situation.surroundings.gateway
-    if place is None or not place.outbox.exists():
+def _open_gateway_handover(
+    situation: Situation, connection: Connection, stack: ExitStack
+) -> InstallationHandover | None:
+    """The handover to this computer's gateway, until the stack closes; None without a usable gateway."""
+    files = situation.environment.gateway
+    if files is None or not files.outbox.exists():
         return None
     from installer.gateway.devices import GatewayDevice
-    from installer.gateway.installation_handover import handing_over
+    from installer.gateway.installation_handover import outbox_handover
 
-    model, account = situation.the_model, situation.account
+    model, account = situation.chosen_model, situation.account
     name = connection.name or model.name
     target = GatewayDevice(connection.address, (), model.id, name, account.name if account is not None else "")
     try:
-        return stack.enter_context(handing_over(place, target))
+        return stack.enter_context(outbox_handover(files, target))
     except InstallerError:
-        # `gateway status` tells what is wrong with it; an installation does not depend on it.
+        # An installation does not depend on the gateway; `gateway status` reports the error.
         return None

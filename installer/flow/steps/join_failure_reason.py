@@ -1,4 +1,4 @@
-"""Why a device could not join, where it does not say: what its own list of networks makes likely."""
+"""Why a device could not join, if it does not say: what its own list of networks makes likely."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from installer.errors import ErrorCode, InstallerError
 from installer.wifi.networks import Network
 
-GOOD, POOR = -70, -80  # dBm: three bars and more; one bar or none
+GOOD_RSSI, WEAK_RSSI = -70, -80  # dBm: three bars and more; one bar or none
 
 
-def likelier(error: InstallerError, network: Network, seen: Sequence[Network]) -> InstallerError:
-    """`error` with what is likely; itself, if the device told the reason or nothing is known of its surroundings.
+def with_likely_reason(error: InstallerError, network: Network, seen: Sequence[Network]) -> InstallerError:
+    """`error` with the likely reason of a failed join; unchanged if the device gave one or nothing is known.
 
-    `seen`: the networks that the device listed. `data["likely"]`: passphrase, reach, name.
+    `seen`: the networks that the device listed. `data["likely"]`: passphrase, reach or name.
     """
     if error.code is not ErrorCode.JOIN_FAILED or error.data.get("reason") not in (None, "unknown"):
         return error
     found = next((n for n in seen if n.ssid == network.ssid), None)
     label = network.label
-    if found is not None and found.rssi is not None and found.rssi >= GOOD:
+    if found is not None and found.rssi is not None and found.rssi >= GOOD_RSSI:
         likely = "passphrase"
         todo = f"It sees {label} well ({found.rssi} dBm), so the passphrase is most likely wrong: type it again."
-    elif found is not None and found.rssi is not None and found.rssi <= POOR:
+    elif found is not None and found.rssi is not None and found.rssi <= WEAK_RSSI:
         likely = "reach"
         todo = (
             f"It hears {label} weakly only ({found.rssi} dBm): bring it closer to the router, or check the passphrase."
@@ -37,4 +37,4 @@ def likelier(error: InstallerError, network: Network, seen: Sequence[Network]) -
         return error
     if error.data.get("reconnect"):
         todo = f"{todo} {error.todo}"
-    return InstallerError(error.code, error.what, todo, **{**error.data, "likely": likely})
+    return error.with_advice(todo, likely=likely)

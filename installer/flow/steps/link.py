@@ -1,4 +1,4 @@
-"""Link: sign in to the account, and tie the device to it."""
+"""The link step: sign in to the account, and link the device to it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import functools
 from typing import TYPE_CHECKING, Any, Literal
 
 from installer.answers import LinkAnswer, LinkMode, StepKey
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import Linked, Linking, Notice, SignedIn, SignInNeeded
+from installer.events.installation import Linked, Linking, Notice, SignedIn, SignInNeeded
 from installer.flow.questions import ChooseAccount, Recovery, SignIn
-from installer.flow.steps import first_bluetooth_measurement, join_confirmation, notification_offer
-from installer.flow.steps.step import Situation, Step
+from installer.flow.situation import Situation
+from installer.flow.steps import first_bluetooth_measurement, join_outcome, notification_offer
+from installer.flow.steps.step import Step
 
 if TYPE_CHECKING:
     from installer.cloud.account import Account
@@ -21,34 +22,34 @@ if TYPE_CHECKING:
     from installer.cloud.oauth_sign_in import SignInSession
 
 
-LATER = "The device is not linked yet: its user does that with `device-installer link` and the code on its label."
+LINK_LATER = "The device is not linked yet: its user does that with `device-installer link` and the code on its label."
 
 
-class Link(Step):
+class LinkStep(Step):
     """Which account, and is the device in it?"""
 
     key = StepKey.LINK
-    seconds = 60.0
+    usual_seconds = 60.0
 
     def skip_reason(self, situation: Situation) -> str | None:
-        """A device whose vendor's cloud is not known has no account to go to."""
-        model = situation.the_model
+        """Without a known cloud there is no account."""
+        model = situation.chosen_model
         return None if model.cloud.data else f"no cloud is known for {model.name}; the device is used where it is"
 
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> LinkAnswer:
-        """The given account, the one that a person picks, or `default`."""
+        """The given account, the one that a person chooses, or `default`."""
         given = situation.given.link
-        # Who said only where notifications go has not chosen an account yet.
+        # An answer with notification settings only does not choose an account.
         only_notify = given is not None and set() < given.model_fields_set <= {"notify", "notify_url"}
         if given is not None and problem is None and not (only_notify and situation.may_ask(self.key)):
             return given
         if not situation.may_ask(self.key):
             return LinkAnswer()
-        accounts = await situation.surroundings.open_accounts()
+        accounts = await situation.environment.open_accounts()
         answer: LinkAnswer = await situation.ask(
             ChooseAccount(
                 accounts=await accounts.stored(),
-                cloud=situation.surroundings.cloud_name,
+                cloud=situation.environment.cloud_name,
                 can_go_back=can_go_back,
                 problem=problem,
             )
@@ -58,37 +59,37 @@ class Link(Step):
         return answer.model_copy(update={"notify": given.notify, "notify_url": given.notify_url})
 
     def plan(self, situation: Situation, answer: LinkAnswer) -> str | None:
-        """Linking changes the account."""
+        """A dry run does not change the account."""
         if answer.later:
-            return f"leave {situation.the_sighting.address} to be linked by its user"
-        return f"link {situation.the_sighting.address} to account “{answer.account}”"
+            return f"leave {situation.chosen_sighting.address} to be linked by its user"
+        return f"link {situation.chosen_sighting.address} to account “{answer.account}”"
 
     def check(self, situation: Situation, answer: LinkAnswer) -> None:
-        """Only what is linked now can be what the vendor's app does."""
+        """The vendor's app links at once, so such a device cannot be linked later."""
         if answer.later and situation.guided:
             raise InstallerError(
                 ErrorCode.ANSWERS_INVALID,
-                f"{situation.the_model.name} comes to an account with the vendor's app, and not later from here.",
+                f"{situation.chosen_model.name} comes to an account with the vendor's app, and not later from here.",
                 "Choose an account, or leave the device to its user and the vendor's app.",
             )
 
     async def carry_out(self, situation: Situation, answer: LinkAnswer) -> dict[str, Any]:
         """Sign in if needed, then link by address, or watch the account until the device is there."""
         if answer.later:
-            situation.emit(Notice(code="link_later", text=LATER))
+            situation.emit(Notice(code="link_later", text=LINK_LATER))
             return {"later": True}
-        accounts = await situation.surroundings.open_accounts()
-        account = await self._account(situation, accounts, answer)
+        accounts = await situation.environment.open_accounts()
+        account = await self._open_account(situation, accounts, answer)
         situation.account = account
         way: Literal["link", "watch"] = "watch" if answer.mode is LinkMode.WATCH else "link"
         device: CloudDevice | None = None
         if way == "link" and situation.resumed:
-            # An earlier attempt may have linked it, and was cut off before it could say so.
-            device = await self._there(situation, account)
+            # An earlier attempt may have linked it before it was cut off.
+            device = await self._find_by_address(situation, account)
         if way == "link" and device is None:
             situation.emit(Linking(way=way, seconds=10.0))
             try:
-                device = await account.link(situation.the_sighting.address)
+                device = await account.link(situation.chosen_sighting.address)
             except InstallerError as error:
                 if not (answer.mode is LinkMode.AUTO and error.data.get("no_contract")):
                     raise
@@ -103,17 +104,17 @@ class Link(Step):
         if device is None:
             device = await self._watch(situation, account)
         if way == "watch" and situation.method is SyncMethod.WIFI:
-            await join_confirmation.confirmed(situation)
+            await join_outcome.record_cloud_confirmation(situation)
         situation.cloud_device = device
-        situation.surroundings.claims.take(device.device_id, situation.id)
+        situation.environment.claims.claim(device.device_id, situation.id)
         situation.emit(Linked(way=way, account=answer.account, device_id=device.device_id))
         result = {"account": answer.account, "way": way, "device_id": device.device_id}
         result |= {"serial": device.serial} if device.serial else {}
-        return result | await notification_offer.offer(situation, answer)
+        return result | await notification_offer.offer_notifications(situation, answer)
 
-    def settled(self, situation: Situation, answer: LinkAnswer) -> LinkAnswer:
-        """With what was chosen about notifications."""
-        return notification_offer.settled(situation, answer)
+    def final_answer(self, situation: Situation, answer: LinkAnswer) -> LinkAnswer:
+        """With the choice about notifications."""
+        return notification_offer.final_answer(situation, answer)
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
         """Another try, or another account."""
@@ -123,32 +124,32 @@ class Link(Step):
         limit = situation.options.deadlines.link
         situation.emit(Linking(way="watch", seconds=limit))
         if situation.method is SyncMethod.BLUETOOTH and situation.measurement is None:
-            # The cloud learns of a Bluetooth-only device when somebody has collected its data.
+            # The cloud knows a Bluetooth-only device only after its data was collected.
             await first_bluetooth_measurement.collect(situation)
         return await account.watch_for(
-            situation.the_model,
+            situation.chosen_model,
             before=situation.known_devices or frozenset(),
             since=situation.started,
             deadline=limit,
-            mac=situation.the_sighting.address,
-            taken=lambda: situation.surroundings.claims.others(situation.id),
+            mac=situation.chosen_sighting.address,
+            claimed=lambda: situation.environment.claims.of_others(situation.id),
         )
 
     async def reopen(self, situation: Situation, answer: LinkAnswer, device_id: str) -> bool:
-        """Open the account in which an earlier attempt saw the device; whether it is still there."""
-        accounts = await situation.surroundings.open_accounts()
-        situation.account = await self._account(situation, accounts, answer)
+        """Open the account to which an earlier attempt linked the device; whether the device is still there."""
+        accounts = await situation.environment.open_accounts()
+        situation.account = await self._open_account(situation, accounts, answer)
         found = (d for d in await situation.account.devices() if d.device_id == device_id)
         situation.cloud_device = next(found, None)
         return situation.cloud_device is not None
 
-    async def _there(self, situation: Situation, account: Account) -> CloudDevice | None:
-        address = situation.the_sighting.address.upper()
+    async def _find_by_address(self, situation: Situation, account: Account) -> CloudDevice | None:
+        address = situation.chosen_sighting.address.upper()
         return next((d for d in await account.devices() if d.mac.upper() == address), None)
 
-    async def ready(self, situation: Situation, answer: LinkAnswer) -> None:
-        """Only make sure that the account can be used, signing in if needed."""
-        accounts = await situation.surroundings.open_accounts()
+    async def check_account(self, situation: Situation, answer: LinkAnswer) -> None:
+        """Check that the account can be used; sign in if needed."""
+        accounts = await situation.environment.open_accounts()
         try:
             await (await accounts.open(answer.account)).devices()
         except InstallerError as error:
@@ -156,46 +157,46 @@ class Link(Step):
                 raise
             await self._sign_in(situation, accounts, answer.account)
 
-    async def _account(self, situation: Situation, accounts: Accounts, answer: LinkAnswer) -> Account:
-        lock = situation.surroundings.sign_in
+    async def _open_account(self, situation: Situation, accounts: Accounts, answer: LinkAnswer) -> Account:
+        lock = situation.environment.sign_in
         if lock is None:
-            return await self._signed_in(situation, accounts, answer)
+            return await self._open_or_sign_in(situation, accounts, answer)
         async with lock:
-            return await self._signed_in(situation, accounts, answer)
+            return await self._open_or_sign_in(situation, accounts, answer)
 
-    async def _signed_in(self, situation: Situation, accounts: Accounts, answer: LinkAnswer) -> Account:
+    async def _open_or_sign_in(self, situation: Situation, accounts: Accounts, answer: LinkAnswer) -> Account:
         try:
             account = await accounts.open(answer.account)
-            await self._look(situation, account)
+            await self._note_known_devices(situation, account)
             return account
         except InstallerError as error:
             if error.code not in (ErrorCode.ACCOUNT_UNKNOWN, ErrorCode.TOKEN_REJECTED):
                 raise
-            robot = situation.surroundings.sign_in_robot
+            robot = situation.environment.sign_in_lab_user
             if not situation.may_ask(self.key) and robot is None:
                 raise
         account = await self._sign_in(situation, accounts, answer.account)
-        await self._look(situation, account)
+        await self._note_known_devices(situation, account)
         return account
 
-    async def _look(self, situation: Situation, account: Account) -> None:
-        """What is in the account before the device; it also proves that the tokens work."""
-        claims = situation.surroundings.claims
+    async def _note_known_devices(self, situation: Situation, account: Account) -> None:
+        """Note which devices are in the account before this one; this also proves that the tokens work."""
+        claims = situation.environment.claims
         if situation.known_devices is None:
-            # What an earlier attempt saw counts: the device may have come since.
-            situation.known_devices = situation.known_before.get(account.name)
-        if account.name in claims.before:
-            # A batch looked when it began: one look less for each device.
+            # Use what an earlier attempt saw: the device may have come since.
+            situation.known_devices = situation.known_devices_by_account.get(account.name)
+        if account.name in claims.known_devices:
+            # The batch has asked the account at its start: one request less for each device.
             if situation.known_devices is None:
-                situation.known_devices = claims.before[account.name]
-                await situation.record.known(account.name, sorted(situation.known_devices))
+                situation.known_devices = claims.known_devices[account.name]
+                await situation.record.set_known_devices(account.name, sorted(situation.known_devices))
             return
         devices = await account.devices()
         if claims.shared:
-            claims.before[account.name] = frozenset(d.device_id for d in devices)
+            claims.known_devices[account.name] = frozenset(d.device_id for d in devices)
         if situation.known_devices is None:
             situation.known_devices = frozenset(d.device_id for d in devices)
-            await situation.record.known(account.name, sorted(situation.known_devices))
+            await situation.record.set_known_devices(account.name, sorted(situation.known_devices))
 
     async def _sign_in(self, situation: Situation, accounts: Accounts, name: str) -> Account:
         limit = situation.options.deadlines.sign_in
@@ -208,14 +209,14 @@ class Link(Step):
                 )
                 account = await self._sign_in_by_person(situation, session, name)
             else:
-                situation.emit(Notice(code="signs_in_by_itself", text="The lab's user signs in by itself."))
+                situation.emit(Notice(code="signs_in_by_itself", text="The lab's user is signed in automatically."))
                 account = await self._sign_in_by_robot(situation, session)
         situation.emit(SignedIn(account=name, stored_in=account.stored_in))
         return account
 
     async def _sign_in_by_person(self, situation: Situation, session: SignInSession, name: str) -> Account:
         problem: InstallerError | None = None
-        robot = situation.surroundings.sign_in_robot
+        robot = situation.environment.sign_in_lab_user
         while True:
             question = SignIn(
                 account=name,
@@ -223,14 +224,14 @@ class Link(Step):
                 short_url=session.short_url,
                 seconds=session.seconds,
                 open_browser=session.open_browser,
-                by_itself=None if robot is None else functools.partial(robot, session.authorize_url),
+                sign_in_lab_user=None if robot is None else functools.partial(robot, session.authorize_url),
                 problem=problem,
             )
             pasting = asyncio.ensure_future(situation.ask(question))
             try:
                 return await session.result(pasting)
             except InstallerError as error:
-                # A wrong paste costs nothing: the listener still waits for the browser.
+                # After a wrong paste, the listener still waits for the browser.
                 if not error.data.get("paste"):
                     raise
                 problem = error
@@ -239,7 +240,7 @@ class Link(Step):
                 await asyncio.gather(pasting, return_exceptions=True)
 
     async def _sign_in_by_robot(self, situation: Situation, session: SignInSession) -> Account:
-        robot = situation.surroundings.sign_in_robot
+        robot = situation.environment.sign_in_lab_user
         if robot is None:
             raise InstallerError(ErrorCode.INTERNAL, "Nobody can sign in.", "This is a defect; report it.")
         result = asyncio.ensure_future(session.result(None))

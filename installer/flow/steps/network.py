@@ -1,4 +1,4 @@
-"""Network: which Wi-Fi network, and its passphrase, checked before anything is sent."""
+"""The network step: which Wi-Fi network, and its passphrase; both are checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from typing import Any
 from pydantic import SecretStr
 
 from installer.answers import NetworkAnswer, StepKey
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import NetworkChosen, Notice
+from installer.events.installation import NetworkChosen, Notice
 from installer.flow.questions import AskPassphrase, Back, ChooseNetwork, Recovery
+from installer.flow.situation import PROOF_ERRORS, Situation, answer_missing, model_in_given_answers
 from installer.flow.steps import device_connection
-from installer.flow.steps.step import PROOF, Situation, Step, missing, named_model
+from installer.flow.steps.step import Step
 from installer.provisioning.provisioner import Capability
 from installer.storage.secret_references import SecretRef
 from installer.wifi import network_manager
-from installer.wifi.networks import Credentials, Network, Security, by_ssid, check_credentials, check_network
+from installer.wifi.credentials import Credentials, check_credentials
+from installer.wifi.networks import Network, Security, by_ssid, check_network
 
-# After these, the network itself was right or may have been; only the passphrase is asked again.
-PASSPHRASE_ONLY = (ErrorCode.JOIN_FAILED, ErrorCode.PASSPHRASE_INVALID)
-HOST_PATIENCE = 0.2  # s; a D-Bus answer takes a tenth of it, and nobody waits longer for a preselected row
+# After these errors only the passphrase is asked again; the network is right or may be.
+PASSPHRASE_ERRORS = (ErrorCode.JOIN_FAILED, ErrorCode.PASSPHRASE_INVALID)
+HOST_NETWORK_TIMEOUT_SECONDS = 0.2  # a D-Bus answer takes a tenth of it; it only preselects a row
 
 
-class ChooseTheNetwork(Step):
+class NetworkStep(Step):
     """Which network, and its passphrase."""
 
     key = StepKey.NETWORK
-    seconds = 15.0
+    usual_seconds = 15.0
 
     def skip_reason(self, situation: Situation) -> str | None:
         """Only a device that syncs by Wi-Fi and has none yet needs a network."""
@@ -42,90 +44,96 @@ class ChooseTheNetwork(Step):
             return "the device keeps the Wi-Fi network that it has"
         return None
 
-    def foresee(self, situation: Situation) -> None:
-        """A passphrase that cannot be read or cannot be right, and a network that cannot be."""
+    def check_given_answer(self, situation: Situation) -> None:
+        """Refuse a passphrase that cannot be read or cannot be right, and an impossible network."""
         given, sync, options = situation.given.network, situation.given.sync, situation.options
-        model = named_model(situation)
+        model = model_in_given_answers(situation)
         no_wifi = model is not None and not model.allows(SyncMethod.WIFI)
         bluetooth = sync is not None and sync.method is SyncMethod.BLUETOOTH
         if given is None or no_wifi or bluetooth or options.keep_wifi or options.guided:
             return
         if given.passphrase is not None and given.passphrase.host:
-            return  # the system is asked at the step itself: it may ask its person
+            return  # the system is asked in the step: it may ask the person for permission
         if given.secret is None and given.passphrase is not None:
             given = given.model_copy(update={"secret": given.passphrase.fetch()})
             situation.given = situation.given.with_answer(self.key, given)
         security = given.security or Security.UNKNOWN
         if given.secret is None and security.needs_passphrase:
-            raise missing(self.key, f"the passphrase of {Network(ssid=given.ssid).label}")
+            raise answer_missing(self.key, f"the passphrase of {Network(ssid=given.ssid).label}")
         check_credentials(_credentials(given, security))
 
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> NetworkAnswer:
-        """The given network, or the one that a person picks; then the passphrase, if the network takes one."""
+        """The given network, or the one that a person chooses; then its passphrase, if it needs one."""
         given = situation.given.network
         if given is not None and problem is None:
-            return await self._with_passphrase(situation, given, None)
+            return await self._with_passphrase(situation, given)
         if not situation.may_ask(self.key):
-            raise missing(self.key)
-        previous = situation.made.network
-        by_passphrase = problem is not None and problem.code in PASSPHRASE_ONLY and problem.data.get("likely") != "name"
+            raise answer_missing(self.key)
+        previous = situation.chosen.network
+        by_passphrase = (
+            problem is not None and problem.code in PASSPHRASE_ERRORS and problem.data.get("likely") != "name"
+        )
         if previous is not None and by_passphrase:
             try:
                 return await self._ask_passphrase(situation, previous, problem)
             except Back:
                 problem = None
         while True:
-            # While the device scans, this computer says which network it is on itself.
-            async with _of_host() as looking:
-                networks = situation.networks if situation.networks is not None else await self._networks(situation)
-                host = situation.host = await _in_time(looking)
+            # Ask this computer for its own network while the device scans.
+            async with _host_network_lookup() as lookup:
+                networks = (
+                    situation.scanned_networks
+                    if situation.scanned_networks is not None
+                    else await self._networks(situation)
+                )
+                host = situation.host_network = await _result_in_time(lookup)
             can_scan = situation.provisioner is not None and (
                 Capability.SCAN_NETWORKS in situation.provisioner.capabilities
             )
             answer: NetworkAnswer = await situation.ask(
                 ChooseNetwork(
-                    model=situation.the_model,
+                    model=situation.chosen_model,
                     networks=networks,
                     scan=(lambda: self._networks(situation)) if can_scan else None,
-                    host=host.ssid if host is not None else None,
+                    host_ssid=host.ssid if host is not None else None,
                     can_go_back=can_go_back,
                     problem=problem,
                 )
             )
             try:
-                return await self._with_passphrase(situation, answer, None)
+                return await self._with_passphrase(situation, answer)
             except Back:
                 problem = None
 
     def check(self, situation: Situation, answer: NetworkAnswer) -> None:
-        """What a device could never join is refused here, in words."""
+        """Refuse credentials with which no device could join."""
         check_credentials(_credentials(answer, _security(situation, answer)))
 
     async def carry_out(self, situation: Situation, answer: NetworkAnswer) -> dict[str, Any]:
-        """Look the network up in the device's own scan, and keep the credentials for the next step."""
-        await device_connection.connected(situation)
-        networks = situation.networks if situation.networks is not None else await self._networks(situation)
+        """Look the network up in the device's own scan, and keep the credentials for the provision step."""
+        await device_connection.ensure_connected(situation)
+        networks = (
+            situation.scanned_networks if situation.scanned_networks is not None else await self._networks(situation)
+        )
         seen = _as_seen(situation, answer.ssid)
         if seen is not None:
-            check_network(seen, situation.the_model.bands)
+            check_network(seen, situation.chosen_model.bands)
         elif networks and not answer.hidden:
             situation.emit(
                 Notice(
                     code="network_not_seen",
-                    text=f"The device does not see {Network(ssid=answer.ssid).label}; it is tried all the same. "
+                    text=f"The device does not see {Network(ssid=answer.ssid).label}; it is tried anyway. "
                     "If the network is hidden, that is normal.",
                 )
             )
         network = seen or Network(ssid=answer.ssid, security=answer.security or Security.UNKNOWN, hidden=answer.hidden)
-        nothing_named = answer.passphrase is None and not (answer.secret and answer.secret.get_secret_value())
-        if network.security.needs_passphrase and nothing_named and not situation.may_ask(self.key):
-            raise missing(self.key, f"the passphrase of {network.label}")
+        no_passphrase = answer.passphrase is None and not (answer.secret and answer.secret.get_secret_value())
+        if network.security.needs_passphrase and no_passphrase and not situation.may_ask(self.key):
+            raise answer_missing(self.key, f"the passphrase of {network.label}")
         situation.band_hint = "" if seen is not None else await _band_hint(situation, network)
         if situation.band_hint:
             situation.emit(Notice(code="band", text=situation.band_hint))
         credentials = _credentials(answer, network.security)
-        if seen is None and answer.security is None:
-            credentials = _credentials(answer, Security.UNKNOWN)
         check_credentials(credentials)
         situation.network, situation.credentials = network, credentials
         situation.emit(
@@ -139,8 +147,8 @@ class ChooseTheNetwork(Step):
         }
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
-        """A wrong network or passphrase is changed; a dropped link is tried again."""
-        if error.code in PROOF:
+        """Change a wrong network or passphrase; retry after a lost link."""
+        if error.code in PROOF_ERRORS:
             return (Recovery.RETRY, Recovery.STOP)
         if error.code in (
             ErrorCode.NETWORK_UNSUPPORTED,
@@ -152,16 +160,14 @@ class ChooseTheNetwork(Step):
         return (Recovery.RETRY, Recovery.CHANGE, Recovery.STOP)
 
     async def _networks(self, situation: Situation) -> Sequence[Network]:
-        """What the device sees, one per SSID; empty where it cannot scan."""
-        _, provisioner = await device_connection.connected(situation)
+        """The networks that the device sees, one per SSID; empty if it cannot scan."""
+        _, provisioner = await device_connection.ensure_connected(situation)
         if Capability.SCAN_NETWORKS not in provisioner.capabilities:
             return ()
-        situation.networks = by_ssid(await provisioner.networks())
-        return situation.networks
+        situation.scanned_networks = by_ssid(await provisioner.networks())
+        return situation.scanned_networks
 
-    async def _with_passphrase(
-        self, situation: Situation, answer: NetworkAnswer, problem: InstallerError | None
-    ) -> NetworkAnswer:
+    async def _with_passphrase(self, situation: Situation, answer: NetworkAnswer) -> NetworkAnswer:
         if answer.secret is not None:
             return answer
         if answer.passphrase is not None and answer.passphrase.host:
@@ -170,69 +176,74 @@ class ChooseTheNetwork(Step):
             return answer.model_copy(update={"secret": answer.passphrase.fetch()})
         security = _security(situation, answer)
         if security.needs_passphrase and not situation.may_ask(self.key):
-            raise missing(self.key, f"the passphrase of {Network(ssid=answer.ssid).label}")
+            raise answer_missing(self.key, f"the passphrase of {Network(ssid=answer.ssid).label}")
         if security is Security.OPEN or not situation.may_ask(self.key):
             return answer.model_copy(update={"secret": SecretStr("")})
-        bands = situation.the_model.bands
+        bands = situation.chosen_model.bands
         check_network(_as_seen(situation, answer.ssid) or Network(ssid=answer.ssid, security=security), bands)
-        return await self._ask_passphrase(situation, answer, problem)
+        return await self._ask_passphrase(situation, answer, None)
 
     async def _ask_passphrase(
         self, situation: Situation, answer: NetworkAnswer, problem: InstallerError | None
     ) -> NetworkAnswer:
         network = Network(ssid=answer.ssid, security=_security(situation, answer), hidden=answer.hidden)
-        given: list[SecretStr] = []
+        from_host: list[SecretStr] = []
 
-        async def of_host() -> SecretStr:
-            given.append(await network_manager.passphrase_of(answer.ssid))
-            return given[-1]
+        async def host_passphrase() -> SecretStr:
+            from_host.append(await network_manager.passphrase_of(answer.ssid))
+            return from_host[-1]
 
-        # Offered where this computer is on that network itself, and asked for only if the person wants it.
-        mine = situation.host is not None and situation.host.ssid == answer.ssid
-        usable = mine and situation.host is not None and situation.host.security.needs_passphrase
+        # Offered only if this computer is on that network; read only if the person wants it.
+        host = situation.host_network
+        usable = host is not None and host.ssid == answer.ssid and host.security.needs_passphrase
         secret: SecretStr = await situation.ask(
-            AskPassphrase(network=network, can_go_back=True, problem=problem, of_host=of_host if usable else None)
+            AskPassphrase(
+                network=network,
+                can_go_back=True,
+                problem=problem,
+                host_passphrase=host_passphrase if usable else None,
+            )
         )
-        # A saved answers file names the same place, and holds no secret.
-        place = SecretRef(host=True) if secret in given else None
-        return answer.model_copy(update={"secret": secret, "passphrase": place})
+        # A saved answers file refers to this computer's passphrase and holds no secret.
+        reference = SecretRef(host=True) if secret in from_host else None
+        return answer.model_copy(update={"secret": secret, "passphrase": reference})
 
 
 @asynccontextmanager
-async def _of_host() -> AsyncIterator[asyncio.Task[Network | None]]:
-    """The question to this computer, withdrawn at the end."""
-    looking = asyncio.create_task(network_manager.current())
+async def _host_network_lookup() -> AsyncIterator[asyncio.Task[Network | None]]:
+    """The lookup of this computer's network; cancelled at the end."""
+    lookup = asyncio.create_task(network_manager.current_network())
     try:
-        yield looking
+        yield lookup
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        lookup.cancel()
+        await asyncio.gather(lookup, return_exceptions=True)
 
 
-async def _in_time(looking: asyncio.Task[Network | None]) -> Network | None:
-    done, _ = await asyncio.wait((looking,), timeout=HOST_PATIENCE)
-    return looking.result() if done else None
+async def _result_in_time(lookup: asyncio.Task[Network | None]) -> Network | None:
+    done, _ = await asyncio.wait((lookup,), timeout=HOST_NETWORK_TIMEOUT_SECONDS)
+    return lookup.result() if done else None
 
 
 async def _band_hint(situation: Situation, network: Network) -> str:
-    """What this computer hears of a network that the device did not list: that it is on bands which the device lacks.
+    """A hint if this computer receives the network only on bands that the device lacks; else empty.
 
-    Only a hint: it may be heard differently where the device is.
+    Reception may differ where the device is.
     """
-    bands = situation.the_model.bands
+    bands = situation.chosen_model.bands
     heard = await network_manager.bands_of(network.ssid) if bands else ()
     if not heard or any(band.value in bands for band in heard):
         return ""
     return (
-        f"This computer hears {network.label} on {' and '.join(heard)} only, and the radio of "
-        f"{situation.the_model.name} has {' and '.join(bands)} only. If it cannot join: switch on {bands[0]} in the "
+        f"This computer receives {network.label} on {' and '.join(heard)} only, and the radio of "
+        f"{situation.chosen_model.name} has {' and '.join(bands)} only. If it cannot join: switch on {bands[0]} in the "
         "router, or choose another network."
     )
 
 
 def _as_seen(situation: Situation, ssid: str) -> Network | None:
     """The network as the device saw it in its last scan."""
-    return next((n for n in situation.networks or () if n.ssid == ssid), None)
+    return next((n for n in situation.scanned_networks or () if n.ssid == ssid), None)
 
 
 def _security(situation: Situation, answer: NetworkAnswer) -> Security:

@@ -1,4 +1,4 @@
-"""Provision: hand the credentials to the device and follow it until it has joined."""
+"""The provision step: send the credentials to the device and follow it until it has joined."""
 
 from __future__ import annotations
 
@@ -6,62 +6,66 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from installer.answers import ProvisionAnswer, StepKey
-from installer.catalogue.catalogue import SyncMethod, check_sync
+from installer.catalogue.model import SyncMethod
+from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
-from installer.events.stream import Notice, Provisioning
+from installer.events.installation import Notice, Provisioning
 from installer.flow.questions import ConfirmSending, Recovery
-from installer.flow.steps import device_connection as device
-from installer.flow.steps import join_confirmation
-from installer.flow.steps.join_failure_reason import likelier
-from installer.flow.steps.step import PROOF, Situation, Step, named_model
-from installer.provisioning.provisioner import UNENCRYPTED, Capability, Stage
+from installer.flow.situation import PROOF_ERRORS, Situation, model_in_given_answers
+from installer.flow.steps import device_connection, join_outcome
+from installer.flow.steps.join_failure_reason import with_likely_reason
+from installer.flow.steps.step import Step
+from installer.provisioning import registry
+from installer.provisioning.provisioner import Capability, Stage
 
 if TYPE_CHECKING:
     from installer.provisioning.provisioner import Provisioner
-    from installer.wifi.networks import Credentials
+    from installer.wifi.credentials import Credentials
 
-STORED = "The device keeps the credentials; whether it can join shows when it is within reach of the network."
-ENCRYPTION = "The passphrase travels unencrypted over Bluetooth: somebody close by with a radio could read it."
+CREDENTIALS_STORED = (
+    "The device keeps the credentials; whether it can join shows when it is within reach of the network."
+)
+UNENCRYPTED_WARNING = "The passphrase travels unencrypted over Bluetooth: somebody close by with a radio could read it."
 
 
-class Provision(Step):
-    """May the credentials be sent? Then send them."""
+class ProvisionStep(Step):
+    """Send the credentials, with the person's consent."""
 
     key = StepKey.PROVISION
-    seconds = 60.0
+    usual_seconds = 60.0
 
     def skip_reason(self, situation: Situation) -> str | None:
-        """Nothing of Wi-Fi is sent to a device that syncs over Bluetooth only, or that is on Wi-Fi already."""
+        """A device that syncs over Bluetooth only, or is on Wi-Fi already, gets no credentials."""
         if situation.method is SyncMethod.BLUETOOTH:
             return "the device syncs over Bluetooth only"
         if situation.keep_wifi:
             return "the device is on Wi-Fi already"
         return None
 
-    def foresee(self, situation: Situation) -> None:
-        """Encryption that is required, and a model that is known to have none."""
-        given, sync, model = situation.given.provision, situation.given.sync, named_model(situation)
+    def check_given_answer(self, situation: Situation) -> None:
+        """Refuse required encryption for a model whose protocols have none."""
+        given, sync, model = situation.given.provision, situation.given.sync, model_in_given_answers(situation)
         wanted = situation.options.require_encryption or (given is not None and given.require_encryption)
         if not wanted or model is None or situation.options.guided:
             return
-        by_wifi = model.allows(SyncMethod.WIFI) and (sync is None or sync.method is SyncMethod.WIFI)
-        if by_wifi and not situation.options.keep_wifi and set(model.protocols) <= UNENCRYPTED:
+        uses_wifi = model.allows(SyncMethod.WIFI) and (sync is None or sync.method is SyncMethod.WIFI)
+        if uses_wifi and not situation.options.keep_wifi and registry.never_encrypt(model.protocols):
             raise _unencrypted(model.name, " or ".join(model.protocols))
 
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> ProvisionAnswer:
-        """A person confirms; a script has decided by giving the credentials."""
+        """A person confirms; a script consents by giving the credentials."""
         given = situation.given.provision
         if given is not None and problem is None:
             return given
-        if situation.sent or not situation.may_ask(self.key):
-            # Consent to send was given with the first try, or by supplying the credentials to a script.
+        if situation.credentials_sent or not situation.may_ask(self.key):
+            # Consent was given with the first try, or by the script that gave the credentials.
             return ProvisionAnswer()
-        _, provisioner = await device.connected(situation)
+        _, provisioner = await device_connection.ensure_connected(situation)
         if situation.network is None:
             raise InstallerError(ErrorCode.INTERNAL, "No network was chosen.", "This is a defect; report it.")
         answer: ProvisionAnswer = await situation.ask(
             ConfirmSending(
-                model=situation.the_model,
+                model=situation.chosen_model,
                 network=situation.network,
                 protocol=provisioner.protocol,
                 encrypted=provisioner.encrypts_credentials,
@@ -73,85 +77,85 @@ class Provision(Step):
         return answer
 
     def check(self, situation: Situation, answer: ProvisionAnswer) -> None:
-        """The sync rule once more, right before sending; and the wish for encryption."""
-        check_sync(situation.the_model, SyncMethod.WIFI)
+        """The sync rule again, right before sending; and required encryption."""
+        check_sync(situation.chosen_model, SyncMethod.WIFI)
         provisioner = situation.provisioner
         wanted = answer.require_encryption or situation.options.require_encryption
         if wanted and provisioner is not None and not provisioner.encrypts_credentials:
-            raise _unencrypted(f"{situation.the_model.name} {situation.the_sighting.address}", provisioner.protocol)
+            raise _unencrypted(
+                f"{situation.chosen_model.name} {situation.chosen_sighting.address}", provisioner.protocol
+            )
 
     def plan(self, situation: Situation, answer: ProvisionAnswer) -> str | None:
-        """Sending cannot be taken back, so a dry run stops here."""
+        """Sending cannot be undone, so a dry run does not send."""
         network = situation.network.label if situation.network else "?"
-        return f"send the credentials of network {network} to {situation.the_sighting.address}"
+        return f"send the credentials of network {network} to {situation.chosen_sighting.address}"
 
     async def carry_out(self, situation: Situation, answer: ProvisionAnswer) -> dict[str, Any]:
-        """Send and follow. Nothing is sent twice: after a failure the person or the script decides."""
-        if situation.unsettled:
-            return await join_confirmation.settle(situation)
-        _, provisioner = await device.connected(situation)
-        # The connection may be new, with another driver than the one that was checked.
+        """Send the credentials and follow the device. After a failure, nothing is sent again without a decision."""
+        if situation.join_unconfirmed:
+            return await join_outcome.ask_device_if_joined(situation)
+        _, provisioner = await device_connection.ensure_connected(situation)
+        # A new connection may have another provisioner than the one that was checked.
         self.check(situation, answer)
         credentials = situation.credentials
         if credentials is None:
             raise InstallerError(ErrorCode.INTERNAL, "No network was chosen.", "This is a defect; report it.")
-        if situation.sent and provisioner.set_up:
-            # The link dropped after the device had the credentials; it joined without being watched.
+        if situation.credentials_sent and provisioner.set_up:
+            # The link was lost after the device had the credentials, and then the device joined.
             situation.emit(Provisioning(stage=Stage.JOINED))
-            return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.url}
+            return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.device_url}
         if not provisioner.encrypts_credentials:
-            situation.emit(Notice(code="unencrypted", text=ENCRYPTION))
-        absent = _is_absent(situation)
-        if absent:
-            _check_store(situation, provisioner)
-        before = situation.sent
+            situation.emit(Notice(code="unencrypted", text=UNENCRYPTED_WARNING))
+        store_only = _network_is_absent(situation)
+        if store_only:
+            _check_can_store(situation, provisioner)
+        sent_before = situation.credentials_sent
         try:
-            await self._send(situation, provisioner, credentials, absent=absent)
+            await self._send(situation, provisioner, credentials, store_only=store_only)
         except InstallerError as error:
             if error.code in (ErrorCode.JOIN_FAILED, ErrorCode.NETWORK_NOT_FOUND) and situation.band_hint:
-                raise InstallerError(
-                    error.code, error.what, f"{error.todo} {situation.band_hint}", **error.data
-                ) from None
-            if error.code is not ErrorCode.DEVICE_ALREADY_SET_UP or not before:
-                raise likelier(error, credentials.network, situation.networks or ()) from None
-            # It was still joining with what an earlier try had sent.
+                raise error.with_advice(f"{error.todo} {situation.band_hint}") from None
+            if error.code is not ErrorCode.DEVICE_ALREADY_SET_UP or not sent_before:
+                raise with_likely_reason(error, credentials.network, situation.scanned_networks or ()) from None
+            # The device joined with the credentials of an earlier try.
             situation.emit(Provisioning(stage=Stage.JOINED))
-        if situation.stored:
-            situation.emit(Notice(code="stored", text=STORED))
-        return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.url}
+        if situation.credentials_stored:
+            situation.emit(Notice(code="stored", text=CREDENTIALS_STORED))
+        return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.device_url}
 
     async def _send(
-        self, situation: Situation, provisioner: Provisioner, credentials: Credentials, *, absent: bool
+        self, situation: Situation, provisioner: Provisioner, credentials: Credentials, *, store_only: bool
     ) -> None:
-        async with aclosing(_progress(provisioner, credentials, absent=absent)) as stages:
+        async with aclosing(_progress(provisioner, credentials, store_only=store_only)) as stages:
             async for progress in stages:
-                if progress.stage is Stage.SENDING and not situation.sent:
-                    await situation.record.sending(situation.the_sighting.address, credentials.network.ssid)
-                    situation.sent = True
-                situation.stored = progress.stage is Stage.STORED
-                waiting = progress.stage is Stage.AUTHORIZATION_NEEDED
+                if progress.stage is Stage.SENDING and not situation.credentials_sent:
+                    await situation.record.sending(situation.chosen_sighting.address, credentials.network.ssid)
+                    situation.credentials_sent = True
+                situation.credentials_stored = progress.stage is Stage.STORED
+                needs_button = progress.stage is Stage.AUTHORIZATION_NEEDED
                 situation.emit(
                     Provisioning(
                         stage=progress.stage,
                         seconds=None if progress.seconds is None else round(progress.seconds, 1),
-                        todo=situation.the_model.button if waiting else "",
+                        todo=situation.chosen_model.button if needs_button else "",
                         attempts_left=progress.attempts_left,
                     )
                 )
-                situation.url = progress.url or situation.url
+                situation.device_url = progress.url or situation.device_url
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
-        """A device that could not join wants another passphrase first; the rest is tried again."""
+        """After a failed join, offer another passphrase first; otherwise a retry."""
         if error.code is ErrorCode.ENCRYPTION_REQUIRED:
             return (Recovery.STOP,)
-        if error.code in PROOF:
+        if error.code in PROOF_ERRORS:
             return (Recovery.RETRY, Recovery.STOP)
         if error.code in (ErrorCode.JOIN_FAILED, ErrorCode.NETWORK_NOT_FOUND):
             return (Recovery.CHANGE, Recovery.RETRY, Recovery.STOP)
         return (Recovery.RETRY, Recovery.CHANGE, Recovery.STOP)
 
-    def change_at(self, error: InstallerError) -> StepKey:
-        """What can be changed about sending is the network."""
+    def change_step(self, error: InstallerError) -> StepKey:
+        """The network can be changed."""
         return StepKey.NETWORK
 
 
@@ -164,22 +168,22 @@ def _unencrypted(device: str, protocol: str) -> InstallerError:
     )
 
 
-def _is_absent(situation: Situation) -> bool:
-    """Whether the device is prepared for a network that it does not see here."""
+def _network_is_absent(situation: Situation) -> bool:
+    """Whether the device is prepared for a network that is not in reach here."""
     network = situation.network
-    if not situation.later or network is None or network.hidden or not situation.networks:
+    if not situation.link_later or network is None or network.hidden or not situation.scanned_networks:
         return False
-    return all(seen.ssid != network.ssid for seen in situation.networks)
+    return all(seen.ssid != network.ssid for seen in situation.scanned_networks)
 
 
-def _check_store(situation: Situation, provisioner: Provisioner) -> None:
-    """Most protocols take only what the device can join at once; that is said before anything is sent."""
+def _check_can_store(situation: Situation, provisioner: Provisioner) -> None:
+    """Raise NETWORK_NOT_FOUND before sending if the protocol cannot store credentials of an absent network."""
     if Capability.STORE in provisioner.capabilities:
         return
     label = situation.network.label if situation.network is not None else "the network"
     raise InstallerError(
         ErrorCode.NETWORK_NOT_FOUND,
-        f"{situation.the_model.name} {situation.the_sighting.address} does not see {label}, and it takes only a "
+        f"{situation.chosen_model.name} {situation.chosen_sighting.address} does not see {label}, and it takes only a "
         f"network that it can join at once (protocol: {provisioner.protocol}). Nothing was sent.",
         "Provision it where the network is in reach, or bring an access point of the same name and passphrase here.",
         protocol=provisioner.protocol,
@@ -187,7 +191,7 @@ def _check_store(situation: Situation, provisioner: Provisioner) -> None:
     )
 
 
-async def _progress(provisioner: Any, credentials: Any, *, absent: bool = False) -> Any:
-    async with aclosing((provisioner.store if absent else provisioner.provision)(credentials)) as stages:
+async def _progress(provisioner: Any, credentials: Any, *, store_only: bool = False) -> Any:
+    async with aclosing((provisioner.store if store_only else provisioner.provision)(credentials)) as stages:
         async for progress in stages:
             yield progress

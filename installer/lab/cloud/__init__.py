@@ -1,1 +1,1 @@
-"""The lab's practice cloud: the documented paths, rules and answers of the real one, over real HTTP."""
+"""The lab's practice cloud: the documented paths, rules and responses of the real cloud, over real HTTP."""

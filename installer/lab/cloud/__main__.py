@@ -1,4 +1,4 @@
-"""The lab's cloud alone, without radio and devices: `python -m installer.lab.cloud --port 0`."""
+"""`python -m installer.lab.cloud --port 0` runs the lab's cloud alone, without radio and devices."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from installer.lab.cloud.app import build_app
-from installer.lab.cloud.control_api import cloud_routes
+from installer.lab.cloud.app import build_app, cloud_routes
 from installer.lab.cloud.scenario import CloudScenario
 from installer.lab.cloud.store import CloudStore
 
-# A few devices to link, so that the cloud is of use without the radio side.
+# A few devices to link, so that the cloud can be used without the radio.
 DEVICES = (
     ("00:24:E4:00:00:01", 5, "Body+", "Scale"),
     ("00:24:E4:00:00:02", 63, "Aura Sensor V2", "Sleep Monitor"),
@@ -27,11 +26,11 @@ DEVICES = (
 
 
 async def serve(port: int, mode: str) -> None:
-    """Run until a signal ends it. The first line of standard output is the base URL."""
+    """Run until a signal. The first line of standard output is the base URL."""
     store = CloudStore(CloudScenario.model_validate({"mode": mode}))
     for mac, model_id, model, kind in DEVICES:
-        store.make(mac, model_id=model_id, model=model, type=kind)
-        store.reached(mac)
+        store.add_device(mac, model_id=model_id, model=model, type=kind)
+        store.record_contact(mac)
 
     async def state(_request: Request) -> Response:
         return JSONResponse({"devices": [], "networks": [], "hosts": 0, "cloud": store.describe()})

@@ -1,10 +1,12 @@
-"""The lab's cloud as one web application: the real paths, and the lab's own under `/lab/`."""
+"""The lab's cloud as a web application: the real paths, and `POST /lab/cloud` to change its behaviour."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -12,40 +14,45 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from installer.lab.cloud import data_api, html_pages, token_endpoint, uploads, user_devices
-from installer.lab.cloud.authorize_page import Authorize
+from installer.lab.cloud import data_api, gateway_uploads, html_pages, token_endpoint, user_devices
+from installer.lab.cloud.authorize_page import AuthorizePage
 from installer.lab.cloud.notifications import Notifier
-from installer.lab.cloud.requests_and_answers import NO_STORE, Cut, not_implemented, service
+from installer.lab.cloud.requests_and_responses import NO_STORE, TruncatedResponse, not_implemented, service
+from installer.lab.cloud.scenario import CloudControl
 from installer.lab.cloud.store import CloudStore
 
 ANY = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-class Gate:
-    """While the cloud is down, no request but those to the lab's control gets through."""
+class DownSwitch:
+    """Middleware: while the cloud is down, only requests to the lab's control API pass."""
 
     def __init__(self, app: ASGIApp, store: CloudStore) -> None:
         self._app = app
         self._store = store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer HTTP 503, or break off, or let the request through."""
+        """Respond with HTTP 503, break the response off, or pass the request on."""
         down = self._store.down
-        control = scope["type"] != "http" or (scope["path"].startswith("/lab/") and scope["path"] != uploads.PATH)
+        control = scope["type"] != "http" or (
+            scope["path"].startswith("/lab/") and scope["path"] != gateway_uploads.PATH
+        )
         if control or not down:
             await self._app(scope, receive, send)
             return
-        response = Cut() if down == "closed" else PlainTextResponse("The lab's cloud is down.", 503, NO_STORE)
+        response = (
+            TruncatedResponse() if down == "closed" else PlainTextResponse("The lab's cloud is down.", 503, NO_STORE)
+        )
         await response(scope, receive, send)
 
 
 def build_app(store: CloudStore, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """The application. `extra_routes` come first (`/lab/…`); what waits in `store` ends with the application."""
+    """The application. `extra_routes` come first (`/lab/…`). Pending work of `store` ends with the application."""
 
     async def home(_request: Request) -> Response:
         return html_pages.home(store.mode)
 
-    async def other(request: Request) -> Response:
+    async def unknown_path(request: Request) -> Response:
         if request.url.path.startswith("/lab/"):
             return JSONResponse({"error": "there is no such address in the lab"}, 404)
         return not_implemented()
@@ -62,7 +69,7 @@ def build_app(store: CloudStore, extra_routes: Sequence[BaseRoute] = ()) -> Star
     routes: list[BaseRoute] = [
         *extra_routes,
         Route("/", home, methods=["GET"]),
-        *Authorize(store).routes(),
+        *AuthorizePage(store).routes(),
         service(store, "/v2/oauth2", token_endpoint.TOKEN_ACTIONS),
         service(store, "/v2/signature", token_endpoint.SIGNATURE_ACTIONS),
         service(store, "/v2/user", user_devices.ACTIONS),
@@ -70,7 +77,26 @@ def build_app(store: CloudStore, extra_routes: Sequence[BaseRoute] = ()) -> Star
         service(store, "/v2/measure", data_api.ACTIVITY_ACTIONS, both),
         service(store, "/v2/sleep", data_api.SLEEP_ACTIONS, both),
         service(store, "/notify", notifier.actions()),
-        service(store, uploads.PATH, uploads.ACTIONS),
-        Route("/{path:path}", other, methods=ANY),
+        service(store, gateway_uploads.PATH, gateway_uploads.ACTIONS),
+        Route("/{path:path}", unknown_path, methods=ANY),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(Gate, store=store)], lifespan=lifespan)
+    return Starlette(routes=routes, middleware=[Middleware(DownSwitch, store=store)], lifespan=lifespan)
+
+
+def cloud_routes(store: CloudStore) -> list[Route]:
+    """`POST /lab/cloud`: change how the cloud behaves while it runs."""
+
+    async def cloud(request: Request) -> Response:
+        """Respond with the new state, or HTTP 400 and the errors in the body."""
+        try:
+            change = CloudControl.model_validate(json.loads(await request.body() or b"{}"))
+        except ValidationError as error:
+            errors = error.errors(include_url=False, include_input=False, include_context=False)
+            text = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in errors)
+            return JSONResponse({"error": text}, 400)
+        except ValueError:
+            return JSONResponse({"error": "the body is not JSON"}, 400)
+        store.apply_control(change)
+        return JSONResponse(store.describe())
+
+    return [Route("/lab/cloud", cloud, methods=["POST"])]

@@ -1,4 +1,4 @@
-"""The HTML pages of the lab's cloud: one file, no script, nothing from elsewhere. Every value is escaped."""
+"""The HTML pages of the lab's cloud: consent form, error page, home page. No scripts; every value is escaped."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ LABEL = (
 
 
 def consent(
-    *, application: str, scopes: Sequence[str], csrf: str, email: str = "", wrong: str = "", demo: str = ""
+    *, application: str, scopes: Sequence[str], csrf: str, email: str = "", error: str = "", demo: str = ""
 ) -> Response:
-    """Sign-in and consent in one form. `scopes` in words; `wrong`: what to say about the last try; `demo`: the
-    demo user's name, who needs no password.
+    """Sign-in and consent in one form. `scopes`: as text; `error`: of the last attempt; `demo`: the name of the demo
+    user, who needs no password.
 
     The form's fields: `csrf`, `email`, `password` and the pressed button `decision` (`allow` or `cancel`).
     """
@@ -55,12 +55,12 @@ def consent(
         who = (
             '<label for="email">Email</label>'
             f'<input id="email" name="email" type="email" autocomplete="username" required value="{escape(email)}"'
-            f"{'' if wrong else ' autofocus'}>"
+            f"{'' if error else ' autofocus'}>"
             '<label for="password">Password</label>'
             '<input id="password" name="password" type="password" autocomplete="current-password" required'
-            f"{' autofocus' if wrong else ''}>"
+            f"{' autofocus' if error else ''}>"
         )
-    message = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
+    message = f'<p class="wrong" role="alert">{escape(error)}</p>' if error else ""
     items = "".join(f"<li>{escape(scope)}</li>" for scope in scopes)
     return _page(
         "Sign in and allow access",
@@ -80,7 +80,7 @@ def consent(
 
 
 def problem(title: str, what: str, todo: str, status: int = 400) -> Response:
-    """A page that says what is wrong with the request, and what to do."""
+    """An error page: what is wrong with the request, and what to do."""
     body = f'<h1>{escape(title)}</h1><p class="wrong" role="alert">{escape(what)}</p><p>{escape(todo)}</p>'
     return _page(title, body, status)
 
@@ -102,7 +102,7 @@ def _page(title: str, body: str, status: int = 200) -> Response:
         f'<title>{escape(title)} – practice cloud</title><style nonce="{nonce}">{STYLE}</style></head>'
         f'<body><main><p class="lab">{LABEL}</p>{body}</main></body></html>'
     )
-    # No form-action in the policy: browsers apply it to the redirect after the form too, and would stop it.
+    # No form-action in the policy: browsers also apply it to the redirect after the form, and would block it.
     policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'"
     headers = {
         "Cache-Control": "no-store",

@@ -1,4 +1,4 @@
-"""The lab's cloud behind its HTTP side: the devices, whose they are, and what they tell it."""
+"""The store of the lab's cloud, behind its HTTP API: devices, their owners, and the data that they deliver."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from installer.lab.cloud.accounts import Account, Device
+from installer.lab.cloud.resettable_state import DEMO_USERID, PendingFault, State, Subscription
 from installer.lab.cloud.scenario import Callbacks, CloudControl, CloudScenario, Mode
-from installer.lab.cloud.signature import same
-from installer.lab.cloud.state import DEMO_USERID, Armed, State, Subscription
-from installer.lab.cloud.tokens import TokenBook
-from installer.lab.cloud.user_data import Account, Device
+from installer.lab.cloud.tokens import TokenRegistry, secrets_equal
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a device measured, when (unix seconds), and in which data service it shows up (`withings-cloud.md` §4).
+    """What a device measured, when (unix seconds), and for which data service (`withings-cloud.md` §4).
 
     getmeas: `{"measures": [{"type", "value", "unit"}]}` (true value: value * 10**unit); getsummary: `{"startdate",
     "enddate", "data": {…}}`; getactivity: `{"date": "YYYY-MM-DD", "steps": n, …}`.
@@ -30,59 +29,59 @@ class Sample:
 
 
 class CloudStore:
-    """Devices, accounts and tokens of the lab's cloud. All methods belong to one event loop's thread.
+    """Devices, accounts and tokens of the lab's cloud. Call all methods in the event loop's thread.
 
-    `clock` gives unix seconds. The offset that `POST /lab/cloud` sets ages what has a lifetime (codes, tokens,
-    nonces, the windows of the limits); the dates of data stay true.
+    `clock` gives unix seconds. The offset that `POST /lab/cloud` sets applies to lifetimes (codes, tokens, nonces,
+    the rate-limit window), not to the dates of data.
     """
 
     def __init__(self, scenario: CloudScenario, *, clock: Callable[[], float] = time.time) -> None:
         self.scenario = scenario
         self.clock = clock
         self.on_linked: list[Callable[[str], None]] = []
-        self.on_measured: list[Callable[[Account, Device, Sample], None]] = []
+        self.on_sample: list[Callable[[Account, Device, Sample], None]] = []
         self._devices: dict[str, Device] = {}
-        self.state = State.of(self.scenario, self.clock, self.now)
+        self.state = State.initial(self.scenario, self.clock, self.now)
 
-    # What the devices do.
+    # For the devices.
 
-    def make(self, mac: str, *, model_id: int, model: str, type: str) -> None:  # noqa: A002
-        """The factory made this device: known, and on no account but one that the scenario put it on."""
+    def add_device(self, mac: str, *, model_id: int, model: str, type: str) -> None:  # noqa: A002
+        """Add a device. It is on no account, unless the scenario put it on one."""
         mac = mac.upper()
         self._devices[mac] = Device(mac, model_id, model, type)
-        self._place(self._devices[mac])
+        self._set_first_owner(self._devices[mac])
 
-    def reached(self, mac: str) -> None:
-        """The device contacted the server. In public mode its user's app then takes it onto the account.
+    def record_contact(self, mac: str) -> None:
+        """The device contacted the cloud. In public mode, its user's app then adds it to the account.
 
-        Must be called in the event loop's thread. Raises KeyError for a device that was never made.
+        Call it in the event loop's thread. Raises KeyError for an unknown device.
         """
         device = self._devices[mac.upper()]
-        device.met(self.clock())
-        self._expect(device)
+        device.record_contact(self.clock())
+        self._schedule_association(device)
 
-    def measured(self, mac: str, sample: Sample) -> bool:
-        """The device delivered a measurement. False: it is on no account, nothing is stored."""
+    def store_sample(self, mac: str, sample: Sample) -> bool:
+        """Store a measurement of a device. False if the device is on no account: nothing is stored."""
         device = self._devices[mac.upper()]
         account = self.state.accounts.get(device.owner or "")
         if account is None:
             return False
         now = self.clock()
-        device.met(now)
+        device.record_contact(now)
         if sample.service == "getmeas":
             account.add_group(device, sample.date, now, sample.values)
         elif sample.service == "getsummary":
             account.add_night(device, now, sample.values)
         else:
             account.add_day(device, now, sample.values)
-        for call in self.on_measured:
+        for call in self.on_sample:
             call(account, device, sample)
         return True
 
-    def adopt(self, mac: str) -> None:
-        """The first user takes it onto the account with the vendor's app, in either mode.
+    def link_with_vendor_app(self, mac: str) -> None:
+        """The first user adds the device to the account with the vendor's app, in either mode.
 
-        Raises ValueError if it is on somebody else's account, KeyError for a device that was never made.
+        Raises ValueError if it is on another account, KeyError for an unknown device.
         """
         device, first = self._devices[mac.upper()], next(iter(self.state.accounts.values()))
         if device.owner not in (None, first.userid):
@@ -94,53 +93,53 @@ class CloudStore:
         device = self._devices.get(mac.upper())
         return device is not None and device.owner is not None
 
-    def forget(self, mac: str) -> None:
-        """Factory reset: off every account. What was delivered stays with the user."""
+    def factory_reset(self, mac: str) -> None:
+        """Remove the device from its account. Delivered data stays on the account."""
         mac = mac.upper()
-        self._stop_waiting(mac)
-        self._devices[mac].forgotten()
+        self._cancel_association(mac)
+        self._devices[mac].factory_reset()
 
     def reset(self) -> None:
-        """Back to the scenario: no tokens, no data, no faults; the devices stay made, on their first accounts."""
+        """Restore the scenario: no tokens, data or faults; the devices are on their first accounts."""
         self.close()
-        self.state = State.of(self.scenario, self.clock, self.now)
+        self.state = State.initial(self.scenario, self.clock, self.now)
         for device in self._devices.values():
-            device.forgotten()
-            self._place(device)
+            device.factory_reset()
+            self._set_first_owner(device)
 
     def close(self) -> None:
-        """End what waits to happen."""
-        for mac in list(self.state.waiting):
-            self._stop_waiting(mac)
+        """Cancel pending associations."""
+        for mac in list(self.state.pending_associations):
+            self._cancel_association(mac)
 
-    # What the HTTP side asks and does.
+    # For the HTTP API.
 
     def device(self, mac: str) -> Device | None:
-        """The device with this MAC address, if one was made."""
+        """The device with this MAC address, or None."""
         return self._devices.get(mac.upper())
 
     def devices_of(self, account: Account) -> list[Device]:
-        """The devices on an account, in the order of their making."""
+        """The devices on an account, in the order in which they were added."""
         return account.fixed + [d for d in self._devices.values() if d.owner == account.userid]
 
     def link(self, device: Device, account: Account) -> None:
-        """The device comes onto the account; those who wait for it are told."""
+        """Put the device on the account, and call the `on_linked` listeners."""
         if device.owner == account.userid:
             return
-        self._stop_waiting(device.mac)
+        self._cancel_association(device.mac)
         device.owner = account.userid
         for call in list(self.on_linked):
             call(device.mac)
 
     def unlink(self, device: Device) -> None:
-        """The device goes off its account; when it spoke to the server stays known."""
+        """Remove the device from its account; its contact times stay."""
         device.owner = None
 
     def account(self, userid: str) -> Account | None:
         """The account with this id."""
         return self.state.accounts.get(userid)
 
-    def by_email(self, email: str) -> Account | None:
+    def account_by_email(self, email: str) -> Account | None:
         """The account with this email address (case does not matter)."""
         wanted = email.strip().lower()
         people = (a for a in self.state.accounts.values() if a.userid != DEMO_USERID)
@@ -148,13 +147,13 @@ class CloudStore:
 
     def sign_in(self, email: str, password: str) -> Account | None:
         """The account, if the password is right."""
-        account = self.by_email(email)
+        account = self.account_by_email(email)
         known = account.user.password.get_secret_value() if account is not None else ""
-        right = same(known, password)
+        right = secrets_equal(known, password)
         return account if account is not None and right else None
 
     @property
-    def tokens(self) -> TokenBook:
+    def tokens(self) -> TokenRegistry:
         """Codes, tokens, nonces."""
         return self.state.tokens
 
@@ -169,14 +168,14 @@ class CloudStore:
         return self.state.callbacks
 
     @property
-    def told(self) -> Counter[str]:
-        """What became of the notifications: `notifications`, `attempts`, `heard`, `lost`, `doubled`, `removed`."""
-        return self.state.told
+    def notification_counts(self) -> Counter[str]:
+        """Counts of notifications: `notifications`, `attempts`, `heard`, `lost`, `doubled`, `removed`."""
+        return self.state.notification_counts
 
     @property
-    def uploaded(self) -> set[str]:
-        """The keys of the measurements that gateways have delivered."""
-        return self.state.uploaded
+    def uploaded_keys(self) -> set[str]:
+        """The keys of the measurements that gateways delivered."""
+        return self.state.uploaded_keys
 
     @property
     def mode(self) -> Mode:
@@ -185,35 +184,35 @@ class CloudStore:
 
     @property
     def down(self) -> bool | Literal["closed"]:
-        """Whether the cloud answers nothing but HTTP 503 (True), or ends its answers in the middle (`closed`)."""
+        """Whether the cloud responds only with HTTP 503 (True), or breaks its responses off (`closed`)."""
         return self.state.down
 
-    def control(self, change: CloudControl) -> None:
-        """Carry out what `POST /lab/cloud` asks. Belongs to the event loop's thread."""
-        world = self.state
+    def apply_control(self, change: CloudControl) -> None:
+        """Apply the body of `POST /lab/cloud`. Call it in the event loop's thread."""
+        state = self.state
         if change.down is not None:
-            world.down = change.down
+            state.down = change.down
         if change.clock is not None:
-            world.offset = change.clock
+            state.clock_offset = change.clock
         if change.fail is not None:
-            world.armed = [Armed(fault, fault.times) for fault in change.fail]
+            state.pending_faults = [PendingFault(fault, fault.times) for fault in change.fail]
         if change.callbacks is not None:
-            world.callbacks = change.callbacks
-            world.losing, world.doubling = change.callbacks.lose, change.callbacks.double
-        if change.mode is not None and change.mode != world.mode:
-            world.mode = change.mode
+            state.callbacks = change.callbacks
+            state.attempts_to_lose, state.notifications_to_double = change.callbacks.lose, change.callbacks.double
+        if change.mode is not None and change.mode != state.mode:
+            state.mode = change.mode
             self.close()
             for device in self._devices.values():
                 if device.last_session is not None:
-                    self._expect(device)
+                    self._schedule_association(device)
 
     def describe(self) -> dict[str, Any]:
-        """What `/lab/state` shows of the cloud: JSON types, and nothing secret."""
-        world = self.state
+        """The entry in `/lab/state`: JSON types, no secrets."""
+        state = self.state
         return {
-            "mode": world.mode,
-            "down": world.down,
-            "clock": world.offset,
+            "mode": state.mode,
+            "down": state.down,
+            "clock": state.clock_offset,
             "accounts": [
                 {
                     "userid": a.userid,
@@ -223,40 +222,43 @@ class CloudStore:
                     + len(a.nights)
                     + sum(d.device is not None for d in a.days),
                 }
-                for a in world.accounts.values()
+                for a in state.accounts.values()
                 if a.userid != DEMO_USERID
             ],
-            "waiting": sorted(world.waiting),
-            "access_tokens": world.tokens.alive,
-            "subscriptions": len(world.subscriptions),
-            "notifications": dict(world.told),
-            "calls": dict(world.calls),
-            "fail": [{**armed.fault.model_dump(exclude_none=True), "left": armed.left} for armed in world.armed],
+            "waiting": sorted(state.pending_associations),
+            "access_tokens": state.tokens.alive,
+            "subscriptions": len(state.subscriptions),
+            "notifications": dict(state.notification_counts),
+            "calls": dict(state.request_counts),
+            "fail": [
+                {**pending.fault.model_dump(exclude_none=True), "left": pending.left}
+                for pending in state.pending_faults
+            ],
         }
 
     def now(self) -> float:
-        """The time for lifetimes and limits: the clock plus the offset."""
-        return self.clock() + self.state.offset
+        """The time for lifetimes and limits: the clock plus its offset."""
+        return self.clock() + self.state.clock_offset
 
-    def _place(self, device: Device) -> None:
+    def _set_first_owner(self, device: Device) -> None:
         for account in self.state.accounts.values():
             if device.mac in account.user.devices:
                 device.owner = account.userid
 
-    def _expect(self, device: Device) -> None:
-        world = self.state
-        if world.mode != "public" or device.owner is not None or device.mac in world.waiting:
+    def _schedule_association(self, device: Device) -> None:
+        state = self.state
+        if state.mode != "public" or device.owner is not None or device.mac in state.pending_associations:
             return
-        first = next(iter(world.accounts.values()))
+        first = next(iter(state.accounts.values()))
 
         def associate() -> None:
-            world.waiting.pop(device.mac, None)
+            state.pending_associations.pop(device.mac, None)
             self.link(device, first)
 
         loop = asyncio.get_running_loop()
-        world.waiting[device.mac] = loop.call_later(self.scenario.associate_after, associate)
+        state.pending_associations[device.mac] = loop.call_later(self.scenario.associate_after, associate)
 
-    def _stop_waiting(self, mac: str) -> None:
-        timer = self.state.waiting.pop(mac, None)
+    def _cancel_association(self, mac: str) -> None:
+        timer = self.state.pending_associations.pop(mac, None)
         if timer is not None:
             timer.cancel()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from installer.lab.cloud.requests_and_answers import TOO_MANY, Call, Handler, Refusal, invalid
-from installer.lab.cloud.signature import same, sign
-from installer.lab.cloud.state import DEMO_USERID
-from installer.lab.cloud.tokens import Grant, Tokens
+from installer.lab.cloud.requests_and_responses import TOO_MANY, ApiError, Call, Handler, invalid_params
+from installer.lab.cloud.resettable_state import DEMO_USERID
+from installer.lab.cloud.tokens import Grant, Tokens, secrets_equal, sign
 
 SCOPES: dict[str, str] = {
     "user.info": "Your profile, and the devices on your account",
@@ -15,10 +14,10 @@ SCOPES: dict[str, str] = {
     "user.activity": "Your activity and your sleep",
     "user.sleepevents": "When you get into bed and out of it",
 }
-TIMESTAMP_SLACK = 600
+MAX_TIMESTAMP_ERROR_SECONDS = 600
 
 
-def scopes_of(text: str) -> tuple[str, ...]:
+def parse_scopes(text: str) -> tuple[str, ...]:
     """The scopes of a comma-separated list, each once. Raises ValueError if it is empty or one is unknown."""
     scopes = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not scopes or not set(scopes) <= set(SCOPES):
@@ -27,60 +26,60 @@ def scopes_of(text: str) -> tuple[str, ...]:
 
 
 async def request_token(call: Call) -> dict[str, Any]:
-    """Both grants; the very same request within ten seconds is refused with 601 and `wait_seconds`."""
+    """Both grant types. The same request within ten seconds gets status 601 and `wait_seconds`."""
     tokens = call.store.tokens
-    wait = tokens.repeated(call.params)
+    wait = tokens.seconds_until_repeat_allowed(call.params)
     if wait is not None:
-        raise Refusal(TOO_MANY, "Same arguments in less than 10 seconds", {"wait_seconds": wait})
-    client_id = call.client()
-    grant_type = call.need("grant_type")
+        raise ApiError(TOO_MANY, "Same arguments in less than 10 seconds", {"wait_seconds": wait})
+    client_id = call.authenticate_client()
+    grant_type = call.required("grant_type")
     if grant_type == "authorization_code":
-        grant = tokens.redeem(call.need("code"), client_id, call.need("redirect_uri"))
+        grant = tokens.redeem(call.required("code"), client_id, call.required("redirect_uri"))
         if grant is None:
-            raise invalid("invalid code")
+            raise invalid_params("invalid code")
         return _body(tokens.issue(grant))
     if grant_type == "refresh_token":
-        pair = tokens.rotate(call.need("refresh_token"), client_id)
+        pair = tokens.rotate(call.required("refresh_token"), client_id)
         if pair is None:
-            raise invalid("invalid refresh_token")
+            raise invalid_params("invalid refresh_token")
         return _body(pair)
-    raise invalid("invalid grant_type")
+    raise invalid_params("invalid grant_type")
 
 
 async def demo_access(call: Call) -> dict[str, Any]:
-    """Tokens of the demo user without a browser (signed)."""
-    call.signed()
+    """Tokens of the demo user, without a browser (signed request)."""
+    call.check_signature()
     try:
-        scopes = scopes_of(call.need("scope_oauth2"))
+        scopes = parse_scopes(call.required("scope_oauth2"))
     except ValueError:
-        raise invalid("invalid scope_oauth2") from None
+        raise invalid_params("invalid scope_oauth2") from None
     pair = call.store.tokens.issue(Grant(DEMO_USERID, call.store.scenario.client_id, scopes))
     return {"access_token": pair.access, "refresh_token": pair.refresh, "expires_in": pair.seconds}
 
 
 async def revoke(call: Call) -> dict[str, Any]:
-    """All tokens and subscriptions of a user die (signed)."""
-    call.signed()
-    userid = call.need("userid")
+    """Delete all tokens and subscriptions of a user (signed request)."""
+    call.check_signature()
+    userid = call.required("userid")
     if call.store.account(userid) is None:
-        raise invalid("invalid userid")
+        raise invalid_params("invalid userid")
     call.store.tokens.revoke(userid, call.store.scenario.client_id)
     call.store.subscriptions[:] = [s for s in call.store.subscriptions if s.userid != userid]
     return {}
 
 
 async def get_nonce(call: Call) -> dict[str, Any]:
-    """A nonce, for a signature over action, client id and a timestamp that is about now."""
+    """A nonce, for a signature over action, client id and a current timestamp."""
     scenario = call.store.scenario
-    client_id, timestamp = call.need("client_id"), call.integer("timestamp")
-    if not same(client_id, scenario.client_id):
-        raise invalid("invalid client id/secret")
-    if timestamp is None or abs(call.store.clock() - timestamp) > TIMESTAMP_SLACK:
-        raise invalid("invalid timestamp")
-    values = {"action": call.need("action"), "client_id": client_id, "timestamp": call.params["timestamp"]}
-    if not same(call.need("signature"), sign(scenario.client_secret.get_secret_value(), values)):
-        raise invalid("invalid signature")
-    return {"nonce": call.store.tokens.nonce()}
+    client_id, timestamp = call.required("client_id"), call.integer("timestamp")
+    if not secrets_equal(client_id, scenario.client_id):
+        raise invalid_params("invalid client id/secret")
+    if timestamp is None or abs(call.store.clock() - timestamp) > MAX_TIMESTAMP_ERROR_SECONDS:
+        raise invalid_params("invalid timestamp")
+    values = {"action": call.required("action"), "client_id": client_id, "timestamp": call.params["timestamp"]}
+    if not secrets_equal(call.required("signature"), sign(scenario.client_secret.get_secret_value(), values)):
+        raise invalid_params("invalid signature")
+    return {"nonce": call.store.tokens.issue_nonce()}
 
 
 def _body(pair: Tokens) -> dict[str, Any]:

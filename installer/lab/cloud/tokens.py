@@ -1,11 +1,12 @@
-"""Codes, tokens and nonces with their lifetimes and the rotation rule (`withings-cloud.md` §1.3, §1.4, §1.6).
+"""Authorization codes, tokens, nonces and request signatures (`withings-cloud.md` §1.3, §1.4, §1.6).
 
-What is handed out is kept as a digest only, so that no dump of this process's objects shows a usable one.
+Codes, tokens and nonces are stored as digests only, so that no dump of this process shows a usable one.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from installer.lab.cloud.scenario import CloudScenario
 
 @dataclass(frozen=True)
 class Grant:
-    """Who allowed what to which application."""
+    """The scopes that a user granted to an application."""
 
     userid: str
     client_id: str
@@ -24,7 +25,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A freshly issued pair. `seconds`: how long the access token lives."""
+    """A new pair of tokens. `seconds`: the lifetime of the access token."""
 
     grant: Grant
     access: str = field(repr=False)
@@ -53,8 +54,8 @@ class _Refresh:
     expires: float
 
 
-class TokenBook:
-    """Every code, token and nonce that is alive. `now` may jump (the lab's clock), so nothing is timed by a timer."""
+class TokenRegistry:
+    """All valid codes, tokens and nonces. `now` may jump (the lab's clock), so no timers are used."""
 
     def __init__(self, scenario: CloudScenario, now: Callable[[], float]) -> None:
         self._scenario = scenario
@@ -63,22 +64,22 @@ class TokenBook:
         self._access: dict[str, _Access] = {}
         self._refresh: dict[str, _Refresh] = {}
         self._nonces: dict[str, float] = {}
-        self._asked: dict[str, float] = {}
+        self._recent_requests: dict[str, float] = {}
 
     @property
     def alive(self) -> int:
         """How many access tokens are valid now."""
         return sum(entry.expires > self._now() for entry in self._access.values())
 
-    def code(self, grant: Grant, redirect_uri: str) -> str:
+    def issue_code(self, grant: Grant, redirect_uri: str) -> str:
         """A new authorization code."""
-        self._sweep()
+        self._delete_expired()
         code = secrets.token_hex(20)
         self._codes[_digest(code)] = _Code(grant, redirect_uri, self._now() + self._scenario.code_seconds)
         return code
 
     def redeem(self, code: str, client_id: str, redirect_uri: str) -> Grant | None:
-        """The grant behind a code, which is used up by this; None if unknown, old, or for another redirect URI."""
+        """Consume a code and return its grant; None if it is unknown, expired, or for another redirect URI."""
         entry = self._codes.get(_digest(code))
         if entry is None or entry.grant.client_id != client_id or entry.redirect_uri != redirect_uri:
             return None
@@ -87,7 +88,7 @@ class TokenBook:
 
     def issue(self, grant: Grant, replaced: str | None = None) -> Tokens:
         """A new pair of tokens."""
-        self._sweep()
+        self._delete_expired()
         now = self._now()
         access, refresh = secrets.token_hex(20), secrets.token_hex(20)
         self._access[_digest(access)] = _Access(grant, now + self._scenario.access_seconds, replaced)
@@ -95,7 +96,7 @@ class TokenBook:
         return Tokens(grant, access, refresh, f"PAC{secrets.token_hex(12)}", self._scenario.access_seconds)
 
     def rotate(self, refresh: str, client_id: str) -> Tokens | None:
-        """A new pair for a refresh token, whose own days are then counted; None if it is unknown or dead."""
+        """A new pair for a refresh token, whose lifetime is then shortened; None if it is unknown or expired."""
         key, now = _digest(refresh), self._now()
         entry = self._refresh.get(key)
         if entry is None or entry.expires <= now or entry.grant.client_id != client_id:
@@ -103,8 +104,8 @@ class TokenBook:
         entry.expires = min(entry.expires, now + self._scenario.overlap_seconds)
         return self.issue(entry.grant, key)
 
-    def use(self, access: str) -> Grant | None:
-        """The grant of an access token; its first use kills the refresh token that it came from. None if invalid."""
+    def use_access_token(self, access: str) -> Grant | None:
+        """The grant of an access token; its first use revokes the refresh token that it replaced. None if invalid."""
         entry = self._access.get(_digest(access))
         if entry is None or entry.expires <= self._now():
             return None
@@ -114,12 +115,12 @@ class TokenBook:
         return entry.grant
 
     def peek(self, access: str) -> Grant | None:
-        """The grant of an access token without counting as a use."""
+        """The grant of an access token, without using it."""
         entry = self._access.get(_digest(access))
         return entry.grant if entry is not None and entry.expires > self._now() else None
 
     def revoke(self, userid: str, client_id: str) -> None:
-        """Every code and token of this user for this application dies."""
+        """Revoke every code and token of this user for this application."""
 
         def others(grant: Grant) -> bool:
             return (grant.userid, grant.client_id) != (userid, client_id)
@@ -128,36 +129,49 @@ class TokenBook:
         self._access = {k: v for k, v in self._access.items() if others(v.grant)}
         self._refresh = {k: v for k, v in self._refresh.items() if others(v.grant)}
 
-    def nonce(self) -> str:
+    def issue_nonce(self) -> str:
         """A new nonce."""
-        self._sweep()
+        self._delete_expired()
         nonce = secrets.token_hex(20)
         self._nonces[_digest(nonce)] = self._now() + self._scenario.nonce_seconds
         return nonce
 
     def use_nonce(self, nonce: str) -> bool:
-        """Whether the nonce was alive; it is used up by this."""
+        """Consume a nonce; whether it was valid."""
         expires = self._nonces.pop(_digest(nonce), None)
         return expires is not None and expires > self._now()
 
-    def repeated(self, params: Mapping[str, str]) -> int | None:
-        """Seconds to wait if the very same arguments came within `repeat_seconds`; None if the request may go on."""
+    def seconds_until_repeat_allowed(self, params: Mapping[str, str]) -> int | None:
+        """Seconds to wait if the same arguments came within `repeat_seconds`; None if the request is allowed."""
         now, window = self._now(), self._scenario.repeat_seconds
         key = _digest("\0".join(f"{k}\0{v}" for k, v in sorted(params.items())))
-        left = self._asked.get(key, now - window) + window - now
+        left = self._recent_requests.get(key, now - window) + window - now
         if 0 < left <= window:
             return max(1, round(left))
-        self._asked[key] = now
+        self._recent_requests[key] = now
         return None
 
-    def _sweep(self) -> None:
+    def _delete_expired(self) -> None:
         now = self._now()
         self._codes = {k: v for k, v in self._codes.items() if v.expires > now}
         self._access = {k: v for k, v in self._access.items() if v.expires > now}
         self._refresh = {k: v for k, v in self._refresh.items() if v.expires > now}
         self._nonces = {k: v for k, v in self._nonces.items() if v > now}
-        self._asked = {k: v for k, v in self._asked.items() if abs(now - v) < self._scenario.repeat_seconds}
+        self._recent_requests = {
+            k: v for k, v in self._recent_requests.items() if abs(now - v) < self._scenario.repeat_seconds
+        }
 
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def sign(secret: str, values: Mapping[str, str]) -> str:
+    """Hexadecimal HMAC-SHA256 over the values, joined by commas in the alphabetical order of their names."""
+    message = ",".join(values[name] for name in sorted(values))
+    return hmac.new(secret.encode(), message.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def secrets_equal(one: str, other: str) -> bool:
+    """Whether two secrets are equal, compared in constant time."""
+    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))

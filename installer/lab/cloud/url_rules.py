@@ -1,4 +1,4 @@
-"""Which URLs an application may name: redirect URIs and callback URLs (`withings-cloud.md` §1.5, §3.5)."""
+"""The rules for redirect URIs and callback URLs of an application (`withings-cloud.md` §1.5, §3.5)."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import ipaddress
 from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-MAX_URL = 255
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+MAX_URL_LENGTH = 255
 
 
-def loopback(url: str) -> bool:
-    """Whether this is a plain http URL of this very machine, at any port."""
+def is_loopback(url: str) -> bool:
+    """Whether this is an http URL of this machine, with any port."""
     parts = _split(url)
-    return parts is not None and parts.scheme == "http" and parts.hostname in LOOPBACK
+    return parts is not None and parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
 
 
-def public(url: str) -> bool:
-    """Whether the URL keeps the real rules: https, a domain, port 80 or 443, at most 255 characters."""
+def is_public_https(url: str) -> bool:
+    """Whether the URL follows the real rules: https, a domain, port 80 or 443, at most 255 characters."""
     parts = _split(url)
-    if parts is None or parts.scheme != "https" or len(url) > MAX_URL or parts.port not in (None, 80, 443):
+    if parts is None or parts.scheme != "https" or len(url) > MAX_URL_LENGTH or parts.port not in (None, 80, 443):
         return False
     host = parts.hostname or ""
     try:
@@ -29,20 +29,20 @@ def public(url: str) -> bool:
     return False
 
 
-def registered(url: str, prefixes: Iterable[str]) -> bool:
-    """Whether the URL begins with a registered one: the same scheme, host and port, and a path under its path."""
+def is_registered(url: str, prefixes: Iterable[str]) -> bool:
+    """Whether the URL begins with a registered URL: same scheme, host and port, and a path under its path."""
     parts = _split(url)
-    return parts is not None and any(_under(parts, known) for known in map(_split, prefixes) if known is not None)
+    return parts is not None and any(_is_under(parts, known) for known in map(_split, prefixes) if known is not None)
 
 
-def redirect_allowed(url: str, prefixes: Iterable[str], *, strict: bool) -> bool:
-    """Whether the browser may be sent there with a code."""
+def is_redirect_allowed(url: str, prefixes: Iterable[str], *, strict: bool) -> bool:
+    """Whether the browser may be redirected there with a code."""
     if strict:
-        return public(url) and registered(url, prefixes)
-    return loopback(url) or registered(url, prefixes)
+        return is_public_https(url) and is_registered(url, prefixes)
+    return is_loopback(url) or is_registered(url, prefixes)
 
 
-def _under(parts: SplitResult, known: SplitResult) -> bool:
+def _is_under(parts: SplitResult, known: SplitResult) -> bool:
     if (parts.scheme, parts.hostname, _port(parts)) != (known.scheme, known.hostname, _port(known)):
         return False
     wanted, path = known.path.rstrip("/"), parts.path

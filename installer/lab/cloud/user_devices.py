@@ -1,20 +1,20 @@
-"""`/v2/user`: the devices of an account, and putting them on it or off (`withings-cloud.md` §2)."""
+"""`/v2/user`: the devices of an account, link and unlink, and the user's profile (`withings-cloud.md` §2)."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from installer.lab.cloud.requests_and_answers import (
+from installer.lab.cloud.accounts import Device
+from installer.lab.cloud.requests_and_responses import (
     BAD_STATE,
     NOT_IMPLEMENTED,
+    ApiError,
     Call,
     Handler,
-    Refusal,
-    invalid,
+    invalid_params,
     json_list,
 )
-from installer.lab.cloud.user_data import Device
 
 MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 MAX_LINKED = 100
@@ -36,15 +36,15 @@ async def get_device(call: Call) -> dict[str, Any]:
 
 
 async def link(call: Call) -> dict[str, Any]:
-    """Put devices on the account by MAC address: all of them, or none."""
+    """Link devices to the account by MAC address: all of them, or none."""
     account = call.account("user.info")
-    call.contract()
-    macs = json_list(call.need("mac_addresses"), "mac_addresses")
+    call.require_contract()
+    macs = json_list(call.required("mac_addresses"), "mac_addresses")
     if not macs or len(macs) > MAX_LINKED:
-        raise invalid("mac_addresses")
+        raise invalid_params("mac_addresses")
     devices = list({d.mac: d for d in (_device(call, mac, "mac_addresses") for mac in macs)}.values())
     if any(d.owner not in (None, account.userid) for d in devices):
-        raise Refusal(BAD_STATE, "Bad state: a device is on another account")
+        raise ApiError(BAD_STATE, "Bad state: a device is on another account")
     for device in devices:
         call.store.link(device, account)
     return {
@@ -60,45 +60,45 @@ async def link(call: Call) -> dict[str, Any]:
 
 
 async def unlink(call: Call) -> dict[str, Any]:
-    """Take a device off the account."""
+    """Remove a device from the account."""
     account = call.account("user.info")
-    call.contract()
-    device = _device(call, call.need("mac_address"), "mac_address")
+    call.require_contract()
+    device = _device(call, call.required("mac_address"), "mac_address")
     if device.owner != account.userid:
-        raise invalid("mac_address")
+        raise invalid_params("mac_address")
     call.store.unlink(device)
     return {}
 
 
 async def activate(call: Call) -> dict[str, Any]:
-    """For cellular devices in bulk, which the lab has none of."""
-    call.contract()
-    raise Refusal(NOT_IMPLEMENTED, "Not implemented")
+    """For cellular devices in bulk; the lab has none."""
+    call.require_contract()
+    raise ApiError(NOT_IMPLEMENTED, "Not implemented")
 
 
 async def get(call: Call) -> dict[str, Any]:
     """The profile of a user (signed), by `email` or `userid`."""
-    call.signed()
-    call.contract()
+    call.check_signature()
+    call.require_contract()
     email, userid = call.params.get("email"), call.params.get("userid")
-    account = call.store.by_email(email) if email else call.store.account(userid or "")
+    account = call.store.account_by_email(email) if email else call.store.account(userid or "")
     if account is None:
-        raise invalid("no such user")
+        raise invalid_params("no such user")
     user = account.user
     return {"user": {"userid": account.userid, "email": user.email, "firstname": user.name, "timezone": user.timezone}}
 
 
 async def get_goals(call: Call) -> dict[str, Any]:
-    """The user's goals; there are none, which the real API gives as a list."""
+    """The user's goals: always an empty list, in the form of the real API."""
     call.account("user.info")
-    call.contract()
+    call.require_contract()
     return {"goals": []}
 
 
 def _device(call: Call, mac: Any, name: str) -> Device:
     device = call.store.device(mac) if isinstance(mac, str) and MAC.fullmatch(mac) else None
     if device is None:
-        raise invalid(name)
+        raise invalid_params(name)
     return device
 
 

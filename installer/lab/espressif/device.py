@@ -1,4 +1,4 @@
-"""A lab device that speaks Espressif provisioning in place of Improv: its GATT table, its advertisement, its end."""
+"""A lab device that speaks Espressif provisioning: its GATT table, its advertisement, and the end of its service."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from bumble import att, hci
 from bumble.device import Connection
 from bumble.gatt import Characteristic, Descriptor, Service
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
-from installer.catalogue.catalogue import problems
-from installer.lab.access_points import Join
+from installer.errors import problems
 from installer.lab.device import LabDevice
 from installer.lab.espressif.crypto import HandlerFailed
-from installer.lab.espressif.firmware import SESSION, EspressifFirmware, Lost
+from installer.lab.espressif.firmware import SESSION, EspressifFirmware, LinkDropped
 from installer.lab.espressif.scenario import EspressifFaults, EspressifScenario
 from installer.lab.peripheral import LabEnvironment
+from installer.lab.protobuf_wire import InvalidMessage
 from installer.lab.scenario import DeviceScenario
 
 Properties = Characteristic.Properties
@@ -32,41 +32,35 @@ def endpoint_uuid(service: str, number: int) -> str:
     return service[:4] + format(number, "04x") + service[8:]
 
 
-def own_uuid(service: str, name: str) -> str:
-    """A UUID in which nothing of the service's or of the endpoint's number is left, the same in every run."""
+def unrelated_uuid(service: str, name: str) -> str:
+    """A UUID that shows neither the service nor the number of the endpoint; the same in every run."""
     return str(uuid.uuid5(uuid.UUID(service), name))
 
 
 class EspressifDevice(LabDevice):
     """One device with the service of `facts/esp-provisioning.md` §2."""
 
-    def __init__(self, scenario: DeviceScenario, around: LabEnvironment, espressif: EspressifScenario) -> None:
+    def __init__(self, scenario: DeviceScenario, environment: LabEnvironment, espressif: EspressifScenario) -> None:
         name = scenario.name or "PROV_" + scenario.address.replace(":", "")[-6:]
-        super().__init__(
-            scenario.model_copy(update={"name": name, "improv": False, "vendor_advertisement": False}), around
-        )
+        super().__init__(scenario.model_copy(update={"name": name, "vendor_advertisement": False}), environment)
         self.espressif = EspressifFirmware(self, espressif)
         self._responses: dict[str, bytes] = {}
-        self._holder: Connection | None = None  # whose session it is
+        self._session_owner: Connection | None = None
 
-    async def power_on(self) -> None:
-        """Fill the GATT table and start to advertise."""
-        self._stack.gatt_server.add_service(self._service())
-        await super().power_on()
-
-    def _service(self) -> Service:
+    def provisioning_services(self) -> tuple[Service, ...]:
+        """The service, with one characteristic for each endpoint."""
         service = self.espressif.scenario.service
-        own = self.espressif.scenario.own_uuids
+        own_uuids = self.espressif.scenario.own_uuids
         characteristics = [
-            self._endpoint(name, own_uuid(service, name) if own else endpoint_uuid(service, number))
+            self._endpoint(name, unrelated_uuid(service, name) if own_uuids else endpoint_uuid(service, number))
             for name, number in self.espressif.endpoints.items()
         ]
-        return Service(service, characteristics)
+        return (Service(service, characteristics),)
 
     def _endpoint(self, name: str, number: str) -> Characteristic[bytes]:
         async def write(connection: Connection, value: bytes) -> None:
             if name == SESSION:
-                self._holder = connection
+                self._session_owner = connection
             await self._written(name, value)
 
         def read(_connection: object) -> bytes:
@@ -85,79 +79,72 @@ class EspressifDevice(LabDevice):
     async def _written(self, name: str, value: bytes) -> None:
         try:
             self._responses[name] = await self.espressif.write(name, value)
-        except HandlerFailed as failed:
+        except (HandlerFailed, InvalidMessage) as failed:
             self.log(f"{name}: {failed}")
             if self.espressif.scenario.stack == "bluedroid":
                 asyncio.get_running_loop().call_later(0.01, self.controller.lose_links, TERMINATED)
                 raise att.ATT_Error(UNLIKELY) from None
             raise att.ATT_Error(INVALID_PDU) from None
-        except Lost:
+        except LinkDropped:
             raise att.ATT_Error(UNLIKELY) from None
 
-    def _payloads(self) -> tuple[bytes, ...]:
-        """Flags and the service's UUID (§1); the name is in the scan response."""
+    def provisioning_payloads(self) -> tuple[bytes, ...]:
+        """The service's UUID (§1); the name is in the scan response."""
         service = bytes.fromhex(self.espressif.scenario.service.replace("-", ""))[::-1]
-        return (b"\x02\x01\x06\x11\x07" + service,)
+        return (b"\x11\x07" + service,)
 
     def _connected(self, connection: Connection) -> None:
         self._responses.clear()
         super()._connected(connection)
 
-    def one_left(self, connection: Connection) -> None:
-        """The session ends with the client that began it."""
-        if connection is self._holder:
+    def client_left(self, connection: Connection) -> None:
+        """The session ends when its client disconnects."""
+        if connection is self._session_owner:
             self.espressif.disconnected()
 
     def _disconnected(self, reason: int) -> None:
         self.espressif.disconnected()
         super()._disconnected(reason)
 
-    # What the firmware asks of the device.
-
-    async def try_join(self, ssid: str, passphrase: SecretStr) -> Join:
-        """Join a network, and how it ended."""
-        if await self.join(ssid, passphrase):
-            return Join.JOINED
-        outcome = self._around.airspace.join(ssid, passphrase, self.scenario.bands)
-        # It would work now, so the network vanished for a moment.
-        return Join.DOWN if outcome is Join.JOINED else outcome
+    # Used by the firmware.
 
     def taken_over(self) -> None:
-        """Another app begins a session: there is one at a time, and the new one replaces the old one (§1)."""
+        """Another app begins a session. The device has only one, so the new one replaces the old one (§1)."""
         self.espressif.session.forget()
 
     def reboot(self) -> None:
-        """Start anew with nothing in memory."""
+        """Restart with an empty memory."""
         self.espressif.reset()
         self.joined = None
         self.controller.lose_links()
 
     def stop_service(self) -> None:
-        """The service has done its work: no link and no advertisement any more."""
+        """End the service: no link and no advertisement."""
         self.log("ends its provisioning service")
         task = asyncio.create_task(self._stack.stop_advertising())
         task.add_done_callback(lambda _task: self.controller.lose_links(TERMINATED))
 
-    def set_espressif_faults(self, data: Any) -> None:
-        """These faults of the provisioning from now on. Raises ValueError with the mistakes in words."""
+    def set_protocol_faults(self, data: Any) -> None:
+        """Set the faults of the provisioning. Raises ValueError with the mistakes in words."""
         try:
             self.espressif.set_faults(EspressifFaults.model_validate(data))
         except ValidationError as error:
             raise ValueError("; ".join(problems(error, data))) from None
 
     def restore(self) -> None:
-        """Back to the scenario, faults too."""
+        """Go back to the scenario, with its faults."""
         self.espressif.set_faults(self.espressif.scenario.faults)
         super().restore()
 
-    def _start_over(self) -> None:
-        super()._start_over()
+    def start_over(self) -> None:
+        """Forget everything, as after a factory reset."""
+        super().start_over()
         self.espressif.reset()
         if self.scenario.advertising and not self._stack.is_advertising:
             self._again = asyncio.create_task(self._advertise())
 
     def describe(self) -> dict[str, Any]:
-        """What `/lab/state` shows: JSON types, nothing secret."""
+        """The device as `/lab/state` shows it: JSON types, no secrets."""
         return {
             **super().describe(),
             "state": self.espressif.phase,

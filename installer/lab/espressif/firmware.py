@@ -1,8 +1,8 @@
-"""The Espressif provisioning firmware of a lab device: what it does with the bytes that a client writes.
+"""The Espressif firmware of a lab device: it answers the requests of a client, scans, and joins a network.
 
-Written from `facts/esp-provisioning.md` (§ numbers are that sheet's); it shares no code with the installer's driver. No
-Bluetooth in here: the device binds it to GATT. OPEN in the sheet, and chosen here: the state that is told before any
-credentials came (disconnected), and that credentials at a wrong time are refused with status 5.
+Written from `facts/esp-provisioning.md` (§ numbers are that sheet's); it shares no code with the installer's driver. It
+uses no Bluetooth: the device connects it to GATT. OPEN in the sheet, and chosen here: the state before the first
+credentials is “disconnected”, and credentials at a wrong time are refused with status 5.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from typing import Any, Protocol, cast
 
 from pydantic import SecretStr
 
-from installer.lab.access_points import Heard, Join
-from installer.lab.espressif.crypto import HandlerFailed, Message, field, optional
+from installer.lab.access_points import JoinOutcome, ScannedAccessPoint
+from installer.lab.device_faults import FaultCounter
+from installer.lab.espressif.crypto import HandlerFailed
 from installer.lab.espressif.scenario import EspressifFaults, EspressifScenario
 from installer.lab.espressif.session import RESPONSE_0, RESPONSE_1, SessionEndpoint
-from installer.lab.fault_counter import FaultBox
+from installer.lab.protobuf_wire import Message, field, optional
 from installer.wifi.networks import Band, Security
 
 CTRL, SCAN, SESSION, CONFIG, VERSION = "prov-ctrl", "prov-scan", "prov-session", "prov-config", "proto-ver"
-ENDPOINTS = {CTRL: 0xFF4F, SCAN: 0xFF50, SESSION: 0xFF51, CONFIG: 0xFF52, VERSION: 0xFF53}
+ENDFAULT_POINTS = {CTRL: 0xFF4F, SCAN: 0xFF50, SESSION: 0xFF51, CONFIG: 0xFF52, VERSION: 0xFF53}
 OLD_VERSION = b"V0.1"
 
 INVALID_ARGUMENT, INTERNAL_ERROR = 4, 5
 CONNECTED, CONNECTING, DISCONNECTED, FAILED = range(4)
 AUTH_ERROR, NOT_FOUND = 0, 1
-AUTH = {
+AUTH_MODES = {
     Security.OPEN: 0,
     Security.WEP: 1,
     Security.WPA: 2,
@@ -39,7 +40,7 @@ AUTH = {
     Security.WPA3: 6,
     Security.WPA2_WPA3: 7,
 }
-POINTS = {
+FAULT_POINTS = {
     (SCAN, 0): "scan-start",
     (SCAN, 2): "scan-status",
     (SCAN, 4): "scan-results",
@@ -51,54 +52,54 @@ POINTS = {
 
 
 class Board(Protocol):
-    """What the rest of the device does for this firmware."""
+    """The parts of the device that this firmware uses."""
 
-    def scan(self) -> Awaitable[list[Heard]]:
+    def scan(self) -> Awaitable[list[ScannedAccessPoint]]:
         """The access points in reach."""
 
-    def try_join(self, ssid: str, passphrase: SecretStr) -> Awaitable[Join]:
-        """Try to join, and how it ended."""
+    def try_join(self, ssid: str, passphrase: SecretStr) -> Awaitable[JoinOutcome]:
+        """Try to join; returns how it ended."""
 
     def drop(self) -> None:
-        """End the Bluetooth link as a lost one."""
+        """Drop the Bluetooth link."""
 
     def reboot(self) -> None:
-        """Start anew."""
+        """Restart."""
 
     def stop_service(self) -> None:
-        """End the link and advertise no more."""
+        """End the link and stop advertising."""
 
     def log(self, words: str) -> None:
         """A line for the lab's log."""
 
 
-class Lost(Exception):
-    """The link was ended on purpose: nobody gets an answer."""
+class LinkDropped(Exception):
+    """A fault dropped the link, so there is no answer."""
 
 
 class EspressifFirmware:
-    """The endpoints and what is behind them. All methods belong to the event loop's thread."""
+    """The endpoints of one device. Call all methods in the thread of the event loop."""
 
     def __init__(self, board: Board, scenario: EspressifScenario) -> None:
         self._board = board
         self.scenario = scenario
-        self.faults = FaultBox(cast(Any, scenario.faults))
+        self.faults = FaultCounter(cast(Any, scenario.faults))
         self.session = SessionEndpoint(scenario)
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._clear()
+        self._set_factory_state()
 
-    def _clear(self) -> None:
+    def _set_factory_state(self) -> None:
         self.phase = "ready"
         self.credentials_received = self.applied = 0
-        self.order: list[str] = []
+        self.exchanges: list[str] = []
         self.session.forget()
         self._config: tuple[bytes, bytes] | None = None
         self._joined = b""
-        self._telling = False
+        self._outcome_sent = False
         self._reason = AUTH_ERROR
-        self._left: int | None = None
-        self._heard: list[Heard] = []
+        self._attempts_left: int | None = None
+        self._scanned: list[ScannedAccessPoint] = []
         self._scanning: asyncio.Task[None] | None = None
 
     def reset(self) -> None:
@@ -108,7 +109,7 @@ class EspressifFirmware:
                 task.cancel()
         if self._timer is not None:
             self._timer.cancel()
-        self._clear()
+        self._set_factory_state()
 
     def set_faults(self, faults: EspressifFaults) -> None:
         """These faults from now on."""
@@ -116,81 +117,81 @@ class EspressifFirmware:
 
     @property
     def endpoints(self) -> dict[str, int]:
-        """Those that this build has, and their numbers."""
+        """The endpoints of this build, and their numbers."""
         left_out = {CTRL: not self.scenario.ctrl, SCAN: not self.scenario.scan}
-        return {name: number for name, number in ENDPOINTS.items() if not left_out.get(name)}
+        return {name: number for name, number in ENDFAULT_POINTS.items() if not left_out.get(name)}
 
     def disconnected(self) -> None:
         """The client is gone, and its session with it."""
         self.session.forget()
 
     async def write(self, endpoint: str, data: bytes) -> bytes:
-        """The response to a request. Raises HandlerFailed, and Lost when a fault ended the link."""
+        """The response to a request. Raises HandlerFailed, and LinkDropped after a fault."""
         if endpoint == VERSION:
-            return await self._at("version", lambda: self._version(data))
+            return await self._answer("version", lambda: self._version(data))
         if endpoint == SESSION:
             step = "proof" if self.session.is_proof(data) else "hello"
-            return await self._at(step, lambda: self.session.write(data))
+            return await self._answer(step, lambda: self.session.write(data))
         channel = self.session.channel
         if channel is None:
             raise HandlerFailed("no session")
         message = Message(channel.open(data))
-        point = POINTS.get((endpoint, message.number(1)))
+        point = FAULT_POINTS.get((endpoint, message.number(1)))
         if point is None and (endpoint, message.number(1)) != (CTRL, 3):
             raise HandlerFailed("an unknown message")
         handler = {SCAN: self._scan, CONFIG: self._configure, CTRL: self._control}[endpoint]
-        # The session may be another one when a long scan ends.
-        return await self._at(point or "reprov", lambda: handler(message), channel.seal)
+        # A long scan may end in another session, so the channel is kept.
+        return await self._answer(point or "reprov", lambda: handler(message), channel.seal)
 
     def was_read(self, endpoint: str) -> None:
-        """The client fetched the response."""
-        if endpoint == CONFIG and self._telling and self.scenario.stops_told is not None:
-            self._telling = False
+        """The client has read the response."""
+        if endpoint == CONFIG and self._outcome_sent and self.scenario.stops_told is not None:
+            self._outcome_sent = False
             self._stop_after(self.scenario.stops_told)
 
-    async def _at(
+    async def _answer(
         self, point: str, handler: Callable[[], Any], seal: Callable[[bytes], bytes] = lambda data: data
     ) -> bytes:
-        """Run a handler with the faults of `point` around it."""
-        self.order.append(point)
+        """The answer of `handler`, with the faults of `point`."""
+        self.exchanges.append(point)
         when = self.faults.peek("drop", point)
         if when is not None:
-            self.faults.take("drop", point)
+            self.faults.consume("drop", point)
         if when == "before":
-            self._lose(point)
-        status = self.faults.take("refuse", point)
+            self._drop_link(point)
+        status = self.faults.consume("refuse", point)
         if status is not None:
             return seal(self._refusal(point, cast(int, status)))
         answer = handler()
         plain: bytes = await answer if asyncio.iscoroutine(answer) else answer
         if when == "after":
-            self._lose(point)
-        kind = self.faults.take("garbage", point)
+            self._drop_link(point)
+        kind = self.faults.consume("garbage", point)
         if kind == "oversized":
-            # More than an attribute may hold; a real stack cannot send it, so it is as large as it gets.
+            # An attribute cannot hold more than 512 bytes.
             return seal(plain + bytes(range(256)) * 2)[:512]
         if kind is not None:
             self._board.log(f"fault: the answer to {point} is garbage ({kind})")
             plain = {
                 "empty": b"",
                 "truncated": plain[: max(1, len(plain) - 2)],
-                # The answer to “set”, or where that is the right one, to “apply”.
+                # The answer to “set”; where that is the right one, the answer to “apply”.
                 "order": field(1, 5) + field(15, b"")
                 if point in ("set", "scan-status")
                 else field(1, 3) + field(13, b""),
             }.get(str(kind), b"\xff\xfe\x00\x81" * 5)
         return seal(plain)
 
-    def _lose(self, point: str) -> None:
+    def _drop_link(self, point: str) -> None:
         self._board.log(f"fault: the link drops at {point}")
         self._board.drop()
-        raise Lost(point)
+        raise LinkDropped(point)
 
     # §3.
 
     def _version(self, data: bytes) -> bytes:
         if not data:
-            raise HandlerFailed("an empty question")
+            raise HandlerFailed("an empty request")
         scenario = self.scenario
         if scenario.firmware == "old":
             return OLD_VERSION
@@ -207,22 +208,22 @@ class EspressifFirmware:
     async def _scan(self, message: Message) -> bytes:
         step = message.number(1)
         if step == 0:
-            self._scanning = asyncio.create_task(self._listen())
+            self._scanning = asyncio.create_task(self._scan_networks())
             if message.message(10).number(1) and self.scenario.blocking:
                 await self._scanning
             return field(1, 1) + field(11, b"")
         done = self._scanning is not None and self._scanning.done()
         if step == 2:
-            content = optional(1, int(done)) + optional(2, len(self._heard) if done else 0)
+            content = optional(1, int(done)) + optional(2, len(self._scanned) if done else 0)
             return field(1, 3) + field(13, content)
         start, count = message.message(14).number(1), message.message(14).number(2)
         if start + count > self.scenario.results:
             return field(1, 5) + field(2, INTERNAL_ERROR) + field(15, b"")
-        entries = (field(1, _entry(heard)) for heard in self._heard[start : start + count])
+        entries = (field(1, _entry(heard)) for heard in self._scanned[start : start + count])
         return field(1, 5) + field(15, b"".join(entries))
 
-    async def _listen(self) -> None:
-        self._heard = (await self._board.scan())[: self.scenario.results]
+    async def _scan_networks(self) -> None:
+        self._scanned = (await self._board.scan())[: self.scenario.results]
 
     # §7, prov-config.
 
@@ -231,10 +232,10 @@ class EspressifFirmware:
         if step == 0:
             return field(1, 1) + field(11, self._status())
         if step == 2:
-            return field(1, 3) + field(13, optional(1, self._set(message.message(12))))
-        return field(1, 5) + field(15, optional(1, self._apply()))
+            return field(1, 3) + field(13, optional(1, self._set_config(message.message(12))))
+        return field(1, 5) + field(15, optional(1, self._apply_config()))
 
-    def _set(self, part: Message) -> int:
+    def _set_config(self, part: Message) -> int:
         if not 0 < len(part.bytes(1)) <= 32 or len(part.bytes(2)) > 64:
             return INVALID_ARGUMENT
         if self.scenario.refuses == "set" and self.phase != "ready":
@@ -243,11 +244,11 @@ class EspressifFirmware:
         self.credentials_received += 1
         return 0
 
-    def _apply(self) -> int:
+    def _apply_config(self) -> int:
         if self._config is None or self.phase != "ready":
             return INTERNAL_ERROR
         self.applied += 1
-        self._enter("joining")
+        self._set_phase("joining")
         self._task = asyncio.create_task(self._join(*self._config))
         self._config = None
         return 0
@@ -255,35 +256,37 @@ class EspressifFirmware:
     async def _join(self, ssid: bytes, passphrase: bytes) -> None:
         name = ssid.decode("utf-8", "surrogateescape")
         secret = SecretStr(passphrase.decode("utf-8", "surrogateescape"))
-        self._left = None
+        self._attempts_left = None
         for left in reversed(range(self.scenario.attempts)):
             outcome = await self._board.try_join(name, secret)
-            if self.faults.take("reboot") is not None:
-                self._board.log("fault: the device starts anew")
+            if self.faults.consume("reboot") is not None:
+                self._board.log("fault: the device restarts")
                 self._task = None
                 self._board.reboot()
                 return
-            if self.faults.take("drop", "joining") is not None:
+            if self.faults.consume("drop", "joining") is not None:
                 self._board.log("fault: the link drops at joining")
                 self._board.drop()
-            if outcome is Join.JOINED:
+            if outcome is JoinOutcome.JOINED:
                 self._joined = ssid
-                self._enter("joined")
+                self._set_phase("joined")
                 self._stop_after(self.scenario.stops)
                 return
             if left:
-                self._left = left
-        self._reason = NOT_FOUND if outcome in (Join.NOT_FOUND, Join.DOWN) else AUTH_ERROR
-        self._enter("failed")
+                self._attempts_left = left
+        self._reason = NOT_FOUND if outcome in (JoinOutcome.NOT_FOUND, JoinOutcome.DOWN) else AUTH_ERROR
+        self._set_phase("failed")
 
     def _status(self) -> bytes:
         if self.phase == "ready":
             return field(2, DISCONNECTED)
         if self.phase == "joining":
-            return field(2, CONNECTING) + (field(12, field(1, self._left)) if self._left is not None else b"")
+            return field(2, CONNECTING) + (
+                field(12, field(1, self._attempts_left)) if self._attempts_left is not None else b""
+            )
         if self.phase == "failed":
             return field(2, FAILED) + field(10, self._reason)
-        self._telling = True
+        self._outcome_sent = True
         # Connected is zero, and zero is left out.
         return field(11, field(1, b"192.168.1.50") + field(2, 3) + field(3, self._joined) + field(5, 6))
 
@@ -296,11 +299,11 @@ class EspressifFirmware:
             return answer + field(2, INTERNAL_ERROR) + field(11 + step, b"")
         if self._timer is not None:
             self._timer.cancel()
-        self._enter("ready")
+        self._set_phase("ready")
         return answer + field(11 + step, b"")
 
     def _refusal(self, point: str, status: int) -> bytes:
-        """The answer to `point` with this status; to proto-ver, which has none, nothing."""
+        """The answer to `point` with this status; empty for proto-ver, which has no status."""
         part = optional(1, status)
         answers = {
             "scan-start": field(1, 1) + field(2, status),
@@ -315,7 +318,7 @@ class EspressifFirmware:
         }
         return answers.get(point, b"")
 
-    def _enter(self, phase: str) -> None:
+    def _set_phase(self, phase: str) -> None:
         self.phase = phase
         self._board.log(f"state: {phase}")
 
@@ -325,12 +328,12 @@ class EspressifFirmware:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._board.stop_service)
 
 
-def _entry(heard: Heard) -> bytes:
+def _entry(heard: ScannedAccessPoint) -> bytes:
     bssid = b"\x02" + zlib.crc32(heard.ssid.encode("utf-8", "surrogateescape")).to_bytes(4, "big") + b"\x01"
     return (
         field(1, heard.ssid.encode("utf-8", "surrogateescape"))
         + field(2, 6 if heard.band is Band.GHZ_2_4 else 36)
         + field(3, heard.rssi)
         + field(4, bssid)
-        + optional(5, AUTH.get(heard.security, 0))
+        + optional(5, AUTH_MODES.get(heard.security, 0))
     )

@@ -1,63 +1,50 @@
-"""The part of a scenario that makes a lab device speak Espressif provisioning, and what may go wrong with it."""
+"""A device's table `espressif` in a scenario: how it speaks Espressif provisioning, and its faults."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
+
+from installer.lab.scenario_parts import Count, ScenarioPart, Seconds
 
 Exchange = Literal[
     "version", "hello", "proof", "scan-start", "scan-status", "scan-results", "set", "apply", "status", "reset"
 ]
 Garbage = Literal["empty", "truncated", "oversized", "order", "noise"]
-Times = Annotated[int, Field(ge=0, le=1_000_000)]
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class EspressifDrop(_Part):
+class EspressifDrop(Count):
     """The link ends when the request `on` arrives; `after`: when it has been obeyed, before its answer."""
 
     on: Exchange | Literal["joining"]
     kind: Literal["before", "after"] = "before"
-    times: Times = 1
 
 
-class EspressifGarbage(_Part):
+class EspressifGarbage(Count):
     """The answer to `on` is wrong. `order`: the answer to another request."""
 
     on: Exchange
     kind: Garbage = "truncated"
-    times: Times = 1
 
 
-class EspressifRefusal(_Part):
+class EspressifRefusal(Count):
     """The answer to `on` is this status (`facts/esp-provisioning.md` §4)."""
 
     on: Exchange
     kind: Annotated[int, Field(ge=1, le=7)] = 5
-    times: Times = 1
 
 
-class EspressifCount(_Part):
-    """How often; 0 is always."""
-
-    times: Times = 1
-
-
-class EspressifFaults(_Part):
+class EspressifFaults(ScenarioPart):
     """What goes wrong, each so many times. `reboot`: the device starts anew while it joins, and has forgotten all."""
 
     drop: EspressifDrop | None = None
     garbage: EspressifGarbage | None = None
     refuse: EspressifRefusal | None = None
-    reboot: EspressifCount | None = None
+    reboot: Count | None = None
 
 
-class EspressifScenario(_Part):
+class EspressifScenario(ScenarioPart):
     """How a device speaks Espressif provisioning.
 
     `proof`: proof of possession (security 1; empty: none is wanted) or password (security 2). `patch`: sec_patch_ver.

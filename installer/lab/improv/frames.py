@@ -1,4 +1,4 @@
-"""The frames of Improv as the lab's devices speak it: numbers, shapes, checksums, and wrong ones for faults.
+"""The frames of Improv for lab devices: numbers, encoding, checksums, and wrong frames for faults.
 
 Written from `facts/improv-ble.md` (§ numbers are that sheet's), apart from the installer's own codec.
 """
@@ -48,7 +48,7 @@ class Command(enum.IntEnum):
     HOSTNAME = 5
 
 
-POINTS = {
+FAULT_POINTS = {
     Command.WIFI: "credentials",
     Command.IDENTIFY: "identify",
     Command.INFO: "info",
@@ -56,7 +56,7 @@ POINTS = {
     Command.HOSTNAME: "hostname",
 }
 IDENTIFY_BIT, INFO_BIT, SCAN_BIT, HOSTNAME_BIT = 1, 2, 4, 8
-AUTH = {
+SECURITY_TEXTS = {
     Security.OPEN: "NO",
     Security.WEP: "WEP",
     Security.WPA: "WPA",
@@ -80,13 +80,13 @@ def frame(command: int, data: bytes) -> bytes:
     return head + bytes((checksum(head),))
 
 
-def text(value: str | bytes) -> bytes:
-    """A string inside data (§5)."""
+def pack_string(value: str | bytes) -> bytes:
+    """A string as it stands in the data of a frame (§5)."""
     raw = value.encode() if isinstance(value, str) else value
     return bytes((len(raw),)) + raw
 
 
-def strings(data: bytes) -> list[bytes] | None:
+def unpack_strings(data: bytes) -> list[bytes] | None:
     """The strings that make up `data`, or None if they do not."""
     found, at = [], 0
     while at < len(data):
@@ -98,7 +98,7 @@ def strings(data: bytes) -> list[bytes] | None:
     return found
 
 
-def spoil(whole: bytes, kind: str) -> bytes:
+def spoiled(whole: bytes, kind: str) -> bytes:
     """A wrong answer in place of the right one, for the fault `garbage`."""
     command, data = whole[0], whole[2:-1]
     if kind == "checksum":
@@ -109,7 +109,7 @@ def spoil(whole: bytes, kind: str) -> bytes:
         # More bytes than the frame's length says, and more than one attribute may hold in one notification.
         return whole + bytes(range(256)) + bytes(200)
     if kind == "utf8":
-        return frame(command, b"".join(text(b"\xff\xfe\x1b[2J\xc3") for _ in range(6)))
+        return frame(command, b"".join(pack_string(b"\xff\xfe\x1b[2J\xc3") for _ in range(6)))
     if kind == "strings":
         return frame(command, (data + b"\xf0odd")[:MAX_DATA])
     # "order": the answer to another command.

@@ -1,4 +1,4 @@
-"""A lab device with Nordic's Wi-Fi provisioning in place of Improv: its GATT table and its advertisement."""
+"""A lab device with Nordic's Wi-Fi provisioning: its GATT table and its advertisement."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 from bumble import att
 from bumble.device import Connection
 from bumble.gatt import Characteristic, Service
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
-from installer.catalogue.catalogue import problems
+from installer.errors import problems
 from installer.lab import gatt_services
-from installer.lab.access_points import Join
 from installer.lab.device import LabDevice
 from installer.lab.nordic.firmware import NordicFirmware
 from installer.lab.nordic.scenario import NordicFaults, NordicScenario
@@ -31,21 +30,15 @@ STATES = ("disconnected", "authentication", "association", "obtaining ip", "conn
 class NordicDevice(LabDevice):
     """One device with the service of `facts/other-ble-provisioning.md` §2."""
 
-    def __init__(self, scenario: DeviceScenario, around: LabEnvironment, nordic: NordicScenario) -> None:
+    def __init__(self, scenario: DeviceScenario, environment: LabEnvironment, nordic: NordicScenario) -> None:
         name = scenario.name or "PV" + scenario.address.replace(":", "")[-6:]
-        super().__init__(
-            scenario.model_copy(update={"name": name, "improv": False, "vendor_advertisement": False}), around
-        )
+        super().__init__(scenario.model_copy(update={"name": name, "vendor_advertisement": False}), environment)
         self.nordic = NordicFirmware(self, nordic)
         self._control: Characteristic[bytes]
         self._out: Characteristic[bytes]
 
-    async def power_on(self) -> None:
-        """Fill the GATT table and start to advertise."""
-        self._stack.gatt_server.add_service(self._service())
-        await super().power_on()
-
-    def _service(self) -> Service:
+    def provisioning_services(self) -> tuple[Service, ...]:
+        """The service with its three characteristics."""
         writeable = att.Attribute.WRITEABLE
         if self.nordic.scenario.pairing:
             writeable |= att.Attribute.Permissions.WRITE_REQUIRES_ENCRYPTION
@@ -64,63 +57,56 @@ class NordicDevice(LabDevice):
             att.Attribute.READABLE,
             att.AttributeValue(read=lambda _connection: self.nordic.version()),
         )
-        return Service(SERVICE, [version, self._control, self._out])
+        return (Service(SERVICE, [version, self._control, self._out]),)
 
-    def _payloads(self) -> tuple[bytes, ...]:
-        """Flags and the service data under the 128-bit UUID (§2); the name is in the scan response."""
+    def provisioning_payloads(self) -> tuple[bytes, ...]:
+        """The service data under the 128-bit UUID (§2); the name is in the scan response."""
         data = bytes.fromhex(SERVICE.replace("-", ""))[::-1] + self.nordic.service_data()
-        return (b"\x02\x01\x06" + bytes((len(data) + 1, 0x21)) + data,)
+        return (bytes((len(data) + 1, 0x21)) + data,)
 
     def _disconnected(self, reason: int) -> None:
         self.nordic.disconnected()
         super()._disconnected(reason)
 
-    # What the firmware asks of the device.
+    # Used by the firmware.
 
     def respond(self, message: bytes) -> None:
-        """Indicate a response, if somebody listens."""
+        """Indicate a response to the subscribed clients."""
         sending = asyncio.ensure_future(self.server.indicate_subscribers(self._control, message))
         sending.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    def tell(self, message: bytes) -> None:
-        """Notify a result, if somebody listens."""
+    def notify(self, message: bytes) -> None:
+        """Notify a result to the subscribed clients."""
         gatt_services.notify(self.server, self._out, message)
 
-    async def try_join(self, ssid: str, passphrase: SecretStr) -> Join:
-        """Join a network, and how it ended."""
-        if await self.join(ssid, passphrase):
-            return Join.JOINED
-        outcome = self._around.airspace.join(ssid, passphrase, self.scenario.bands)
-        # It would work now, so the network vanished for a moment.
-        return Join.DOWN if outcome is Join.JOINED else outcome
-
-    def set_nordic_faults(self, data: Any) -> None:
-        """These faults of the provisioning from now on. Raises ValueError with the mistakes in words."""
+    def set_protocol_faults(self, data: Any) -> None:
+        """Set the faults of the provisioning. Raises ValueError with the mistakes in words."""
         try:
             self.nordic.set_faults(NordicFaults.model_validate(data))
         except ValidationError as error:
             raise ValueError("; ".join(problems(error, data))) from None
 
     def reboot(self) -> None:
-        """Start anew with nothing in memory."""
+        """Restart with an empty memory."""
         self.nordic.reset()
         super().reboot()
 
     def taken_over(self) -> None:
-        """Another app talks to the device as well."""
+        """Another app uses the device as well."""
         self.nordic.taken_over()
 
     def restore(self) -> None:
-        """Back to the scenario, faults too."""
+        """Go back to the scenario, with its faults."""
         self.nordic.set_faults(self.nordic.scenario.faults)
         super().restore()
 
-    def _start_over(self) -> None:
-        super()._start_over()
+    def start_over(self) -> None:
+        """Forget everything, as after a factory reset."""
+        super().start_over()
         self.nordic.reset()
 
     def describe(self) -> dict[str, Any]:
-        """What `/lab/state` shows: JSON types, nothing secret."""
+        """The device as `/lab/state` shows it: JSON types, no secrets."""
         return {
             **super().describe(),
             "state": STATES[self.nordic.state],

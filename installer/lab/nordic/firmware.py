@@ -1,8 +1,8 @@
-"""The firmware of a lab device with Nordic's Wi-Fi provisioning: requests, responses and results.
+"""The Nordic firmware of a lab device: it answers the requests of a client, scans, and joins a network.
 
-Written from `facts/other-ble-provisioning.md` §2; it shares no code with the installer's driver. No Bluetooth in here:
-the device binds it to GATT. Chosen here, as the sheet does not say it: when each state is told, and that a device which
-was told to join an access point that it does not hear calls that “not found”.
+Written from `facts/other-ble-provisioning.md` §2; it shares no code with the driver. It uses no Bluetooth: the
+device connects it to GATT. The sheet does not say, and this file decides: when each state is sent, and that the failure
+for an access point out of reach is “not found”.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from typing import Any, Protocol, cast
 
 from pydantic import SecretStr
 
-from installer.lab.access_points import Heard, Join
-from installer.lab.espressif.crypto import HandlerFailed, Message, field
-from installer.lab.fault_counter import FaultBox
+from installer.lab.access_points import JoinOutcome, ScannedAccessPoint
+from installer.lab.device_faults import FaultCounter
 from installer.lab.nordic.scenario import NordicFaults, NordicScenario
+from installer.lab.protobuf_wire import InvalidMessage, Message, field
 from installer.wifi.networks import Band, Security
 
 GET_STATUS, START_SCAN, STOP_SCAN, SET_CONFIG, FORGET_CONFIG = range(1, 6)
 SUCCESS, INVALID_ARGUMENT, INVALID_PROTO, INTERNAL_ERROR = range(4)
 DISCONNECTED, AUTHENTICATION, ASSOCIATION, OBTAINING_IP, CONNECTED, FAILED = range(6)
-REASONS = {Join.WRONG_PASSPHRASE: 0, Join.NOT_FOUND: 1, Join.DOWN: 1, Join.UNSUPPORTED: 4}
-POINTS = {
+REASONS = {JoinOutcome.WRONG_PASSPHRASE: 0, JoinOutcome.NOT_FOUND: 1, JoinOutcome.DOWN: 1, JoinOutcome.UNSUPPORTED: 4}
+FAULT_POINTS = {
     GET_STATUS: "status",
     START_SCAN: "scan",
     STOP_SCAN: "stop",
     SET_CONFIG: "credentials",
     FORGET_CONFIG: "forget",
 }
-AUTH = {
+AUTH_MODES = {
     Security.OPEN: 0,
     Security.WEP: 1,
     Security.WPA: 2,
@@ -41,80 +41,80 @@ AUTH = {
     Security.WPA3: 6,
     Security.WPA2_WPA3: 3,
 }
-ADDRESS = bytes((192, 168, 1, 50))
+IP_ADDRESS = bytes((192, 168, 1, 50))
 NOISE = b"\xff\xfe\x00\x81" * 5
 
 
 class Board(Protocol):
-    """What the rest of the device does for this firmware. `faults`: those that every kind of device has."""
+    """The parts of the device that this firmware uses. `faults`: those that devices of all protocols have."""
 
-    faults: FaultBox
+    faults: FaultCounter
 
-    def scan(self) -> Awaitable[list[Heard]]:
+    def scan(self) -> Awaitable[list[ScannedAccessPoint]]:
         """The access points in reach."""
 
-    def try_join(self, ssid: str, passphrase: SecretStr) -> Awaitable[Join]:
-        """Try to join, and how it ended."""
+    def try_join(self, ssid: str, passphrase: SecretStr) -> Awaitable[JoinOutcome]:
+        """Try to join; returns how it ended."""
 
     def respond(self, message: bytes) -> None:
         """Indicate a response."""
 
-    def tell(self, message: bytes) -> None:
+    def notify(self, message: bytes) -> None:
         """Notify a result."""
 
     def drop_soon(self) -> None:
-        """End the Bluetooth link as a lost one, after what is on its way."""
+        """Drop the Bluetooth link after the messages that are being sent."""
 
     def log(self, words: str) -> None:
         """A line for the lab's log."""
 
 
 class NordicFirmware:
-    """The service and what is behind it. All methods belong to the event loop's thread."""
+    """The service of one device. Call all methods in the thread of the event loop."""
 
     def __init__(self, board: Board, scenario: NordicScenario) -> None:
         self._board = board
         self.scenario = scenario
-        self.faults = FaultBox(cast(Any, scenario.faults))
+        self.faults = FaultCounter(cast(Any, scenario.faults))
         self._tasks: list[asyncio.Task[None]] = []
-        self._clear()
+        self._set_factory_state()
 
-    def _clear(self) -> None:
+    def _set_factory_state(self) -> None:
         self.state = DISCONNECTED
         self.credentials_received = 0
         self.requests: list[str] = []
         self.configs: list[Message] = []
         self._wifi = b""
-        self._heard: list[bytes] = []
-        self._deaf = False
+        self._scanned: list[bytes] = []
+        self._ignores_requests = False
 
     def disconnected(self) -> None:
         """The client is gone."""
-        self._deaf = False
+        self._ignores_requests = False
 
     def reset(self) -> None:
         """Factory state."""
         for task in self._tasks:
             task.cancel()
         self._tasks = []
-        self._clear()
+        self._set_factory_state()
 
     def set_faults(self, faults: NordicFaults) -> None:
         """These faults from now on."""
         self.faults.replace(cast(Any, faults))
 
-    def _take(self, name: str, point: str) -> str | None:
-        """A fault of this firmware, or the one of the same name that every kind of device has."""
-        kind = self.faults.take(name, point)
+    def _consume_fault(self, name: str, point: str) -> str | None:
+        """A fault of this firmware, or the one of the same name that devices of all protocols have."""
+        kind = self.faults.consume(name, point)
         if kind is None and name in ("drop", "garbage", "silent"):
-            kind = self._board.faults.take(name, point)
+            kind = self._board.faults.consume(name, point)
         return None if kind is None else str(kind)
 
     # The three characteristics, and the advertisement.
 
     def version(self) -> bytes:
-        """What reading the version gives."""
-        kind = self._take("garbage", "version")
+        """The value of the version characteristic."""
+        kind = self._consume_fault("garbage", "version")
         if kind is not None:
             return {"empty": b"", "lacking": field(2, 1)}.get(kind, NOISE)
         return field(1, self.scenario.version)
@@ -127,44 +127,44 @@ class NordicFirmware:
 
     def write(self, data: bytes) -> None:
         """A request at the control point; the response comes later."""
-        if self._deaf:
+        if self._ignores_requests:
             return
         try:
             request = Message(data)
             operation = request.number(1)
             config = request.message(11)
             wifi = config.message(1)
-        except HandlerFailed:
+        except InvalidMessage:
             self._board.respond(field(2, INVALID_PROTO))
             return
-        point = POINTS.get(operation)
+        point = FAULT_POINTS.get(operation)
         if point is None:
             self._board.respond(field(2, INVALID_ARGUMENT))
             return
         self.requests.append(point)
-        when = self._take("drop", point)
+        when = self._consume_fault("drop", point)
         if when is not None and when != "after":
-            self._lose(point)
+            self._drop_link(point)
             return
-        refused = self._take("refuse", point)
+        refused = self._consume_fault("refuse", point)
         if refused is not None:
             status, content = int(refused), b""
         else:
-            status, content = self._obey(operation, config, wifi, request.message(11).bytes(1))
+            status, content = self._handle(operation, config, wifi, request.message(11).bytes(1))
         if when == "after":
-            self._lose(point)
-        elif self._take("silent", point) is None:
+            self._drop_link(point)
+        elif self._consume_fault("silent", point) is None:
             response = field(1, operation) + field(2, status) + content
             self._board.respond(self._spoiled(response, point, operation))
 
     def taken_over(self) -> None:
-        """Another app gives it wrong credentials: its responses and results go to everybody who listens."""
+        """Another app sends wrong credentials: all subscribed clients get the responses and results."""
         self._board.respond(field(1, SET_CONFIG) + field(2, SUCCESS))
         self._wifi = b""
-        self._tell("state", field(2, FAILED) + field(3, 1))
+        self._notify("state", field(2, FAILED) + field(3, 1))
 
     def _spoiled(self, response: bytes, point: str, operation: int) -> bytes:
-        kind = self._take("garbage", point)
+        kind = self._consume_fault("garbage", point)
         if kind is None:
             return response
         self._board.log(f"fault: the answer to {point} is garbage ({kind})")
@@ -178,14 +178,14 @@ class NordicFirmware:
             "lacking": field(1, operation) + field(2, SUCCESS) + field(10, field(10, field(1, b"Home"))),
         }.get(kind, NOISE)
 
-    def _lose(self, point: str) -> None:
+    def _drop_link(self, point: str) -> None:
         self._board.log(f"fault: the link drops at {point}")
-        self._deaf = True
+        self._ignores_requests = True
         self._board.drop_soon()
 
     # Operations.
 
-    def _obey(self, operation: int, config: Message, wifi: Message, raw: bytes) -> tuple[int, bytes]:
+    def _handle(self, operation: int, config: Message, wifi: Message, raw: bytes) -> tuple[int, bytes]:
         if operation == GET_STATUS:
             return SUCCESS, field(10, self._status())
         if operation == START_SCAN:
@@ -211,67 +211,67 @@ class NordicFirmware:
     def _status(self) -> bytes:
         if not self._wifi:
             return b""
-        address = field(11, field(1, ADDRESS)) if self.state == CONNECTED else b""
+        address = field(11, field(1, IP_ADDRESS)) if self.state == CONNECTED else b""
         return field(1, self.state) + field(10, self._wifi) + address
 
     async def _scan(self) -> None:
         heard = [(_wifi_info(h), h.rssi) for h in await self._board.scan()]
-        self._heard = [info for info, _ in heard]
+        self._scanned = [info for info, _ in heard]
         for _ in range(self.scenario.repeats):
             for info, rssi in heard:
-                self._tell("record", field(1, field(1, info) + field(2, rssi)))
+                self._notify("record", field(1, field(1, info) + field(2, rssi)))
 
-    def _tell(self, point: str, result: bytes) -> None:
-        if self._deaf or self._take("silent", point) is not None:
+    def _notify(self, point: str, result: bytes) -> None:
+        if self._ignores_requests or self._consume_fault("silent", point) is not None:
             return
-        if self._take("drop", point) is not None:
-            self._lose(point)
+        if self._consume_fault("drop", point) is not None:
+            self._drop_link(point)
             return
-        kind = self._take("garbage", point)
+        kind = self._consume_fault("garbage", point)
         if kind is not None:
             result = {
                 "truncated": result[:-1],
                 "oversized": _oversized(result),
                 "empty": b"",
                 "lacking": field(1, field(1, field(1, b"Home") + field(2, b"\x02\x00"))),
-                "unknown": field(2, 77) + field(9, b"of the future"),
+                "unknown": field(2, 77) + field(9, b"of newer firmware"),
             }.get(kind, NOISE)
-        self._board.tell(result)
+        self._board.notify(result)
 
     async def _join(self, wifi: Message, passphrase: bytes) -> None:
-        self._enter(AUTHENTICATION)
+        self._set_state(AUTHENTICATION)
         ssid = wifi.bytes(1).decode("utf-8", "surrogateescape")
-        known = {(m.bytes(1), m.bytes(2), m.number(4)) for m in map(Message, self._heard)}
+        known = {(m.bytes(1), m.bytes(2), m.number(4)) for m in map(Message, self._scanned)}
         secret = SecretStr(passphrase.decode("utf-8", "surrogateescape"))
         if (wifi.bytes(1), wifi.bytes(2), wifi.number(4)) in known:
             outcome = await self._board.try_join(ssid, secret)
         else:
-            outcome = Join.NOT_FOUND
-        if outcome is Join.JOINED:
+            outcome = JoinOutcome.NOT_FOUND
+        if outcome is JoinOutcome.JOINED:
             for state in (ASSOCIATION, OBTAINING_IP, CONNECTED):
-                self._enter(state)
+                self._set_state(state)
             return
         self.state = DISCONNECTED
         if self.scenario.falls:
-            self._enter(DISCONNECTED)
+            self._set_state(DISCONNECTED)
             return
         reason = REASONS[outcome] if self.scenario.failure is None else self.scenario.failure
-        self._tell("state", field(2, FAILED) + (field(3, reason) if self.scenario.reasons else b""))
+        self._notify("state", field(2, FAILED) + (field(3, reason) if self.scenario.reasons else b""))
 
-    def _enter(self, state: int) -> None:
+    def _set_state(self, state: int) -> None:
         self.state = state
         self._board.log(f"Wi-Fi: state {state}")
-        self._tell("state", field(2, state))
+        self._notify("state", field(2, state))
 
 
 def _oversized(message: bytes) -> bytes:
     return (message + NOISE * 30)[:512]
 
 
-def _wifi_info(heard: Heard) -> bytes:
+def _wifi_info(heard: ScannedAccessPoint) -> bytes:
     ssid = heard.ssid.encode("utf-8", "surrogateescape")
     bssid = b"\x02" + zlib.crc32(ssid + bytes((heard.rssi & 0xFF,))).to_bytes(4, "big") + b"\x02"
     narrow = heard.band is Band.GHZ_2_4
     channel = field(3, 1 if narrow else 2) + field(4, 6 if narrow else 36)
-    known = field(5, AUTH[heard.security]) if heard.security in AUTH else b""
+    known = field(5, AUTH_MODES[heard.security]) if heard.security in AUTH_MODES else b""
     return field(1, ssid) + field(2, bssid) + channel + known

@@ -1,56 +1,49 @@
-"""The part of a scenario that makes a lab device speak Nordic's Wi-Fi provisioning, and what may go wrong with it."""
+"""A device's table `nordic` in a scenario: how it speaks Nordic's Wi-Fi provisioning, and its faults."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from installer.lab.scenario_parts import Count, ScenarioPart
 
 Request = Literal["status", "scan", "stop", "credentials", "forget"]
 Message = Request | Literal["version", "record", "state"]
 Garbage = Literal["noise", "truncated", "oversized", "empty", "order", "nameless", "unknown", "lacking"]
-Times = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NordicDrop(_Part):
+class NordicDrop(Count):
     """The link ends at `on`: `before` the device obeys, or `after`, in place of the response. Of `record` and `state`,
     both mean: in place of the notification."""
 
     on: Request | Literal["record", "state"]
     kind: Literal["before", "after"] = "before"
-    times: Times = 1
 
 
-class NordicGarbage(_Part):
+class NordicGarbage(Count):
     """The message `on` is wrong. `oversized`: as many bytes as fit; `order`: the response to another request;
     `nameless`: a response without its status; `unknown`: numbers that have no meaning yet; `lacking`: a required part
     is not there, or too short."""
 
     on: Message
     kind: Garbage = "noise"
-    times: Times = 1
 
 
-class NordicRefusal(_Part):
+class NordicRefusal(Count):
     """The response to `on` is this status: 1 invalid argument, 2 invalid proto, 3 internal error."""
 
     on: Request
     kind: Annotated[int, Field(ge=1, le=3)] = 3
-    times: Times = 1
 
 
-class NordicSilence(_Part):
+class NordicSilence(Count):
     """No `on`: no response, no access points, or no states."""
 
     on: Request | Literal["record", "state"]
-    times: Times = 1
 
 
-class NordicFaults(_Part):
+class NordicFaults(ScenarioPart):
     """What goes wrong, each so many times (0: always)."""
 
     drop: NordicDrop | None = None
@@ -59,7 +52,7 @@ class NordicFaults(_Part):
     silent: NordicSilence | None = None
 
 
-class NordicScenario(_Part):
+class NordicScenario(ScenarioPart):
     """How a device speaks Nordic's Wi-Fi provisioning.
 
     `pairing`: its characteristics want an encrypted link. `reasons`: whether it says why a join failed. `failure`: the

@@ -1,4 +1,4 @@
-"""A lab device that speaks Shelly's RPC in place of Improv: its GATT table and its advertisement."""
+"""A lab device that speaks Shelly's RPC: its GATT table and its advertisement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bumble.device import Connection
 from bumble.gatt import Characteristic, Service
 from pydantic import ValidationError
 
-from installer.catalogue.catalogue import problems
+from installer.errors import problems
 from installer.lab.device import LabDevice
 from installer.lab.peripheral import LabEnvironment
 from installer.lab.scenario import DeviceScenario
@@ -33,19 +33,13 @@ WRITE_ENCRYPTED = att.Attribute.Permissions.WRITE_REQUIRES_ENCRYPTION
 class ShellyDevice(LabDevice):
     """One device with the service of `facts/other-ble-provisioning.md` §1."""
 
-    def __init__(self, scenario: DeviceScenario, around: LabEnvironment, shelly: ShellyScenario) -> None:
+    def __init__(self, scenario: DeviceScenario, environment: LabEnvironment, shelly: ShellyScenario) -> None:
         name = scenario.name or f"{APP}-{scenario.address.replace(':', '')}"
-        super().__init__(
-            scenario.model_copy(update={"name": name, "improv": False, "vendor_advertisement": False}), around
-        )
+        super().__init__(scenario.model_copy(update={"name": name, "vendor_advertisement": False}), environment)
         self.shelly = ShellyFirmware(self, shelly, self.address, APP)
 
-    async def power_on(self) -> None:
-        """Fill the GATT table and start to advertise."""
-        self._stack.gatt_server.add_service(self._service())
-        await super().power_on()
-
-    def _service(self) -> Service:
+    def provisioning_services(self) -> tuple[Service, ...]:
+        """The service with its three characteristics."""
         firmware = self.shelly
         readable, writeable = att.Attribute.READABLE, att.Attribute.WRITEABLE
         if firmware.scenario.pairing:
@@ -55,20 +49,20 @@ class ShellyDevice(LabDevice):
             # One byte less than fits: with a full packet, a client would ask for the rest of a long value.
             return firmware.read_data(connection.att_mtu - 2)
 
-        return Service(
+        service = Service(
             SERVICE,
             [
                 Characteristic(
                     DATA,
                     Properties.READ | Properties.WRITE,
                     readable | writeable,
-                    att.AttributeValue(read=read_data, write=_checked(firmware.write_data)),
+                    att.AttributeValue(read=read_data, write=_with_att_errors(firmware.write_data)),
                 ),
                 Characteristic(
                     TX_CONTROL,
                     Properties.WRITE,
                     writeable,
-                    att.AttributeValue(write=_checked(firmware.write_length)),
+                    att.AttributeValue(write=_with_att_errors(firmware.write_length)),
                 ),
                 Characteristic(
                     RX_CONTROL,
@@ -78,49 +72,51 @@ class ShellyDevice(LabDevice):
                 ),
             ],
         )
+        return (service,)
 
-    def _payloads(self) -> tuple[bytes, ...]:
-        """Flags and the maker's data; the name is in the scan response. The order of the MAC's bytes is made up."""
+    def provisioning_payloads(self) -> tuple[bytes, ...]:
+        """The maker's data; the name is in the scan response. The order of the MAC's bytes is made up."""
         data = COMPANY.to_bytes(2, "little") + bytes((MAC_BLOCK,)) + bytes.fromhex(self.address.replace(":", ""))
-        return (b"\x02\x01\x06" + bytes((len(data) + 1, 0xFF)) + data,)
+        return (bytes((len(data) + 1, 0xFF)) + data,)
 
     def _disconnected(self, reason: int) -> None:
         self.shelly.disconnected()
         super()._disconnected(reason)
 
-    def set_shelly_faults(self, data: Any) -> None:
-        """These faults of the RPC from now on. Raises ValueError with the mistakes in words."""
+    def set_protocol_faults(self, data: Any) -> None:
+        """Set the faults of the RPC. Raises ValueError with the mistakes in words."""
         try:
             self.shelly.set_faults(ShellyFaults.model_validate(data))
         except ValidationError as error:
             raise ValueError("; ".join(problems(error, data))) from None
 
     def network_up(self, ssid: str) -> None:
-        """A network is in reach (again); this firmware keeps one that was not when it was told of it."""
+        """A network is in reach (again); this firmware keeps credentials of networks out of reach."""
         super().network_up(ssid)
         if self.joined is None:
             self.shelly.network_up(ssid)
 
     def reboot(self) -> None:
-        """Start anew with nothing in memory."""
+        """Restart with an empty memory."""
         self.shelly.reset()
         super().reboot()
 
     def taken_over(self) -> None:
-        """Another app talks to the device as well."""
+        """Another app uses the device as well."""
         self.shelly.taken_over()
 
     def restore(self) -> None:
-        """Back to the scenario, faults too."""
+        """Go back to the scenario, with its faults."""
         self.shelly.set_faults(self.shelly.scenario.faults)
         super().restore()
 
-    def _start_over(self) -> None:
-        super()._start_over()
+    def start_over(self) -> None:
+        """Forget everything, as after a factory reset."""
+        super().start_over()
         self.shelly.reset()
 
     def describe(self) -> dict[str, Any]:
-        """What `/lab/state` shows: JSON types, nothing secret."""
+        """The device as `/lab/state` shows it: JSON types, no secrets."""
         return {
             **super().describe(),
             "state": self.shelly.status,
@@ -130,8 +126,8 @@ class ShellyDevice(LabDevice):
         }
 
 
-def _checked(write: Callable[[bytes], None]) -> Callable[[object, bytes], None]:
-    """`write` as an attribute's, with ATT errors for what it refuses."""
+def _with_att_errors(write: Callable[[bytes], None]) -> Callable[[object, bytes], None]:
+    """`write` for a characteristic: RequestRefused becomes an ATT error."""
 
     def written(_connection: object, value: bytes) -> None:
         try:

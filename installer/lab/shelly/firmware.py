@@ -1,8 +1,8 @@
-"""The Shelly firmware of a lab device: frames, calls, and joining a network.
+"""The Shelly firmware of a lab device: it answers the RPC calls of a client, scans, and joins a network.
 
-Written from `facts/other-ble-provisioning.md` §1; it shares no code with the installer's driver. No Bluetooth in here:
-the device binds it to GATT. Chosen here, as the sheet has it from memory or not at all: the words of `status`, error
-codes other than 401, and that the calls are obeyed in the order in which they come.
+Written from `facts/other-ble-provisioning.md` §1; it shares no code with the driver. It uses no Bluetooth: the
+device connects it to GATT. The sheet gives these from memory or not at all, and this file decides: the words of
+`status`, the error codes other than 401, and that calls are handled in the order in which they come.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any, Protocol, cast
 
 from pydantic import SecretStr
 
-from installer.lab.access_points import Heard
-from installer.lab.fault_counter import FaultBox
+from installer.lab.access_points import ScannedAccessPoint
+from installer.lab.device_faults import FaultCounter
 from installer.lab.shelly.scenario import ShellyFaults, ShellyScenario
 from installer.wifi.networks import Band, Security
 
 MAX_FRAME = 8192
 REQUEST_NOT_SUPPORTED, INVALID_OFFSET, NO_RESOURCES = 0x06, 0x07, 0x11
 INVALID_ARGUMENT, NOT_AUTHORIZED, NO_HANDLER = -103, 401, 404
-POINTS = {
+FAULT_POINTS = {
     "Shelly.GetDeviceInfo": "info",
     "Shelly.Reboot": "reboot",
     "Wifi.GetStatus": "status",
     "Wifi.Scan": "scan",
     "Wifi.SetConfig": "credentials",
 }
-AUTH = {
+AUTH_MODES = {
     Security.OPEN: 0,
     Security.WEP: 1,
     Security.WPA: 2,
@@ -59,68 +59,68 @@ class RpcError(Exception):
 
 
 class Board(Protocol):
-    """What the rest of the device does for this firmware. `faults`: those that every kind of device has."""
+    """The parts of the device that this firmware uses. `faults`: those that devices of all protocols have."""
 
-    faults: FaultBox
+    faults: FaultCounter
 
-    def scan(self) -> Awaitable[list[Heard]]:
+    def scan(self) -> Awaitable[list[ScannedAccessPoint]]:
         """The access points in reach."""
 
     def join(self, ssid: str, passphrase: SecretStr) -> Awaitable[bool]:
         """Try to join; whether it worked."""
 
     def drop(self) -> None:
-        """End the Bluetooth link as a lost one, now."""
+        """Drop the Bluetooth link now."""
 
     def drop_soon(self) -> None:
-        """The same, after what is on its way."""
+        """Drop the link after the messages that are being sent."""
 
     def log(self, words: str) -> None:
         """A line for the lab's log."""
 
 
 class ShellyFirmware:
-    """The service and what is behind it. All methods belong to the event loop's thread."""
+    """The service of one device. Call all methods in the thread of the event loop."""
 
     def __init__(self, board: Board, scenario: ShellyScenario, mac: str, app: str) -> None:
         self._board = board
         self.scenario = scenario
-        self.faults = FaultBox(cast(Any, scenario.faults))
+        self.faults = FaultCounter(cast(Any, scenario.faults))
         self._mac, self._app = mac.replace(":", ""), app
         self._joining: asyncio.Task[None] | None = None
-        self._clear()
+        self._set_factory_state()
 
-    def _clear(self) -> None:
+    def _set_factory_state(self) -> None:
         self.status = "disconnected"
         self.ssid = ""
         self.credentials_received = 0
         self.calls: list[str] = []
-        self._saved: tuple[str, SecretStr] | None = None
+        self._credentials: tuple[str, SecretStr] | None = None
         self.disconnected()
 
     def disconnected(self) -> None:
-        """The client is gone, and what was half said with it."""
+        """The client is gone; unfinished requests and answers are forgotten."""
         self._expected, self._request = 0, b""
         self._answers: list[tuple[bytes, bytes]] = []
         self._read = 0
         self._late: list[tuple[bytes, bytes]] = []
-        self._deaf = self._lose_at_read = False
+        self._ignores_requests = self._drop_at_read = False
 
     def reset(self) -> None:
         """Factory state."""
         if self._joining is not None:
             self._joining.cancel()
-        self._clear()
+        self._set_factory_state()
 
     def set_faults(self, faults: ShellyFaults) -> None:
         """These faults from now on."""
         self.faults.replace(cast(Any, faults))
 
-    def _take(self, name: str, point: str) -> str | None:
-        """A fault of this firmware, or the one of the same name that every kind of device has."""
-        kind = self.faults.take(name, point)
+    def _consume_fault(self, name: str, point: str) -> str | None:
+        """A fault of this firmware, or the one of the same name that devices of all protocols have."""
+        kind = self.faults.consume(name, point)
         if kind is None and name in ("drop", "garbage", "silent"):
-            kind = self._board.faults.take(name, point)
+            kind = self._board.faults.consume(name, point)
         return None if kind is None else str(kind)
 
     # The three characteristics.
@@ -143,9 +143,9 @@ class ShellyFirmware:
             self._half()
             return
         request, self._request, self._expected = self._request, b"", 0
-        if not self._deaf:
+        if not self._ignores_requests:
             # Later, so that the client has its write response first, as with a real stack.
-            task = asyncio.ensure_future(self._obey(request))
+            task = asyncio.ensure_future(self._handle(request))
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def read_length(self) -> bytes:
@@ -157,7 +157,7 @@ class ShellyFirmware:
         """Data: the next piece of the answer, at most `room` bytes."""
         if not self._answers:
             return b""
-        if self._lose_at_read:
+        if self._drop_at_read:
             self._board.log("fault: the link drops at an answer")
             self._board.drop()
             return b""
@@ -176,34 +176,34 @@ class ShellyFirmware:
 
     def _half(self) -> None:
         start = self._request.partition(b'"method":"')[2].partition(b'"')[0].decode("utf-8", "replace")
-        for method, point in POINTS.items():
+        for method, point in FAULT_POINTS.items():
             if start and method.startswith(start) and self.faults.peek("drop", point) == "half":
-                self.faults.take("drop", point)
-                self._lose(f"half of {point}")
+                self.faults.consume("drop", point)
+                self._drop_link(f"half of {point}")
 
-    def _lose(self, point: str) -> None:
+    def _drop_link(self, point: str) -> None:
         self._board.log(f"fault: the link drops at {point}")
-        self._deaf = True
+        self._ignores_requests = True
         self._board.drop_soon()
 
     # Calls.
 
-    async def _obey(self, request: bytes) -> None:
+    async def _handle(self, request: bytes) -> None:
         try:
             call = json.loads(request)
             number, method = call["id"], str(call["method"])
         except (ValueError, KeyError, TypeError):
-            self._board.log("a request that makes no sense")
+            self._board.log("an invalid request")
             return
-        point = POINTS.get(method, "")
+        point = FAULT_POINTS.get(method, "")
         self.calls.append(point or method)
         half = self.faults.peek("drop", point) == "half"
-        when = None if half else self._take("drop", point)
+        when = None if half else self._consume_fault("drop", point)
         if when not in (None, "after", "answer"):
-            self._lose(point)
+            self._drop_link(point)
             return
         answer: dict[str, Any] = {"id": number, "src": f"{self._app.lower()}-{self._mac.lower()}"}
-        code = self._take("refuse", point)
+        code = self._consume_fault("refuse", point)
         try:
             if code is not None:
                 raise RpcError(int(code), f"Argument {json.dumps(call.get('params'))} is not valid!")
@@ -211,9 +211,9 @@ class ShellyFirmware:
         except RpcError as error:
             answer["error"] = {"code": error.code, "message": str(error)}
         if when == "after":
-            self._lose(point)
+            self._drop_link(point)
             return
-        silence = self._take("silent", point)
+        silence = self._consume_fault("silent", point)
         if silence is not None:
             self._board.log(f"fault: no answer to {point}")
             if silence == "late":
@@ -221,13 +221,13 @@ class ShellyFirmware:
             return
         if self.scenario.chatty:
             self._answers.append(self._frame({"method": "NotifyStatus", "params": {"ts": 1.5}}, None))
-        self._answers += [*self._late, self._frame(answer, self._take("garbage", point))]
+        self._answers += [*self._late, self._frame(answer, self._consume_fault("garbage", point))]
         self._late = []
-        self._lose_at_read = when == "answer"
+        self._drop_at_read = when == "answer"
 
     @staticmethod
     def _frame(answer: dict[str, Any], garbage: str | None) -> tuple[bytes, bytes]:
-        """What RX control and Data give for an answer, with the fault `garbage`."""
+        """The values of RX control and Data for an answer, with the fault `garbage`."""
         if garbage == "order":
             answer = {**answer, "id": 999_999}
         elif garbage == "number":
@@ -258,7 +258,7 @@ class ShellyFirmware:
         if method == "Wifi.Scan":
             return {"results": [_entry(heard) for heard in await self._board.scan()]}
         if method == "Wifi.SetConfig":
-            return self._set(params)
+            return self._set_config(params)
         if method == "Wifi.GetStatus" and self.scenario.status:
             on = self.status == "got ip"
             return {
@@ -286,7 +286,7 @@ class ShellyFirmware:
 
     # Wi-Fi.
 
-    def _set(self, params: Any) -> dict[str, Any]:
+    def _set_config(self, params: Any) -> dict[str, Any]:
         try:
             station = params["config"]["sta"]
             ssid, passphrase, enable = station["ssid"], station["pass"] or "", station["enable"]
@@ -296,45 +296,45 @@ class ShellyFirmware:
         if not fits:
             raise RpcError(INVALID_ARGUMENT, "Argument 'sta' is not valid!")
         self.credentials_received += 1
-        self._saved = ssid, SecretStr(passphrase)
+        self._credentials = ssid, SecretStr(passphrase)
         if not self.scenario.restart:
-            self._begin()
+            self._start_join()
         return {"restart_required": self.scenario.restart}
 
     def _restart(self) -> None:
-        self._board.log("starts anew")
-        self._deaf = True
+        self._board.log("restarts")
+        self._ignores_requests = True
         self._board.drop_soon()
-        if self._saved is not None:
-            self._begin()
+        if self._credentials is not None:
+            self._start_join()
 
     def network_up(self, ssid: str) -> None:
-        """A network came into reach: if it is the saved one, join it."""
-        if self._saved is not None and self._saved[0] == ssid:
-            self._begin()
+        """A network came into reach: join it if the device has its credentials."""
+        if self._credentials is not None and self._credentials[0] == ssid:
+            self._start_join()
 
-    def _begin(self) -> None:
-        assert self._saved is not None
+    def _start_join(self) -> None:
+        assert self._credentials is not None
         if self._joining is not None:
             self._joining.cancel()
-        self._enter("connecting")
-        self._joining = asyncio.create_task(self._join(*self._saved))
+        self._set_status("connecting")
+        self._joining = asyncio.create_task(self._join(*self._credentials))
 
     async def _join(self, ssid: str, passphrase: SecretStr) -> None:
         self.ssid = ssid
-        self._enter("got ip" if await self._board.join(ssid, passphrase) else self.scenario.words)
+        self._set_status("got ip" if await self._board.join(ssid, passphrase) else self.scenario.words)
 
-    def _enter(self, status: str) -> None:
+    def _set_status(self, status: str) -> None:
         self.status = status
         self._board.log(f"Wi-Fi: {status}")
 
 
-def _entry(heard: Heard) -> dict[str, Any]:
+def _entry(heard: ScannedAccessPoint) -> dict[str, Any]:
     number = zlib.crc32(f"{heard.ssid}/{heard.rssi}".encode("utf-8", "surrogateescape"))
     return {
         "ssid": heard.ssid,
         "bssid": (b"\x02" + number.to_bytes(4, "big") + b"\x01").hex(":"),
-        "auth": AUTH.get(heard.security, 0),
+        "auth": AUTH_MODES.get(heard.security, 0),
         "channel": 6 if heard.band is Band.GHZ_2_4 else 36,
         "rssi": heard.rssi,
     }

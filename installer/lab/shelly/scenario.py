@@ -1,56 +1,49 @@
-"""The part of a scenario that makes a lab device speak Shelly's RPC, and what may go wrong with it."""
+"""A device's table `shelly` in a scenario: how it speaks Shelly's RPC, and its faults."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from installer.lab.scenario_parts import Count, ScenarioPart
 
 Call = Literal["info", "status", "scan", "credentials", "reboot"]
 Garbage = Literal["noise", "truncated", "oversized", "order", "short", "excess", "number", "type", "length"]
-Times = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ShellyDrop(_Part):
+class ShellyDrop(Count):
     """The link ends at the call `on`. `half`: after the first bytes of the request; `before`: when all of it is there;
     `after`: when it was obeyed, before its answer; `answer`: while the answer is being fetched."""
 
     on: Call
     kind: Literal["half", "before", "after", "answer"] = "before"
-    times: Times = 1
 
 
-class ShellyGarbage(_Part):
+class ShellyGarbage(Count):
     """The answer to `on` is wrong. `noise`: no JSON; `truncated`: JSON that ends too soon; `oversized`: it announces
     more than 64 KiB; `order`: the answer to a call that nobody made; `short`, `excess`: fewer or more bytes than
     announced; `number`: an id that is no number; `type`: a result of another type; `length`: a length of two bytes."""
 
     on: Call
     kind: Garbage = "noise"
-    times: Times = 1
 
 
-class ShellyRefusal(_Part):
+class ShellyRefusal(Count):
     """The answer to `on` is an error with the code `kind`; its message repeats what was sent."""
 
     on: Call
     kind: int = -103
-    times: Times = 1
 
 
-class ShellySilence(_Part):
+class ShellySilence(Count):
     """No answer to `on`; `late`: it comes with the answer to the next call."""
 
     on: Call
     kind: Literal["never", "late"] = "never"
-    times: Times = 1
 
 
-class ShellyFaults(_Part):
+class ShellyFaults(ScenarioPart):
     """What goes wrong, each so many times (0: always)."""
 
     drop: ShellyDrop | None = None
@@ -59,7 +52,7 @@ class ShellyFaults(_Part):
     silent: ShellySilence | None = None
 
 
-class ShellyScenario(_Part):
+class ShellyScenario(ScenarioPart):
     """How a device speaks Shelly's RPC.
 
     `password`: it answers error 401 to all but Shelly.GetDeviceInfo. `pairing`: its characteristics want encryption.

@@ -1,7 +1,7 @@
-"""The vendor's own service on a lab device: it says who it is, and asks an unknown app for its account's secret.
+"""The vendor's own GATT service on a lab device: it answers the probe, or asks an app for the secret of its account.
 
 Written from the confirmed parts of `facts/withings-ble.md` (§ numbers are that sheet's); it shares no code with the
-installer's driver. That units of these models answer so is inferred there; battery and versions are made up.
+installer's driver. That these models answer in this way is inferred there; battery and versions are made up.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def service(suffix: int, received: Callable[[bytes], None]) -> tuple[Service, Ch
     return Service(vendor_uuid(suffix), [pipe]), pipe
 
 
-class Vendor:
-    """What the device does with what is written to the pipe. `send` takes a whole message."""
+class VendorService:
+    """Answers the messages that are written to the pipe. `send` sends a whole message."""
 
     def __init__(
         self, address: str, name: str, associated: Callable[[], bool], send: Callable[[bytes], None], battery: int = 87
@@ -56,16 +56,16 @@ class Vendor:
         self._challenges = 0
 
     def disconnected(self) -> None:
-        """Half a message is forgotten with the link."""
+        """Forget an incomplete message."""
         self._buffer = b""
 
     def reset(self) -> None:
-        """As new."""
+        """Factory state."""
         self._buffer = b""
         self.probes = self._challenges = 0
 
     def received(self, value: bytes) -> None:
-        """A write: collect it, and answer what is complete (§4)."""
+        """Handle a write: collect the bytes, and answer each complete message (§4)."""
         self._buffer += value
         while len(self._buffer) >= 5:
             length = int.from_bytes(self._buffer[3:5], "big")

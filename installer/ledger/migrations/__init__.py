@@ -1,1 +1,1 @@
-"""The migrations of the ledger."""
+"""Alembic migrations of the ledger's tables."""

@@ -1,4 +1,4 @@
-"""Alembic's way in: runs the migrations on the connection that `installer.ledger.schema_migration` hands over."""
+"""Entry point of Alembic: runs the migrations on the connection of `installer.ledger.schema_migration`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Messages of proto-ver, prov-scan, prov-config and prov-ctrl: bytes to objects and back; no input or output.
+"""Espressif's messages of proto-ver, prov-scan, prov-config and prov-ctrl: bytes to objects and back. Pure functions.
 
 Source: `facts/esp-provisioning.md` §3 and §7. Requests are functions that return plain bytes; `read_*` functions take
-the plain bytes of a response and raise Malformed or Refused, nothing else. Where a request has no fields, the empty
+the plain bytes of a response and raise Malformed or Refused, nothing else. If a request has no fields, the empty
 sub-message is left out, as Espressif's own client does.
 """
 
@@ -14,22 +14,23 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from installer.provisioning.espressif.exceptions import Garbled, Malformed, Refused
+from installer.provisioning.driver_errors import Malformed, Refused
 from installer.provisioning.espressif.proto import constants_pb2 as constants
 from installer.provisioning.espressif.proto import network_config_pb2 as config
 from installer.provisioning.espressif.proto import network_ctrl_pb2 as ctrl
 from installer.provisioning.espressif.proto import network_scan_pb2 as scan
+from installer.provisioning.scan_fields import band_of_channel, possible_rssi
 from installer.text import decode, printable
-from installer.wifi.networks import SSID_BYTES, Band, Network, Security
+from installer.wifi.networks import SSID_BYTES, Network, Security
 
-VERSION_QUESTION = b"none"  # any text will do
-VERSION_LIMIT = 4096
-BARE_LIMIT = 40  # characters
-PAGE = 4  # scan results per request over BLE
-RESULTS_LIMIT = 255
+VERSION_REQUEST = b"none"  # the device accepts any text
+MAX_VERSION_BYTES = 4096
+MAX_PLAIN_VERSION = 40  # characters
+RESULTS_PER_REQUEST = 4  # over BLE
+MAX_SCAN_RESULTS = 255
 SCAN_PERIOD_MS = 120
 TYPE_TAG = 0x08  # field 1, a number
-ANSWER_TYPES = range(1, 6)
+RESPONSE_TYPES = range(1, 6)
 
 _SECURITY = {
     constants.Open: Security.OPEN,
@@ -43,11 +44,32 @@ _SECURITY = {
 }
 
 
+# The status numbers (§4), in words.
+_STATUS = {
+    1: "invalid security scheme",
+    2: "invalid message",
+    3: "too many sessions",
+    4: "invalid argument",
+    5: "internal error",
+    6: "cryptographic error",
+    7: "invalid session",
+}
+
+
+class WrongKey(Malformed):
+    """The bytes do not begin like an answer. If the scheme does not authenticate them, the key is wrong."""
+
+
+def refusal(status: int) -> Refused:
+    """The exception for a status other than success."""
+    return Refused(status, _STATUS.get(status, f"status {status}"))
+
+
 @dataclass(frozen=True)
 class Version:
-    """What proto-ver says. `security`: 0, 1, 2, or one of the future.
+    """The answer of proto-ver. `security`: 0, 1, 2, or a later one.
 
-    `application`: label and version, if told; `detailed`: more than a bare version text was told.
+    `application`: label and version, or empty; `detailed`: the answer was more than a plain version text.
     """
 
     text: str
@@ -59,12 +81,12 @@ class Version:
 
     @property
     def needs_proof(self) -> bool:
-        """Whether a session wants a proof of possession (security 1) or a password (security 2)."""
+        """Whether a session needs a proof of possession (security 1) or a password (security 2)."""
         return self.security >= 2 or (self.security == 1 and "no_pop" not in self.capabilities)
 
 
 class StationState(enum.Enum):
-    """Where the device is with its Wi-Fi."""
+    """The state of the device's Wi-Fi."""
 
     CONNECTED = 0
     CONNECTING = 1
@@ -73,7 +95,7 @@ class StationState(enum.Enum):
 
 
 class FailReason(enum.Enum):
-    """Why it failed. A reason of the future is UNKNOWN."""
+    """Why it failed. UNKNOWN: a reason of newer firmware."""
 
     AUTHENTICATION = 0
     NOT_FOUND = 1
@@ -92,16 +114,16 @@ class WifiStatus:
 
 
 @dataclass(frozen=True)
-class Found:
-    """One access point of a scan; `ssid` as raw bytes, because an SSID need not be UTF-8."""
+class AccessPoint:
+    """One access point of a scan. `ssid`: raw bytes, because an SSID need not be UTF-8."""
 
     ssid: bytes
     network: Network
 
 
 def read_version(data: bytes) -> Version:
-    """The answer of proto-ver: JSON, or the bare version text of old firmware. Raises Malformed."""
-    if not 0 < len(data) <= VERSION_LIMIT:
+    """The answer of proto-ver: JSON, or the plain version text of old firmware. Raises Malformed."""
+    if not 0 < len(data) <= MAX_VERSION_BYTES:
         raise Malformed("a version of a wrong length")
     try:
         text = data.rstrip(b"\0").decode()
@@ -113,10 +135,10 @@ def read_version(data: bytes) -> Version:
         tree = None
     if isinstance(tree, dict):
         return _version(tree)
-    bare = text.strip()
-    if not bare.isprintable() or not 0 < len(bare) <= BARE_LIMIT or bare.startswith("{"):
+    plain = text.strip()
+    if not plain.isprintable() or not 0 < len(plain) <= MAX_PLAIN_VERSION or plain.startswith("{"):
         raise Malformed("a version that is neither JSON nor a short text")
-    return Version(bare)
+    return Version(plain)
 
 
 def _version(tree: dict[str, Any]) -> Version:
@@ -148,7 +170,7 @@ def _text(value: object) -> str:
 
 
 def scan_start() -> bytes:
-    """Scan all channels actively; the device answers when it is done."""
+    """Scan all channels actively; the device answers at the end of the scan."""
     message = scan.NetworkScanPayload()
     message.cmd_scan_wifi_start.blocking = True
     message.cmd_scan_wifi_start.period_ms = SCAN_PERIOD_MS
@@ -156,19 +178,19 @@ def scan_start() -> bytes:
 
 
 def read_scan_start(data: bytes) -> None:
-    """The scan has been carried out. Raises Malformed, Refused."""
+    """The scan has ended. Raises Malformed, Refused."""
     _scan(data, scan.TypeRespScanWifiStart, "resp_scan_wifi_start")
 
 
 def scan_status() -> bytes:
-    """Ask whether the scan has ended, and how much it found."""
+    """Ask whether the scan has ended, and for the number of results."""
     return scan.NetworkScanPayload(msg=scan.TypeCmdScanWifiStatus).SerializeToString()
 
 
 def read_scan_status(data: bytes) -> tuple[bool, int]:
-    """Ended, and the number of results. Raises Malformed, Refused."""
+    """Whether the scan has ended, and the number of results. Raises Malformed, Refused."""
     part = _scan(data, scan.TypeRespScanWifiStatus, "resp_scan_wifi_status")
-    if part.result_count > RESULTS_LIMIT:
+    if part.result_count > MAX_SCAN_RESULTS:
         raise Malformed("more scan results than a device can keep")
     return part.scan_finished, part.result_count
 
@@ -181,35 +203,29 @@ def scan_results(start: int, count: int) -> bytes:
     return message.SerializeToString()
 
 
-def read_scan_results(data: bytes, count: int) -> list[Found]:
-    """At most `count` access points; those that hide their SSID are left out. Raises Malformed, Refused."""
+def read_scan_results(data: bytes, count: int) -> list[AccessPoint]:
+    """At most `count` access points; those with a hidden SSID are left out. Raises Malformed, Refused."""
     entries = _scan(data, scan.TypeRespScanWifiResult, "resp_scan_wifi_result").entries
     if len(entries) > count:
         raise Malformed("more scan results than were asked for")
-    found = [_found(entry) for entry in entries]
-    return [f for f in found if f.ssid]
+    points = [_access_point(entry) for entry in entries]
+    return [point for point in points if point.ssid]
 
 
-def _found(entry: scan.WiFiScanResult) -> Found:
+def _access_point(entry: scan.WiFiScanResult) -> AccessPoint:
     ssid = entry.ssid.rstrip(b"\0")
     if len(ssid) > SSID_BYTES:
         raise Malformed("a network name of more than 32 bytes")
-    return Found(
+    return AccessPoint(
         ssid,
         Network(
             ssid=decode(ssid),
             security=_SECURITY.get(entry.auth, Security.UNKNOWN),
-            rssi=entry.rssi if -128 <= entry.rssi <= 0 else None,
-            band=_band(entry.channel),
+            rssi=possible_rssi(entry.rssi),
+            band=band_of_channel(entry.channel),
             bssid=entry.bssid.hex(":").upper() if len(entry.bssid) == 6 else None,
         ),
     )
-
-
-def _band(channel: int) -> Band | None:
-    if 1 <= channel <= 14:
-        return Band.GHZ_2_4
-    return Band.GHZ_5 if 32 <= channel <= 177 else None
 
 
 def set_config(ssid: bytes, passphrase: bytes) -> bytes:
@@ -221,7 +237,7 @@ def set_config(ssid: bytes, passphrase: bytes) -> bytes:
 
 
 def read_set_config(data: bytes) -> None:
-    """The credentials were taken. Raises Malformed, Refused."""
+    """The device has accepted the credentials. Raises Malformed, Refused."""
     _config(data, config.TypeRespSetWifiConfig, "resp_set_wifi_config")
 
 
@@ -236,58 +252,54 @@ def read_apply_config(data: bytes) -> None:
 
 
 def get_status() -> bytes:
-    """Ask for the state of the Wi-Fi. All fields are zero: without the sub-message, nothing would be sent."""
+    """Ask for the state of the Wi-Fi. All fields are zero: without the sub-message, the request would be empty."""
     message = config.NetworkConfigPayload()
     message.cmd_get_wifi_status.SetInParent()
     return message.SerializeToString()
 
 
 def read_status(data: bytes) -> WifiStatus:
-    """The state of the Wi-Fi; a missing state is zero, and zero is connected. Raises Malformed, Refused."""
+    """The state of the Wi-Fi; a missing state is 0, and 0 is CONNECTED. Raises Malformed, Refused."""
     part = _config(data, config.TypeRespGetWifiStatus, "resp_get_wifi_status")
     try:
         state = StationState(part.wifi_sta_state)
     except ValueError:
         raise Malformed("an unknown state of the Wi-Fi") from None
-    told = part.WhichOneof("state")
+    detail = part.WhichOneof("state")
     reason = FailReason.UNKNOWN
-    if told == "wifi_fail_reason" and part.wifi_fail_reason in (0, 1):
+    if detail == "wifi_fail_reason" and part.wifi_fail_reason in (0, 1):
         reason = FailReason(part.wifi_fail_reason)
     return WifiStatus(
         state,
         reason,
-        part.attempt_failed.attempts_remaining if told == "attempt_failed" else None,
-        printable(part.wifi_connected.ip4_addr, 15) if told == "wifi_connected" else "",
-        part.wifi_connected.ssid.rstrip(b"\0") if told == "wifi_connected" else b"",
+        part.attempt_failed.attempts_remaining if detail == "attempt_failed" else None,
+        printable(part.wifi_connected.ip4_addr, 15) if detail == "wifi_connected" else "",
+        part.wifi_connected.ssid.rstrip(b"\0") if detail == "wifi_connected" else b"",
     )
 
 
 def ctrl_reset() -> bytes:
-    """After a failed join: take new credentials again."""
+    """After a failed join: make the device accept credentials again."""
     message = ctrl.NetworkCtrlPayload(msg=ctrl.TypeCmdCtrlWifiReset)
     message.cmd_ctrl_wifi_reset.SetInParent()
     return message.SerializeToString()
 
 
 def read_ctrl_reset(data: bytes) -> None:
-    """The device takes credentials again. Raises Malformed, Refused."""
-    message = ctrl.NetworkCtrlPayload()
-    _parse(message, data, ctrl.TypeRespCtrlWifiReset)
-    _content(message, message.status, "resp_ctrl_wifi_reset")
+    """The device accepts credentials again. Raises Malformed, Refused."""
+    _ctrl(data, ctrl.TypeRespCtrlWifiReset, "resp_ctrl_wifi_reset")
 
 
 def ctrl_reprov() -> bytes:
-    """After a successful join: take other credentials."""
+    """After a successful join: make the device accept other credentials."""
     message = ctrl.NetworkCtrlPayload(msg=ctrl.TypeCmdCtrlWifiReprov)
     message.cmd_ctrl_wifi_reprov.SetInParent()
     return message.SerializeToString()
 
 
 def read_ctrl_reprov(data: bytes) -> None:
-    """The device takes credentials again. Raises Malformed, Refused."""
-    message = ctrl.NetworkCtrlPayload()
-    _parse(message, data, ctrl.TypeRespCtrlWifiReprov)
-    _content(message, message.status, "resp_ctrl_wifi_reprov")
+    """The device accepts credentials again. Raises Malformed, Refused."""
+    _ctrl(data, ctrl.TypeRespCtrlWifiReprov, "resp_ctrl_wifi_reprov")
 
 
 def _scan(data: bytes, msg: int, name: str) -> Any:
@@ -301,8 +313,14 @@ def _config(data: bytes, msg: int, name: str) -> Any:
     _parse(message, data, msg)
     part = _content(message, 0, name)
     if part.status:
-        raise Refused(part.status)
+        raise refusal(part.status)
     return part
+
+
+def _ctrl(data: bytes, msg: int, name: str) -> None:
+    message = ctrl.NetworkCtrlPayload()
+    _parse(message, data, msg)
+    _content(message, message.status, name)
 
 
 def _parse(message: Any, data: bytes, msg: int) -> None:
@@ -310,22 +328,22 @@ def _parse(message: Any, data: bytes, msg: int) -> None:
     try:
         message.ParseFromString(data)
     except DecodeError:
-        raise _fault(data, "a message that does not parse") from None
+        raise _malformed(data, "a message that does not parse") from None
     if message.msg != msg:
-        raise _fault(data, "the answer to another request")
+        raise _malformed(data, "the answer to another request")
 
 
-def _fault(data: bytes, what: str) -> Malformed:
-    # Every answer begins with its type, which is never zero, and so never left out. Looked at only once something is
-    # wrong, as a serialiser may write the fields in another order.
-    begins = len(data) < 2 or (data[0] == TYPE_TAG and data[1] in ANSWER_TYPES)
-    return Malformed(what) if begins else Garbled(what)
+def _malformed(data: bytes, reason: str) -> Malformed:
+    # Every answer begins with its type, which is never zero and so never left out. This is checked only for a malformed
+    # answer, as a serialiser may write the fields in another order.
+    is_answer = len(data) < 2 or (data[0] == TYPE_TAG and data[1] in RESPONSE_TYPES)
+    return Malformed(reason) if is_answer else WrongKey(reason)
 
 
 def _content(message: Any, status: int, name: str) -> Any:
-    """The part `name` of a response whose status is success; one that refuses may leave it out."""
+    """The part `name` of a response with the status success; a refusal may leave it out."""
     if status:
-        raise Refused(status)
+        raise refusal(status)
     if message.WhichOneof("payload") != name:
         raise Malformed("an answer without its content")
     return getattr(message, name)

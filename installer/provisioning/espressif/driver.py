@@ -1,13 +1,13 @@
 """The provisioner for Espressif Unified Provisioning: open, scan, send credentials, follow the join.
 
-Source: `facts/esp-provisioning.md` §8. The session is agreed on when it is first needed, so that a device can be looked
-at without its proof of possession.
+Source: `facts/esp-provisioning.md` §8. The session is established when it is first needed, so that a device can be
+examined without its proof of possession.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -15,30 +15,32 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning import error_texts as common
-from installer.provisioning.espressif import codec, error_texts
-from installer.provisioning.espressif.codec import StationState, Version, WifiStatus
+from installer.provisioning import driver_errors
+from installer.provisioning.driver_errors import Malformed, ProtocolError, Refused
+from installer.provisioning.espressif import codec
+from installer.provisioning.espressif import driver_errors as espressif_errors
+from installer.provisioning.espressif.codec import AccessPoint, StationState, Version, WifiStatus, WrongKey
 from installer.provisioning.espressif.endpoints import CONFIG, CTRL, SCAN, VERSION, Endpoints
-from installer.provisioning.espressif.exceptions import Garbled, Malformed, ProtocolFault, Refused
 from installer.provisioning.espressif.session import AskProof, Session, Timings
+from installer.provisioning.join_polling import pause, poll_while_joining
 from installer.provisioning.provisioner import Capability, DeviceInfo, Progress, Stage
-from installer.wifi.networks import Credentials, Network, check_credentials
+from installer.wifi.credentials import Credentials, check_credentials
+from installer.wifi.networks import Network
 
 if TYPE_CHECKING:
     from installer.bluetooth.connection import Connection
 
 T = TypeVar("T")
 
-POLL_GROWTH = 1.5
-SENDING = "taking the credentials"
+TAKING_CREDENTIALS = "taking the credentials"
 
 WARN_NONCE = (
-    "The device's firmware is from before 2025 and encrypts all messages with one and the same nonce. "
+    "The device's firmware is from before 2025 and encrypts all messages with the same nonce. "
     "Somebody who records the radio traffic may be able to read the passphrase."
 )
 WARN_NO_PROOF = (
-    "The device wants no proof of possession: what is sent is encrypted, "
-    "but another device could have taken its place unnoticed."
+    "The device needs no proof of possession: the credentials are encrypted, "
+    "but another device could pretend to be this one."
 )
 WARN_PROOF_UNUSED = (
     "A proof of possession was given, but the device does not ask for one. Check that it is the right device."
@@ -48,8 +50,9 @@ WARN_PROOF_UNUSED = (
 class EspressifProvisioner:
     """A driver for one connection.
 
-    `proof`: the proof of possession (security 1) or the password (security 2); an empty one is a proof as well.
+    `proof`: the proof of possession (security 1) or the password (security 2); an empty one counts as a proof.
     `username`: for security 2. `ask_proof` is called with PROOF_MISSING or PROOF_WRONG when a proof is needed.
+    `services`: the GATT services that may hold the endpoints; None: all.
     """
 
     protocol: ClassVar[str] = "espressif"
@@ -62,13 +65,15 @@ class EspressifProvisioner:
         username: str | None = None,
         ask_proof: AskProof | None = None,
         timings: Timings | None = None,
+        services: Sequence[str] | None = None,
     ) -> None:
         self._connection = connection
         self._proof, self._username, self._ask_proof = proof, username, ask_proof
         self._timings = timings or Timings()
+        self._services = services
         self._opened: tuple[Endpoints, Version, Session] | None = None
-        self._failed = False
-        self._raw: dict[str, bytes] = {}
+        self._join_failed = False
+        self._scanned_ssids: dict[str, bytes] = {}
 
     @property
     def encrypts_credentials(self) -> bool:
@@ -77,7 +82,7 @@ class EspressifProvisioner:
 
     @property
     def needs_proof(self) -> bool:
-        """Whether a session wants a proof of possession or a password; known after `open()`."""
+        """Whether a session needs a proof of possession or a password; known after `open()`."""
         return self._version.needs_proof
 
     @property
@@ -87,7 +92,7 @@ class EspressifProvisioner:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a person should know of this device's encryption, in sentences; known after `open()`."""
+        """What the user should know about this device's encryption, in sentences; known after `open()`."""
         version = self._version
         found = []
         if version.security == 2 and version.patch == 0:
@@ -100,7 +105,7 @@ class EspressifProvisioner:
 
     @property
     def capabilities(self) -> Capability:
-        """Scanning where the firmware says so, or says nothing of itself and has the endpoint."""
+        """Scanning if the firmware says so, or if it says nothing about itself and has the endpoint."""
         scans = "wifi_scan" in self._version.capabilities or not self._version.detailed
         return Capability.DEVICE_INFO | (
             Capability.SCAN_NETWORKS if scans and SCAN in self._endpoints else Capability.NONE
@@ -108,21 +113,21 @@ class EspressifProvisioner:
 
     @property
     def set_up(self) -> bool:
-        """Always False: a device that has credentials does not offer this service."""
+        """Always False: a device that has credentials does not have this service."""
         return False
 
     async def open(self) -> None:
-        """Find the endpoints and ask for the version. Raises DEVICE_UNSUPPORTED, DEVICE_MISBEHAVED, CONNECTION_LOST."""
-        endpoints = await Endpoints.find(self._connection, self._timings.request)
+        """Find the endpoints and read the version. Raises DEVICE_UNSUPPORTED, DEVICE_MISBEHAVED, CONNECTION_LOST."""
+        endpoints = await Endpoints.find(self._connection, self._timings.request, self._services)
         try:
-            answer = await endpoints.exchange(VERSION, codec.VERSION_QUESTION, timeout=self._timings.request)
+            answer = await endpoints.exchange(VERSION, codec.VERSION_REQUEST, timeout=self._timings.request)
             version = codec.read_version(answer)
-        except ProtocolFault as found:
-            raise error_texts.fault(self._connection, "telling its version", found) from None
+        except ProtocolError as found:
+            raise driver_errors.installer_error(self._connection, "sending its version", found) from None
         if version.security > 2:
-            raise error_texts.unsupported(self._connection, f"uses security scheme {version.security}, unknown here")
+            raise espressif_errors.unsupported(self._connection, f"uses the unknown security scheme {version.security}")
         if "thread_prov" in version.capabilities and "wifi_prov" not in version.capabilities:
-            raise error_texts.unsupported(self._connection, "joins Thread networks, not Wi-Fi")
+            raise espressif_errors.unsupported(self._connection, "joins Thread networks, not Wi-Fi")
         session = Session(
             endpoints, version, self._timings, proof=self._proof, username=self._username, ask_proof=self._ask_proof
         )
@@ -130,12 +135,10 @@ class EspressifProvisioner:
 
     async def identify(self) -> None:
         """Raises DEVICE_REFUSED: the protocol has no such command."""
-        raise InstallerError(
-            ErrorCode.DEVICE_REFUSED, "The device cannot make itself known.", "Tell it by its name and address."
-        )
+        raise driver_errors.cannot_identify(self._connection)
 
     async def info(self) -> DeviceInfo:
-        """Name, and the version that the application told of itself, else that of the provisioning."""
+        """The name, and the version of the application, else that of the provisioning."""
         label, version = self._version.application
         return DeviceInfo(
             name=self._connection.name,
@@ -144,22 +147,25 @@ class EspressifProvisioner:
         )
 
     async def networks(self) -> list[Network]:
-        """Let the device scan. Raises DEVICE_REFUSED where it cannot, PROOF_MISSING, PROOF_WRONG, and the usual."""
+        """Let the device scan.
+
+        Raises DEVICE_REFUSED if it cannot, PROOF_MISSING, PROOF_WRONG, DEVICE_MISBEHAVED, CONNECTION_LOST.
+        """
         if Capability.SCAN_NETWORKS not in self.capabilities:
             raise InstallerError(
                 ErrorCode.DEVICE_REFUSED, "The device cannot scan for networks.", "Type the name of the network."
             )
-        await self._recover()
-        what = "scanning for networks"
-        await self._ask(SCAN, codec.scan_start(), codec.read_scan_start, what, write_timeout=self._timings.scan)
-        total = await self._scanned(what)
-        found: list[codec.Found] = []
-        for start in range(0, total, codec.PAGE):
-            count = min(codec.PAGE, total - start)
+        await self._reset_after_failure()
+        doing = "scanning for networks"
+        await self._request(SCAN, codec.scan_start(), codec.read_scan_start, doing, write_timeout=self._timings.scan)
+        total = await self._wait_for_scan(doing)
+        points: list[AccessPoint] = []
+        for start in range(0, total, codec.RESULTS_PER_REQUEST):
+            count = min(codec.RESULTS_PER_REQUEST, total - start)
             read = partial(codec.read_scan_results, count=count)
-            found += await self._ask(SCAN, codec.scan_results(start, count), read, what)
-        self._raw = {f.network.ssid: f.ssid for f in found}
-        return [f.network for f in found]
+            points += await self._request(SCAN, codec.scan_results(start, count), read, doing)
+        self._scanned_ssids = {point.network.ssid: point.ssid for point in points}
+        return [point.network for point in points]
 
     async def provision(self, credentials: Credentials) -> AsyncGenerator[Progress]:
         """Send `credentials` and follow the device; the last item is JOINED.
@@ -169,166 +175,153 @@ class EspressifProvisioner:
         """
         check_credentials(credentials)
         label = credentials.network.label
-        await self._recover()
-        await self._session.stand()
+        await self._reset_after_failure()
+        await self._session.establish()
         yield Progress(stage=Stage.SENDING)
         if not await self._send(credentials):
-            # A killed installation that is taken up again meets the device already joined.
+            # A resumed installation finds the device already joined.
             yield Progress(stage=Stage.JOINED)
             return
         yield Progress(stage=Stage.JOINING, seconds=self._timings.join)
-        left: int | None = None
-        async with aclosing(self._states(label)) as states:
+        attempts_left: int | None = None
+        async with aclosing(self._join_states(label)) as states:
             async for status in states:
-                if status.attempts_left is not None and status.attempts_left != left:
-                    left = status.attempts_left
-                    yield Progress(stage=Stage.JOINING, seconds=self._timings.join, attempts_left=left)
-        # The states end with “connected”; whatever the link does from here on, it is success.
+                if status.attempts_left is not None and status.attempts_left != attempts_left:
+                    attempts_left = status.attempts_left
+                    yield Progress(stage=Stage.JOINING, seconds=self._timings.join, attempts_left=attempts_left)
+        # The states end with “connected”: this is success, even if the connection drops now.
         yield Progress(stage=Stage.JOINED)
 
     async def joined(self, ssid: str) -> bool | None:
-        """Whether it is on this network; see `Provisioner.joined`. A device that says so ends its service soon."""
-        await self._session.stand()
-        status = await self._outcome()
+        """Whether it is on this network; see `Provisioner.joined`. A device that has joined ends its service soon."""
+        await self._session.establish()
+        status = await self._settled_status()
         if status.state is StationState.CONNECTING:
-            raise common.no_outcome(Network(ssid=ssid).label, self._timings.join)
+            raise driver_errors.no_outcome(Network(ssid=ssid).label, self._timings.join)
         wanted = ssid.encode("utf-8", "surrogatepass")
         return status.state is StationState.CONNECTED and status.ssid in (b"", wanted)
 
     async def close(self) -> None:
         """Forget the session; there is nothing to unsubscribe."""
         if self._opened is not None:
-            self._session.distrust()
+            self._session.drop()
 
     async def _send(self, credentials: Credentials) -> bool:
-        """Set and apply; False if the device is on this very network already."""
+        """Set and apply the credentials; False if the device is on this network already."""
         ssid = self._ssid(credentials.network)
         try:
             await self._set_and_apply(ssid, credentials)
         except Refused as refused:
-            # It holds credentials of an earlier connection: what became of them?
-            status = await self._outcome()
+            # It has credentials of an earlier connection: has it joined with them?
+            status = await self._settled_status()
             if status.state is StationState.CONNECTED and status.ssid == ssid:
                 return False
             if status.state is StationState.FAILED:
-                self._failed = True
-                await self._recover()
+                self._join_failed = True
+                await self._reset_after_failure()
             elif status.state is StationState.CONNECTED and CTRL in self._endpoints:
-                await self._ask(CTRL, codec.ctrl_reprov(), codec.read_ctrl_reprov, SENDING)
+                await self._request(CTRL, codec.ctrl_reprov(), codec.read_ctrl_reprov, TAKING_CREDENTIALS)
             else:
-                raise error_texts.fault(self._connection, SENDING, refused) from None
+                raise driver_errors.installer_error(self._connection, TAKING_CREDENTIALS, refused) from None
             try:
                 await self._set_and_apply(ssid, credentials)
             except Refused as again:
-                raise error_texts.fault(self._connection, SENDING, again) from None
+                raise driver_errors.installer_error(self._connection, TAKING_CREDENTIALS, again) from None
         return True
 
     async def _set_and_apply(self, ssid: bytes, credentials: Credentials) -> None:
-        """Raises Refused, which firmware does at either of the two, and the usual."""
+        """Raises Refused (firmware may refuse either request), SESSION_TAKEN, DEVICE_MISBEHAVED, CONNECTION_LOST."""
         passphrase = credentials.passphrase.get_secret_value().encode("utf-8", "surrogatepass")
         try:
             codec.read_set_config(await self._session.request(CONFIG, codec.set_config(ssid, passphrase)))
             codec.read_apply_config(await self._session.request(CONFIG, codec.apply_config()))
         except Malformed as found:
-            raise self._senseless(SENDING, found) from None
+            raise self._malformed(TAKING_CREDENTIALS, found) from None
 
-    async def _states(self, label: str) -> AsyncGenerator[WifiStatus]:
+    async def _join_states(self, label: str) -> AsyncGenerator[WifiStatus]:
         """The states up to CONNECTED. Raises JOIN_FAILED, NETWORK_NOT_FOUND, PROVISIONING_TIMEOUT, CONNECTION_LOST."""
         clock = asyncio.get_running_loop().time
         end = clock() + self._timings.join
-        settled: float | None = None
-        pause = self._timings.poll_first
+        give_up_at: float | None = None  # when a disconnected device counts as failed
+        pauses = self._timings.poll_backoff.waits()
         while True:
-            await self._pause(pause, label)
-            pause = min(pause * POLL_GROWTH, self._timings.poll_last)
-            try:
-                status = await self._status()
-            except InstallerError as error:
-                if error.code is ErrorCode.CONNECTION_LOST:
-                    raise common.lost_while_joining(self._connection, label) from None
-                if error.code is ErrorCode.SESSION_TAKEN:
-                    raise common.taken_over(self._connection, label) from None
-                raise
+            with driver_errors.explain_loss_while_joining(self._connection, label):
+                await pause(self._connection, next(pauses))
+                try:
+                    status = await self._status()
+                except InstallerError as error:
+                    if error.code is ErrorCode.SESSION_TAKEN:
+                        raise driver_errors.session_taken(self._connection, label) from None
+                    raise
             yield status
             if status.state is StationState.CONNECTED:
                 return
             if status.state is not StationState.DISCONNECTED:
-                settled = None
-            elif settled is None:
-                settled = clock() + self._timings.settle
-            if status.state is StationState.FAILED or (settled is not None and clock() >= settled):
-                self._failed = True
-                raise error_texts.not_joined(label, status.reason, reconnect=CTRL not in self._endpoints)
+                give_up_at = None
+            elif give_up_at is None:
+                give_up_at = clock() + self._timings.settle
+            if status.state is StationState.FAILED or (give_up_at is not None and clock() >= give_up_at):
+                self._join_failed = True
+                raise espressif_errors.not_joined(label, status.reason, reconnect=CTRL not in self._endpoints)
             if clock() >= end:
-                raise common.no_outcome(label, self._timings.join)
+                raise driver_errors.no_outcome(label, self._timings.join)
 
-    async def _outcome(self) -> WifiStatus:
-        """The state once the device is no longer busy with credentials that it got before, or after `join` seconds."""
-        clock = asyncio.get_running_loop().time
-        end = clock() + self._timings.join
-        pause = self._timings.poll_first
-        while True:
-            status = await self._status()
-            if status.state is not StationState.CONNECTING or clock() >= end:
-                return status
-            await asyncio.sleep(pause)
-            pause = min(pause * POLL_GROWTH, self._timings.poll_last)
+    async def _settled_status(self) -> WifiStatus:
+        """The state when the device is no longer joining with earlier credentials, or after `join` seconds."""
+        return await poll_while_joining(
+            self._connection,
+            self._status,
+            lambda status: status.state is StationState.CONNECTING,
+            self._timings.poll_backoff.waits(),
+            self._timings.join,
+        )
 
-    async def _pause(self, seconds: float, label: str) -> None:
-        """Wait, but no longer than the link stands."""
-        try:
-            await self._connection.race(asyncio.sleep(seconds), seconds + 1, "joining")
-        except InstallerError as error:
-            if error.code is ErrorCode.CONNECTION_LOST:
-                raise common.lost_while_joining(self._connection, label) from None
-            raise
-
-    async def _recover(self) -> None:
-        """After a failed join: bring the device back to where it takes credentials. Raises DEVICE_REFUSED."""
-        if not self._failed:
+    async def _reset_after_failure(self) -> None:
+        """After a failed join: make the device accept credentials again. Raises DEVICE_REFUSED."""
+        if not self._join_failed:
             return
         if CTRL not in self._endpoints:
-            raise error_texts.needs_restart(self._connection)
-        # Asked once only: if this goes wrong, the device tells its state by refusing the credentials.
-        self._failed = False
-        await self._ask(CTRL, codec.ctrl_reset(), codec.read_ctrl_reset, "getting ready for another attempt")
+            raise espressif_errors.needs_restart(self._connection)
+        # Sent only once: if it fails, the device refuses the credentials, and that is handled.
+        self._join_failed = False
+        await self._request(CTRL, codec.ctrl_reset(), codec.read_ctrl_reset, "preparing for another attempt")
 
-    async def _scanned(self, what: str) -> int:
-        """Wait for the end of the scan; how many results there are."""
+    async def _wait_for_scan(self, doing: str) -> int:
+        """Wait for the end of the scan; returns the number of results."""
         try:
             async with asyncio.timeout(self._timings.scan):
                 while True:
-                    finished, total = await self._ask(SCAN, codec.scan_status(), codec.read_scan_status, what)
+                    finished, total = await self._request(SCAN, codec.scan_status(), codec.read_scan_status, doing)
                     if finished:
                         return total
                     await asyncio.sleep(self._timings.poll_first)
         except TimeoutError:
-            raise error_texts.fault(self._connection, what, Malformed("the scan does not end")) from None
+            raise driver_errors.installer_error(self._connection, doing, Malformed("the scan does not end")) from None
 
     async def _status(self) -> WifiStatus:
-        return await self._ask(CONFIG, codec.get_status(), codec.read_status, "telling the state of its Wi-Fi")
+        return await self._request(CONFIG, codec.get_status(), codec.read_status, "sending the state of its Wi-Fi")
 
-    async def _ask(
-        self, name: str, request: bytes, read: Callable[[bytes], T], what: str, *, write_timeout: float | None = None
+    async def _request(
+        self, name: str, request: bytes, decode: Callable[[bytes], T], doing: str, *, write_timeout: float | None = None
     ) -> T:
         try:
-            return read(await self._session.request(name, request, write_timeout=write_timeout))
+            return decode(await self._session.request(name, request, write_timeout=write_timeout))
         except Malformed as found:
-            raise self._senseless(what, found) from None
-        except ProtocolFault as found:
-            raise error_texts.fault(self._connection, what, found) from None
+            raise self._malformed(doing, found) from None
+        except ProtocolError as found:
+            raise driver_errors.installer_error(self._connection, doing, found) from None
 
-    def _senseless(self, what: str, found: Malformed) -> InstallerError:
+    def _malformed(self, doing: str, found: Malformed) -> InstallerError:
         """Drop the session; DEVICE_MISBEHAVED, or SESSION_TAKEN."""
-        # In security 1 a device may take what the key of a newer session makes of a request for another, and answer.
-        self._session.distrust()
-        if self._version.security == 1 and isinstance(found, Garbled):
-            return common.taken_over(self._connection)
-        return error_texts.fault(self._connection, what, found)
+        # Security 1 has no authentication: a device with the key of a newer session may misread a request and answer.
+        self._session.drop()
+        if self._version.security == 1 and isinstance(found, WrongKey):
+            return driver_errors.session_taken(self._connection)
+        return driver_errors.installer_error(self._connection, doing, found)
 
     def _ssid(self, network: Network) -> bytes:
-        """The bytes of the SSID as the device's scan gave them: an SSID need not be UTF-8."""
-        return self._raw.get(network.ssid) or network.ssid.encode("utf-8", "surrogatepass")
+        """The bytes of the SSID as the device sent them in its scan: an SSID need not be UTF-8."""
+        return self._scanned_ssids.get(network.ssid) or network.ssid.encode("utf-8", "surrogatepass")
 
     @property
     def _endpoints(self) -> Endpoints:
@@ -345,5 +338,5 @@ class EspressifProvisioner:
     @property
     def _parts(self) -> tuple[Endpoints, Version, Session]:
         if self._opened is None:
-            raise RuntimeError("open() comes first")
+            raise RuntimeError("call open() first")
         return self._opened

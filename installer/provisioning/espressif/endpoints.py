@@ -1,17 +1,19 @@
-"""The endpoints of a device: which characteristic each one is, and the exchange of a request for a response.
+"""The endpoints of an Espressif device: the characteristic of each one, and the exchange of request and response.
 
-Source: `facts/esp-provisioning.md` §2. An endpoint's name stands in the descriptor 0x2901 of its characteristic; where
-a device has no such texts, the fixed numbers of the well-known endpoints are tried. Service and characteristics of a
-product may have any UUIDs: then the texts alone tell.
+Source: `facts/esp-provisioning.md` §2. The descriptor 0x2901 of a characteristic holds the name of its endpoint. If a
+device has no such descriptors, the fixed numbers of the well-known endpoints are tried. Service and characteristics of
+a product may have any UUIDs: then only the descriptors name the endpoints.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.espressif.exceptions import Malformed
+from installer.provisioning import driver_errors
+from installer.provisioning.driver_errors import Malformed
+from installer.provisioning.espressif.advertisement_signature import OLD_SERVICE
 from installer.text import decode
 
 if TYPE_CHECKING:
@@ -21,11 +23,9 @@ CTRL, SCAN, SESSION, CONFIG, VERSION = "prov-ctrl", "prov-scan", "prov-session",
 NUMBERS = {CTRL: 0xFF4F, SCAN: 0xFF50, SESSION: 0xFF51, CONFIG: 0xFF52, VERSION: 0xFF53}
 
 MAX_VALUE = 512  # bytes of one attribute
-MAX_READS = 64  # descriptors that are looked at; a real device has some five endpoints
-PROOF_SECONDS = 5.0
+MAX_READS = 64  # descriptors that are read; a real device has about five endpoints
+REQUEST_SECONDS = 5.0
 _BASE = "-0000-1000-8000-00805f9b34fb"
-# Improv, Nordic, Shelly, Withings of both schemes: nothing of theirs is read in search of an endpoint.
-_OTHERS = re.compile("^00467768-6228-|^14387800-130c-|^5f6d4f53-5f52-|-5749-5448-")
 
 
 def characteristic_uuid(service: str, number: int) -> str:
@@ -33,30 +33,33 @@ def characteristic_uuid(service: str, number: int) -> str:
     return f"{service[:4]}{number:04x}{service[8:]}".lower()
 
 
-def service_by_numbers(connection: Connection) -> str | None:
+def service_by_numbers(connection: Connection, services: Sequence[str] | None = None) -> str | None:
     """The service with the fixed numbers of the session's and the configuration's endpoints; None if there is none.
 
-    Costs no request. A product may choose any UUID for the service, but mostly keeps the numbers.
+    `services`: the ones to check; None: all. Needs no request. A product may choose any UUID for the service; most
+    products keep the numbers.
     """
-    for service in _candidates(connection):
+    for service in _candidates(connection, services):
         wanted = (characteristic_uuid(service, NUMBERS[name]) for name in (SESSION, CONFIG))
         if all(connection.has_characteristic(uuid, service) for uuid in wanted):
             return service
     return None
 
 
-async def service_by_names(connection: Connection, timeout: float) -> tuple[str, dict[str, str]] | None:
+async def service_by_names(
+    connection: Connection, timeout: float, services: Sequence[str] | None = None
+) -> tuple[str, dict[str, str]] | None:
     """The service whose descriptors name the two endpoints, and the characteristics by name; None if there is none.
 
-    Where the numbers give a hint, that service is asked first. Raises CONNECTION_LOST.
+    A service with the fixed numbers is read first. Raises CONNECTION_LOST.
     """
-    hint = service_by_numbers(connection)
-    left = MAX_READS
-    for service in sorted(_candidates(connection), key=lambda s: s != hint):
+    hint = service_by_numbers(connection, services)
+    reads_left = MAX_READS
+    for service in sorted(_candidates(connection, services), key=lambda s: s != hint):
         table: dict[str, str] = {}
-        for uuid in connection.characteristics_of(service)[:left]:
-            left -= 1
-            name = await _description(connection, uuid, timeout)
+        for uuid in connection.characteristics_of(service)[:reads_left]:
+            reads_left -= 1
+            name = await _endpoint_name(connection, uuid, timeout)
             if name:
                 table.setdefault(name, uuid)
         if SESSION in table and CONFIG in table:
@@ -64,16 +67,19 @@ async def service_by_names(connection: Connection, timeout: float) -> tuple[str,
     return None
 
 
-async def has_provisioning(connection: Connection, timeout: float = PROOF_SECONDS) -> bool:
-    """Whether the device has the provisioning service. Raises CONNECTION_LOST."""
-    return service_by_numbers(connection) is not None or await service_by_names(connection, timeout) is not None
+async def has_provisioning(
+    connection: Connection, services: Sequence[str] | None = None, timeout: float = REQUEST_SECONDS
+) -> bool:
+    """Whether the device has the provisioning service; `services`: the ones to check. Raises CONNECTION_LOST."""
+    if service_by_numbers(connection, services) is not None:
+        return True
+    return await service_by_names(connection, timeout, services) is not None
 
 
-def _candidates(connection: Connection) -> list[str]:
-    """The services that may be it: not those that the Bluetooth SIG or another vendor has defined."""
-    # 0000xxxx-…: numbers of the Bluetooth SIG, all of which look alike but for these digits.
-    own = (s for s in connection.services if not s.endswith(_BASE) or s == f"0000ffff{_BASE}")
-    return sorted(s for s in own if not _OTHERS.search(s))
+def _candidates(connection: Connection, services: Sequence[str] | None) -> list[str]:
+    """The services that may be it: not those of the Bluetooth SIG, whose UUIDs differ only in 16 bits."""
+    found = connection.services if services is None else services
+    return sorted(s for s in found if not s.endswith(_BASE) or s == OLD_SERVICE)
 
 
 class Endpoints:
@@ -84,10 +90,10 @@ class Endpoints:
         self._table = table
 
     @classmethod
-    async def find(cls, connection: Connection, timeout: float) -> Endpoints:
+    async def find(cls, connection: Connection, timeout: float, services: Sequence[str] | None = None) -> Endpoints:
         """Read the names of all endpoints. Raises DEVICE_UNSUPPORTED, DEVICE_MISBEHAVED, CONNECTION_LOST."""
-        named = await service_by_names(connection, timeout)
-        service = named[0] if named is not None else service_by_numbers(connection)
+        named = await service_by_names(connection, timeout, services)
+        service = named[0] if named is not None else service_by_numbers(connection, services)
         if service is None:
             raise InstallerError(
                 ErrorCode.DEVICE_UNSUPPORTED,
@@ -102,19 +108,14 @@ class Endpoints:
                 table[name] = uuid
         for name in (SESSION, CONFIG, VERSION):
             if name not in table:
-                raise InstallerError(
-                    ErrorCode.DEVICE_MISBEHAVED,
-                    f"The device {connection.address} lacks the endpoint {name}.",
-                    "Switch the device off and on, and try again.",
-                    address=connection.address,
-                )
+                raise driver_errors.misbehaved(connection, f"lacks the endpoint {name}", driver_errors.RESTART_DEVICE)
         return cls(connection, table)
 
     def __contains__(self, name: str) -> bool:
         return name in self._table
 
     async def exchange(self, name: str, request: bytes, *, timeout: float, write_timeout: float | None = None) -> bytes:
-        """Write `request`, read the response. `write_timeout`: for a write that the device answers late.
+        """Write `request`, read the response. `write_timeout`: for a write that takes long.
 
         Raises Malformed, DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST.
         """
@@ -126,9 +127,9 @@ class Endpoints:
         return response
 
 
-async def _description(connection: Connection, uuid: str, timeout: float) -> str:
+async def _endpoint_name(connection: Connection, uuid: str, timeout: float) -> str:
     try:
-        data = await connection.describe(uuid, timeout=timeout)
+        data = await connection.read_user_description(uuid, timeout=timeout)
     except InstallerError as error:
         if error.code is ErrorCode.CONNECTION_LOST:
             raise

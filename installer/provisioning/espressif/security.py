@@ -1,7 +1,7 @@
 """The three security schemes as state machines over bytes: a handshake, then encryption in both directions.
 
 Source: `facts/esp-provisioning.md` §4 to §6. No input or output here. A handshake is `start()`, then `answer()` with
-each response until it returns None. After a fault a session is dead: a new object starts anew.
+each response until it returns None. After an exception a session cannot be used: make a new object.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 from google.protobuf.message import DecodeError
 from pydantic import SecretStr
 
+from installer.provisioning.driver_errors import Malformed, ProtocolError
 from installer.provisioning.espressif import srp
-from installer.provisioning.espressif.exceptions import Malformed, Refused, WrongProof
+from installer.provisioning.espressif.codec import refusal
 from installer.provisioning.espressif.proto import session_pb2 as pb
 
 KEY_WIDTH = 32
@@ -32,8 +33,12 @@ COUNTER_LIMIT = 2**32
 _T = TypeVar("_T")
 
 
+class WrongProof(ProtocolError):
+    """Device and client do not have the same proof of possession."""
+
+
 class Security(Protocol):
-    """One session of one scheme. `answer()` may take milliseconds of arithmetic: call it off the event loop."""
+    """One session of one scheme. `answer()` computes for some milliseconds: call it in a thread."""
 
     version: ClassVar[int]
 
@@ -42,15 +47,15 @@ class Security(Protocol):
         ...
 
     def answer(self, response: bytes) -> bytes | None:
-        """The next message for prov-session, or None: the session stands. Raises Malformed, Refused, WrongProof."""
+        """The next message for prov-session, or None at the end. Raises Malformed, Refused, WrongProof."""
         ...
 
     def encrypt(self, plain: bytes) -> bytes:
-        """A request for another endpoint. Raises Malformed when the session can encrypt no more."""
+        """Encrypt a request for another endpoint. Raises Malformed when the counter has run out."""
         ...
 
     def decrypt(self, cipher: bytes) -> bytes:
-        """A response of another endpoint. Raises Malformed if it is not authentic (security 2 only)."""
+        """Decrypt a response of another endpoint. Raises Malformed if it is not authentic (security 2 only)."""
         ...
 
 
@@ -67,7 +72,7 @@ class Security0:
 
     def answer(self, response: bytes) -> bytes | None:
         """Check the status. Raises Malformed, Refused."""
-        _part(response, pb.SecScheme0, pb.S0_Session_Response, "sr")
+        _content(response, pb.SecScheme0, pb.S0_Session_Response, "sr")
         return None
 
     def encrypt(self, plain: bytes) -> bytes:
@@ -101,31 +106,31 @@ class Security1:
         """First the device's key, then its verification. Raises Malformed, Refused, WrongProof."""
         stream = self._stream
         if stream is None:
-            return self._derive(response)
-        verify = _part(response, pb.SecScheme1, pb.Session_Response1, "sr1").device_verify_data
+            return self._derive_key(response)
+        verify = _content(response, pb.SecScheme1, pb.Session_Response1, "sr1").device_verify_data
         if len(verify) != KEY_WIDTH:
             raise Malformed("verification of a wrong length")
         if not hmac.compare_digest(stream.update(verify), self._public):
-            raise WrongProof("the device does not hold the same proof of possession")
+            raise WrongProof("the device does not have the same proof of possession")
         self._session = stream
         return None
 
     def encrypt(self, plain: bytes) -> bytes:
         """The next bytes of the stream over `plain`."""
-        return _standing(self._session).update(plain)
+        return _established(self._session).update(plain)
 
     def decrypt(self, cipher: bytes) -> bytes:
         """The next bytes of the stream over `cipher`; this scheme cannot tell whether they are authentic."""
-        return _standing(self._session).update(cipher)
+        return _established(self._session).update(cipher)
 
-    def _derive(self, response: bytes) -> bytes:
-        part = _part(response, pb.SecScheme1, pb.Session_Response0, "sr0")
+    def _derive_key(self, response: bytes) -> bytes:
+        part = _content(response, pb.SecScheme1, pb.Session_Response0, "sr0")
         if len(part.device_pubkey) != KEY_WIDTH or len(part.device_random) != RANDOM_WIDTH:
             raise Malformed("public key or random number of a wrong length")
         try:
             key = self._private.exchange(X25519PublicKey.from_public_bytes(part.device_pubkey))
         except ValueError:
-            # A point of low order makes the secret zero, whatever our key.
+            # A point of low order makes the secret zero with any key.
             raise Malformed("a public key that gives no secret") from None
         proof = self._proof.get_secret_value().encode()
         if proof:
@@ -141,7 +146,7 @@ class Security1:
 class Security2:
     """SRP-6a with user name and password, then AES-256-GCM.
 
-    `patch` 1 counts the nonce up with every message; `patch` 0 (firmware before 2025) has one nonce for all: weak.
+    `patch` 1: the nonce is incremented for every message; `patch` 0 (firmware before 2025): one nonce for all, weak.
     """
 
     version: ClassVar[int] = 2
@@ -167,10 +172,10 @@ class Security2:
 
     def answer(self, response: bytes) -> bytes | None:
         """First salt and public key of the device, then its proof and nonce. Raises Malformed, Refused, WrongProof."""
-        exchange = _standing(self._srp)
+        exchange = _established(self._srp)
         if not self._proved:
             return self._prove(exchange, response)
-        part = _part(response, pb.SecScheme2, pb.S2Session_Response1, "sr1")
+        part = _content(response, pb.SecScheme2, pb.S2Session_Response1, "sr1")
         if len(part.device_proof) != srp.PROOF_WIDTH or len(part.device_nonce) != NONCE_WIDTH:
             raise Malformed("proof or nonce of a wrong length")
         if not exchange.accepts(part.device_proof):
@@ -182,29 +187,26 @@ class Security2:
 
     def encrypt(self, plain: bytes) -> bytes:
         """Ciphertext and tag. Raises Malformed when the counter has run out."""
-        return _standing(self._cipher).encrypt(self._nonce(), plain, None)
+        return _established(self._cipher).encrypt(self._nonce(), plain, None)
 
     def decrypt(self, cipher: bytes) -> bytes:
         """The plain bytes. Raises Malformed if they are not authentic."""
-        cipherer = _standing(self._cipher)
+        aes_gcm = _established(self._cipher)
         try:
-            return cipherer.decrypt(self._nonce(), cipher, None)
+            return aes_gcm.decrypt(self._nonce(), cipher, None)
         except InvalidTag:
             raise Malformed("a response that is not authentic") from None
 
     def _prove(self, exchange: srp.SrpClient, response: bytes) -> bytes:
-        part = _part(response, pb.SecScheme2, pb.S2Session_Response0, "sr0")
+        part = _content(response, pb.SecScheme2, pb.S2Session_Response0, "sr0")
         message = pb.SessionData(sec_ver=pb.SecScheme2)
         message.sec2.msg = pb.S2Session_Command1
-        try:
-            message.sec2.sc1.client_proof = exchange.respond(part.device_salt, part.device_pubkey)
-        except srp.SrpFault as fault:
-            raise Malformed(str(fault)) from None
+        message.sec2.sc1.client_proof = exchange.respond(part.device_salt, part.device_pubkey)
         self._proved = True
         return message.SerializeToString()
 
     def _nonce(self) -> bytes:
-        # A counter that wrapped around would use a nonce twice; the device refuses it as well.
+        # A counter that overflows would use a nonce twice; the device refuses it as well.
         if self._counts and not 0 < self._counter < COUNTER_LIMIT:
             raise Malformed("a session whose counter has run out")
         nonce = self._session_id + self._counter.to_bytes(NONCE_WIDTH - SESSION_ID_WIDTH, "big")
@@ -213,7 +215,7 @@ class Security2:
         return nonce
 
 
-def _part(response: bytes, version: int, msg: int, name: str) -> Any:
+def _content(response: bytes, version: int, msg: int, name: str) -> Any:
     """The part `name` of a session response of this scheme, its status checked."""
     message = pb.SessionData()
     try:
@@ -228,11 +230,11 @@ def _part(response: bytes, version: int, msg: int, name: str) -> Any:
         raise Malformed("a session message out of order")
     part = getattr(payload, name)
     if part.status:
-        raise Refused(part.status)
+        raise refusal(part.status)
     return part
 
 
-def _standing(part: _T | None) -> _T:
+def _established(part: _T | None) -> _T:
     if part is None:
-        raise RuntimeError("the handshake has not come so far")
+        raise RuntimeError("the handshake has not reached this step")
     return part

@@ -1,7 +1,7 @@
-"""The encrypted session with a device: the handshake with its proof, and requests that go through it in order.
+"""The encrypted session with an Espressif device: the handshake with the proof of possession, and the requests.
 
-A request that was broken off half-way leaves the two sides out of step (`facts/esp-provisioning.md` §5), so the session
-is dropped and the next request begins with a new handshake.
+A cancelled request leaves client and device out of sync (`facts/esp-provisioning.md` §5). So the session is dropped,
+and the next request begins with a new handshake.
 """
 
 from __future__ import annotations
@@ -13,42 +13,49 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from installer.bluetooth.pairing import needs_pairing
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning import error_texts as common
-from installer.provisioning.espressif import error_texts
+from installer.provisioning import driver_errors
+from installer.provisioning.driver_errors import ProtocolError, Refused
+from installer.provisioning.espressif import driver_errors as espressif_errors
 from installer.provisioning.espressif.codec import Version
 from installer.provisioning.espressif.endpoints import SESSION, Endpoints
-from installer.provisioning.espressif.exceptions import ProtocolFault, Refused, WrongProof
-from installer.provisioning.espressif.security import Security, Security0, Security1, Security2
+from installer.provisioning.espressif.security import Security, Security0, Security1, Security2, WrongProof
+from installer.timing.backoff import Backoff
 
 AskProof = Callable[[InstallerError], Awaitable[SecretStr]]
 
-USERNAME = "wifiprov"  # of Espressif's examples, which most products keep
-MAX_PROOFS = 5
-NEEDS_PAIRING = (0x05, 0x08, 0x0F)  # ATT: insufficient authentication, authorisation, encryption
+DEFAULT_USERNAME = "wifiprov"  # of Espressif's examples; most products keep it
+MAX_PROOF_ATTEMPTS = 5
+AGREEING = "agreeing on encryption"
 
 
 @dataclass(frozen=True)
 class Timings:
     """Deadlines and pauses in seconds.
 
-    `request`: for writing and for reading one message. `scan`: for the write that starts a scan and is answered at its
-    end, and for a scan that is asked about. `join`: from the order to join to its outcome. `settle`: how long a device
-    may call itself disconnected before that counts as failed. `goodbye`: how long a device that refused a proof may
-    take to end the connection. The state is asked for every `poll_first` seconds, then ever slower up to `poll_last`.
+    `request`: one read or write. `scan`: the write that starts a scan and is answered at its end; also a scan that is
+    polled. `join`: from the credentials to the outcome. `settle`: how long a device may say that it is disconnected
+    before that counts as failed. `disconnect`: how long a device that refused a proof may take to end the connection.
+    `poll_first`, `poll_last`: the first and the longest pause between two polls of the state.
     """
 
     request: float = 10.0
     scan: float = 20.0
     join: float = 90.0
     settle: float = 15.0
-    goodbye: float = 0.5
+    disconnect: float = 0.5
     poll_first: float = 0.2
     poll_last: float = 2.0
 
+    @property
+    def poll_backoff(self) -> Backoff:
+        """The pauses between two polls of the state."""
+        return Backoff(self.poll_first, self.poll_last, factor=1.5)
+
 
 class Session:
-    """One session at a time over `endpoints`. Requests may be made concurrently; they go one after the other."""
+    """One session at a time over `endpoints`. Concurrent requests are sent one after the other."""
 
     def __init__(
         self,
@@ -64,50 +71,50 @@ class Session:
         self._version = version
         self._timings = timings
         self._proof = proof if version.needs_proof else SecretStr("")
-        self._username = username or USERNAME
+        self._username = username or DEFAULT_USERNAME
         self._ask_proof = ask_proof
         self._security: Security | None = None
-        self._in_step = True
+        self._in_sync = True
         self._lock = asyncio.Lock()
 
-    async def stand(self) -> None:
-        """Have a session, asking for the proof if it is needed. Raises PROOF_MISSING, PROOF_WRONG, and as `request`."""
+    async def establish(self) -> None:
+        """Make the handshake if there is no session. Raises PROOF_MISSING, PROOF_WRONG, and what `request` raises."""
         async with self._lock:
-            await self._secured()
+            await self._established()
 
     async def request(self, name: str, plain: bytes, *, write_timeout: float | None = None) -> bytes:
         """The plain response of the endpoint `name` to `plain`.
 
-        Raises ProtocolFault, SESSION_TAKEN, DEVICE_MISBEHAVED, CONNECTION_LOST, and what `stand` raises.
+        Raises ProtocolError, SESSION_TAKEN, DEVICE_MISBEHAVED, CONNECTION_LOST, and what `establish` raises.
         """
         async with self._lock:
-            security = await self._secured()
-            self._security, self._in_step = None, False
+            security = await self._established()
+            self._security, self._in_sync = None, False
             try:
                 response = await self._endpoints.exchange(
                     name, security.encrypt(plain), timeout=self._timings.request, write_timeout=write_timeout
                 )
             except InstallerError as error:
-                if error.code is ErrorCode.DEVICE_REFUSED and error.data.get("gatt_error") not in NEEDS_PAIRING:
-                    # A device that holds this session answers with a status, be it a refusal. An ATT error says that
-                    # it does not know the session any more: there is one at a time, and a new one replaces it (§1).
-                    raise common.taken_over(self._endpoints.connection) from None
+                if error.code is ErrorCode.DEVICE_REFUSED and not needs_pairing(error):
+                    # A device that knows this session answers with a status, even for a refusal. An ATT error means
+                    # that it no longer knows the session: it has only one, and a new one replaces it (§1).
+                    raise driver_errors.session_taken(self._endpoints.connection) from None
                 raise
             answer = security.decrypt(response)
-            self._security, self._in_step = security, True
+            self._security, self._in_sync = security, True
             return answer
 
-    def distrust(self) -> None:
-        """Drop the session after an answer that made no sense."""
+    def drop(self) -> None:
+        """Forget the session: the next request begins with a new handshake."""
         self._security = None
 
-    async def _secured(self) -> Security:
+    async def _established(self) -> Security:
         if self._security is not None:
             return self._security
-        problem: InstallerError | None = None
-        for attempt in range(1, MAX_PROOFS + 1):
+        previous: InstallerError | None = None
+        for attempt in range(1, MAX_PROOF_ATTEMPTS + 1):
             if self._proof is None:
-                missing = problem or error_texts.proof_missing(self._endpoints.connection, self._version.security)
+                missing = previous or espressif_errors.proof_missing(self._endpoints.connection, self._version.security)
                 if self._ask_proof is None:
                     raise missing
                 self._proof = await self._ask_proof(missing)
@@ -117,53 +124,53 @@ class Session:
                 if error.code is not ErrorCode.PROOF_WRONG:
                     raise
                 self._proof = None
-                problem = error
-                if self._ask_proof is None or error.data["reconnect"] or attempt == MAX_PROOFS:
+                previous = error
+                if self._ask_proof is None or error.data["reconnect"] or attempt == MAX_PROOF_ATTEMPTS:
                     raise
             else:
-                self._in_step = True
+                self._in_sync = True
                 return self._security
         raise RuntimeError("unreachable")
 
     async def _handshake(self, proof: SecretStr) -> Security:
-        security = self._scheme(proof)
-        # Powers of 3072-bit numbers take long enough to be felt in a user interface.
+        security = self._make_security(proof)
+        # The arithmetic on 3072-bit numbers would block the event loop noticeably.
         message: bytes | None = await asyncio.to_thread(security.start)
-        proving = False
+        proof_sent = False
         while message is not None:
             try:
-                # A request that was broken off may still occupy the link.
-                patience = None if self._in_step else self._timings.scan
+                # A cancelled request may still occupy the link.
+                write_timeout = None if self._in_sync else self._timings.scan
                 response = await self._endpoints.exchange(
-                    SESSION, message, timeout=self._timings.request, write_timeout=patience
+                    SESSION, message, timeout=self._timings.request, write_timeout=write_timeout
                 )
                 message = await asyncio.to_thread(security.answer, response)
             except InstallerError as error:
-                # A device tells of a wrong proof by an error of the write, some by ending the connection (§2).
-                if proving and error.code in (ErrorCode.DEVICE_REFUSED, ErrorCode.CONNECTION_LOST):
-                    raise await self._wrong(proof, error) from None
+                # A device reports a wrong proof as an error of the write; some end the connection (§2).
+                if proof_sent and error.code in (ErrorCode.DEVICE_REFUSED, ErrorCode.CONNECTION_LOST):
+                    raise await self._proof_error(proof, error) from None
                 raise
             except WrongProof:
-                raise await self._wrong(proof, None) from None
+                raise await self._proof_error(proof, None) from None
             except Refused as refused:
-                refusal = error_texts.fault(self._endpoints.connection, "agreeing on encryption", refused)
-                raise (await self._wrong(proof, refusal) if proving else refusal) from None
-            except ProtocolFault as found:
-                raise error_texts.fault(self._endpoints.connection, "agreeing on encryption", found) from None
-            proving = True
+                refusal = driver_errors.installer_error(self._endpoints.connection, AGREEING, refused)
+                raise (await self._proof_error(proof, refusal) if proof_sent else refusal) from None
+            except ProtocolError as found:
+                raise driver_errors.installer_error(self._endpoints.connection, AGREEING, found) from None
+            proof_sent = True
         return security
 
-    def _scheme(self, proof: SecretStr) -> Security:
+    def _make_security(self, proof: SecretStr) -> Security:
         if self._version.security == 2:
             return Security2(self._username, proof, patch=self._version.patch)
         return Security1(proof) if self._version.security == 1 else Security0()
 
-    async def _wrong(self, proof: SecretStr, otherwise: InstallerError | None) -> InstallerError:
-        """What a refusal of the proof means: PROOF_WRONG; where there was none to refuse, the error itself."""
+    async def _proof_error(self, proof: SecretStr, otherwise: InstallerError | None) -> InstallerError:
+        """PROOF_WRONG; or `otherwise`, if the proof is empty and so cannot be refused."""
         connection = self._endpoints.connection
         if otherwise is not None and not proof.get_secret_value():
             return otherwise
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._timings.goodbye):
-                await connection.wait_lost()
-        return error_texts.proof_wrong(connection, self._version.security, reconnect=not connection.is_open)
+            async with asyncio.timeout(self._timings.disconnect):
+                await connection.wait_until_lost()
+        return espressif_errors.proof_wrong(connection, self._version.security, reconnect=not connection.is_open)

@@ -1,7 +1,7 @@
 """SRP-6a as Espressif's security 2 uses it: the 3072-bit group of RFC 5054, g = 5, SHA-512; the client's side.
 
-Source: `facts/esp-provisioning.md` §6. Raw bytes go into every hash: a salt or a public key that begins with zero bytes
-keeps them, as on the device. The powers take some milliseconds, so they are computed off the event loop.
+Source: `facts/esp-provisioning.md` §6. Raw bytes go into every hash: a salt or a public key keeps its leading zero
+bytes, as on the device. The powers take some milliseconds, so they are computed in a thread.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+
+from installer.provisioning.driver_errors import Malformed
 
 # RFC 5054 appendix A, 3072 bits (the same prime as RFC 3526 group 15).
 N = int(
@@ -26,10 +28,6 @@ G = 5
 WIDTH = 384  # bytes of N
 PROOF_WIDTH = 64
 PRIVATE_BITS = 256
-
-
-class SrpFault(ValueError):
-    """The device's public key or salt cannot be part of an honest exchange."""
 
 
 def digest(*parts: bytes) -> bytes:
@@ -78,16 +76,16 @@ class SrpClient:
         self._expected = b""
 
     def respond(self, salt: bytes, device_public: bytes) -> bytes:
-        """The client's proof M1, 64 bytes. Raises SrpFault."""
+        """The client's proof M1, 64 bytes. Raises Malformed."""
         if not salt or not 0 < len(device_public) <= WIDTH:
-            raise SrpFault("salt or public key of a wrong length")
+            raise Malformed("a salt or public key of a wrong length")
         theirs = number(device_public)
-        # B = 0 would make the secret known to everybody.
+        # With B = 0 everybody would know the secret.
         if theirs % N == 0 or theirs >= N:
-            raise SrpFault("public key outside of the group")
+            raise Malformed("a public key outside of the group")
         scramble = number(digest(self.public, pad(theirs)))
         if scramble == 0:
-            raise SrpFault("public keys that cancel each other out")
+            raise Malformed("public keys that cancel each other out")
         x = password_hash(self._username, self._password, salt)
         base = (theirs - K * pow(G, x, N)) % N
         shared = pow(base, self._private + scramble * x, N)
@@ -97,5 +95,5 @@ class SrpClient:
         return proof
 
     def accepts(self, device_proof: bytes) -> bool:
-        """Whether the device proved with M2 that it holds the verifier of this password."""
+        """Whether M2 proves that the device has the verifier of this password."""
         return bool(self._expected) and hmac.compare_digest(self._expected, device_proof)

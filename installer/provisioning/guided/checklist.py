@@ -1,6 +1,6 @@
-"""The guided hand-off's words: what a person does with the vendor's app, for a device of no open protocol.
+"""The checklist of the guided hand-off: how to set a device up with the vendor's app, if it speaks no open protocol.
 
-It is no provisioner: nothing is sent to such a device by this program. The words are data, `assets/guides.toml`.
+This is no provisioner: the program sends nothing to such a device. The texts are data, `assets/guides.toml`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from installer.catalogue.catalogue import Model, SyncMethod
-
-PROTOCOL = "guided"
+from installer.catalogue.model import Model, SyncMethod
 
 
 class _Part(BaseModel):
@@ -23,7 +21,7 @@ class _Part(BaseModel):
 
 
 class GuideStep(_Part):
-    """One thing to do. `models`, `sync`: only for these; `associated`: only for a device that is on an account."""
+    """One step. `models`, `sync`: only for these; `associated`: only for a device that belongs to an account."""
 
     text: Annotated[str, Field(min_length=1)]
     models: tuple[str, ...] = ()
@@ -31,13 +29,13 @@ class GuideStep(_Part):
     associated: bool = False
 
     def applies(self, model: Model, sync: SyncMethod, *, associated: bool) -> bool:
-        """Whether this is to be done for such a device."""
+        """Whether a device like this needs the step."""
         fits = not self.models or model.id in self.models
         return fits and self.sync in (None, sync) and (associated or not self.associated)
 
 
 class Guide(_Part):
-    """The guide of a vendor. `url`: the vendor's public page; empty where none is known."""
+    """The guide of a vendor. `url`: the vendor's public page; empty if none is known."""
 
     vendor: str = ""
     app: str
@@ -46,7 +44,7 @@ class Guide(_Part):
 
 
 class GuideFile(_Part):
-    """The format of `assets/guides.toml`; the last guide is for every vendor that has none of its own."""
+    """The format of `assets/guides.toml`; the last guide is for all vendors without their own."""
 
     version: Literal[1] = 1
     guide: Annotated[tuple[Guide, ...], Field(min_length=1)]
@@ -54,7 +52,7 @@ class GuideFile(_Part):
 
 @dataclass(frozen=True)
 class Checklist:
-    """What to do for one device, in order. `app`: what the vendor's app is called; `url`: for a QR code, or empty."""
+    """The steps for one device, in order. `app`: the name of the vendor's app; `url`: for a QR code, or empty."""
 
     app: str
     url: str
@@ -62,7 +60,7 @@ class Checklist:
 
 
 def checklist(model: Model, sync: SyncMethod, account: str, *, associated: bool = False) -> Checklist:
-    """The checklist for a device of this model that shall sync this way; `account`: its name on this computer."""
+    """The checklist for a device of this model and sync method; `account`: its name on this computer."""
     guides = _guides()
     guide = next((g for g in guides if g.vendor and g.vendor == model.vendor), guides[-1])
     words = {"model": model.name, "account": account, "app": guide.app, "url": guide.url, "button": model.button}

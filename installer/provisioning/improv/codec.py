@@ -11,25 +11,20 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from installer.provisioning.driver_errors import Malformed, Refused
 from installer.text import decode, printable
 from installer.wifi.networks import SSID_BYTES, Network, Security
 
-SERVICE = "00467768-6228-2272-4663-277478268000"
 STATE = "00467768-6228-2272-4663-277478268001"
 ERROR = "00467768-6228-2272-4663-277478268002"
 COMMAND = "00467768-6228-2272-4663-277478268003"
 RESULT = "00467768-6228-2272-4663-277478268004"
 CAPABILITIES = "00467768-6228-2272-4663-277478268005"
 CHARACTERISTICS = (STATE, ERROR, COMMAND, RESULT, CAPABILITIES)
-SERVICE_DATA = "00004677-0000-1000-8000-00805f9b34fb"
 
 MAX_DATA = 255
-OVERHEAD = 3
+OVERHEAD = 3  # command, length and checksum
 MAX_HOSTNAME = 253
-
-
-class CodecError(Exception):
-    """Bytes that break the format, or values that do not fit into it. The text never holds the bytes."""
 
 
 class State(enum.IntEnum):
@@ -43,7 +38,7 @@ class State(enum.IntEnum):
 
 
 class DeviceError(enum.IntEnum):
-    """What the device complains about (§3). UNKNOWN stands for every number that has no meaning yet."""
+    """The errors that the device reports (§3). UNKNOWN stands for every number that has no meaning yet."""
 
     NONE = 0x00
     MALFORMED = 0x01
@@ -54,7 +49,7 @@ class DeviceError(enum.IntEnum):
     UNKNOWN = 0xFF
 
 
-class Ability(enum.IntFlag):
+class CapabilityBits(enum.IntFlag):
     """Capability bits (§4); bits without a meaning yet are kept."""
 
     IDENTIFY = 0x01
@@ -97,15 +92,30 @@ class Info:
     system_version: str = ""
 
 
+_REASONS = {
+    DeviceError.MALFORMED: "it could not read the request",
+    DeviceError.UNKNOWN_COMMAND: "it has no such command",
+    DeviceError.UNABLE_TO_CONNECT: "it could not connect to the network",
+    DeviceError.NOT_AUTHORIZED: "somebody must press its button first",
+    DeviceError.BAD_HOSTNAME: "it does not accept this host name",
+}
+
+
+def refusal(error: DeviceError) -> Refused:
+    """The exception for an error that the device reports."""
+    reason = _REASONS.get(error, "it gave no known reason")
+    return Refused(int(error), reason, data_field="improv_error")
+
+
 def checksum(data: bytes) -> int:
     """The sum of all bytes modulo 256."""
     return sum(data) & 0xFF
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """`command | length | data | checksum`. Raises CodecError for more than 255 bytes of data."""
+    """`command | length | data | checksum`. Raises Malformed for more than 255 bytes of data."""
     if len(frame.data) > MAX_DATA:
-        raise CodecError(f"{len(frame.data)} bytes do not fit into a frame of {MAX_DATA}")
+        raise Malformed(f"{len(frame.data)} bytes do not fit into a frame of {MAX_DATA}")
     body = bytes((frame.command, len(frame.data))) + frame.data
     return body + bytes((checksum(body),))
 
@@ -116,40 +126,40 @@ def frame_size(start: bytes) -> int | None:
 
 
 def decode_frame(data: bytes) -> Frame:
-    """The frame in `data`, which holds exactly one. Raises CodecError for a wrong length or checksum."""
+    """The frame in `data`, which holds exactly one. Raises Malformed for a wrong length or checksum."""
     size = frame_size(data)
     if size is None or len(data) != size:
-        raise CodecError(f"a frame of {len(data)} bytes has a wrong length byte" if data else "an empty frame")
+        raise Malformed(f"a frame of {len(data)} bytes has a wrong length byte" if data else "an empty frame")
     if data[-1] != checksum(data[:-1]):
-        raise CodecError("a frame has a wrong checksum")
+        raise Malformed("a frame has a wrong checksum")
     return Frame(data[0], data[2:-1])
 
 
 def pack_strings(strings: Sequence[bytes]) -> bytes:
-    """Each string after its length byte. Raises CodecError for one of more than 255 bytes."""
+    """Each string after its length byte. Raises Malformed for one of more than 255 bytes."""
     if any(len(text) > MAX_DATA for text in strings):
-        raise CodecError("a text does not fit into its length byte")
+        raise Malformed("a text does not fit into its length byte")
     return b"".join(bytes((len(text),)) + text for text in strings)
 
 
 def unpack_strings(data: bytes) -> list[bytes]:
-    """The strings in `data`. Raises CodecError where one runs over the end."""
+    """The strings in `data`. Raises Malformed if one is longer than the data."""
     strings, position = [], 0
     while position < len(data):
         size, start = data[position], position + 1
         if start + size > len(data):
-            raise CodecError("a text runs over the end of its frame")
+            raise Malformed("a text runs over the end of its frame")
         strings.append(data[start : start + size])
         position = start + size
     return strings
 
 
 def wifi_settings(ssid: str, passphrase: str) -> Frame:
-    """The frame that hands over credentials. Raises CodecError for what does not fit; never with the values."""
+    """The frame that sends credentials. Raises Malformed, without the values, if they do not fit."""
     try:
         texts = [ssid.encode(), passphrase.encode()]
     except UnicodeEncodeError:
-        raise CodecError("a text is not Unicode") from None
+        raise Malformed("a text is not Unicode") from None
     return Frame(Command.WIFI_SETTINGS, pack_strings(texts))
 
 
@@ -160,7 +170,7 @@ def set_hostname(hostname: str, nested: bool = False) -> Frame:
 
 
 def is_hostname(text: str) -> bool:
-    """Whether `text` is a host name by RFC 1123: dot-separated labels of letters, digits and hyphens."""
+    """Whether `text` is a host name (RFC 1123): labels of letters, digits and hyphens, with dots between."""
     letters = set(string.ascii_letters + string.digits + "-")
     labels = text.split(".")
     return len(text) <= MAX_HOSTNAME and all(
@@ -169,41 +179,41 @@ def is_hostname(text: str) -> bool:
 
 
 def decode_state(data: bytes) -> State:
-    """The value of the state characteristic. Raises CodecError for no byte or an unknown state."""
+    """The value of the state characteristic. Raises Malformed for no byte or an unknown state."""
     try:
         return State(data[0])
     except IndexError:
-        raise CodecError("the state has no byte") from None
+        raise Malformed("the state has no byte") from None
     except ValueError:
-        raise CodecError(f"there is no state 0x{data[0]:02x}") from None
+        raise Malformed(f"there is no state 0x{data[0]:02x}") from None
 
 
 def decode_error(data: bytes) -> DeviceError:
-    """The value of the error characteristic; a number without a meaning is UNKNOWN. Raises CodecError for no byte."""
+    """The value of the error characteristic; a number without a meaning is UNKNOWN. Raises Malformed for no byte."""
     if not data:
-        raise CodecError("the error has no byte")
+        raise Malformed("the error has no byte")
     try:
         return DeviceError(data[0])
     except ValueError:
         return DeviceError.UNKNOWN
 
 
-def decode_capabilities(data: bytes) -> Ability:
-    """The value of the capabilities characteristic (little-endian bytes). Raises CodecError for no byte."""
+def decode_capabilities(data: bytes) -> CapabilityBits:
+    """The value of the capabilities characteristic (little-endian bytes). Raises Malformed for no byte."""
     if not data:
-        raise CodecError("the capabilities have no byte")
-    return Ability(int.from_bytes(data[:4], "little"))
+        raise Malformed("the capabilities have no byte")
+    return CapabilityBits(int.from_bytes(data[:4], "little"))
 
 
-def decode_service_data(data: bytes) -> tuple[int, Ability]:
-    """(state byte, capabilities) of the advertisement; 6 bytes by the book, 2 are enough. Raises CodecError."""
+def decode_service_data(data: bytes) -> tuple[int, CapabilityBits]:
+    """(state byte, capabilities) of the advertisement; 6 bytes in the specification, 2 are enough. Raises Malformed."""
     if len(data) < 2:
-        raise CodecError("the service data have less than two bytes")
-    return data[0], Ability(data[1])
+        raise Malformed("the service data have less than two bytes")
+    return data[0], CapabilityBits(data[1])
 
 
 def decode_redirect(data: bytes) -> str | None:
-    """The address in the result of `wifi_settings`; None if absent, empty, or no web address. Raises CodecError."""
+    """The address in the result of `wifi_settings`; None if absent, empty, or no web address. Raises Malformed."""
     texts = unpack_strings(data)
     if not texts or not texts[0]:
         return None
@@ -212,36 +222,37 @@ def decode_redirect(data: bytes) -> str | None:
 
 
 def decode_info(data: bytes) -> Info:
-    """The result of device info; texts are made printable. Raises CodecError for less than four."""
+    """The result of device info; texts are made printable. Raises Malformed for less than four."""
     texts = [printable(decode(text)) for text in unpack_strings(data)]
     if len(texts) < 4:
-        raise CodecError(f"the device information has {len(texts)} texts instead of 4")
+        raise Malformed(f"the device information has {len(texts)} texts instead of 4")
     return Info(*texts[:6])
 
 
 def decode_networks(data: bytes) -> list[Network]:
-    """The networks of one scan result: name, signal and protection of each. Raises CodecError unless groups of three.
+    """The networks of one scan result: name, signal and security of each. Raises Malformed unless there are
+    three texts for each.
 
-    A network whose name nobody could type (empty, not UTF-8, too long, with NUL) is left out.
+    A network whose name nobody can type (empty, not UTF-8, too long, with NUL) is left out.
     """
     texts = unpack_strings(data)
     if len(texts) % 3:
-        raise CodecError(f"the list of networks has {len(texts)} texts, not groups of 3")
+        raise Malformed(f"the list of networks has {len(texts)} texts, not groups of 3")
     networks = []
-    for raw, rssi, protection in zip(texts[::3], texts[1::3], texts[2::3], strict=True):
+    for raw, rssi, security in zip(texts[::3], texts[1::3], texts[2::3], strict=True):
         try:
             ssid = raw.decode()
         except UnicodeDecodeError:
             continue
         if 0 < len(raw) <= SSID_BYTES and "\x00" not in ssid:
             networks.append(
-                Network(ssid=ssid, rssi=parse_rssi(decode(rssi)), security=parse_security(decode(protection)))
+                Network(ssid=ssid, rssi=parse_rssi(decode(rssi)), security=parse_security(decode(security)))
             )
     return networks
 
 
 def parse_rssi(text: str) -> int | None:
-    """dBm from a text such as `-60` or `-60 dBm`; None where no possible number is in it."""
+    """The signal in dBm from a text such as `-60` or `-60 dBm`; None if it holds no possible number."""
     found = re.search(r"[-\u2212]?[0-9]{1,3}", text)
     if found is None:
         return None
@@ -250,7 +261,7 @@ def parse_rssi(text: str) -> int | None:
 
 
 def parse_security(text: str) -> Security:
-    """The protection that a text such as `WPA/WPA2`, `WPA2 EAP` or `NO` names (§6)."""
+    """The security that a text such as `WPA/WPA2`, `WPA2 EAP` or `NO` names (§6)."""
     parts = {part.strip().upper() for part in text.split("/")} - {""}
     if any("EAP" in part or "ENTERPRISE" in part for part in parts):
         return Security.ENTERPRISE

@@ -1,4 +1,4 @@
-"""One try to join a network: from the written credentials to the outcome.
+"""One attempt of an Improv device to join a network: from the sent credentials to the outcome.
 
 Source: `facts/improv-ble.md` §9 (flow and timeouts).
 """
@@ -6,73 +6,55 @@ Source: `facts/improv-ble.md` §9 (flow and timeouts).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning import error_texts as common
+from installer.provisioning import driver_errors
 from installer.provisioning.improv import codec
 from installer.provisioning.improv.codec import Command, DeviceError, Frame, State
-from installer.provisioning.improv.session import Answer, Complaint, Session, StateChange
+from installer.provisioning.improv.session import ErrorReport, Result, Session, StateChange, Timings
+from installer.provisioning.join_polling import JOINING
 from installer.provisioning.provisioner import Progress, Stage
 
 
-@dataclass(frozen=True)
-class Waits:
-    """How long each wait may take, seconds (§9).
+class JoinAttempt:
+    """One attempt to join the network `label`. `unauthorized`: the device asks for its button (again)."""
 
-    `result`: from the state “provisioned” to the result; `settle`: for the second half of a
-    failure, as the error and the state come one after the other; `quiet`: after a list of
-    networks, for a further one (§7); `refusal`: for a complaint about a command without a result.
-    """
-
-    request: float = 5.0
-    answer: float = 10.0
-    scan: float = 20.0
-    quiet: float = 0.5
-    refusal: float = 0.2
-    authorization: float = 60.0
-    join: float = 75.0
-    result: float = 2.0
-    settle: float = 1.0
-
-
-class Attempt:
-    """One try to join, from the write to its outcome. `unauthorized`: the device wants the button (again)."""
-
-    def __init__(self, session: Session, waits: Waits, label: str) -> None:
+    def __init__(self, session: Session, timings: Timings, label: str) -> None:
         self.unauthorized = False
         self._label = label
         self._session = session
-        self._waits = waits
+        self._timings = timings
         self._joining = False
 
     async def follow(self) -> AsyncGenerator[Progress]:
         """JOINING when the device begins, JOINED with the address at the end. Raises the errors of `provision`."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._waits.join
+        deadline = loop.time() + self._timings.join
         while True:
             try:
-                event = await self._session.event(deadline - loop.time(), "the device was joining the network")
+                event = await self._session.next_event(deadline - loop.time(), JOINING)
             except TimeoutError:
-                raise no_outcome(self._session) from None
-            if isinstance(event, Complaint):
+                address = self._session.connection.address
+                raise driver_errors.no_outcome(self._label, self._timings.join, address=address) from None
+            if isinstance(event, ErrorReport):
                 if event.error is DeviceError.NOT_AUTHORIZED and self._joining:
-                    # A device that joins a network takes no second credentials: two apps have sent some, and it does
-                    # not tell which ones it took.
-                    raise common.taken_over(self._session.connection, self._label)
+                    # A device that joins a network takes no second credentials: two apps have sent some, and the
+                    # device does not say which ones it took.
+                    raise driver_errors.session_taken(self._session.connection, self._label)
                 if event.error is DeviceError.NOT_AUTHORIZED:
                     self.unauthorized = True
                     return
-                await self._failed(event.error)
-            elif isinstance(event, Answer):
-                frame = await self._session.frame(event)
+                await self._fail(event.error)
+            elif isinstance(event, Result):
+                frame = await self._session.whole_frame(event)
                 if frame.command == Command.WIFI_SETTINGS:
                     yield self._joined(frame)
                     return
             elif isinstance(event, StateChange):
                 if event.state is State.PROVISIONED:
-                    yield await self._confirmed()
+                    yield await self._wait_for_result()
                     return
                 if event.state is State.PROVISIONING:
                     if not self._joining:
@@ -83,18 +65,18 @@ class Attempt:
                     if self.unauthorized:
                         return
 
-    async def _confirmed(self) -> Progress:
-        """The state says joined: the result may follow, or the device hangs up; both are success (§9.6)."""
+    async def _wait_for_result(self) -> Progress:
+        """The state says joined: the result may follow, or the device disconnects; both are success (§9.6)."""
         try:
-            async with asyncio.timeout(self._waits.result):
+            async with asyncio.timeout(self._timings.result):
                 while True:
-                    event = await self._session.event(self._waits.result, "the device was confirming")
-                    if isinstance(event, Answer):
-                        frame = await self._session.frame(event)
+                    event = await self._session.next_event(self._timings.result, "the device was confirming")
+                    if isinstance(event, Result):
+                        frame = await self._session.whole_frame(event)
                         if frame.command == Command.WIFI_SETTINGS:
                             return self._joined(frame)
                     if isinstance(event, StateChange) and event.state not in (State.PROVISIONED, State.STOPPED):
-                        raise self._session.misbehaved(f"went from provisioned back to {event.state.name.lower()}")
+                        raise self._session.broke_protocol(f"it went from provisioned to {event.state.name.lower()}")
         except TimeoutError:
             return Progress(stage=Stage.JOINED)
         except InstallerError as error:
@@ -104,72 +86,35 @@ class Attempt:
 
     def _joined(self, frame: Frame) -> Progress:
         self._session.state = State.PROVISIONED
-        return Progress(stage=Stage.JOINED, url=self._session.checked(codec.decode_redirect, frame.data))
+        return Progress(stage=Stage.JOINED, url=self._session.decoded(codec.decode_redirect, frame.data))
 
     async def _fell_back(self, state: State) -> None:
-        """A fall-back to an earlier state is a failure; the error that explains it may come after it."""
+        """Handle a return to an earlier state: a failure. The error that explains it may come after it."""
         if state is State.STOPPED:
-            raise self._session.misbehaved("stopped the set-up on its own")
+            raise driver_errors.misbehaved(self._session.connection, "stopped the set-up without a reason")
         if state is State.AUTHORIZED and not self._joining:
             return  # the authorisation was renewed
-        try:
-            async with asyncio.timeout(self._waits.settle):
+        reported = DeviceError.UNABLE_TO_CONNECT if self._joining else DeviceError.NOT_AUTHORIZED
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._timings.settle):
                 while True:
-                    event = await self._session.event(self._waits.settle, "the device was joining the network")
-                    if isinstance(event, Complaint):
+                    event = await self._session.next_event(self._timings.settle, JOINING)
+                    if isinstance(event, ErrorReport):
+                        reported = event.error
                         break
-        except TimeoutError:
-            event = Complaint(DeviceError.UNABLE_TO_CONNECT if self._joining else DeviceError.NOT_AUTHORIZED)
-        if event.error is DeviceError.NOT_AUTHORIZED:
+        if reported is DeviceError.NOT_AUTHORIZED:
             self.unauthorized = True
             return
-        await self._failed(event.error)
+        await self._fail(reported)
 
-    async def _failed(self, error: DeviceError) -> None:
-        """Raise what `error` means, once the device is back in a state in which it can be tried again."""
+    async def _fail(self, error: DeviceError) -> None:
+        """Raise what `error` means, once the device is in a state in which it can be tried again."""
         session = self._session
-        try:
-            async with asyncio.timeout(self._waits.settle):
+        # After a timeout the next attempt checks the state again.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._timings.settle):
                 while session.state is State.PROVISIONING:
-                    await session.event(self._waits.settle, "the device was joining the network")
-        except TimeoutError:
-            pass  # the next try looks at the state again
+                    await session.next_event(self._timings.settle, JOINING)
         if error is DeviceError.UNABLE_TO_CONNECT:
-            raise InstallerError(
-                ErrorCode.JOIN_FAILED,
-                f"The device {session.connection.address} could not join the network.",
-                "Check the passphrase, and that the network is in the device's reach and on a band that it has.",
-                address=session.connection.address,
-            )
-        raise refusal(session.connection.address, error, "take the credentials")
-
-
-_REFUSALS = {
-    DeviceError.MALFORMED: "it could not read the request",
-    DeviceError.UNKNOWN_COMMAND: "it does not know how",
-    DeviceError.NOT_AUTHORIZED: "somebody must press its button first",
-    DeviceError.BAD_HOSTNAME: "it does not accept this host name",
-    DeviceError.UNABLE_TO_CONNECT: "it could not connect to the network",
-}
-
-
-def refusal(address: str, error: DeviceError, what: str) -> InstallerError:
-    """DEVICE_REFUSED: the device did not `what`, with the protocol's reason."""
-    why = _REFUSALS.get(error, "it reports an error that it does not explain")
-    return InstallerError(
-        ErrorCode.DEVICE_REFUSED,
-        f"The device {address} did not {what}: {why}.",
-        "Switch it off and on and try again.",
-        address=address,
-        improv_error=int(error),
-    )
-
-
-def no_outcome(session: Session) -> InstallerError:
-    """PROVISIONING_TIMEOUT."""
-    return InstallerError(
-        ErrorCode.PROVISIONING_TIMEOUT,
-        f"The device {session.connection.address} did not say in time whether it joined the network.",
-        "Look at the device and the router: it may have joined. Then try again.",
-        address=session.connection.address,
-    )
+            raise driver_errors.join_failed(self._label, address=session.connection.address)
+        raise driver_errors.installer_error(session.connection, "taking the credentials", codec.refusal(error))

@@ -1,7 +1,7 @@
 """Nordic's messages: objects to bytes and back. Pure functions, no input or output.
 
-Source: `facts/other-ble-provisioning.md` §2. A parser fills in a default for a number that it does not know or that is
-missing, and the default of a status is success; so what decides anything must be there.
+Source: `facts/other-ble-provisioning.md` §2. A parser fills in a default for a number that is
+unknown or missing, and the default of a status is success. So a field that decides something must be present.
 """
 
 from __future__ import annotations
@@ -13,9 +13,16 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from installer.provisioning.driver_errors import ForeignAnswer, Malformed, Refused
 from installer.provisioning.nordic.proto import wifi_provisioning_pb2 as pb
+from installer.provisioning.scan_fields import band_of_channel, possible_rssi
 from installer.text import decode
 from installer.wifi.networks import SSID_BYTES, Band, Network, Security
+
+VERSION = "14387801-130c-49e7-b877-2881c89cb258"
+CONTROL_POINT = "14387802-130c-49e7-b877-2881c89cb258"
+DATA_OUT = "14387803-130c-49e7-b877-2881c89cb258"
+CHARACTERISTICS = (VERSION, CONTROL_POINT, DATA_OUT)
 
 M = TypeVar("M", bound=Message)
 
@@ -40,20 +47,9 @@ _STATUS: dict[int, str] = {
 }
 
 
-class Malformed(Exception):
-    """Bytes that break the protocol. The text never holds what the device sent."""
-
-
-class Foreign(Malformed):
-    """The answer to a request that another client made: all who listen get all answers."""
-
-
-class Refused(Exception):
-    """The device answered with a status other than success."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(_STATUS.get(status, f"status {status}"))
-        self.status = status
+def refusal(status: int) -> Refused:
+    """The exception for a status other than success."""
+    return Refused(status, _STATUS.get(status, f"status {status}"))
 
 
 class Operation(enum.IntEnum):
@@ -67,7 +63,7 @@ class Operation(enum.IntEnum):
 
 
 class State(enum.Enum):
-    """Where the device is with its Wi-Fi."""
+    """The state of the device's Wi-Fi."""
 
     DISCONNECTED = 0
     AUTHENTICATION = 1
@@ -78,7 +74,7 @@ class State(enum.Enum):
 
 
 class Reason(enum.Enum):
-    """Why it failed. UNKNOWN: not told, or a reason of the future."""
+    """Why it failed. UNKNOWN: not sent, or a reason of newer firmware."""
 
     AUTHENTICATION = 0
     NOT_FOUND = 1
@@ -90,7 +86,7 @@ class Reason(enum.Enum):
 
 @dataclass(frozen=True)
 class AccessPoint:
-    """One access point of a scan: what has to be sent back to join it. `ssid` as raw bytes: it need not be UTF-8."""
+    """One access point of a scan: the fields that are sent back to join it. `ssid`: raw bytes, perhaps not UTF-8."""
 
     ssid: bytes
     bssid: bytes
@@ -105,16 +101,16 @@ class AccessPoint:
         return Network(
             ssid=decode(self.ssid),
             security=Security.UNKNOWN if self.auth is None else _SECURITY.get(self.auth, Security.UNKNOWN),
-            rssi=self.rssi if self.rssi is not None and -128 <= self.rssi <= 0 else None,
-            band=_BANDS.get(self.band or pb.BAND_ANY) or _band(self.channel),
+            rssi=possible_rssi(self.rssi),
+            band=_BANDS.get(self.band or pb.BAND_ANY) or band_of_channel(self.channel),
             bssid=self.bssid.hex(":").upper(),
         )
 
 
 @dataclass(frozen=True)
 class DeviceStatus:
-    """The answer to GET_STATUS. `state` None: not told. `ssid` of the network that it has credentials for, or empty;
-    `address`: an IPv4 address or empty."""
+    """The answer to GET_STATUS. `state`: None if it is missing. `ssid`: the network of its credentials, or empty.
+    `address`: an IPv4 address, or empty."""
 
     state: State | None = None
     ssid: bytes = b""
@@ -128,7 +124,7 @@ class DeviceStatus:
 
 @dataclass(frozen=True)
 class StateChange:
-    """The device tells how its attempt to join goes. `reason` with FAILED."""
+    """A new state of the attempt to join. `reason`: only with FAILED."""
 
     state: State
     reason: Reason = Reason.UNKNOWN
@@ -156,10 +152,10 @@ def start_scan() -> bytes:
 
 
 def set_config(point: AccessPoint, passphrase: str, security: Security = Security.UNKNOWN) -> bytes:
-    """Join the network of `point`. `security`: as a person said, where the scan did not tell."""
+    """Join the network of `point`. `security`: what the user said; used if the scan did not say it."""
     auth = point.auth if point.auth is not None else _AUTH.get(security)
     if auth is None and passphrase:
-        # Without this, a passphrase would be taken for one of an open network.
+        # Without this, the device would treat the network as an open one.
         auth = pb.WPA_WPA2_PSK
     wifi = pb.WifiInfo(
         ssid=point.ssid,
@@ -177,18 +173,18 @@ def set_config(point: AccessPoint, passphrase: str, security: Security = Securit
 
 
 def read_response(data: bytes, operation: Operation) -> DeviceStatus:
-    """What the device says to `operation`; empty but for GET_STATUS. Raises Malformed, Foreign, Refused."""
+    """The answer to `operation`; empty except for GET_STATUS. Raises Malformed, ForeignAnswer, Refused."""
     response = _parse(pb.Response(), data, "an answer")
     if not response.HasField("status"):
         raise Malformed("an answer without a known status")
-    # A request that could not be read has no operation to repeat.
+    # The answer to a request that could not be read names no operation.
     unnamed = not response.HasField("request_op_code") or response.request_op_code == pb.RESERVED
     if unnamed and not response.status:
         raise Malformed("an answer that names no request")
     if not unnamed and int(response.request_op_code) != operation:
-        raise Foreign("the answer to another request")
+        raise ForeignAnswer("the answer to another request")
     if response.status:
-        raise Refused(response.status)
+        raise refusal(response.status)
     if operation is not Operation.GET_STATUS:
         return DeviceStatus()
     if not response.HasField("device_status"):
@@ -206,7 +202,7 @@ def read_response(data: bytes, operation: Operation) -> DeviceStatus:
 
 
 def read_result(data: bytes) -> Result:
-    """A notification: an access point, or a state; None for one that says nothing that is known. Raises Malformed."""
+    """A notification: an access point or a state; None if it has no known content. Raises Malformed."""
     if not data:
         raise Malformed("an empty notification")
     result = _parse(pb.Result(), data, "a notification")
@@ -230,12 +226,6 @@ def _access_point(record: pb.ScanRecord) -> AccessPoint:
         wifi.auth if wifi.HasField("auth") else None,
         record.rssi if record.HasField("rssi") else None,
     )
-
-
-def _band(channel: int) -> Band | None:
-    if 1 <= channel <= 14:
-        return Band.GHZ_2_4
-    return Band.GHZ_5 if 32 <= channel <= 177 else None
 
 
 def _parse(message: M, data: bytes, what: str) -> M:

@@ -1,35 +1,36 @@
 """The provisioner for Nordic's Wi-Fi provisioning service: scan, send credentials, follow the results.
 
-Source: `facts/other-ble-provisioning.md` §2. Credentials travel in plain bytes. The maker's phone app pairs with the
-device first (Just Works), and firmware may insist on that; no pairing is tried here: the system does it by itself when
-a device asks for it, or the person does it in the system's settings, and an error says so. The protocol names a network
-by one of its access points, with address and channel, so the device scans first, and what it does not see (a hidden
-network, for one) it cannot be told to join. A scan takes a device off the network that it is on.
+Source: `facts/other-ble-provisioning.md` §2. Credentials are sent unencrypted. The maker's phone app pairs with the
+device first (Just Works), and firmware may require that. This driver does not pair: the system pairs by itself when the
+device asks for it, or the user pairs in the system's settings; an error says so. The protocol identifies a network by
+one of its access points, with address and channel. So the device must scan first, and it cannot join a network that it
+does not see, for example a hidden one. A scan disconnects the device from its network.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncGenerator
 from typing import ClassVar
 
 from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning import error_texts as common
-from installer.provisioning.nordic import codec, error_texts
-from installer.provisioning.nordic.codec import AccessPoint, DeviceStatus, Operation, Reason, Refused, State
+from installer.provisioning import driver_errors
+from installer.provisioning.driver_errors import Refused
+from installer.provisioning.join_polling import JOINING, poll_while_joining
+from installer.provisioning.nordic import codec
+from installer.provisioning.nordic.codec import AccessPoint, DeviceStatus, Operation, Reason, State
 from installer.provisioning.nordic.session import Session, Timings
 from installer.provisioning.provisioner import Capability, DeviceInfo, Progress, Stage
-from installer.wifi.networks import Credentials, Network, check_credentials, check_network
+from installer.wifi.credentials import Credentials, check_credentials
+from installer.wifi.networks import Network, check_network
 
-MAX_POINTS = 255
+MAX_ACCESS_POINTS = 255
 INVALID_PROTO = 2
-JOINING = "the device was joining the network"
-BUSY = (State.AUTHENTICATION, State.ASSOCIATION, State.OBTAINING_IP)
-ASK_AGAIN = 0.3  # seconds
-
-__all__ = ["NordicProvisioner", "Timings"]
+JOINING_STATES = (State.AUTHENTICATION, State.ASSOCIATION, State.OBTAINING_IP)
+POLL_SECONDS = 0.3
 
 
 class NordicProvisioner:
@@ -45,30 +46,32 @@ class NordicProvisioner:
         self._session = Session(connection, self._timings)
         self._version = 0
         self._set_up = False
-        self._heard: list[AccessPoint] = []
-        self._busy = asyncio.Lock()
+        self._scanned: list[AccessPoint] = []
+        self._lock = asyncio.Lock()
 
     @property
     def set_up(self) -> bool:
-        """Whether the device said, when it was opened or followed last, that it is on a network."""
+        """Whether the device was on a network when it last sent its state."""
         return self._set_up
 
     async def open(self) -> None:
-        """Subscribe, and ask for version and state. Raises DEVICE_REFUSED where pairing is wanted, DEVICE_MISBEHAVED,
-        CONNECTION_LOST."""
+        """Subscribe, and read version and state.
+
+        Raises DEVICE_REFUSED if the device must be paired, DEVICE_MISBEHAVED, CONNECTION_LOST.
+        """
         self._version = await self._session.open()
         try:
             self._set_up = (await self._status()).joined
         except Refused:
-            # It cannot tell, which is no reason not to set it up.
+            # It does not send its state, but it can be set up.
             self._set_up = False
 
     async def identify(self) -> None:
         """Raises DEVICE_REFUSED: the protocol has no such operation."""
-        raise error_texts.cannot_identify(self._connection)
+        raise driver_errors.cannot_identify(self._connection)
 
     async def info(self) -> DeviceInfo:
-        """The name that it advertised, and the version of its service: it tells no more."""
+        """The advertised name and the version of the service; the protocol has no more."""
         return DeviceInfo(
             name=self._connection.name,
             firmware="Nordic Wi-Fi provisioning",
@@ -77,9 +80,9 @@ class NordicProvisioner:
 
     async def networks(self) -> list[Network]:
         """Let the device scan. Raises DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST."""
-        async with self._busy:
+        async with self._lock:
             await self._scan()
-        return [point.network for point in self._heard]
+        return [point.network for point in self._scanned]
 
     async def provision(self, credentials: Credentials) -> AsyncGenerator[Progress]:
         """Send `credentials` and follow the device; the last item is JOINED.
@@ -88,101 +91,98 @@ class NordicProvisioner:
         DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST (`data["sent"]`: the device has the credentials).
         """
         check_credentials(credentials)
-        async with self._busy:
+        label = credentials.network.label
+        async with self._lock:
             point = await self._access_point(credentials.network)
             yield Progress(stage=Stage.SENDING)
             passphrase = credentials.passphrase.get_secret_value()
             await self._send(codec.set_config(point, passphrase, credentials.network.security))
             self._set_up = False
             yield Progress(stage=Stage.JOINING, seconds=self._timings.join)
-            try:
-                await self._follow(credentials.network.label, point.ssid)
-            except InstallerError as error:
-                if error.code is ErrorCode.CONNECTION_LOST:
-                    raise common.lost_while_joining(self._connection, credentials.network.label) from None
-                raise
-            address = await self._address(credentials.network.label, point.ssid)
+            with driver_errors.explain_loss_while_joining(self._connection, label):
+                await self._follow(label, point.ssid)
+            address = await self._address(label, point.ssid)
             self._set_up = True
             yield Progress(stage=Stage.JOINED, url=f"http://{address}" if address else None)
 
     async def joined(self, ssid: str) -> bool | None:
         """Whether it is on this network; see `Provisioner.joined`."""
-        clock = asyncio.get_running_loop().time
-        end = clock() + self._timings.join
-        wanted = ssid.encode("utf-8", "surrogatepass")
-        async with self._busy:
-            while True:
-                try:
-                    status = await self._status()
-                except Refused:
-                    return False  # it cannot tell
-                if status.state not in BUSY:
-                    return status.joined and status.ssid in (b"", wanted)
-                if clock() >= end:
-                    raise common.no_outcome(Network(ssid=ssid).label, self._timings.join)
-                await self._connection.race(asyncio.sleep(ASK_AGAIN), ASK_AGAIN + 1, JOINING)
+        async with self._lock:
+            try:
+                status = await poll_while_joining(
+                    self._connection,
+                    self._status,
+                    lambda status: status.state in JOINING_STATES,
+                    itertools.repeat(POLL_SECONDS),
+                    self._timings.join,
+                )
+            except Refused:
+                return False  # it does not send its state
+        if status.state in JOINING_STATES:
+            raise driver_errors.no_outcome(Network(ssid=ssid).label, self._timings.join)
+        return status.joined and status.ssid in (b"", ssid.encode("utf-8", "surrogatepass"))
 
     async def close(self) -> None:
-        """Stop listening. Never raises for a connection that is gone."""
+        """Unsubscribe. Never raises for a connection that is gone."""
         await self._session.close()
 
     async def _scan(self) -> None:
-        """Fill `_heard`. The device does not tell the end of a scan: it has ended when nothing more comes."""
-        what = "scanning for networks"
+        """Fill `_scanned`. The device does not report the end of a scan: it has ended when no more results come."""
+        doing = "scanning for networks"
         try:
-            await self._session.request(Operation.START_SCAN, codec.start_scan(), what)
-        except Refused as found:
-            raise error_texts.refused(self._connection, what, found) from None
+            await self._session.request(Operation.START_SCAN, codec.start_scan(), doing)
+        except Refused as refused:
+            raise driver_errors.installer_error(self._connection, doing, refused) from None
         clock = asyncio.get_running_loop().time
-        end = clock() + self._timings.scan
-        until = min(end, clock() + self._timings.first)
-        heard: dict[tuple[bytes, bytes], AccessPoint] = {}
-        while len(heard) < MAX_POINTS and clock() < end:
+        last_deadline = clock() + self._timings.scan
+        deadline = min(last_deadline, clock() + self._timings.first)
+        found: dict[tuple[bytes, bytes], AccessPoint] = {}
+        while len(found) < MAX_ACCESS_POINTS and clock() < last_deadline:
             try:
-                result = await self._session.result(max(until - clock(), 0), what)
+                result = await self._session.next_result(max(deadline - clock(), 0), doing)
             except TimeoutError:
                 break
             if isinstance(result, AccessPoint):
-                until = min(end, clock() + self._timings.quiet)
+                deadline = min(last_deadline, clock() + self._timings.quiet)
                 if any(result.ssid):
-                    heard[result.ssid, result.bssid] = result
-        self._heard = list(heard.values())
+                    found[result.ssid, result.bssid] = result
+        self._scanned = list(found.values())
         # A scan that has ended by itself cannot be stopped.
         with contextlib.suppress(Refused):
-            await self._session.request(Operation.STOP_SCAN, codec.request(Operation.STOP_SCAN), what)
+            await self._session.request(Operation.STOP_SCAN, codec.request(Operation.STOP_SCAN), doing)
 
     async def _access_point(self, network: Network) -> AccessPoint:
-        """The one to join: that of `network`, or its strongest. Raises NETWORK_NOT_FOUND, NETWORK_UNSUPPORTED."""
-        found = self._points(network)
-        if not found:
+        """The access point to join; without a choice the strongest. Raises NETWORK_NOT_FOUND, NETWORK_UNSUPPORTED."""
+        points = self._access_points_of(network)
+        if not points:
             await self._scan()
-            found = self._points(network)
-        if not found:
-            raise error_texts.not_seen(self._connection, network.label, hidden=network.hidden)
-        point = max(found, key=lambda p: (p.network.bssid == network.bssid, -999 if p.rssi is None else p.rssi))
+            points = self._access_points_of(network)
+        if not points:
+            raise _not_seen(self._connection, network)
+        point = max(points, key=lambda p: (p.network.bssid == network.bssid, -999 if p.rssi is None else p.rssi))
         check_network(point.network)
         return point
 
-    def _points(self, network: Network) -> list[AccessPoint]:
-        return [point for point in self._heard if point.network.ssid == network.ssid]
+    def _access_points_of(self, network: Network) -> list[AccessPoint]:
+        return [point for point in self._scanned if point.network.ssid == network.ssid]
 
     async def _send(self, message: bytes) -> None:
-        what = "taking the credentials"
+        doing = "taking the credentials"
         try:
             try:
-                await self._session.request(Operation.SET_CONFIG, message, what)
-            except Refused as found:
-                if found.status == INVALID_PROTO:
+                await self._session.request(Operation.SET_CONFIG, message, doing)
+            except Refused as refused:
+                if refused.status == INVALID_PROTO:
                     raise
-                # It may hold on to credentials of an earlier attempt.
-                await self._forget()
-                await self._session.request(Operation.SET_CONFIG, message, what)
-        except Refused as found:
-            raise error_texts.refused(self._connection, what, found) from None
+                # It may keep the credentials of an earlier attempt.
+                await self._forget_credentials()
+                await self._session.request(Operation.SET_CONFIG, message, doing)
+        except Refused as refused:
+            raise driver_errors.installer_error(self._connection, doing, refused) from None
 
-    async def _forget(self) -> None:
+    async def _forget_credentials(self) -> None:
         message = codec.request(Operation.FORGET_CONFIG)
-        # Whether it helped shows at the next attempt.
+        # The next SET_CONFIG shows whether it helped.
         with contextlib.suppress(Refused):
             await self._session.request(Operation.FORGET_CONFIG, message, "forgetting its credentials")
 
@@ -191,33 +191,33 @@ class NordicProvisioner:
         clock = asyncio.get_running_loop().time
         end = clock() + self._timings.join
         joining = False
-        fell: float | None = None
+        disconnected_since: float | None = None
         while True:
-            until = end if fell is None else min(end, fell + self._timings.settle)
+            deadline = end if disconnected_since is None else min(end, disconnected_since + self._timings.settle)
             try:
                 if clock() >= end:
-                    raise TimeoutError  # whatever it still sends
-                result = await self._session.result(max(until - clock(), 0), JOINING)
+                    raise TimeoutError  # even if more results come
+                result = await self._session.next_result(max(deadline - clock(), 0), JOINING)
             except TimeoutError:
-                if until < end:
-                    raise error_texts.not_joined(label, Reason.UNKNOWN) from None
-                if await self._joined(ssid):
+                if deadline < end:
+                    raise _not_joined(label, Reason.UNKNOWN) from None
+                if await self._joined_silently(ssid):
                     return
-                raise common.no_outcome(label, self._timings.join) from None
+                raise driver_errors.no_outcome(label, self._timings.join) from None
             if isinstance(result, AccessPoint):
                 continue  # late, from the scan
             if result.state is State.CONNECTED:
                 return
             if result.state is State.FAILED:
-                raise error_texts.not_joined(label, result.reason)
+                raise _not_joined(label, result.reason)
             if result.state is not State.DISCONNECTED:
-                joining, fell = True, None
-            elif joining and fell is None:
-                # At first it may only be leaving the network that it was on.
-                fell = clock()
+                joining, disconnected_since = True, None
+            elif joining and disconnected_since is None:
+                # Before it was joining, it may only have left its earlier network.
+                disconnected_since = clock()
 
-    async def _joined(self, ssid: bytes) -> bool:
-        """Whether a device that said nothing has joined all the same."""
+    async def _joined_silently(self, ssid: bytes) -> bool:
+        """Whether a device that sent no outcome has joined."""
         try:
             status = await self._status()
         except Refused:
@@ -229,19 +229,55 @@ class NordicProvisioner:
         return status.joined and status.ssid in (b"", ssid)
 
     async def _address(self, label: str, ssid: bytes) -> str:
-        """Its IP address. It has joined, whatever it says now; but it may have joined for somebody else."""
+        """Its IP address, or empty. The device has joined; SESSION_TAKEN if it joined the network of another app."""
         try:
             status = await self._status()
         except Refused:
             return ""
         except InstallerError as error:
             if error.code is ErrorCode.SESSION_TAKEN:
-                raise common.taken_over(self._connection, label) from None
+                raise driver_errors.session_taken(self._connection, label) from None
             return ""
         if status.ssid not in (b"", ssid):
-            raise common.taken_over(self._connection, label)
+            raise driver_errors.session_taken(self._connection, label)
         return status.address
 
     async def _status(self) -> DeviceStatus:
         message = codec.request(Operation.GET_STATUS)
-        return await self._session.request(Operation.GET_STATUS, message, "telling the state of its Wi-Fi")
+        return await self._session.request(Operation.GET_STATUS, message, "sending the state of its Wi-Fi")
+
+
+def _not_seen(connection: Connection, network: Network) -> InstallerError:
+    """NETWORK_NOT_FOUND before the credentials were sent: the device joins only networks that it has scanned."""
+    what = f"The device {connection.address} does not see the network {network.label}"
+    todo = "Check the spelling and the band, and bring the device closer. A hidden network cannot be joined."
+    if network.hidden:
+        what += ", and this kind of device cannot join a hidden network"
+        todo = "Let the router show the network's name during the set-up, or choose another network."
+    return InstallerError(
+        ErrorCode.NETWORK_NOT_FOUND,
+        what + ". The credentials were not sent.",
+        todo,
+        address=connection.address,
+        reason="not_seen",
+    )
+
+
+def _not_joined(label: str, reason: Reason) -> InstallerError:
+    """NETWORK_NOT_FOUND, PROVISIONING_TIMEOUT or JOIN_FAILED; all can be tried again."""
+    if reason is Reason.NOT_FOUND:
+        return driver_errors.network_not_found(label)
+    if reason is Reason.AUTHENTICATION:
+        return driver_errors.wrong_passphrase(label)
+    name = reason.name.lower()
+    if reason is Reason.TIMEOUT:
+        return InstallerError(
+            ErrorCode.PROVISIONING_TIMEOUT,
+            f"The device stopped joining {label}: it took too long.",
+            "Check the passphrase, bring the device closer to the router, and try again.",
+            reason=name,
+        )
+    if reason is Reason.NO_ADDRESS:
+        why = "the router gave it no IP address"
+        return driver_errors.join_failed(label, why, "Check whether the router has run out of addresses.", reason=name)
+    return driver_errors.join_failed(label, reason=name)

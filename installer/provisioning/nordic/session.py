@@ -1,4 +1,4 @@
-"""What a device says over one connection: its response to each request, and its results in their order."""
+"""The session with a Nordic device: requests with their responses, and the results (access points, states) in order."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from installer.bluetooth.connection import Connection
-from installer.errors import InstallerError
-from installer.provisioning import error_texts as common
-from installer.provisioning.nordic import codec, error_texts, uuids
-from installer.provisioning.nordic.codec import AccessPoint, DeviceStatus, Foreign, Malformed, Operation, StateChange
+from installer.provisioning import driver_errors
+from installer.provisioning.driver_errors import Malformed
+from installer.provisioning.nordic import codec
+from installer.provisioning.nordic.advertisement_signature import SERVICE
+from installer.provisioning.nordic.codec import AccessPoint, DeviceStatus, Operation, StateChange
+from installer.provisioning.subscriptions import Subscriptions
 
-MAX_WAITING = 1000  # notifications; a device that floods is not listened to any further
+LABEL = "Nordic's Wi-Fi provisioning"
+MAX_QUEUED = 1000  # notifications; more than these are dropped
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Timings:
 
     `request`: one read or write; `answer`: the response to a request; `first`, `quiet`, `scan`: for the first access
     point of a scan, for a further one, and for all of them; `join`: from the credentials to the outcome; `settle`: how
-    long a device that was joining may call itself disconnected before that counts as failed.
+    long a device that was joining may say that it is disconnected before that counts as failed.
     """
 
     request: float = 10.0
@@ -34,87 +37,71 @@ class Timings:
 
 
 class Session:
-    """The three characteristics of one connection. Requests may be made concurrently; they go one after the other."""
+    """The three characteristics of one connection. Concurrent requests are sent one after the other."""
 
     def __init__(self, connection: Connection, timings: Timings) -> None:
         self.connection = connection
         self._timings = timings
-        self._responses: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING)
-        self._results: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING)
-        self._listening: list[str] = []
+        self._responses: asyncio.Queue[bytes] = asyncio.Queue(MAX_QUEUED)
+        self._results: asyncio.Queue[bytes] = asyncio.Queue(MAX_QUEUED)
+        self._subscriptions = Subscriptions(connection, timings.request)
         self._lock = asyncio.Lock()
 
     async def open(self) -> int:
-        """Subscribe, results first so that none is missed; the version of the service. Raises DEVICE_MISBEHAVED,
-        DEVICE_REFUSED where pairing is wanted, CONNECTION_LOST."""
-        missing = [u for u in uuids.CHARACTERISTICS if not self.connection.has_characteristic(u, uuids.SERVICE)]
-        if missing:
-            raise error_texts.incomplete(self.connection, len(missing))
-        try:
-            data = await self.connection.read(uuids.VERSION, timeout=self._timings.request)
-            for uuid, queue in ((uuids.DATA_OUT, self._results), (uuids.CONTROL_POINT, self._responses)):
-                if uuid not in self._listening:
-                    await self.connection.subscribe(uuid, _into(queue), timeout=self._timings.request)
-                    self._listening.append(uuid)
-        except InstallerError as error:
-            raise error_texts.wants_pairing(self.connection, error) from None
+        """Subscribe, results first so that none is missed. Returns the version of the service.
+
+        Raises DEVICE_MISBEHAVED, DEVICE_REFUSED if the device must be paired, CONNECTION_LOST.
+        """
+        driver_errors.require_characteristics(self.connection, SERVICE, codec.CHARACTERISTICS, LABEL)
+        data = await self.connection.read(codec.VERSION, timeout=self._timings.request)
+        await self._subscriptions.add(codec.DATA_OUT, _put_into(self._results))
+        await self._subscriptions.add(codec.CONTROL_POINT, _put_into(self._responses))
         try:
             return codec.read_version(data)
         except Malformed as found:
-            raise common.misbehaved(self.connection, "telling its version", found) from None
+            raise driver_errors.installer_error(self.connection, "sending its version", found) from None
 
     async def close(self) -> None:
-        """Stop listening. Never raises for a connection that is gone."""
-        try:
-            while self._listening:
-                await self.connection.unsubscribe(self._listening.pop(), timeout=self._timings.request)
-        except InstallerError:
-            self._listening.clear()
+        """Unsubscribe. Never raises for a connection that is gone."""
+        await self._subscriptions.close()
 
-    async def request(self, operation: Operation, message: bytes, what: str) -> DeviceStatus:
-        """Send `message` and wait for the response to it; results that came before are forgotten.
+    async def request(self, operation: Operation, message: bytes, doing: str) -> DeviceStatus:
+        """Send `message` and wait for the response to it; earlier results are forgotten.
 
-        Raises codec.Refused, DEVICE_REFUSED where pairing is wanted, SESSION_TAKEN, DEVICE_MISBEHAVED, CONNECTION_LOST.
+        `doing`: what the device does. Raises driver_errors.Refused, DEVICE_REFUSED if the device must be paired,
+        SESSION_TAKEN, DEVICE_MISBEHAVED, CONNECTION_LOST.
         """
         async with self._lock:
-            self.forget_results()
+            _empty(self._results)
             _empty(self._responses)
+            seconds = self._timings.answer
             try:
-                await self.connection.write(uuids.CONTROL_POINT, message, timeout=self._timings.request)
-                data = await self.connection.race(self._responses.get(), self._timings.answer, what)
+                await self.connection.write(codec.CONTROL_POINT, message, timeout=self._timings.request)
+                data = await self.connection.run_while_connected(self._responses.get(), seconds, doing)
                 return codec.read_response(data, operation)
             except TimeoutError:
-                raise common.silent(self.connection, what, self._timings.answer) from None
-            except Foreign:
-                raise common.taken_over(self.connection) from None
+                raise driver_errors.no_answer(self.connection, doing, seconds) from None
             except Malformed as found:
-                raise common.misbehaved(self.connection, what, found) from None
-            except InstallerError as error:
-                raise error_texts.wants_pairing(self.connection, error) from None
+                raise driver_errors.installer_error(self.connection, doing, found) from None
 
-    def forget_results(self) -> None:
-        """Nothing that has come so far is looked at."""
-        _empty(self._results)
-
-    async def result(self, seconds: float, what: str) -> AccessPoint | StateChange:
-        """The next result that says something. Raises DEVICE_MISBEHAVED, CONNECTION_LOST; TimeoutError."""
+    async def next_result(self, seconds: float, doing: str) -> AccessPoint | StateChange:
+        """The next result with known content. Raises DEVICE_MISBEHAVED, CONNECTION_LOST; TimeoutError."""
         async with asyncio.timeout(seconds):
             while True:
-                # What has come already is taken before the time is looked at.
-                waiting = not self._results.empty()
-                data = await (self._results.get() if waiting else self._next(seconds, what))
+                # A result that has arrived is read even if `seconds` is 0.
+                if self._results.empty():
+                    data = await self.connection.run_while_connected(self._results.get(), seconds + 1, doing)
+                else:
+                    data = self._results.get_nowait()
                 try:
-                    found = codec.read_result(data)
-                except Malformed as malformed:
-                    raise common.misbehaved(self.connection, what, malformed) from None
-                if found is not None:
-                    return found
-
-    async def _next(self, seconds: float, what: str) -> bytes:
-        return await self.connection.race(self._results.get(), seconds + 1, what)
+                    result = codec.read_result(data)
+                except Malformed as found:
+                    raise driver_errors.installer_error(self.connection, doing, found) from None
+                if result is not None:
+                    return result
 
 
-def _into(queue: asyncio.Queue[bytes]) -> Callable[[bytes], None]:
+def _put_into(queue: asyncio.Queue[bytes]) -> Callable[[bytes], None]:
     def put(data: bytes) -> None:
         if not queue.full():
             queue.put_nowait(data)

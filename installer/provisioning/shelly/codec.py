@@ -1,7 +1,7 @@
 """Shelly's RPC: calls to bytes, and bytes to answers, statuses and networks. Pure functions, no input or output.
 
-Source: `facts/other-ble-provisioning.md` §1. The fields of Wifi.GetStatus (`sta_ip`, `status`, `ssid`) stand there from
-memory and the words of `status` not at all, so they are read leniently: a word that is not known means “not yet”.
+Source: `facts/other-ble-provisioning.md` §1. The fields of Wifi.GetStatus (`sta_ip`, `status`, `ssid`) are given there
+from memory, and the words of `status` are not given. So they are read leniently: an unknown word means “not yet”.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from installer.provisioning.driver_errors import Malformed, Refused
 from installer.provisioning.provisioner import DeviceInfo
+from installer.provisioning.scan_fields import band_of_channel, possible_rssi
 from installer.text import decode, printable
-from installer.wifi.networks import SSID_BYTES, Band, Network, Security
+from installer.wifi.networks import SSID_BYTES, Network, Security
 
-SERVICE = "5f6d4f53-5f52-5043-5f53-56435f49445f"
 DATA = "5f6d4f53-5f52-5043-5f64-6174615f5f5f"
 TX_CONTROL = "5f6d4f53-5f52-5043-5f74-785f63746c5f"
 RX_CONTROL = "5f6d4f53-5f52-5043-5f72-785f63746c5f"
@@ -46,22 +47,14 @@ _SECURITY = {
 }
 
 
-class Malformed(Exception):
-    """Bytes that break the protocol. The text never holds what the device sent."""
-
-
-class Refused(Exception):
-    """The device answered with an error. `code`: its number; `words`: its own text, safe for a terminal."""
-
-    def __init__(self, code: int, words: str) -> None:
-        super().__init__(f"error {code}")
-        self.code = code
-        self.words = words
+def refusal(code: int, words: str) -> Refused:
+    """The exception for an error. `words`: the device's own text, safe for a terminal."""
+    return Refused(code, f"error {code}", details=words, data_field="rpc_error")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A frame of the device. `id` None: a notification, which answers nothing."""
+    """A frame of the device. `id`: None for a notification, which answers no call."""
 
     id: int | None
     result: Any = None
@@ -69,7 +62,7 @@ class Answer:
 
 
 class Phase(enum.Enum):
-    """Where the device is with its Wi-Fi."""
+    """The state of the device's Wi-Fi."""
 
     IDLE = "idle"
     BUSY = "busy"
@@ -78,7 +71,7 @@ class Phase(enum.Enum):
     FAILED = "failed"
 
 
-# What the words of a status may mean, in the order in which they are looked for.
+# The words that a status may hold, in the order in which they are looked for.
 _WORDS = {
     Phase.NOT_FOUND: ("not found", "no ap"),
     Phase.FAILED: ("fail", "wrong", "denied"),
@@ -90,7 +83,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class WifiStatus:
-    """One answer of Wifi.GetStatus. `ssid` empty: not told; `address`: an IPv4 address or empty."""
+    """One answer of Wifi.GetStatus. `ssid`: empty if missing; `address`: an IPv4 address, or empty."""
 
     phase: Phase
     ssid: str = ""
@@ -98,14 +91,14 @@ class WifiStatus:
 
 
 def encode_length(size: int) -> bytes:
-    """What announces a frame of `size` bytes. Raises Malformed for more than a frame may have."""
+    """The bytes that announce a frame of `size` bytes. Raises Malformed if a frame cannot be so long."""
     if not 0 < size <= MAX_FRAME:
         raise Malformed("a request of a wrong length")
     return size.to_bytes(LENGTH_BYTES, "big")
 
 
 def decode_length(data: bytes) -> int:
-    """How many bytes wait to be read, 0 for none. Raises Malformed."""
+    """How many bytes can be read, 0 for none. Raises Malformed."""
     if len(data) != LENGTH_BYTES:
         raise Malformed("a length that is not four bytes")
     size = int.from_bytes(data, "big")
@@ -131,7 +124,7 @@ def station(ssid: str, passphrase: str) -> dict[str, Any]:
 def decode_answer(data: bytes) -> Answer:
     """A frame of the device. Raises Malformed.
 
-    A scan shows names of strangers' networks, which need not be UTF-8, so bytes that are not become replacement signs.
+    A scan shows names of all networks, which need not be UTF-8: other bytes become replacement characters.
     """
     try:
         tree = json.loads(decode(data))
@@ -152,11 +145,11 @@ def decode_answer(data: bytes) -> Answer:
     code = _number(error.get("code")) if isinstance(error, dict) else None
     if code is None:
         raise Malformed("an error without a code")
-    return Answer(number, error=Refused(code, _text(error.get("message"), 120)))
+    return Answer(number, error=refusal(code, _text(error.get("message"), 120)))
 
 
 def read_info(result: Any) -> DeviceInfo:
-    """The result of Shelly.GetDeviceInfo; what it leaves out is empty. Raises Malformed."""
+    """The result of Shelly.GetDeviceInfo; a missing field is empty. Raises Malformed."""
     tree = _object(result)
     return DeviceInfo(
         name=_text(tree.get("name"), 40) or _text(tree.get("id"), 40),
@@ -187,14 +180,14 @@ def _network(entry: dict[str, Any]) -> Network:
     return Network(
         ssid=name,
         security=Security.UNKNOWN if auth is None else _SECURITY.get(auth, Security.UNKNOWN),
-        rssi=rssi if rssi is not None and -128 <= rssi <= 0 else None,
-        band=None if channel is None else _band(channel),
+        rssi=possible_rssi(rssi),
+        band=None if channel is None else band_of_channel(channel),
         bssid=bssid.upper() if isinstance(bssid, str) and _is_mac(bssid) else None,
     )
 
 
 def read_status(result: Any) -> WifiStatus:
-    """The result of Wifi.GetStatus, leniently. Raises Malformed only for what is no JSON object.
+    """The result of Wifi.GetStatus, leniently. Raises Malformed only if it is no JSON object.
 
     An address means that the device has joined, unless the words say otherwise.
     """
@@ -212,7 +205,7 @@ def _phase(words: str, address: str) -> Phase:
 
 
 def needs_restart(result: Any) -> bool:
-    """Whether the settings come into force only when the device starts anew (result of Wifi.SetConfig)."""
+    """Whether the device uses the new settings only after a restart (result of Wifi.SetConfig)."""
     return isinstance(result, dict) and result.get("restart_required") is True
 
 
@@ -223,7 +216,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _ssid(value: Any) -> str:
-    """As it is, for comparing and sending back. Half a surrogate pair can be written in JSON, and in nothing else."""
+    """Unchanged, to compare it and to send it back. JSON allows half a surrogate pair, UTF-8 does not."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
@@ -247,9 +240,3 @@ def _address(value: Any) -> str:
         return str(ipaddress.IPv4Address(value)) if isinstance(value, str) else ""
     except ValueError:
         return ""
-
-
-def _band(channel: int) -> Band | None:
-    if 1 <= channel <= 14:
-        return Band.GHZ_2_4
-    return Band.GHZ_5 if 32 <= channel <= 177 else None

@@ -1,9 +1,9 @@
 """The provisioner for Shelly Gen2+ devices: JSON-RPC over Bluetooth Low Energy, credentials unencrypted.
 
-Source: `facts/other-ble-provisioning.md` §1. That a device with a password takes digest authentication over Bluetooth
-is UNCONFIRMED, so it is not tried. Firmware from 2.0 on wants to be paired outside its set-up window; pairing is left
-to the system. How Wifi.GetStatus tells of a failed join is not known: a device that falls back, or stays disconnected,
-counts as failed, and a scan then tells whether it sees the network at all.
+Source: `facts/other-ble-provisioning.md` §1. That a device with a password accepts digest authentication over
+Bluetooth is UNCONFIRMED, so it is not tried. Firmware from 2.0 on must be paired outside its set-up window; the system
+does the pairing. How Wifi.GetStatus shows a failed join is not known: a device that stops joining, or stays
+disconnected, counts as failed. A scan then shows whether it sees the network at all.
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ from typing import Any, ClassVar, TypeVar
 
 from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning import error_texts as common
+from installer.provisioning import driver_errors
+from installer.provisioning.driver_errors import Malformed, Refused
+from installer.provisioning.join_polling import pause, poll_while_joining
 from installer.provisioning.provisioner import Capability, DeviceInfo, Progress, Stage
-from installer.provisioning.shelly import codec, error_texts
-from installer.provisioning.shelly.codec import Malformed, Phase, Refused, WifiStatus
-from installer.provisioning.shelly.rpc import Rpc, Timings
-from installer.wifi.networks import Credentials, Network, check_credentials
+from installer.provisioning.shelly import codec
+from installer.provisioning.shelly.advertisement_signature import SERVICE
+from installer.provisioning.shelly.codec import Phase, WifiStatus
+from installer.provisioning.shelly.rpc_client import RpcClient, Timings
+from installer.wifi.credentials import Credentials, check_credentials
+from installer.wifi.networks import Network
 
 T = TypeVar("T")
 
-POLL_GROWTH = 1.5
-MAX_FALLS = 2  # from joining back to disconnected: the first may be bad luck
-
-__all__ = ["ShellyProvisioner", "Timings"]
+MAX_FALLBACKS = 2  # from joining back to disconnected: a single one may be chance
+TAKING_CREDENTIALS = "taking the credentials"
+RESTARTING = "restarting"
 
 
 class ShellyProvisioner:
@@ -39,74 +42,64 @@ class ShellyProvisioner:
     def __init__(self, connection: Connection, timings: Timings | None = None) -> None:
         self._connection = connection
         self._timings = timings or Timings()
-        self._rpc = Rpc(connection, self._timings)
+        self._rpc = RpcClient(connection, self._timings)
         self._info = DeviceInfo()
         self._set_up = False
 
     @property
     def set_up(self) -> bool:
-        """Whether the device said, when it was opened or asked last, that it is on a network."""
+        """Whether the device was on a network when it last sent its state."""
         return self._set_up
 
     async def open(self) -> None:
-        """Ask what the device is, and for the state of its Wi-Fi.
+        """Read the device information and the state of its Wi-Fi.
 
-        Raises DEVICE_REFUSED for one with a password, DEVICE_MISBEHAVED, CONNECTION_LOST.
+        Raises DEVICE_REFUSED if the device has a password, DEVICE_MISBEHAVED, CONNECTION_LOST.
         """
-        missing = [u for u in codec.CHARACTERISTICS if not self._connection.has_characteristic(u, codec.SERVICE)]
-        if missing:
-            raise InstallerError(
-                ErrorCode.DEVICE_MISBEHAVED,
-                f"The device {self._connection.address} lacks {len(missing)} of the three characteristics of its RPC.",
-                "Check in the maker's app that Bluetooth RPC is switched on, or reset the device to factory state.",
-                address=self._connection.address,
-            )
-        self._info = await self._ask(codec.GET_DEVICE_INFO, codec.read_info, "telling what it is")
+        todo = "Check in the maker's app that Bluetooth RPC is switched on, or reset the device to factory state."
+        driver_errors.require_characteristics(self._connection, SERVICE, codec.CHARACTERISTICS, "Shelly's RPC", todo)
+        self._info = await self._call(codec.GET_DEVICE_INFO, codec.read_info, "sending its information")
         try:
             self._set_up = (await self._status()).phase is Phase.JOINED
         except InstallerError as error:
-            # Its fields are from memory; without it the device can be set up, only not watched.
+            # The device can be set up without it; only its joining cannot be followed.
             if error.code is not ErrorCode.DEVICE_REFUSED or error.data.get("rpc_error") in (None, codec.UNAUTHORIZED):
                 raise
             self._set_up = False
 
     async def identify(self) -> None:
         """Raises DEVICE_REFUSED: no call for it is known."""
-        raise error_texts.unsupported(self._connection, "make itself known")
+        raise driver_errors.cannot_identify(self._connection)
 
     async def info(self) -> DeviceInfo:
-        """What the device told of itself when it was opened."""
+        """The device information that was read by `open()`."""
         return self._info
 
     async def networks(self) -> list[Network]:
         """Let the device scan. Raises DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST."""
-        return await self._ask(codec.SCAN, codec.read_networks, "scanning for networks", self._timings.scan)
+        return await self._call(codec.SCAN, codec.read_networks, "scanning for networks", self._timings.scan)
 
     async def provision(self, credentials: Credentials) -> AsyncGenerator[Progress]:
-        """Send `credentials` and ask for the state until the device has joined; the last item is JOINED.
+        """Send `credentials` and poll the state until the device has joined; the last item is JOINED.
 
         Raises JOIN_FAILED and NETWORK_NOT_FOUND (the same connection can try again), PROVISIONING_TIMEOUT,
         DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST (`data["sent"]`: the device has the credentials).
         """
         check_credentials(credentials)
         network = credentials.network
-        # On this very network already, its state says nothing of the new passphrase at first.
+        # If it is on this network already, its first states say nothing about the new passphrase.
         confirm = self._timings.confirm if self._set_up else 0.0
         yield Progress(stage=Stage.SENDING)
         await self._send(credentials)
         yield Progress(stage=Stage.JOINING, seconds=self._timings.join)
-        try:
+        self._set_up = False
+        with driver_errors.explain_loss_while_joining(self._connection, network.label):
             status = await self._follow(network, confirm)
-        except InstallerError as error:
-            self._set_up = False
-            if error.code is ErrorCode.CONNECTION_LOST:
-                raise common.lost_while_joining(self._connection, network.label) from None
-            raise
         self._set_up = True
         yield Progress(stage=Stage.JOINED, url=f"http://{status.address}" if status.address else None)
 
     async def store(self, credentials: Credentials) -> AsyncGenerator[Progress]:
-        """Send `credentials` of a network that is not in reach: Wifi.SetConfig keeps them whether it joins or not.
+        """Send `credentials` of a network that is out of reach; the device keeps them even if it cannot join.
 
         Raises DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST.
         """
@@ -115,64 +108,67 @@ class ShellyProvisioner:
         try:
             await self._send(credentials)
         except InstallerError as error:
-            # Where they come into force with a restart, the device was told to restart, and answers no more.
+            # This device has the credentials and restarts to use them.
             if not error.data.get("restarting"):
                 raise
         yield Progress(stage=Stage.STORED)
 
     async def joined(self, ssid: str) -> bool | None:
         """Whether it is on this network; see `Provisioner.joined`."""
-        clock = asyncio.get_running_loop().time
-        end, pause = clock() + self._timings.join, self._timings.poll_first
-        while (status := await self._status()).phase is Phase.BUSY:
-            if clock() >= end:
-                raise common.no_outcome(Network(ssid=ssid).label, self._timings.join)
-            await self._connection.race(asyncio.sleep(pause), pause + 1, "the device was joining the network")
-            pause = min(pause * POLL_GROWTH, self._timings.poll_last)
+        status = await poll_while_joining(
+            self._connection,
+            self._status,
+            lambda status: status.phase is Phase.BUSY,
+            self._timings.poll_backoff.waits(),
+            self._timings.join,
+        )
+        if status.phase is Phase.BUSY:
+            raise driver_errors.no_outcome(Network(ssid=ssid).label, self._timings.join)
         return status.phase is Phase.JOINED and status.ssid in ("", ssid)
 
     async def close(self) -> None:
         """There is nothing to unsubscribe."""
 
     async def _send(self, credentials: Credentials) -> None:
-        what = "taking the credentials"
         params = codec.station(credentials.network.ssid, credentials.passphrase.get_secret_value())
         try:
-            result = await self._rpc.call(codec.SET_CONFIG, params, what=what, secret=True)
-        except Refused as found:
-            raise error_texts.refused(self._connection, what, found) from None
+            result = await self._rpc.call(codec.SET_CONFIG, params, doing=TAKING_CREDENTIALS, secret=True)
+        except Refused as refused:
+            raise driver_errors.installer_error(self._connection, TAKING_CREDENTIALS, refused) from None
         if codec.needs_restart(result):
             try:
-                await self._rpc.call(codec.REBOOT, what="starting anew")
-            except Refused as found:
-                raise error_texts.refused(self._connection, "starting anew", found) from None
+                await self._rpc.call(codec.REBOOT, doing=RESTARTING)
+            except Refused as refused:
+                raise driver_errors.installer_error(self._connection, RESTARTING, refused) from None
             except InstallerError as error:
-                # Some end the connection before they answer.
+                # Some devices end the connection before they answer.
                 if error.code is not ErrorCode.CONNECTION_LOST:
                     raise
-            raise error_texts.restarting(self._connection, credentials.network.label)
+            raise _restarting(self._connection, credentials.network.label)
 
     async def _follow(self, network: Network, confirm: float) -> WifiStatus:
-        """The state in which the device has joined `network`. Raises JOIN_FAILED, NETWORK_NOT_FOUND, and the usual."""
+        """The status after the device has joined `network`.
+
+        Raises JOIN_FAILED, NETWORK_NOT_FOUND, PROVISIONING_TIMEOUT, DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST.
+        """
         clock = asyncio.get_running_loop().time
         begin = clock()
-        watch = Watch(network.ssid, self._timings, begin + confirm)
-        pause = self._timings.poll_first
+        outcome = JoinOutcome(network.ssid, self._timings, begin + confirm)
+        pauses = self._timings.poll_backoff.waits()
         while clock() < begin + self._timings.join:
             status = await self._status()
-            outcome = watch.see(status, clock())
-            if outcome is Phase.JOINED:
+            phase = outcome.update(status, clock())
+            if phase is Phase.JOINED:
                 return status
-            if outcome is Phase.NOT_FOUND or (outcome is Phase.FAILED and not await self._sees(network)):
-                raise error_texts.not_found(network.label)
-            if outcome is Phase.FAILED:
-                raise error_texts.not_joined(network.label)
-            await self._connection.race(asyncio.sleep(pause), pause + 1, "the device was joining the network")
-            pause = min(pause * POLL_GROWTH, self._timings.poll_last)
-        raise common.no_outcome(network.label, self._timings.join)
+            if phase is Phase.NOT_FOUND or (phase is Phase.FAILED and not await self._sees(network)):
+                raise driver_errors.network_not_found(network.label)
+            if phase is Phase.FAILED:
+                raise driver_errors.join_failed(network.label, reason="unknown")
+            await pause(self._connection, next(pauses))
+        raise driver_errors.no_outcome(network.label, self._timings.join)
 
     async def _sees(self, network: Network) -> bool:
-        """Whether the network is within the device's reach, as far as that can be told."""
+        """Whether the device sees the network; true if that cannot be known."""
         if network.hidden:
             return True
         try:
@@ -180,25 +176,23 @@ class ShellyProvisioner:
         except InstallerError as error:
             if error.code is ErrorCode.CONNECTION_LOST:
                 raise
-            # A device that is busy with joining may refuse to scan.
+            # A device that is joining may refuse to scan.
             return True
 
     async def _status(self) -> WifiStatus:
-        return await self._ask(codec.GET_STATUS, codec.read_status, "telling the state of its Wi-Fi")
+        return await self._call(codec.GET_STATUS, codec.read_status, "sending the state of its Wi-Fi")
 
-    async def _ask(self, method: str, read: Callable[[Any], T], what: str, seconds: float | None = None) -> T:
+    async def _call(self, method: str, decode: Callable[[Any], T], doing: str, seconds: float | None = None) -> T:
         try:
-            return read(await self._rpc.call(method, what=what, seconds=seconds))
-        except Refused as found:
-            raise error_texts.refused(self._connection, what, found) from None
-        except Malformed as found:
-            raise common.misbehaved(self._connection, what, found) from None
+            return decode(await self._rpc.call(method, doing=doing, seconds=seconds))
+        except (Refused, Malformed) as found:
+            raise driver_errors.installer_error(self._connection, doing, found) from None
 
 
-class Watch:
-    """Makes an outcome of the states of one attempt to join `ssid`. Times in seconds on one clock.
+class JoinOutcome:
+    """Decides from the states of one attempt to join `ssid` how it ended. Times in seconds on one clock.
 
-    `not_before`: when it is believed at the earliest that the device has joined, unless it was seen off the network.
+    `not_before`: before this time the state “joined” does not count, unless the device was seen off the network.
     """
 
     def __init__(self, ssid: str, timings: Timings, not_before: float) -> None:
@@ -207,12 +201,12 @@ class Watch:
         self._not_before = not_before
         self._idle_since: float | None = None
         self._joining = False
-        self._falls = 0
+        self._fallbacks = 0
 
-    def see(self, status: WifiStatus, now: float) -> Phase | None:
-        """JOINED, FAILED or NOT_FOUND; None if it is not decided yet."""
+    def update(self, status: WifiStatus, now: float) -> Phase | None:
+        """Add a status. JOINED, FAILED or NOT_FOUND; None if the outcome is still open."""
         if status.phase is Phase.JOINED:
-            # Another name: still the network that it had before.
+            # With another name it is still on its earlier network.
             return Phase.JOINED if status.ssid in ("", self._ssid) and now >= self._not_before else None
         self._not_before = now
         if status.phase is Phase.BUSY:
@@ -221,9 +215,22 @@ class Watch:
         if status.phase is not Phase.IDLE:
             return status.phase
         if self._joining:
-            self._falls += 1
+            self._fallbacks += 1
             self._joining = False
         if self._idle_since is None:
             self._idle_since = now
-        patience = self._timings.fall if self._falls else self._timings.settle
-        return Phase.FAILED if self._falls >= MAX_FALLS or now - self._idle_since >= patience else None
+        limit = self._timings.fall if self._fallbacks else self._timings.settle
+        return Phase.FAILED if self._fallbacks >= MAX_FALLBACKS or now - self._idle_since >= limit else None
+
+
+def _restarting(connection: Connection, label: str) -> InstallerError:
+    """CONNECTION_LOST: the device has the credentials, and restarts to use them."""
+    return InstallerError(
+        ErrorCode.CONNECTION_LOST,
+        f"The device {connection.address} has the credentials of {label} and restarts to use them; "
+        "whether it joins is not known yet.",
+        "Wait until it has started, and try again: it then says whether it has joined.",
+        address=connection.address,
+        sent=True,
+        restarting=True,
+    )

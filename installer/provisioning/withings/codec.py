@@ -1,4 +1,4 @@
-"""The vendor's messages and their objects: bytes to values and back. Pure: no I/O.
+"""The messages of the Withings protocol and their objects: bytes to values and back. Pure functions.
 
 Source: `facts/withings-ble.md` §4 and §5, the confirmed parts only. All numbers are big-endian.
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
+from installer.provisioning.driver_errors import Malformed
+
 START = 0x01
 _HEADER = struct.Struct(">BHH")  # start, command, bytes of objects
 _OBJECT = struct.Struct(">HH")  # type, bytes of data
-# A message of a device that is only being identified has some 100 bytes; more than this is no such message.
+# The messages that this program reads have about 100 bytes.
 MAX_OBJECTS = 4096
 
 CHANNEL = 0xC000
@@ -20,12 +22,8 @@ PROBE, CHALLENGE_COMMAND, ERROR_COMMAND, BATTERY_COMMAND = 0x0101, 0x0128, 0x010
 END, REPLY, ERROR, CHALLENGE, FACTORY_STATE, APP, OS_VERSION, BATTERY = (
     0x0100, 0x0101, 0x0110, 0x0122, 0x012C, 0x012A, 0x0928, 0x0504,
 )  # fmt: skip
-# A version that a device does not have, as Steel HR says it (§10).
+# The value for a version that a device does not have; seen on Steel HR (§10).
 NO_VERSION = 0x00FFFFFF
-
-
-class FrameError(ValueError):
-    """Bytes that are no message of this protocol; the text says what is wrong, never what they hold."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Frame:
 
     @property
     def is_answer(self) -> bool:
-        """Whether it answers a request; the other channels are what the device starts by itself."""
+        """Whether it answers a request; on the other channels the device sends by itself."""
         return not self.command & CHANNEL
 
     def first(self, kind: int) -> bytes | None:
@@ -59,114 +57,114 @@ class Frame:
 
 
 def encode(frame: Frame) -> bytes:
-    """The bytes of a message. Raises FrameError where a length does not fit its field."""
+    """The bytes of a message. Raises Malformed if a length does not fit its field."""
     parts = []
     for item in frame.items:
         if not 0 <= item.type <= 0xFFFF or len(item.data) > 0xFFFF:
-            raise FrameError("an object does not fit its header")
+            raise Malformed("an object does not fit its header")
         parts.append(_OBJECT.pack(item.type, len(item.data)) + item.data)
     body = b"".join(parts)
     if not 0 <= frame.command <= 0xFFFF or len(body) > 0xFFFF:
-        raise FrameError("a message does not fit its header")
+        raise Malformed("a message does not fit its header")
     return _HEADER.pack(START, frame.command, len(body)) + body
 
 
 def decode(data: bytes) -> Frame:
-    """The message in exactly these bytes. Raises FrameError."""
+    """The message in exactly these bytes. Raises Malformed."""
     if len(data) < _HEADER.size:
-        raise FrameError("a message is shorter than its header")
+        raise Malformed("a message is shorter than its header")
     start, command, length = _HEADER.unpack_from(data)
     if start != START:
-        raise FrameError("a message does not begin as one")
+        raise Malformed("a message does not begin as one")
     if len(data) != _HEADER.size + length:
-        raise FrameError("the length of a message is wrong")
+        raise Malformed("the length of a message is wrong")
     items = []
     at = _HEADER.size
     while at < len(data):
         if len(data) - at < _OBJECT.size:
-            raise FrameError("an object is shorter than its header")
+            raise Malformed("an object is shorter than its header")
         kind, size = _OBJECT.unpack_from(data, at)
         at += _OBJECT.size
         if len(data) - at < size:
-            raise FrameError("an object is longer than its message")
+            raise Malformed("an object is longer than its message")
         items.append(Item(kind, data[at : at + size]))
         at += size
     return Frame(command, tuple(items))
 
 
 class Assembler:
-    """Joins notifications to messages: there is no mark of a fragment, only the length in front (§4)."""
+    """Joins notifications to messages: fragments have no marks, only the message begins with its length (§4)."""
 
     def __init__(self) -> None:
         self._buffer = b""
 
     @property
     def waiting(self) -> int:
-        """The bytes of a message that is not complete yet."""
+        """The number of bytes of the incomplete message."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The messages that are complete now. Raises FrameError; then what was waiting is forgotten."""
+        """The messages that are complete now. Raises Malformed; then the incomplete message is forgotten."""
         self._buffer += data
         found = []
         try:
             while self._buffer:
                 if self._buffer[0] != START:
-                    raise FrameError("a message does not begin as one")
+                    raise Malformed("a message does not begin as one")
                 if len(self._buffer) < _HEADER.size:
                     break
                 length = _HEADER.unpack_from(self._buffer)[2]
                 if length > MAX_OBJECTS:
-                    raise FrameError("a message is too long")
+                    raise Malformed("a message is too long")
                 end = _HEADER.size + length
                 if len(self._buffer) < end:
                     break
                 found.append(decode(self._buffer[:end]))
                 self._buffer = self._buffer[end:]
-        except FrameError:
+        except Malformed:
             self._buffer = b""
             raise
         return found
 
 
 class Reader:
-    """Takes the fields of an object one after the other. Every method raises FrameError when the data are over."""
+    """Reads the fields of an object one after the other. Every method raises Malformed at the end of the data."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
 
-    def take(self, size: int) -> bytes:
-        """So many bytes."""
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes."""
         if len(self._data) - self._at < size:
-            raise FrameError("an object is shorter than its fields")
-        taken = self._data[self._at : self._at + size]
+            raise Malformed("an object is shorter than its fields")
+        data = self._data[self._at : self._at + size]
         self._at += size
-        return taken
+        return data
 
     def number(self, size: int) -> int:
-        """An unsigned number of so many bytes."""
-        return int.from_bytes(self.take(size), "big")
+        """An unsigned number of `size` bytes."""
+        return int.from_bytes(self.read(size), "big")
 
     def signed(self, size: int) -> int:
-        """A signed number of so many bytes."""
-        return int.from_bytes(self.take(size), "big", signed=True)
+        """A signed number of `size` bytes."""
+        return int.from_bytes(self.read(size), "big", signed=True)
 
     def array(self) -> bytes:
         """A byte array: its length in one byte, then the bytes."""
-        return self.take(self.number(1))
+        return self.read(self.number(1))
 
     def text(self) -> str:
         """A text: like an array, UTF-8."""
         try:
             return self.array().decode("utf-8")
         except UnicodeDecodeError:
-            raise FrameError("a text is not UTF-8") from None
+            raise Malformed("a text is not UTF-8") from None
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The probe reply (0x0101) without its secret, which is passed over. A version that a device lacks is None."""
+    """The probe reply (0x0101) without its secret, which is skipped. A missing version is None."""
 
     vendor: int
     product: int
@@ -197,22 +195,22 @@ class Refusal:
 
 
 def probe_request(version: int = 1, os_version: int = 1) -> Frame:
-    """The question who it is. Made of numbers that mean nothing: no account, no secret."""
+    """The request for the identity. Its numbers mean nothing: no account, no secret."""
     app = bytes((1, 1)) + version.to_bytes(4, "big")
     return Frame(PROBE, (Item(APP, app), Item(OS_VERSION, os_version.to_bytes(2, "big"))))
 
 
 def battery_request() -> Frame:
-    """The question for the battery."""
+    """The request for the battery."""
     return Frame(BATTERY_COMMAND)
 
 
 def reply(data: bytes) -> Reply:
-    """The fields of a probe reply. Raises FrameError."""
+    """The fields of a probe reply. Raises Malformed."""
     fields = Reader(data)
     vendor, product = fields.number(2), fields.number(2)
     name, mac = fields.text(), fields.text()
-    fields.array()  # a secret: of no use here, so it is not kept
+    fields.array()  # a secret, which is not used here and not kept
     hardware = _version(fields.number(4))
     manufacturing_id = fields.text()
     bootloader, software, rescue = (_version(fields.number(4)) for _ in range(3))
@@ -220,25 +218,25 @@ def reply(data: bytes) -> Reply:
 
 
 def challenge_mac(data: bytes) -> str:
-    """The device's MAC address in its challenge (0x0122). Raises FrameError where the challenge is none."""
+    """The device's MAC address in its challenge (0x0122). Raises Malformed if it is no challenge."""
     fields = Reader(data)
     mac = fields.text()
     if len(fields.array()) != 16:
-        raise FrameError("a challenge does not have 16 bytes")
+        raise Malformed("a challenge does not have 16 bytes")
     return mac
 
 
 def battery(data: bytes) -> Battery:
-    """The fields of the battery object. Raises FrameError."""
+    """The fields of the battery object. Raises Malformed."""
     fields = Reader(data)
     percent, state, millivolts = fields.number(1), fields.number(1), fields.number(4)
     if percent > 100:
-        raise FrameError("a battery has more than 100 percent")
+        raise Malformed("a battery has more than 100 percent")
     return Battery(percent, state, millivolts)
 
 
 def refusal(frame: Frame) -> Refusal | None:
-    """What an error message says; None for any other message. Raises FrameError."""
+    """The content of an error message; None for any other message. Raises Malformed."""
     data = frame.first(ERROR) if frame.id == ERROR_COMMAND else None
     if data is None:
         return None

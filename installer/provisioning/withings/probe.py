@@ -1,7 +1,7 @@
-"""Asks a retail device of the vendor who it is. Reads only: writes no credentials, and knows no secret.
+"""The probe of a retail Withings device: asks for its identity and battery. It sends no credentials and no secret.
 
-Source: `facts/withings-ble.md` §3 to §6, `facts/detection.md` §4. Confirmed for Steel HR, ScanWatch and ScanWatch 2;
-that the models of the catalogue answer alike is inferred, so every answer is optional.
+Source: `facts/withings-ble.md` §3 to §6, `facts/detection.md` §4. Confirmed for Steel HR, ScanWatch and ScanWatch 2.
+That the models of the catalogue answer in the same way is inferred, so every answer is optional.
 """
 
 from __future__ import annotations
@@ -11,27 +11,28 @@ import contextlib
 import re
 from dataclasses import dataclass
 
-from installer.bluetooth.connection import SMALLEST_WRITE, Connection
+from installer.bluetooth.connection import MIN_WRITE_BYTES, Connection
 from installer.errors import ErrorCode, InstallerError
+from installer.provisioning.driver_errors import Malformed
 from installer.provisioning.provisioner import DeviceInfo
 from installer.provisioning.withings import codec
-from installer.provisioning.withings.codec import Frame, FrameError
+from installer.provisioning.withings.advertisement_signature import NEWER_SERVICE
+from installer.provisioning.withings.codec import Frame
 from installer.text import printable
 
 ANSWER_SECONDS = 5.0
-NEWER_SCHEME = "00000000-0000-5749-5448-494e47530000"
 _SERVICE = re.compile(r"00000020-5749-5448-([0-9a-f]{4})-000000000000")
 # The pipe's first group: 24 on Steel HR, Body+ and ScanWatch, 23 used on ScanWatch and ScanWatch 2.
 _PIPES = ("00000024", "00000023")
-# What a device may send by itself meanwhile; more than this is no conversation.
+# A device may also send messages by itself; after this many the probe stops.
 MAX_MESSAGES = 50
 
 
 @dataclass(frozen=True)
 class ProbeReply:
-    """What a device said of itself. `associated`: it asked for the secret of an account that it is on already.
+    """The answers of a device. `associated`: it asked for the secret of the account that it belongs to.
 
-    Then the rest is empty but for `mac`. `battery` in percent, None where it was not told.
+    Then all fields except `mac` are empty. `battery`: percent, None if it was not sent.
     """
 
     associated: bool
@@ -43,56 +44,56 @@ class ProbeReply:
 
     @property
     def info(self) -> DeviceInfo:
-        """The same as other protocols tell it."""
+        """The device information in the form of the other protocols."""
         return DeviceInfo(name=self.name, firmware_version=self.firmware, hardware=self.hardware)
 
 
 def proves(connection: Connection) -> bool:
-    """Whether the GATT table is one of the vendor's, of either scheme."""
-    return pipe_of(connection) is not None or connection.has_service(NEWER_SCHEME)
+    """Whether the GATT table is that of a Withings device, of either scheme."""
+    return pipe_of(connection) is not None or connection.has_service(NEWER_SERVICE)
 
 
 def pipe_of(connection: Connection) -> str | None:
-    """The characteristic that messages go through; None where the table has none or a newer scheme's."""
+    """The characteristic for messages; None if there is none, or only that of the newer scheme."""
     for service in sorted(connection.services):
         match = _SERVICE.fullmatch(service)
         if match is None:
             continue
-        for part in _PIPES:
-            uuid = f"{part}-5749-5448-{match[1]}-000000000000"
+        for prefix in _PIPES:
+            uuid = f"{prefix}-5749-5448-{match[1]}-000000000000"
             if connection.has_characteristic(uuid, service):
                 return uuid
     return None
 
 
 async def probe(connection: Connection, answer_seconds: float = ANSWER_SECONDS) -> ProbeReply | None:
-    """Ask the device who it is, and for its battery; each answer within `answer_seconds`.
+    """Ask the device for its identity and its battery; each answer within `answer_seconds`.
 
-    None if it has no pipe that is known, or gives no answer that can be understood. Raises CONNECTION_LOST.
+    None if it has no known pipe, or no answer can be understood. Raises CONNECTION_LOST.
     """
     pipe = pipe_of(connection)
     if pipe is None:
         return None
-    talk = _Talk(connection, pipe, answer_seconds)
+    session = _ProbeSession(connection, pipe, answer_seconds)
     try:
-        await connection.subscribe(pipe, talk.heard)
+        await connection.subscribe(pipe, session.on_notification)
         try:
-            return await _identify(talk)
+            return await _identify(session)
         finally:
-            # What it has said counts, also where it does not stop to listen.
+            # The answer counts even if unsubscribing fails.
             with contextlib.suppress(InstallerError):
                 await connection.unsubscribe(pipe)
-    except FrameError:
+    except Malformed:
         return None
     except InstallerError as error:
-        # What a device does not want to tell is no failure: the probe is a courtesy.
+        # The probe is optional, so a refusal is no failure.
         if error.code in (ErrorCode.DEVICE_REFUSED, ErrorCode.DEVICE_MISBEHAVED):
             return None
         raise
 
 
-async def _identify(talk: _Talk) -> ProbeReply | None:
-    answer = await talk.ask(codec.probe_request(), codec.PROBE, codec.CHALLENGE_COMMAND)
+async def _identify(session: _ProbeSession) -> ProbeReply | None:
+    answer = await session.request(codec.probe_request(), codec.PROBE, codec.CHALLENGE_COMMAND)
     if answer is None:
         return None
     challenge = answer.first(codec.CHALLENGE)
@@ -101,26 +102,26 @@ async def _identify(talk: _Talk) -> ProbeReply | None:
     data = answer.first(codec.REPLY)
     if data is None:
         return None
-    told = codec.reply(data)
+    reply = codec.reply(data)
     return ProbeReply(
         associated=False,
-        name=printable(told.name, 32),
-        mac=_mac(told.mac),
-        firmware="" if told.software is None else str(told.software),
-        hardware="" if told.hardware is None else str(told.hardware),
-        battery=await _battery(talk),
+        name=printable(reply.name, 32),
+        mac=_mac(reply.mac),
+        firmware="" if reply.software is None else str(reply.software),
+        hardware="" if reply.hardware is None else str(reply.hardware),
+        battery=await _battery(session),
     )
 
 
-async def _battery(talk: _Talk) -> int | None:
+async def _battery(session: _ProbeSession) -> int | None:
     try:
-        answer = await talk.ask(codec.battery_request(), codec.BATTERY_COMMAND)
+        answer = await session.request(codec.battery_request(), codec.BATTERY_COMMAND)
         data = answer.first(codec.BATTERY) if answer is not None else None
         return codec.battery(data).percent if data is not None else None
-    except FrameError:
+    except Malformed:
         return None
     except InstallerError as error:
-        # It has said who it is; for its battery alone nothing is given up but the battery.
+        # Its identity is known, so a missing battery is no failure.
         if error.code is ErrorCode.CONNECTION_LOST:
             raise
         return None
@@ -130,45 +131,47 @@ def _mac(text: str) -> str:
     return text.upper() if re.fullmatch(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", text) else ""
 
 
-class _Talk:
-    """One request and its answer after the other."""
+class _ProbeSession:
+    """The requests and answers of one connection."""
 
     def __init__(self, connection: Connection, pipe: str, seconds: float) -> None:
         self._connection = connection
         self._pipe = pipe
         self._seconds = seconds
         self._assembler = codec.Assembler()
-        self._inbox: asyncio.Queue[Frame | FrameError] = asyncio.Queue(MAX_MESSAGES)
+        self._inbox: asyncio.Queue[Frame | Malformed] = asyncio.Queue(MAX_MESSAGES)
 
-    def heard(self, data: bytes) -> None:
-        """A notification."""
+    def on_notification(self, data: bytes) -> None:
+        """Called with each notification."""
         try:
-            arrived: list[Frame | FrameError] = [*self._assembler.feed(data)]
-        except FrameError as error:
+            arrived: list[Frame | Malformed] = [*self._assembler.feed(data)]
+        except Malformed as error:
             arrived = [error]
         for item in arrived:
             if not self._inbox.full():
                 self._inbox.put_nowait(item)
 
-    async def ask(self, request: Frame, *answers: int) -> Frame | None:
-        """The answer, a message with one of these commands; None if it is an error or does not come in time.
+    async def request(self, request: Frame, *answers: int) -> Frame | None:
+        """The answer: a message with one of these commands; None for an error, or if no answer comes in time.
 
-        Raises FrameError, and what a write raises.
+        Raises Malformed, and what a write raises.
         """
         data = codec.encode(request)
-        # One byte less than fits: so does the client that was confirmed to work (chunks of MTU - 4).
-        size = max(self._connection.max_write(self._pipe) - 1, SMALLEST_WRITE - 1)
+        # One byte less than fits: a client that is confirmed to work sends chunks of MTU - 4.
+        size = max(self._connection.max_write(self._pipe) - 1, MIN_WRITE_BYTES - 1)
         for at in range(0, len(data), size):
             await self._connection.write(self._pipe, data[at : at + size])
         try:
-            return await self._connection.race(self._answer(request.id, answers), self._seconds, "asking who it is")
+            return await self._connection.run_while_connected(
+                self._answer(request.id, answers), self._seconds, "asking for its identity"
+            )
         except TimeoutError:
             return None
 
     async def _answer(self, command: int, answers: tuple[int, ...]) -> Frame | None:
         for _ in range(MAX_MESSAGES):
             item = await self._inbox.get()
-            if isinstance(item, FrameError):
+            if isinstance(item, Malformed):
                 raise item
             if not item.is_answer:
                 continue

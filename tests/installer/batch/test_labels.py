@@ -12,7 +12,7 @@ from PIL import Image
 
 from installer.batch import labels
 from installer.batch.labels import Label
-from installer.catalogue.catalogue import SyncMethod
+from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 
 LABEL = Label(
@@ -83,5 +83,5 @@ def test_the_code_of_a_printed_text_can_be_scanned(tmp_path: Path) -> None:
 def test_only_what_can_be_printed_is_written(tmp_path: Path) -> None:
     with pytest.raises(InstallerError, match=r"not as “\.pdf”"):
         labels.write([LABEL], tmp_path / "labels.pdf")
-    with pytest.raises(InstallerError, match="folder is not there"):
+    with pytest.raises(InstallerError, match="folder does not exist"):
         labels.write([LABEL], tmp_path / "none" / "labels.html")

@@ -22,10 +22,11 @@ from bumble.transport.common import AsyncPipeSink
 from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.connection import Connection as OurConnection
 from installer.bluetooth.scan import Scan
-from installer.catalogue.catalogue import Catalogue, load
-from installer.lab.hci_server import Doorway
+from installer.catalogue.catalogue_file import Catalogue, load
+from installer.lab.hci_server import HciServer
 from installer.lab.virtual_controller import LabController
 from installer.lab.virtual_radio import Advertisement, Radio
+from installer.provisioning import registry
 
 ADVERTISING_MS = 20
 ADDRESS = "F0:00:00:00:00:01"
@@ -107,7 +108,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.radio = Radio(supervision_timeout=0.05)
-        self._doorway = Doorway(self.radio)
+        self._hci_server = HciServer(self.radio)
         self._port = 0
 
     @property
@@ -116,7 +117,7 @@ class Bench:
         return f"hci:tcp-client:127.0.0.1:{self._port}"
 
     async def __aenter__(self) -> Self:
-        self._port = await self._doorway.open()
+        self._port = await self._hci_server.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -125,7 +126,7 @@ class Bench:
 
     def unplug(self) -> None:
         """The controller goes away under its hosts."""
-        self._doorway.close()
+        self._hci_server.close()
 
     async def peripheral(
         self,
@@ -176,6 +177,6 @@ async def sighted(scan: Scan, address: str = ADDRESS) -> Any:
 
 async def connected(adapter: Adapter, address: str = ADDRESS, catalogue: Catalogue | None = None) -> OurConnection:
     """Scan for the device and connect."""
-    async with Scan(adapter, catalogue or load(), settle=0) as scan:
+    async with Scan(adapter, registry.detector(catalogue or load()), settle=0) as scan:
         device = await sighted(scan, address)
     return await OurConnection.open(adapter, device)

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason, BleakDBusError, BleakError
 
-from installer.bluetooth.adapter import SystemAdapter, check, open_adapter
+from installer.bluetooth.adapter import SystemAdapter, check_adapter, open_adapter
 from installer.bluetooth.hci import host
 from installer.bluetooth.scan import Scan
 from installer.bluetooth.system_errors import adapter_error
-from installer.catalogue import catalogue
+from installer.catalogue import catalogue_file
 from installer.errors import ErrorCode, InstallerError
+from installer.provisioning import registry
 from tests.installer.bluetooth.bench import Bench
 
 Reason = BleakBluetoothNotAvailableReason
@@ -48,14 +49,14 @@ async def server(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], ob
 
 async def failure(spec: str | None) -> InstallerError:
     with pytest.raises(InstallerError) as caught:
-        await check(spec)
+        await check_adapter(spec)
     good(caught.value)
     return caught.value
 
 
 async def test_a_raw_adapter_scans() -> None:
     async with Bench() as bench:
-        words = await check(bench.adapter)
+        words = await check_adapter(bench.adapter)
         assert words == f"Bluetooth adapter {bench.adapter} scans (HciScanner)"
 
 
@@ -145,7 +146,7 @@ async def test_a_scan_tells_when_its_controller_goes_away() -> None:
     async with (
         Bench() as bench,
         await open_adapter(bench.adapter) as adapter,
-        Scan(adapter, catalogue.load(), settle=0) as scan,
+        Scan(adapter, registry.detector(catalogue_file.load()), settle=0) as scan,
     ):
         waiting = asyncio.ensure_future(scan.wait_until(lambda _: None, 20))
         await asyncio.sleep(0)
@@ -155,7 +156,7 @@ async def test_a_scan_tells_when_its_controller_goes_away() -> None:
         assert caught.value.code is ErrorCode.ADAPTER_FAILED
         assert scan.failure is caught.value
         with pytest.raises(InstallerError):
-            async with Scan(adapter, catalogue.load(), settle=0):
+            async with Scan(adapter, registry.detector(catalogue_file.load()), settle=0):
                 pass
 
 
@@ -170,7 +171,7 @@ async def test_the_system_adapter_is_named() -> None:
 async def test_the_libraries_write_no_debug_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with Bench() as bench:
-        await check(bench.adapter)
+        await check_adapter(bench.adapter)
     assert not [record for record in caplog.records if record.name.startswith(("bumble", "bleak", "dbus_fast"))]
 
 

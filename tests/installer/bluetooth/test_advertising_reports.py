@@ -9,7 +9,7 @@ from bumble import hci
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.bluetooth.hci.advertising_reports import Report, Tap, address_text, parse_report
+from installer.bluetooth.hci.advertising_reports import AdvertisingReport, ReportInterceptor, address_text, parse_report
 
 ADDRESS = bytes.fromhex("3c0020e42400")
 
@@ -37,7 +37,7 @@ def test_legacy_reports_are_read_as_bumble_reads_them(kind: int, address_type: i
     theirs: Any = hci.HCI_Packet.from_bytes(packet)
     (one,) = theirs.reports
     ours = parse_report(packet)
-    assert ours == Report((int(one.address.address_type), bytes(one.address)), one.data, one.rssi, kind == 4)
+    assert ours == AdvertisingReport((int(one.address.address_type), bytes(one.address)), one.data, one.rssi, kind == 4)
     assert ours is not None
     assert address_text(ours.peer) == one.address.to_string(with_type_qualifier=False) == "00:24:E4:20:00:3C"
 
@@ -49,7 +49,7 @@ def test_extended_reports_are_read_as_bumble_reads_them(kind: int, address_type:
     (one,) = theirs.reports
     ours = parse_report(packet)
     partial = kind >> 5 & 3 == 1
-    assert ours == Report(
+    assert ours == AdvertisingReport(
         (int(one.address.address_type), bytes(one.address)), one.data, one.rssi, bool(kind & 8), partial
     )
 
@@ -65,11 +65,11 @@ def test_no_bytes_break_it(data: bytes) -> None:
 )
 def test_the_rest_goes_to_bumble(packet: bytes) -> None:
     passed: list[bytes] = []
-    taken: list[Report] = []
+    taken: list[AdvertisingReport] = []
 
     class Host:
         on_packet = passed.append
 
-    Tap(Host, taken.append).on_packet(packet)
+    ReportInterceptor(Host, taken.append).on_packet(packet)
     assert passed == [packet]
     assert taken == []

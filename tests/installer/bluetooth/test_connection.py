@@ -12,8 +12,9 @@ from bumble.gatt import Service
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
 from installer.bluetooth.scan import Scan
-from installer.catalogue import catalogue
+from installer.catalogue import catalogue_file
 from installer.errors import ErrorCode, InstallerError
+from installer.provisioning import registry
 from tests.installer.bluetooth.bench import (
     LOCKED,
     NOTES,
@@ -58,7 +59,7 @@ async def test_reading_writing_and_listening(bench: Bench, adapter: Adapter) -> 
         got: asyncio.Queue[bytes] = asyncio.Queue()
         await connection.subscribe(NOTES, got.put_nowait)
         await device.tell(made.notes, b"note")
-        assert await connection.race(got.get(), 5, "listening") == b"note"
+        assert await connection.run_while_connected(got.get(), 5, "listening") == b"note"
         await connection.unsubscribe(NOTES)
         assert made.written == [b"one", b"two"]
     assert not connection.is_open
@@ -75,13 +76,13 @@ async def test_what_waits_is_told_at_once_that_the_link_dropped(bench: Bench, ad
     waiting = [
         asyncio.ensure_future(connection.read(VALUE, timeout=60)),
         asyncio.ensure_future(connection.write(VALUE, b"secret-passphrase", timeout=60)),
-        asyncio.ensure_future(connection.race(forever, 60, "waiting for the button")),
+        asyncio.ensure_future(connection.run_while_connected(forever, 60, "waiting for the button")),
     ]
     await asyncio.sleep(0)
     device.drop()
     async with asyncio.timeout(5):
         results = await asyncio.gather(*waiting, return_exceptions=True)
-        await connection.wait_lost()
+        await connection.wait_until_lost()
     for result in results:
         assert isinstance(result, InstallerError)
         assert result.code is ErrorCode.CONNECTION_LOST
@@ -114,22 +115,22 @@ async def test_a_race_hands_on_results_errors_and_deadlines(bench: Bench, adapte
     await bench.peripheral([world().service])
     async with await connected(adapter) as connection:
         with pytest.raises(TimeoutError):
-            await connection.race(asyncio.Event().wait(), 0.01, "x")
+            await connection.run_while_connected(asyncio.Event().wait(), 0.01, "x")
         with pytest.raises(TimeoutError):
-            await connection.race(asyncio.Event().wait(), -1, "x")
+            await connection.run_while_connected(asyncio.Event().wait(), -1, "x")
 
         async def broken() -> None:
             raise LookupError("broken")
 
         with pytest.raises(LookupError):
-            await connection.race(broken(), 5, "x")
+            await connection.run_while_connected(broken(), 5, "x")
 
 
 async def test_a_refused_connection_is_tried_again(bench: Bench, adapter: Adapter) -> None:
     device = await bench.peripheral([world().service])
     refusals = [True, True]
     device.controller.refuse = lambda: bool(refusals and refusals.pop())
-    async with Scan(adapter, catalogue.load(), settle=0) as scan:
+    async with Scan(adapter, registry.detector(catalogue_file.load()), settle=0) as scan:
         found = await sighted(scan)
     async with await Connection.open(adapter, found, timeout=20) as connection:
         assert await connection.read(VALUE) == b"hello"
@@ -141,7 +142,7 @@ async def test_a_refused_connection_is_tried_again(bench: Bench, adapter: Adapte
 
 async def test_a_device_out_of_reach_is_given_up_in_time(bench: Bench, adapter: Adapter) -> None:
     device = await bench.peripheral([world().service])
-    async with Scan(adapter, catalogue.load(), settle=0) as scan:
+    async with Scan(adapter, registry.detector(catalogue_file.load()), settle=0) as scan:
         found = await sighted(scan)
     await device.stack.stop_advertising()
     with pytest.raises(InstallerError) as caught:
@@ -153,7 +154,7 @@ async def test_a_device_out_of_reach_is_given_up_in_time(bench: Bench, adapter: 
 
 async def test_a_controller_that_is_gone_is_named_as_the_cause(bench: Bench, adapter: Adapter) -> None:
     await bench.peripheral([world().service])
-    async with Scan(adapter, catalogue.load(), settle=0) as scan:
+    async with Scan(adapter, registry.detector(catalogue_file.load()), settle=0) as scan:
         found: Any = await sighted(scan)
         bench.unplug()
         with pytest.raises(InstallerError):

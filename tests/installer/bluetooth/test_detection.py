@@ -6,14 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.bluetooth import advertisement_signatures
-from installer.bluetooth.detection import Detector, detect, setup_state
 from installer.bluetooth.sighting import Advert, Certainty, Detection, SetupState
-from installer.catalogue import catalogue
-from installer.catalogue.catalogue import Catalogue, load, parse
+from installer.catalogue import catalogue_file
+from installer.catalogue.catalogue_file import Catalogue, load, parse
+from installer.provisioning import registry
+from installer.provisioning.espressif import advertisement_signature as espressif
+from installer.provisioning.improv import advertisement_signature as improv
+from installer.provisioning.matter import advertisement_signature as matter
+from installer.provisioning.nordic import advertisement_signature as nordic
+from installer.provisioning.withings import advertisement_signature as withings
 
-CATALOGUE = catalogue.load()
-DETECTOR = Detector(CATALOGUE)
+CATALOGUE = catalogue_file.load()
+DETECTOR = registry.detector(CATALOGUE)
 OTHER = "C0:11:22:33:44:55"
 OWN = "00:24:E4:11:22:33"
 MAC_UUID = "6E4F5A3B-0000-4000-8000-1234567890AB"  # what macOS gives in place of an address
@@ -101,7 +105,7 @@ def test_other_withings_models_get_a_polite_word(name: str | None, services: tup
 def test_the_address_or_the_newer_service_alone_names_no_model() -> None:
     for found in (
         seen(OWN),
-        seen(OTHER, None, advertisement_signatures.WITHINGS_NEW_SCHEME),
+        seen(OTHER, None, withings.NEWER_SERVICE),
         seen("A4:7E:FA:00:00:01", "XYZ"),
     ):
         assert found.model_id is None
@@ -117,49 +121,47 @@ def test_the_company_number_alone_says_nothing() -> None:
 
 
 def test_an_improv_device_without_a_model_is_likely_a_generic_one() -> None:
-    found = seen(OTHER, "Temperature Monitor", advertisement_signatures.IMPROV)
+    found = seen(OTHER, "Temperature Monitor", improv.SERVICE)
     assert (found.model_id, found.certainty, found.protocol) == ("improv-device", Certainty.LIKELY, "improv")
     # "Thermo" is a common word: an Improv thermometer of another maker is not a Withings one.
-    assert seen(OTHER, "Thermo", advertisement_signatures.IMPROV).model_id == "improv-device"
-    data = seen(OTHER, None, service_data={advertisement_signatures.IMPROV_DATA: bytes.fromhex("020500000000")})
+    assert seen(OTHER, "Thermo", improv.SERVICE).model_id == "improv-device"
+    data = seen(OTHER, None, service_data={improv.SERVICE_DATA: bytes.fromhex("020500000000")})
     assert (data.model_id, data.certainty, data.protocol) == ("improv-device", Certainty.LIKELY, "improv")
 
 
 @pytest.mark.parametrize("address", [OWN, "A4:7E:FA:00:00:01"])
 def test_a_device_of_the_vendor_is_never_taken_for_any_improv_device(address: str) -> None:
     # A watch whose name was not heard yet must not get around the sync rule.
-    found = seen(
-        address, None, advertisement_signatures.IMPROV, service_data={advertisement_signatures.IMPROV_DATA: b"\x02\x03"}
-    )
+    found = seen(address, None, improv.SERVICE, service_data={improv.SERVICE_DATA: b"\x02\x03"})
     assert (found.model_id, found.protocol) == (None, "improv")
     assert "Withings" in found.note
 
 
 def test_a_withings_model_that_speaks_improv_is_that_model_set_up_by_improv() -> None:
-    found = seen(OWN, "Thermo", scheme("0046"), advertisement_signatures.IMPROV)
+    found = seen(OWN, "Thermo", scheme("0046"), improv.SERVICE)
     assert (found.model_id, found.protocol) == ("thermo", "improv")
 
 
 @pytest.mark.parametrize(
     ("advert", "protocol"),
     [
-        (Advert(services=(advertisement_signatures.ESPRESSIF,)), "espressif"),
-        (Advert(services=(advertisement_signatures.ESPRESSIF_EXAMPLE,)), "espressif"),
-        (Advert(name="PROV_1234", services=(advertisement_signatures.ESPRESSIF_OLD,)), "espressif"),
+        (Advert(services=(espressif.SERVICE,)), "espressif"),
+        (Advert(services=(espressif.EXAMPLE_SERVICE,)), "espressif"),
+        (Advert(name="PROV_1234", services=(espressif.OLD_SERVICE,)), "espressif"),
         (Advert(name="PROV_1234"), "espressif"),
-        (Advert(services=(advertisement_signatures.ESPRESSIF_OLD,)), None),
-        (Advert(service_data={advertisement_signatures.NORDIC: b"\x01\x00\x00\xce"}), "nordic"),
+        (Advert(services=(espressif.OLD_SERVICE,)), None),
+        (Advert(service_data={nordic.SERVICE: b"\x01\x00\x00\xce"}), "nordic"),
         (Advert(manufacturer_data={0x0BA9: b""}), "shelly"),
         (Advert(name="ShellyPlus1-AABB"), "shelly"),
-        (Advert(name="ShellyPlus1", services=(advertisement_signatures.IMPROV,)), "improv"),
+        (Advert(name="ShellyPlus1", services=(improv.SERVICE,)), "improv"),
         (
-            Advert(name="PROV_1", services=(advertisement_signatures.IMPROV, advertisement_signatures.ESPRESSIF)),
+            Advert(name="PROV_1", services=(improv.SERVICE, espressif.SERVICE)),
             "improv",
         ),
-        (Advert(name="Shelly", services=(advertisement_signatures.ESPRESSIF,)), "espressif"),
-        (Advert(name="Shelly", service_data={advertisement_signatures.NORDIC: b""}), "nordic"),
-        (Advert(services=(scheme("0005"), advertisement_signatures.NORDIC)), "nordic"),
-        (Advert(service_data={advertisement_signatures.IMPROV_DATA: b"\x02"}), None),
+        (Advert(name="Shelly", services=(espressif.SERVICE,)), "espressif"),
+        (Advert(name="Shelly", service_data={nordic.SERVICE: b""}), "nordic"),
+        (Advert(services=(scheme("0005"), nordic.SERVICE)), "nordic"),
+        (Advert(service_data={improv.SERVICE_DATA: b"\x02"}), None),
         (Advert(), None),
     ],
 )
@@ -170,16 +172,16 @@ def test_the_strongest_mark_decides_the_protocol(advert: Advert, protocol: str |
 
 def test_matter_is_explained() -> None:
     for advert in (
-        Advert(services=(advertisement_signatures.MATTER,)),
-        Advert(service_data={advertisement_signatures.MATTER: bytes(8)}),
+        Advert(services=(matter.SERVICE,)),
+        Advert(service_data={matter.SERVICE: bytes(8)}),
     ):
-        found = detect(OTHER, advert, CATALOGUE)
+        found = DETECTOR.detect(OTHER, advert)
         assert found.model_id is None
         assert "Matter" in found.note
 
 
 def test_a_catalogue_entry_makes_a_new_device_known() -> None:
-    mine = catalogue.parse(
+    mine = catalogue_file.parse(
         """
         [[model]]
         id = "acme"
@@ -194,18 +196,16 @@ def test_a_catalogue_entry_makes_a_new_device_known() -> None:
         """,
         "mine",
     )
-    detector = Detector(Catalogue(models=(*CATALOGUE.models, *mine)))
+    detector = registry.detector(Catalogue(models=(*CATALOGUE.models, *mine)))
     key = "0000fe95-0000-1000-8000-00805f9b34fb"
-    found = detector.detect(
-        OTHER, Advert(name="Acme 1", services=(advertisement_signatures.IMPROV,), service_data={key: b"1"})
-    )
+    found = detector.detect(OTHER, Advert(name="Acme 1", services=(improv.SERVICE,), service_data={key: b"1"}))
     assert (found.model_id, found.certainty, found.protocol) == ("acme", Certainty.CERTAIN, "improv")
     # However high its score, a name alone stays possible.
     assert detector.detect(OTHER, Advert(name="Acme 1")).certainty is Certainty.POSSIBLE
 
 
 def test_two_models_that_fit_alike_are_not_guessed() -> None:
-    twins = catalogue.parse(
+    twins = catalogue_file.parse(
         "\n".join(
             f'[[model]]\nid="t{n}"\nname="Twin {n}"\ntype="other"\nsync=["wifi","bluetooth"]\n'
             'rules=[{evidence="company",value="1",score=60}]'
@@ -213,7 +213,7 @@ def test_two_models_that_fit_alike_are_not_guessed() -> None:
         ),
         "twins",
     )
-    found = detect(OTHER, Advert(manufacturer_data={1: b""}), Catalogue(models=twins))
+    found = registry.detector(Catalogue(models=twins)).detect(OTHER, Advert(manufacturer_data={1: b""}))
     assert found.model_id is None
     assert found.note == "This could be: Twin 1, Twin 2."
 
@@ -233,10 +233,10 @@ def test_two_models_that_fit_alike_are_not_guessed() -> None:
 )
 def test_the_state_comes_from_the_service_data(data: bytes | None, state: SetupState) -> None:
     advert = Advert(
-        services=(advertisement_signatures.IMPROV,),
-        service_data={} if data is None else {advertisement_signatures.IMPROV_DATA: data},
+        services=(improv.SERVICE,),
+        service_data={} if data is None else {improv.SERVICE_DATA: data},
     )
-    assert setup_state(advert) is state
+    assert DETECTOR.setup_state(advert) is state
 
 
 uuids = st.one_of(
@@ -245,9 +245,9 @@ uuids = st.one_of(
         [
             scheme("0005"),
             scheme("zzzz"),
-            advertisement_signatures.IMPROV,
-            advertisement_signatures.MATTER,
-            advertisement_signatures.WITHINGS_NEW_SCHEME,
+            improv.SERVICE,
+            matter.SERVICE,
+            withings.NEWER_SERVICE,
             "",
             "0x4677",
         ]
@@ -273,7 +273,7 @@ def test_a_catalogue_entry_is_a_hint_of_the_protocol() -> None:
         "test",
     )
     advert = Advert(name="Kitchen Scale", services=("5ca1ab1e-0000-4000-8000-00000000c0de",))
-    found = detect(OTHER, advert, load().joined([model]))
+    found = registry.detector(load().joined([model])).detect(OTHER, advert)
     assert (found.model_id, found.protocol) == ("kitchen-scale", "espressif")
 
 
@@ -289,7 +289,7 @@ def test_a_catalogue_entry_is_a_hint_of_the_protocol() -> None:
 )
 def test_nothing_that_is_advertised_breaks_it(address: str, advert: Advert) -> None:
     found = DETECTOR.detect(address, advert)
-    setup_state(advert)
+    DETECTOR.setup_state(advert)
     if found.model_id is not None:
         assert found.certainty is not Certainty.UNKNOWN
         assert found.score >= 20

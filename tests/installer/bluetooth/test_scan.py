@@ -15,12 +15,14 @@ from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.detection import Detector
 from installer.bluetooth.scan import Scan
 from installer.bluetooth.sighting import Certainty, SetupState, Sighting
-from installer.catalogue import catalogue
+from installer.catalogue import catalogue_file
 from installer.errors import ErrorCode, InstallerError
+from installer.provisioning import registry
 from tests.installer.bluetooth.bench import Bench
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
-CATALOGUE = catalogue.load()
+CATALOGUE = catalogue_file.load()
+DETECTOR = registry.detector(CATALOGUE)
 IMPROV = bytes.fromhex("020106" + "11070080267874276346722228626877460009" + "16774602050000" + "0000")
 BODY_PLUS = bytes.fromhex("020106" + "1107" + "000000000000" + "0500" + "4854" + "4957" + "20000000")
 ONE = "F0:00:00:00:00:01"
@@ -47,7 +49,7 @@ def only(found: Sequence[Sighting]) -> Sighting | None:
 
 
 async def test_the_lab_is_recognised(lab: LabProcess) -> None:
-    async with await open_adapter(lab.adapter) as adapter, Scan(adapter, CATALOGUE, settle=0) as scan:
+    async with await open_adapter(lab.adapter) as adapter, Scan(adapter, DETECTOR, settle=0) as scan:
         wanted = {model.id for model in CATALOGUE.models if not model.generic}
 
         def sure(found: Sequence[Sighting]) -> dict[str, Sighting] | None:
@@ -66,7 +68,7 @@ async def test_the_lab_is_recognised(lab: LabProcess) -> None:
 
 
 async def test_what_a_device_says_in_turns_is_merged(bench: Bench, adapter: Adapter) -> None:
-    async with Scan(adapter, CATALOGUE, settle=0) as scan:
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
         bench.broadcast(ONE, IMPROV)
         first = await scan.wait_until(only, 5)
         assert first is not None
@@ -86,7 +88,7 @@ async def test_what_a_device_says_in_turns_is_merged(bench: Bench, adapter: Adap
 async def test_an_unknown_device_is_shown_only_after_all_its_packets_had_time_to_come(
     bench: Bench, adapter: Adapter
 ) -> None:
-    async with Scan(adapter, CATALOGUE, settle=0.3) as scan:
+    async with Scan(adapter, DETECTOR, settle=0.3) as scan:
         bench.broadcast(ONE, IMPROV)
         bench.broadcast("F0:00:00:00:00:02", BODY_PLUS)
         # A model of its own needs no patience.
@@ -118,7 +120,7 @@ async def test_the_detection_is_computed_only_when_the_content_changes(
     monkeypatch.setattr(Detector, "detect", counted)
     monkeypatch.setattr(Scan, "_on_advert", heard)
     devices = [f"F0:00:00:00:{n >> 8:02X}:{n & 255:02X}" for n in range(200)]
-    async with Scan(adapter, CATALOGUE, settle=0) as scan:
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
         for turn in range(10):
             for device in devices:
                 bench.broadcast(device, IMPROV, name("Scale"), rssi=-50 - turn % 3)
@@ -133,7 +135,7 @@ async def test_the_detection_is_computed_only_when_the_content_changes(
 
 
 async def test_the_signal_is_smoothed_and_its_jumps_do_not_wake_anybody(bench: Bench, adapter: Adapter) -> None:
-    async with Scan(adapter, CATALOGUE, settle=0) as scan:
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
         bench.broadcast(ONE, IMPROV, rssi=-60)
         first = await scan.wait_until(only, 5)
         assert first is not None
@@ -153,7 +155,7 @@ async def test_a_device_that_is_silent_is_forgotten(
     bench: Bench, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SimpleNamespace(now=1000.0)
-    async with Scan(adapter, CATALOGUE, forget_after=10.0, settle=0) as scan:
+    async with Scan(adapter, DETECTOR, forget_after=10.0, settle=0) as scan:
         bench.broadcast(ONE, IMPROV)
         assert await scan.wait_until(only, 5) is not None
         seen = scan.current()[0].seen
@@ -170,7 +172,7 @@ async def test_a_device_that_is_silent_is_forgotten(
 
 
 async def test_waiting_ends_with_what_the_predicate_finds_or_with_nothing(bench: Bench, adapter: Adapter) -> None:
-    async with Scan(adapter, CATALOGUE, settle=0) as scan:
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
         assert await scan.wait_until(only, 0.05) is None
         assert await scan.wait_until(lambda s: len(s), 0) == 0
         waiting = asyncio.ensure_future(scan.wait_until(only, 10))
@@ -183,8 +185,8 @@ async def test_waiting_ends_with_what_the_predicate_finds_or_with_nothing(bench:
 
 
 async def test_several_scans_share_one_controller(bench: Bench, adapter: Adapter) -> None:
-    async with Scan(adapter, CATALOGUE, settle=0) as one:
-        async with Scan(adapter, CATALOGUE, settle=0) as two:
+    async with Scan(adapter, DETECTOR, settle=0) as one:
+        async with Scan(adapter, DETECTOR, settle=0) as two:
             bench.broadcast(ONE, IMPROV)
             assert await two.wait_until(only, 5) is not None
         bench.broadcast("F0:00:00:00:00:02", IMPROV)
@@ -193,7 +195,7 @@ async def test_several_scans_share_one_controller(bench: Bench, adapter: Adapter
 
 
 async def test_what_was_heard_before_is_forgotten_on_request(bench: Bench, adapter: Adapter) -> None:
-    async with Scan(adapter, CATALOGUE, settle=0) as scan:
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
         bench.broadcast(ONE, IMPROV)
         assert await scan.wait_until(only, 5) is not None
         scan.forget(ONE.lower())
@@ -203,7 +205,7 @@ async def test_what_was_heard_before_is_forgotten_on_request(bench: Bench, adapt
 
 
 async def test_a_pause_is_no_time_of_listening(bench: Bench, adapter: Adapter) -> None:
-    async with Scan(adapter, CATALOGUE, settle=0) as scan:
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
         await scan.pause()
         waiting = asyncio.ensure_future(scan.wait_until(only, 0.5))
         done, _ = await asyncio.wait([waiting], timeout=0.8)
@@ -216,8 +218,8 @@ async def test_a_pause_is_no_time_of_listening(bench: Bench, adapter: Adapter) -
 async def test_a_scan_that_stays_paused_is_not_waited_for_without_end(
     adapter: Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scanning, "PAUSES", 1)
-    async with Scan(adapter, CATALOGUE, settle=0) as scan:
+    monkeypatch.setattr(scanning, "MAX_TIMEOUT_FACTOR_WITH_PAUSES", 1)
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
         await scan.pause()
         async with asyncio.timeout(10):
             assert await scan.wait_until(only, 0.1) is None

@@ -1,4 +1,4 @@
-"""The lab's cloud with the default scenario; no keyring unless a test brings one."""
+"""Fixtures: the lab's cloud with the default scenario, a home of its own, no keyring, short waits."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def _no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repeat a request soon: how long the waits are is not what these tests are about."""
+    """Shorten the waits before retries; these tests do not check them."""
     monkeypatch.setattr(client, "FIRST_WAIT", 0.001)

@@ -1,4 +1,4 @@
-"""An account: devices, linking with and without a contract, watching, and the first data."""
+"""An account: devices, linking with and without a contract, watching for a device, and the first measurement."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def test_without_a_contract_linking_is_refused_and_watching_works(tmp_path
             assert caught.value.data["status"] == 2555
         started = time.time()
         watching = asyncio.ensure_future(account.watch_for(model("body-plus"), set(), started, 20))
-        practice.store.reached(SCALE)
+        practice.store.record_contact(SCALE)
         found = await in_time(watching)
         assert found.model_id == 5
         practice.weigh(SCALE)
@@ -208,7 +208,7 @@ async def test_where_only_a_new_device_counts_another_one_may_report_meanwhile(t
         [at(None, 1_760_000_006)],
         [at(1_760_000_007, 1_760_000_007)],
         only_new=True,
-        looked=told.append,
+        on_poll=told.append,
     )
     assert found.first_session == 1_760_000_007
     assert told == [None, None]
@@ -251,7 +251,7 @@ async def test_a_cloud_that_is_away_for_a_while_is_waited_for(practice: Lab) -> 
     account = await practice.sign_in()
     practice.arm(path="/v2/user", action="getdevice", http=503, times=7)
     watching = asyncio.ensure_future(account.watch_for(model("body-plus"), set(), time.time(), 20))
-    practice.store.reached(SCALE)
+    practice.store.record_contact(SCALE)
     await account.link(SCALE)
     assert (await in_time(watching)).model_id == 5
 
@@ -305,7 +305,7 @@ async def test_the_first_data_of_each_kind_of_device(practice: Lab, mac: str) ->
     account = await practice.sign_in()
     linked = await account.link(mac)
     waiting = asyncio.ensure_future(account.first_data(model(name), linked.device_id, now, 20))
-    assert practice.store.measured(mac, Sample(now, *sample))  # type: ignore[arg-type]
+    assert practice.store.store_sample(mac, Sample(now, *sample))  # type: ignore[arg-type]
     measurement = await in_time(waiting)
     first = measurement.readings[0]
     assert f"{first.value.normalize():f} {first.unit}" == expected
@@ -333,7 +333,7 @@ async def test_a_reading_that_the_device_had_stored_counts(practice: Lab) -> Non
     linked = await account.link(SCALE)
     started = time.time()
     values = {"measures": [{"type": 1, "value": 700, "unit": -1}]}
-    practice.store.measured(SCALE, Sample(started - 86_400, "getmeas", values))
+    practice.store.store_sample(SCALE, Sample(started - 86_400, "getmeas", values))
     found = await account.first_data(model("body-plus"), linked.device_id, started, 20)
     assert found.taken is not None
     assert found.taken.timestamp() == int(started - 86_400)
@@ -360,7 +360,7 @@ async def test_pages_that_never_end_are_not_followed_for_ever(tmp_path: Path, mo
 
 
 async def test_a_clock_that_is_wrong_on_this_computer_hides_no_data(tmp_path: Path) -> None:
-    """This computer is 600 s ahead: by its own clock, all that the cloud has is from before the start."""
+    """The clock of this computer is 600 s ahead, so all data of the cloud seems older than the start."""
     there = time.time() - 600
 
     def answer(form: dict[str, str]) -> Any:

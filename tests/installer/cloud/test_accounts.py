@@ -1,4 +1,4 @@
-"""All accounts: names that are known and unknown, signing out, and what is loaded when."""
+"""The stored accounts: known and unknown names, signing out, and lazy imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests over real sockets: what is asked again and what is not, and answers that are none."""
+"""The HTTP client over real sockets: retries, invalid answers, signatures, the clock of the cloud."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from installer.cloud.client import CloudClient
+from installer.cloud.client import CloudClient, request_signature
 from installer.errors import ErrorCode, InstallerError
 from tests.installer.cloud.world import Lab, bad, free_port, odd, ok, raw, settings
 
@@ -133,7 +133,7 @@ async def test_a_date_that_says_nothing_changes_nothing(date: str) -> None:
 
 async def test_a_signed_call_proves_the_secret_without_sending_it(practice: Lab) -> None:
     client = CloudClient(practice.cloud)
-    body = await client.signed("/v2/oauth2", "getdemoaccess", "trying", {"scope_oauth2": "user.info"})
+    body = await client.call_signed("/v2/oauth2", "getdemoaccess", "trying", {"scope_oauth2": "user.info"})
     await client.close()
     assert body["access_token"]
 
@@ -175,3 +175,21 @@ async def test_the_limit_of_requests_a_minute_is_kept_on_this_side() -> None:
         await client.close()
     assert caught.value.code is ErrorCode.CLOUD_BUSY
     assert cloud.count("getdevice") == 2
+
+
+# Test vectors: `withings-cloud.md` §1.6.
+SIGNING_SECRET = SecretStr("demo-secret")
+
+
+def test_a_nonce_is_asked_for_with_action_client_and_timestamp() -> None:
+    fields = {"timestamp": "1700000000", "client_id": "demo-client", "action": "getnonce"}
+    assert (
+        request_signature(SIGNING_SECRET, fields) == "ed8bb390250b1ffe0821b7135946072cd741845e044f87a0238d2d3100571b10"
+    )
+
+
+def test_everything_else_is_signed_with_the_nonce_and_other_fields_do_not_count() -> None:
+    fields = {"nonce": "demo-nonce", "client_id": "demo-client", "action": "requesttoken", "code": "any"}
+    assert (
+        request_signature(SIGNING_SECRET, fields) == "5d847f2dcfb54a3ff7fd0a19b22bf26a45a29aa686d813a4b39b652a28f617ec"
+    )

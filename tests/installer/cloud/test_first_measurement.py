@@ -1,4 +1,4 @@
-"""The first-data rule on answers as they were seen, and as they should never be."""
+"""The first-data rule, with answers that were seen and with invalid answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.cloud.first_measurement import first
+from installer.cloud.first_measurement import first_measurement
 from installer.measurement import Quantity
 from tests.installer.cloud.world import MODELS, model
 
@@ -39,7 +39,7 @@ def values(found: Any) -> dict[Quantity, Decimal]:
 
 
 def scale(*groups: Any) -> dict[Quantity, Decimal]:
-    return values(first(model("body-plus"), "d1", SINCE, {"measuregrps": list(groups)}))
+    return values(first_measurement(model("body-plus"), "d1", SINCE, {"measuregrps": list(groups)}))
 
 
 @pytest.mark.parametrize(
@@ -98,16 +98,16 @@ def test_the_value_keeps_every_digit() -> None:
         {"value": 21, "type": 6, "unit": 0},
         {"value": 9, "type": 999, "unit": 0},
     ]
-    found = first(model("body-plus"), "d1", SINCE, {"measuregrps": [group(measures=measures)]})
+    found = first_measurement(model("body-plus"), "d1", SINCE, {"measuregrps": [group(measures=measures)]})
     assert str(found) == "weight 72.35 kg, fat ratio 21 %"
 
 
 def test_one_pressure_is_no_blood_pressure() -> None:
     low, high = {"value": 80, "type": 9, "unit": 0}, {"value": 120, "type": 10, "unit": 0}
     cuff = model("bpm-connect")
-    assert first(cuff, "d1", SINCE, {"measuregrps": [group(measures=[low])]}) is None
-    assert first(cuff, "d1", SINCE, {"measuregrps": [group(measures=[high])]}) is None
-    found = first(cuff, "d1", SINCE, {"measuregrps": [group(measures=[low, high])]})
+    assert first_measurement(cuff, "d1", SINCE, {"measuregrps": [group(measures=[low])]}) is None
+    assert first_measurement(cuff, "d1", SINCE, {"measuregrps": [group(measures=[high])]}) is None
+    found = first_measurement(cuff, "d1", SINCE, {"measuregrps": [group(measures=[low, high])]})
     assert values(found) == {Quantity.SYSTOLIC: 120, Quantity.DIASTOLIC: 80}
 
 
@@ -142,7 +142,7 @@ def night(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_night_on_the_mat(changes: dict[str, Any], seconds: int | None) -> None:
-    found = first(model("sleep"), "d1", SINCE, {"series": [night(**changes)]})
+    found = first_measurement(model("sleep"), "d1", SINCE, {"series": [night(**changes)]})
     assert values(found) == ({Quantity.SLEEP: seconds} if seconds is not None else {})
 
 
@@ -174,7 +174,7 @@ def day(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_day_of_the_watch(changes: dict[str, Any], steps: int | None) -> None:
-    found = first(model("move"), "d1", SINCE, {"activities": [day(**changes)]})
+    found = first_measurement(model("move"), "d1", SINCE, {"activities": [day(**changes)]})
     assert values(found) == ({Quantity.STEPS: steps} if steps is not None else {})
 
 
@@ -189,6 +189,6 @@ KEYS = st.sampled_from([*group(), *night(), *day()])
 @given(st.lists(st.dictionaries(KEYS, JSON) | JSON, max_size=3), st.sampled_from(MODELS.models))
 def test_no_answer_of_any_shape_breaks_it(items: list[Any], of: Any) -> None:
     body = {"measuregrps": items, "series": items, "activities": items}
-    assert first(of, "nobody", SINCE, body) is None
+    assert first_measurement(of, "nobody", SINCE, body) is None
     changed = [{**entry, **item} for item in items if isinstance(item, dict) for entry in (group(), night(), day())]
-    first(of, "d1", SINCE, {"measuregrps": changed, "series": changed, "activities": changed})
+    first_measurement(of, "d1", SINCE, {"measuregrps": changed, "series": changed, "activities": changed})

@@ -1,4 +1,4 @@
-"""Signing in: by browser, by pasted address, and everything that may come back instead."""
+"""The OAuth sign-in: by browser, by pasted address, and its errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.installer.cloud.world import (
     settings,
 )
 
-# Another address of this computer, on which nothing may listen.
+# Another loopback address, on which the listener must not listen.
 OTHER_ADDRESS = "127.0.0.2"
 
 
@@ -131,7 +131,7 @@ async def test_the_page_at_the_end_says_so_and_fetches_nothing(tmp_path: Path) -
     assert CODE not in answer.text
     assert ACCESS not in answer.text
     assert account.userid == "7"
-    # The state counts once.
+    # A state is accepted once.
     assert again.status_code == 410
     assert cloud.count("requesttoken") == 1
     assert cloud.requests[0][1]["redirect_uri"] == session.redirect_uri

@@ -1,4 +1,4 @@
-"""The pace of requests: one for all programs of this computer, and the cloud's own wish to be left alone."""
+"""The rate limit: shared by all programs of this computer, with the pauses that the cloud asks for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from installer.cloud.rate_limit import RateLimit, RateLimited
 from installer.errors import ErrorCode, InstallerError
 from tests.installer.cloud.world import SCALE, Lab, account_at, bad, lab, odd, ok, settings
 
-# A program that asks as often as it may, and says how often that was.
+# A program that sends as many requests as the rate limit allows, and prints how many.
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
@@ -65,7 +65,7 @@ def start(base: str, folder: Path) -> subprocess.Popen[str]:
 async def test_two_programs_together_keep_the_limit_of_the_application(tmp_path: Path) -> None:
     async with lab(tmp_path / "accounts", {"rate_limit": 30}, requests_per_minute=30) as practice:
         await practice.sign_in()
-        practice.store.adopt(SCALE)
+        practice.store.link_with_vendor_app(SCALE)
         before = 30 - len(await _times(practice))
         programs = [await asyncio.to_thread(start, practice.cloud.api, practice.folder) for _ in range(2)]
         for program in programs:
@@ -74,37 +74,37 @@ async def test_two_programs_together_keep_the_limit_of_the_application(tmp_path:
             program.stdin.flush()
         said = [(await asyncio.to_thread(program.communicate, timeout=40))[0] for program in programs]
         answered = [int(text.split()[0]) for text in said]
-        # All that is allowed was used, and the cloud had nothing to refuse.
+        # All allowed requests were sent, and the cloud refused none.
         assert sum(answered) == before
         assert practice.calls("/v2/user getdevice") == before
 
 
 async def _times(practice: Lab) -> list[float]:
     shared = RateLimit.of(practice.cloud)
-    async with shared._shared():
+    async with shared._shared_state():
         return list(shared._times)
 
 
-async def test_the_rest_waits_for_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "WINDOW", 0.5)
-    one, other = (RateLimit(3, tmp_path / "pace.json", "cloud") for _ in range(2))
+async def test_requests_above_the_limit_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit, "WINDOW_SECONDS", 0.5)
+    one, other = (RateLimit(3, tmp_path / "rate.json", "cloud") for _ in range(2))
     begun = time.monotonic()
-    await asyncio.gather(*(p.turn(30) for p in (one, other) for _ in range(4)))
-    # Eight turns of three in half a second: the last two came when a second was over.
+    await asyncio.gather(*(p.wait_for_slot(30) for p in (one, other) for _ in range(4)))
+    # Eight requests, three in each half second: the last two are sent after one second.
     assert time.monotonic() - begun >= 1.0
 
 
-async def test_a_turn_that_would_come_too_late_is_refused_at_once(tmp_path: Path) -> None:
-    own = RateLimit(1, tmp_path / "pace.json", "cloud")
-    await own.turn(1)
+async def test_a_wait_longer_than_the_deadline_is_refused_at_once(tmp_path: Path) -> None:
+    own = RateLimit(1, tmp_path / "rate.json", "cloud")
+    await own.wait_for_slot(1)
     with pytest.raises(RateLimited) as caught:
-        await RateLimit(1, tmp_path / "pace.json", "cloud").turn(30)
+        await RateLimit(1, tmp_path / "rate.json", "cloud").wait_for_slot(30)
     assert 50 < caught.value.wait <= 60
-    # Another cloud has a limit of its own.
-    await RateLimit(1, tmp_path / "pace.json", "another cloud").turn(1)
+    # Another cloud has its own limit.
+    await RateLimit(1, tmp_path / "rate.json", "another cloud").wait_for_slot(1)
 
 
-async def test_when_the_cloud_is_busy_all_programs_leave_it_alone(tmp_path: Path) -> None:
+async def test_when_the_cloud_is_busy_all_programs_pause(tmp_path: Path) -> None:
     async with (
         odd(getdevice=[bad(601, wait_seconds=90), ok({"devices": []})]) as cloud,
         account_at(cloud, tmp_path) as account,
@@ -116,7 +116,7 @@ async def test_when_the_cloud_is_busy_all_programs_leave_it_alone(tmp_path: Path
             assert 85 < caught.value.data["wait_seconds"] <= 90
         assert cloud.count("getdevice") == 1
         with pytest.raises(RateLimited) as paused:
-            await RateLimit.of(settings(cloud.base)).turn(5)
+            await RateLimit.of(settings(cloud.base)).wait_for_slot(5)
         assert 85 < paused.value.wait <= 90
 
 
@@ -143,13 +143,13 @@ async def test_a_short_wait_of_the_cloud_is_waited_for(tmp_path: Path) -> None:
     ],
 )
 async def test_a_damaged_file_stops_nobody(tmp_path: Path, content: str) -> None:
-    (tmp_path / "pace.json").write_text(content, "utf-8")
-    await RateLimit(1, tmp_path / "pace.json", "cloud").turn(1)
+    (tmp_path / "rate.json").write_text(content, "utf-8")
+    await RateLimit(1, tmp_path / "rate.json", "cloud").wait_for_slot(1)
 
 
 async def test_without_a_file_a_program_counts_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", "utf-8")
-    own = RateLimit(1, tmp_path / "file" / "pace.json", "cloud")
-    await own.turn(1)
+    own = RateLimit(1, tmp_path / "file" / "rate.json", "cloud")
+    await own.wait_for_slot(1)
     with pytest.raises(RateLimited):
-        await own.turn(1)
+        await own.wait_for_slot(1)

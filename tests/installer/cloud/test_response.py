@@ -1,4 +1,4 @@
-"""Envelopes: what a status number means, and answers that are none."""
+"""The cloud's answers: status numbers, and invalid envelopes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.cloud.response import BUSY_SECONDS, Answer, Family, failure, family, parse
+from installer.cloud.response import DEFAULT_BUSY_SECONDS, Answer, Family, answer_error, family, parse_answer
 from installer.errors import ErrorCode, InstallerError
 
-# The row “an error occurred” of the table, which the program takes for every number that is in no other row.
+# The row “an error occurred” of the table. The program uses it for every number that is in no other row.
 ERRORS = (
     "215 219 222 224 226 231-233 237 253 255-259 268-270 273-274 278-282 289 291-292 296 298 305-320 322 370-375 383 "
     "391 402 516-521 525-531 533 602 700 1051-1054 2551-2552 2556-2559 3000-3016 3020-3024 5000-5006 6000 6010-6011 "
@@ -49,11 +49,11 @@ def test_the_family_of_a_number(rows: str, expected: Family) -> None:
 
 @pytest.mark.parametrize("body", ["[]", "{}", "null", '"x"', "7"])
 def test_an_empty_or_odd_body_is_an_empty_one(body: str) -> None:
-    assert parse(f'{{"status":401,"body":{body},"error":"no"}}'.encode()) == Answer(401, {}, "no")
+    assert parse_answer(f'{{"status":401,"body":{body},"error":"no"}}'.encode()) == Answer(401, {}, "no")
 
 
 def test_a_missing_body_is_an_empty_one() -> None:
-    assert parse(b'{"status":0}') == Answer(0, {}, "")
+    assert parse_answer(b'{"status":0}') == Answer(0, {}, "")
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_a_missing_body_is_an_empty_one() -> None:
 )
 def test_garbage_is_said_to_be_garbage_and_never_quoted(content: bytes) -> None:
     with pytest.raises(InstallerError) as caught:
-        parse(content)
+        parse_answer(content)
     assert caught.value.code is ErrorCode.CLOUD_FAILED
     assert "secret-token" not in str(caught.value)
 
 
 def meaning(content: bytes) -> ErrorCode | Answer:
     try:
-        return parse(content)
+        return parse_answer(content)
     except InstallerError as error:
         return error.code
 
@@ -100,7 +100,7 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 def test_any_json_is_an_answer_with_a_meaning_or_garbage(value: object) -> None:
     found = meaning(json.dumps(value).encode())
     if isinstance(found, Answer):
-        assert failure(found, "testing").data["status"] == found.status
+        assert answer_error(found, "testing").data["status"] == found.status
         assert found.wait_seconds >= 0
     else:
         assert found is ErrorCode.CLOUD_FAILED
@@ -117,7 +117,7 @@ def test_any_json_is_an_answer_with_a_meaning_or_garbage(value: object) -> None:
     ],
 )
 def test_a_family_becomes_an_error_that_a_script_can_act_on(status: int, code: ErrorCode) -> None:
-    error = failure(Answer(status, {}, "because"), "reading devices")
+    error = answer_error(Answer(status, {}, "because"), "reading devices")
     assert error.code is code
     assert error.data["status"] == status
     assert str(status) in error.what
@@ -130,20 +130,20 @@ def test_a_family_becomes_an_error_that_a_script_can_act_on(status: int, code: E
     [
         ({"wait_seconds": 188}, 188),
         ({"wait_seconds": 0}, 0),
-        ({}, BUSY_SECONDS),
-        ({"wait_seconds": -1}, BUSY_SECONDS),
-        ({"wait_seconds": "9"}, BUSY_SECONDS),
-        ({"wait_seconds": True}, BUSY_SECONDS),
-        ({"wait_seconds": float("nan")}, BUSY_SECONDS),
+        ({}, DEFAULT_BUSY_SECONDS),
+        ({"wait_seconds": -1}, DEFAULT_BUSY_SECONDS),
+        ({"wait_seconds": "9"}, DEFAULT_BUSY_SECONDS),
+        ({"wait_seconds": True}, DEFAULT_BUSY_SECONDS),
+        ({"wait_seconds": float("nan")}, DEFAULT_BUSY_SECONDS),
         ({"wait_seconds": 10**400}, 86_400),
     ],
 )
 def test_how_long_the_cloud_wants_to_be_left_alone(body: dict[str, object], seconds: float) -> None:
-    assert failure(Answer(601, body), "testing").data["wait_seconds"] == seconds
+    assert answer_error(Answer(601, body), "testing").data["wait_seconds"] == seconds
 
 
 def test_the_clouds_words_are_made_safe_and_lose_what_was_sent() -> None:
-    error = failure(Answer(503, {}, "bad\x1b[2J token abc123" + "x" * 500), "testing", ("abc123", ""))
+    error = answer_error(Answer(503, {}, "bad\x1b[2J token abc123" + "x" * 500), "testing", ("abc123", ""))
     assert "abc123" not in str(error)
     assert "\x1b" not in str(error)
     assert len(error.what) < 300

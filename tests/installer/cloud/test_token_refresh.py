@@ -1,8 +1,9 @@
-"""Renewing tokens: before they end, after a refusal, by two programs at once, and never to nothing."""
+"""Token refresh: before expiry, after a rejection, and by two programs at once."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from installer.cloud.token_store import Application, TokenStore
+from installer.cloud.token_refresh import is_fresh
+from installer.cloud.token_store import Application, Tokens, TokenStore
 from installer.errors import ErrorCode, InstallerError
 from tests.installer.cloud.world import (
     ACCESS,
@@ -24,11 +26,12 @@ from tests.installer.cloud.world import (
     odd,
     ok,
     raw,
+    tokens,
 )
 
 DEVICES = ok({"devices": []})
 
-# A second program on this computer: waits for a line, renews, says how it went.
+# A second program on this computer: waits for a line, refreshes, prints the result.
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
@@ -219,7 +222,7 @@ async def test_two_programs_renew_once_and_both_go_on(practice: Lab) -> None:
             assert program.stdout is not None
             assert await in_time(program.stdout.readline(), 40) == b"ready\n"
         practice.shift(3 * 3600 + 1)
-        # The refresh that is under way takes a while, so that the other program meets it.
+        # The refresh takes a while, so that both programs refresh at the same time.
         practice.arm(path="/v2/oauth2", action="requesttoken", delay=0.5, times=1)
         said = await in_time(asyncio.gather(*(p.communicate(b"go\n") for p in programs)), 40)
     finally:
@@ -240,3 +243,89 @@ async def test_an_account_that_was_signed_out_meanwhile(practice: Lab) -> None:
         await account.devices()
     assert caught.value.code is ErrorCode.ACCOUNT_UNKNOWN
     assert await practice.accounts.stored() == []
+
+
+ROTATIONS = 20
+# A little more than the three hours that an access token is valid.
+LONGER_THAN_TOKENS_LIVE = 3 * 3600 + 60
+
+# Uses its account after each line that it reads, and prints the result.
+ROTATION_PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from pydantic import SecretStr
+from installer.cloud.accounts import Accounts
+from installer.cloud.token_store import TokenStore
+from installer.errors import InstallerError
+from installer.settings import CloudSettings
+
+async def main():
+    cloud = CloudSettings().at_lab(sys.argv[1], "lab-client", SecretStr("lab-secret"))
+    cloud = cloud.model_copy(update={"requests_per_minute": 10_000})
+    accounts = Accounts(cloud, TokenStore(Path(sys.argv[2]), "file"))
+    account = await accounts.open("default")
+    print("ready", flush=True)
+    while sys.stdin.readline():
+        try:
+            await asyncio.gather(account.devices(), account.devices())
+            print("ok", flush=True)
+        except InstallerError as error:
+            print(error.code.value, error, flush=True)
+    await accounts.close()
+
+asyncio.run(main())
+"""
+
+
+async def start_rotation(practice: Lab) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *[sys.executable, "-c", ROTATION_PROGRAM, practice.cloud.api, str(practice.folder)],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )
+
+
+async def next_line(program: asyncio.subprocess.Process) -> str:
+    assert program.stdout is not None
+    return (await asyncio.wait_for(program.stdout.readline(), 30)).decode().strip()
+
+
+async def test_two_programs_renew_the_same_tokens_many_times(practice: Lab) -> None:
+    await practice.sign_in()
+    before = practice.calls("/v2/oauth2 requesttoken")
+    programs = [await start_rotation(practice) for _ in range(2)]
+    try:
+        assert [await next_line(p) for p in programs] == ["ready", "ready"]
+        for number in range(1, ROTATIONS + 1):
+            # The access token is rejected in both programs at the same time, in two calls each.
+            practice.shift(number * LONGER_THAN_TOKENS_LIVE)
+            for program in programs:
+                assert program.stdin is not None
+                program.stdin.write(b"go\n")
+            assert [await next_line(p) for p in programs] == ["ok", "ok"]
+            # One program refreshed the tokens, and the other one used the result.
+            assert practice.calls("/v2/oauth2 requesttoken") == before + number
+    finally:
+        for program in programs:
+            if program.returncode is None:
+                program.kill()
+            await program.wait()
+    # The stored tokens are valid at the end.
+    assert await (await practice.accounts.open("default")).devices() == []
+    assert practice.calls("/v2/oauth2 requesttoken") == before + ROTATIONS
+
+
+def test_tokens_are_fresh_until_five_minutes_before_their_end() -> None:
+    made = Tokens.model_validate({**tokens().with_secrets(), "issued": 1000.0, "expires": 1000.0 + 10_800})
+    assert is_fresh(made, 1000.0)
+    assert is_fresh(made, 1000.0 + 10_800 - 301)
+    assert not is_fresh(made, 1000.0 + 10_800 - 299)
+    # If the clock was set back by hours, the age of a token is unknown.
+    assert not is_fresh(made, 1000.0 - 3600)
+
+
+def test_short_lived_tokens_are_used_for_most_of_their_life() -> None:
+    made = Tokens.model_validate({**tokens().with_secrets(), "issued": 1000.0, "expires": 1060.0})
+    assert is_fresh(made, 1050.0)
+    assert not is_fresh(made, 1055.0)

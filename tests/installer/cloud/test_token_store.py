@@ -1,4 +1,4 @@
-"""Where tokens are kept: files, keyrings, their faults, and that clouds do not mix."""
+"""The token store: files, keyrings, their errors, and that clouds do not mix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
 from keyring.errors import KeyringLocked, PasswordDeleteError
 
-from installer.cloud.token_store import Application, Stored, Tokens, TokenStore
+from installer.cloud.token_store import Application, StoredTokens, TokenStore
 from installer.errors import ErrorCode, InstallerError
 from tests.installer.cloud.world import ACCESS, REFRESH, everything_in, tokens
 
@@ -45,7 +45,7 @@ class Good(KeyringBackend):
 
 
 class Locked(Good):
-    """Refuses, or says what its library says."""
+    """A keyring that raises `error`."""
 
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Locked(Good):
 
 
 class Stuck(Good):
-    """Waits for a person who is not there."""
+    """A keyring that waits for its user."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Stuck(Good):
 
 
 class Plain(Good):
-    """A makeshift one."""
+    """A keyring with a low priority, which protects nothing."""
 
     priority = 0.5
 
@@ -89,7 +89,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Use:
     return choose
 
 
-def access(found: Stored | None) -> str:
+def access(found: StoredTokens | None) -> str:
     assert found is not None
     return found.tokens.access_token.get_secret_value()
 
@@ -317,7 +317,7 @@ async def test_a_keyring_that_was_locked_meanwhile_is_an_error_that_says_what_to
         assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
         assert "Unlock" in caught.value.todo
         assert ACCESS not in str(caught.value)
-    # New tokens are not lost even then.
+    # New tokens are saved all the same.
     await TokenStore(tmp_path).save(REAL, "default", tokens("renewed"))
     assert access(await TokenStore(tmp_path).load(REAL, "default")) == "renewed"
 
@@ -351,21 +351,6 @@ async def test_tokens_in_a_keyring_that_is_switched_off(
     with pytest.raises(InstallerError) as caught:
         await TokenStore(tmp_path).load(REAL, "default")
     assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
-
-
-def test_tokens_are_fresh_until_five_minutes_before_their_end() -> None:
-    made = Tokens.model_validate({**tokens().plain(), "issued": 1000.0, "expires": 1000.0 + 10_800})
-    assert made.fresh(1000.0)
-    assert made.fresh(1000.0 + 10_800 - 301)
-    assert not made.fresh(1000.0 + 10_800 - 299)
-    # A clock that was put back by hours says nothing about the age of a token.
-    assert not made.fresh(1000.0 - 3600)
-
-
-def test_short_lived_tokens_are_used_for_most_of_their_life() -> None:
-    made = Tokens.model_validate({**tokens().plain(), "issued": 1000.0, "expires": 1060.0})
-    assert made.fresh(1050.0)
-    assert not made.fresh(1055.0)
 
 
 def test_tokens_do_not_show_themselves() -> None:

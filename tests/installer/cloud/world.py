@@ -1,13 +1,12 @@
-"""Clouds on real sockets: the lab's, and one that answers whatever a test puts into it."""
+"""Clouds on real sockets: the lab's cloud, and one whose answers a test writes."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +20,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from installer.catalogue import catalogue
-from installer.catalogue.catalogue import Model
+from installer.catalogue import catalogue_file
+from installer.catalogue.model import Model
 from installer.cloud.account import Account
 from installer.cloud.accounts import Accounts
+from installer.cloud.embedded_web_server import serving
 from installer.cloud.lab_sign_in import sign_in_by_form
 from installer.cloud.token_store import Application, Tokens, TokenStore
 from installer.lab.cloud.app import build_app
@@ -36,40 +36,23 @@ SCALE, OTHER_SCALE, MAT, WATCH, CUFF, THERMO = (f"00:24:E4:00:00:0{n}" for n in 
 EMAIL, PASSWORD = "alex@example.org", SecretStr("lab-password")
 ACCESS, REFRESH = "access-token-that-nobody-may-see", "refresh-token-that-nobody-may-see"
 CODE = "code-that-nobody-may-see-0001"
-MODELS = catalogue.load()
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.enough = asyncio.Event()
-
-    async def main_loop(self) -> None:
-        await self.enough.wait()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+MODELS = catalogue_file.load()
 
 
 @asynccontextmanager
 async def served(app: Starlette) -> AsyncIterator[str]:
     """The base URL of this application on a free port."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-    server = _Server(config)
+    # Without a Date header: tests that need one write it themselves.
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1, date_header=False)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
+        async with serving(config, [listener], AssertionError("the server did not start")):
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.enough.set()
-            await task
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -77,7 +60,7 @@ def free_port() -> int:
 
 
 def settings(base: str, **changes: Any) -> CloudSettings:
-    """The lab's application at this cloud, looking often."""
+    """The lab's application at this cloud, with short polling intervals."""
     cloud = CloudSettings().at_lab(base, "lab-client", SecretStr("lab-secret"))
     return cloud.model_copy(update={"poll_seconds": (0.01, 0.05), "requests_per_minute": 10_000, **changes})
 
@@ -102,38 +85,38 @@ class Lab:
         return Accounts(self.cloud.model_copy(update=changes), TokenStore(self.folder, "file"))
 
     def calls(self, what: str) -> int:
-        """How often the cloud was asked for this."""
+        """How many requests of this kind the cloud got."""
         count: int = self.store.describe()["calls"].get(what, 0)
         return count
 
     def arm(self, **fault: Any) -> None:
-        """Let the next requests that fit go wrong."""
+        """Make the next matching requests fail."""
         from installer.lab.cloud.scenario import CloudControl
 
-        self.store.control(CloudControl.model_validate({"fail": [fault]}))
+        self.store.apply_control(CloudControl.model_validate({"fail": [fault]}))
 
     def shift(self, seconds: float) -> None:
         """Move the cloud's clock."""
         from installer.lab.cloud.scenario import CloudControl
 
-        self.store.control(CloudControl(clock=seconds))
+        self.store.apply_control(CloudControl(clock=seconds))
 
     def weigh(self, mac: str, grams: int = 72_350, **more: Any) -> None:
         """The device delivers a weight."""
         values = {"measures": [{"type": 1, "value": grams, "unit": -3}], **more}
-        assert self.store.measured(mac, Sample(date=time.time(), service="getmeas", values=values))
+        assert self.store.store_sample(mac, Sample(date=time.time(), service="getmeas", values=values))
 
 
 @asynccontextmanager
 async def lab(folder: Path, scenario: dict[str, Any] | None = None, **changes: Any) -> AsyncIterator[Lab]:
     """The lab's cloud with a device of each kind; `changes` of the settings."""
     store = CloudStore(CloudScenario.model_validate({"rate_limit": 10_000, **(scenario or {})}))
-    store.make(SCALE, model_id=5, model="Body+", type="Scale")
-    store.make(OTHER_SCALE, model_id=5, model="Body+", type="Scale")
-    store.make(MAT, model_id=63, model="Aura Sensor V2", type="Sleep Monitor")
-    store.make(WATCH, model_id=90, model="Move", type="Activity Tracker")
-    store.make(CUFF, model_id=45, model="BPM Connect", type="Blood Pressure Monitor")
-    store.make(THERMO, model_id=70, model="Thermo", type="Smart Connected Thermometer")
+    store.add_device(SCALE, model_id=5, model="Body+", type="Scale")
+    store.add_device(OTHER_SCALE, model_id=5, model="Body+", type="Scale")
+    store.add_device(MAT, model_id=63, model="Aura Sensor V2", type="Sleep Monitor")
+    store.add_device(WATCH, model_id=90, model="Move", type="Activity Tracker")
+    store.add_device(CUFF, model_id=45, model="BPM Connect", type="Blood Pressure Monitor")
+    store.add_device(THERMO, model_id=70, model="Thermo", type="Smart Connected Thermometer")
     async with served(build_app(store)) as base:
         cloud = settings(base, **changes)
         accounts = Accounts(cloud, TokenStore(folder, "file"))
@@ -145,7 +128,7 @@ async def lab(folder: Path, scenario: dict[str, Any] | None = None, **changes: A
 
 @dataclass
 class Odd:
-    """A cloud whose answers a test writes: for each action a list, of which the last one is repeated.
+    """A cloud whose answers a test writes: a list for each action; its last answer is repeated.
 
     An answer is an envelope, a `Response`, or a function (perhaps async) of the form to one of them.
     """
@@ -156,7 +139,7 @@ class Odd:
     _given: dict[str, int] = field(default_factory=dict)
 
     def count(self, action: str) -> int:
-        """How often this action was asked for."""
+        """How many requests had this action."""
         return sum(form.get("action") == action for _, form, _ in self.requests)
 
     async def answer(self, request: Request) -> Response:
@@ -190,7 +173,7 @@ def ok(body: Any = None) -> dict[str, Any]:
 
 
 def bad(status: int, error: str = "something", **body: Any) -> dict[str, Any]:
-    """An envelope that is no success."""
+    """An envelope with an error status."""
     return {"status": status, "body": body, "error": error}
 
 
@@ -214,7 +197,7 @@ def grant(access: str = ACCESS, refresh: str = REFRESH, **changes: Any) -> dict[
 
 
 def tokens(access: str = ACCESS, refresh: str = REFRESH, left: float = 10_000.0, **changes: Any) -> Tokens:
-    """Tokens whose access token is good for `left` seconds more."""
+    """Tokens whose access token is valid for `left` seconds more."""
     now = time.time()
     made = {"issued": now - 10_800 + left, "expires": now + left, "scope": "user.info", "userid": "7", **changes}
     return Tokens(access_token=SecretStr(access), refresh_token=SecretStr(refresh), **made)
@@ -223,10 +206,10 @@ def tokens(access: str = ACCESS, refresh: str = REFRESH, left: float = 10_000.0,
 @asynccontextmanager
 async def account_at(cloud: Odd, folder: Path, left: float = 10_000.0, **changes: Any) -> AsyncIterator[Account]:
     """A stored account at an odd cloud."""
-    own = settings(cloud.base, **changes)
+    cloud_settings = settings(cloud.base, **changes)
     store = TokenStore(folder, "file")
-    await store.save(Application.of(own), "default", tokens(left=left))
-    accounts = Accounts(own, store)
+    await store.save(Application.of(cloud_settings), "default", tokens(left=left))
+    accounts = Accounts(cloud_settings, store)
     try:
         yield await accounts.open("default")
     finally:

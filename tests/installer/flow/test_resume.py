@@ -1,4 +1,4 @@
-"""What a record says of where an installation goes on: pure, without a device."""
+"""Reads records of earlier attempts: the next step, the answers, the options. No device."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 
 from installer.answers import LinkAnswer, StepKey
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.resumable import Resumable, options_of, with_hint
-from installer.flow.resume import EarlierAttempt
-from installer.flow.steps.step import Options
+from installer.flow.resume import EarlierAttempt, Resumable, options_for, with_resume_command
+from installer.flow.run_options import Options
 
 ADDRESS = "00:24:E4:20:00:3C"
 SENT = {"address": ADDRESS, "ssid": "Home", "time": "2026-11-25T08:00:03.000+00:00"}
@@ -51,14 +50,14 @@ def record(sent: dict[str, str] | None = None, **steps: Any) -> dict[str, Any]:
         (record(SENT, find=IMPROV, sync=WIFI, network=NETWORK, provision=JOINED), StepKey.LINK),
         (record(SENT, find=IMPROV, sync=WIFI, network=NETWORK, provision=JOINED, link={"later": True}), StepKey.LINK),
         (record(SENT, find=IMPROV, sync=WIFI, network=NETWORK, provision=JOINED, link=LINKED), StepKey.VERIFY),
-        # Only the cloud could have told that it joined, and it has not yet.
+        # Only the cloud can confirm the join, and has not done so yet.
         (
             record(
                 SENT, find=IMPROV, sync=WIFI, network=NETWORK, provision={**JOINED, "joined": "unknown"}, link=LINKED
             ),
             StepKey.PROVISION,
         ),
-        # The credentials went to another device, before this one was chosen.
+        # The credentials were sent to another device before this one was chosen.
         (record({**SENT, "address": "AA"}, find=IMPROV, sync=WIFI), StepKey.FIND),
         (record(find={**IMPROV, "keep_wifi": True}, sync=WIFI), StepKey.LINK),
         (record(find=IMPROV, sync=BLUETOOTH), StepKey.LINK),
@@ -68,14 +67,14 @@ def record(sent: dict[str, str] | None = None, **steps: Any) -> dict[str, Any]:
         (record(find=GUIDED, sync=WIFI, provision={"device_id": "cloud-1"}, link=LINKED), StepKey.VERIFY),
     ],
 )
-def test_where_it_goes_on(kept: dict[str, Any], step: StepKey) -> None:
-    assert EarlierAttempt.of(kept).reached(None) is step
+def test_next_step(kept: dict[str, Any], step: StepKey) -> None:
+    assert EarlierAttempt.of(kept).next_step(None) is step
 
 
 def test_another_account_is_linked_anew() -> None:
-    past = EarlierAttempt.of(record(SENT, find=IMPROV, sync=WIFI, network=NETWORK, provision=JOINED, link=LINKED))
-    assert past.reached(LinkAnswer(account="default")) is StepKey.VERIFY
-    assert past.reached(LinkAnswer(account="clinic")) is StepKey.LINK
+    earlier = EarlierAttempt.of(record(SENT, find=IMPROV, sync=WIFI, network=NETWORK, provision=JOINED, link=LINKED))
+    assert earlier.next_step(LinkAnswer(account="default")) is StepKey.VERIFY
+    assert earlier.next_step(LinkAnswer(account="clinic")) is StepKey.LINK
 
 
 def test_the_device_is_the_one_of_the_record_and_secrets_from_standard_input_are_gone() -> None:
@@ -106,20 +105,20 @@ def test_answers_that_cannot_be_read_are_told() -> None:
 )
 def test_when_it_stopped(minutes: int, words: str) -> None:
     one = Resumable.of(record(SENT, find=IMPROV))
-    assert one.stopped == SENT["time"]  # the last thing that it did
+    assert one.stopped == SENT["time"]  # its last action
     assert one.ago(datetime(2026, 11, 25, 8, 0, 4, tzinfo=UTC) + timedelta(minutes=minutes)) == words
 
 
-def test_what_the_first_attempt_refused_is_refused_still() -> None:
+def test_a_resumed_installation_keeps_the_switches_of_the_first_attempt() -> None:
     kept = {"options": {"require_encryption": True, "guided": True, "keep_wifi": False, "forgotten": True}}
-    options = options_of(Options(non_interactive=True), kept)
+    options = options_for(Options(non_interactive=True), kept)
     assert (options.require_encryption, options.guided, options.keep_wifi) == (True, True, False)
     assert options.non_interactive
 
 
 def test_a_failure_names_the_command_where_something_was_done() -> None:
     error = InstallerError(ErrorCode.CLOUD_UNREACHABLE, "It is away.", "Wait.", status=1)
-    assert with_hint(error, {"installation": "1"}, lab=False) is error
-    told = with_hint(error, {"installation": "1", "sync": "wifi"}, lab=True)
-    assert told.todo == "Wait. Later, `device-installer resume 1 --lab` goes on."
+    assert with_resume_command(error, {"installation": "1"}, lab=False) is error
+    told = with_resume_command(error, {"installation": "1", "sync": "wifi"}, lab=True)
+    assert told.todo == "Wait. Later, `device-installer resume 1 --lab` resumes it."
     assert (told.code, told.data) == (error.code, error.data)

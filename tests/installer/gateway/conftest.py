@@ -1,4 +1,4 @@
-"""An outbox of the test's own; no keyring, and no long waits between two tries of a request."""
+"""A new outbox for each test; no keyring, and short waits between retries."""
 
 from __future__ import annotations
 

@@ -16,13 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from installer.gateway.delivery import BackOff, Delivery
+from installer.gateway.delivery import Delivery
 from installer.gateway.outbox import Item, Outbox, key_of
 from installer.measurement import Measurement, Quantity, Reading
+from installer.timing.backoff import Backoff
 from tests.installer.cloud.world import served
 
 ONE, OTHER = "F0:00:00:00:00:01", "F0:00:00:00:00:02"
-SOON = BackOff(0.01, 0.05)
+SOON = Backoff(0.01, 0.05)
 NOON = 1_790_000_000.0
 
 

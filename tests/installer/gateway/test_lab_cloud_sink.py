@@ -1,4 +1,4 @@
-"""Delivery to the lab's cloud, over real HTTP with a real sign-in: found by the Data API, once, under any trouble."""
+"""Delivery to the lab's cloud over real HTTP with a real sign-in: the Data API has each measurement once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from installer.errors import ErrorCode
-from installer.gateway.delivery import Delivered, Delivery
+from installer.gateway.delivery import Delivery, DeliveryResult
 from installer.gateway.devices import GatewayDevice
-from installer.gateway.lab_cloud_sink import LabCloud
-from installer.gateway.outbox import Count, Outbox
+from installer.gateway.lab_cloud_sink import LabCloudSink
+from installer.gateway.outbox import Outbox, SinkCounts
 from tests.installer.cloud.world import OTHER_SCALE, SCALE, WATCH, Lab, lab
 from tests.installer.gateway.support import NOON, SOON, delivering, until, waiting, weighed
 
@@ -51,33 +51,33 @@ async def weights(practice: Lab) -> list[int]:
 
 async def test_it_is_found_by_the_data_api_and_those_who_subscribed_are_told(practice: Lab, outbox: Outbox) -> None:
     heard: list[Any] = []
-    practice.store.on_measured.append(lambda account, device, sample: heard.append((device.mac, sample.service)))
+    practice.store.on_sample.append(lambda account, device, sample: heard.append((device.mac, sample.service)))
     fill(outbox, 72_350, 72_400)
-    assert await Delivery(outbox, [LabCloud(practice.accounts.open)]).drain()
+    assert await Delivery(outbox, [LabCloudSink(practice.accounts.open)]).deliver_once()
     assert await weights(practice) == [72_350, 72_400]
     assert heard == [(SCALE, "getmeas")] * 2
 
 
 async def test_what_is_sent_twice_is_there_once(practice: Lab, outbox: Outbox) -> None:
     fill(outbox, 1, 2)
-    items = outbox.next(SINK, SCALE, 10)
-    sink = LabCloud(practice.accounts.open)
+    items = outbox.next_items(SINK, SCALE, 10)
+    sink = LabCloudSink(practice.accounts.open)
     await sink.deliver(items)  # and the gateway is killed before it could note that
     fill(outbox, 3)
-    assert await Delivery(outbox, [sink]).drain()
+    assert await Delivery(outbox, [sink]).deliver_once()
     assert await weights(practice) == [1, 2, 3]
 
 
 async def test_down_and_back_all_arrives_in_order(practice: Lab, outbox: Outbox) -> None:
     from installer.lab.cloud.scenario import CloudControl
 
-    told: list[Delivered] = []
-    practice.store.control(CloudControl(down=True))
+    told: list[DeliveryResult] = []
+    practice.store.apply_control(CloudControl(down=True))
     fill(outbox, *range(1, 120))
-    async with delivering(Delivery(outbox, [LabCloud(practice.accounts.open)], SOON, told=told.append)):
+    async with delivering(Delivery(outbox, [LabCloudSink(practice.accounts.open)], SOON, on_result=told.append)):
         await until(lambda: len([t for t in told if t.failure]) >= 3)
         assert waiting(outbox, SINK) == 119
-        practice.store.control(CloudControl(down=False))
+        practice.store.apply_control(CloudControl(down=False))
         await until(lambda: not waiting(outbox, SINK))
     assert await weights(practice) == list(range(1, 120))
 
@@ -85,8 +85,8 @@ async def test_down_and_back_all_arrives_in_order(practice: Lab, outbox: Outbox)
 async def test_the_cloud_is_busy_and_says_for_how_long(practice: Lab, outbox: Outbox) -> None:
     fill(outbox, 1)
     practice.arm(path="/lab/gateway", status=601, wait_seconds=1000, times=1)
-    told: list[Delivered] = []
-    delivery = Delivery(outbox, [LabCloud(practice.accounts.open)], SOON, told=told.append)
+    told: list[DeliveryResult] = []
+    delivery = Delivery(outbox, [LabCloudSink(practice.accounts.open)], SOON, on_result=told.append)
     async with delivering(delivery):
         await until(lambda: told)
     assert told[0].failure is not None
@@ -97,26 +97,26 @@ async def test_the_cloud_is_busy_and_says_for_how_long(practice: Lab, outbox: Ou
 async def test_a_lost_sign_in_holds_up_its_own_devices_only(practice: Lab, outbox: Outbox) -> None:
     fill(outbox, 1, device=OTHER_SCALE, account="gone")
     fill(outbox, 2)
-    assert not await Delivery(outbox, [LabCloud(practice.accounts.open)]).drain()
+    assert not await Delivery(outbox, [LabCloudSink(practice.accounts.open)]).deliver_once()
     assert await weights(practice) == [2]
     assert waiting(outbox, SINK) == 1
     await practice.sign_in("gone")
-    assert await Delivery(outbox, [LabCloud(practice.accounts.open)]).drain()
+    assert await Delivery(outbox, [LabCloudSink(practice.accounts.open)]).deliver_once()
     assert await weights(practice) == [2, 1]
 
 
 async def test_a_device_that_left_the_account_is_refused_and_kept(practice: Lab, outbox: Outbox) -> None:
     fill(outbox, 1, device="F0:00:00:00:00:77")
     fill(outbox, 2)
-    assert await Delivery(outbox, [LabCloud(practice.accounts.open)]).drain()
+    assert await Delivery(outbox, [LabCloudSink(practice.accounts.open)]).deliver_once()
     assert await weights(practice) == [2]
-    assert outbox.counts() == {SINK: Count(0, 1)}
+    assert outbox.counts() == {SINK: SinkCounts(0, 1)}
 
 
 def test_only_devices_on_an_account_are_for_it() -> None:
-    sink = LabCloud(lambda name: asyncio.sleep(0))  # type: ignore[arg-type, return-value]
-    assert sink.takes(GatewayDevice(SCALE, (), account="default"))
-    assert not sink.takes(GatewayDevice(SCALE, ()))
+    sink = LabCloudSink(lambda name: asyncio.sleep(0))  # type: ignore[arg-type, return-value]
+    assert sink.accepts(GatewayDevice(SCALE, (), account="default"))
+    assert not sink.accepts(GatewayDevice(SCALE, ()))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_only_devices_on_an_account_are_for_it() -> None:
 async def test_nonsense_is_refused_whole(practice: Lab, measurements: str, refusal: str) -> None:
     account = await practice.accounts.open("default")
     with pytest.raises(Exception, match=refusal):
-        await account.call("/lab/gateway", "upload", "testing", {"measurements": measurements}, again=False)
+        await account.call("/lab/gateway", "upload", "testing", {"measurements": measurements}, idempotent=False)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The outbox: nothing twice, nothing lost, in order, and in words when its file is of no use."""
+"""The outbox: nothing twice, nothing lost, the right order, and clear errors for an unusable file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from installer.errors import ErrorCode, InstallerError
-from installer.gateway.outbox import Count, Item, Outbox, key_of
+from installer.gateway.outbox import Item, Outbox, SinkCounts, key_of
 
 ONE, OTHER = "F0:00:00:00:00:01", "F0:00:00:00:00:02"
 
@@ -47,18 +47,18 @@ def test_what_is_put_in_comes_out_in_order_once_for_each_sink(path: Path) -> Non
         assert not box.append(item(3), ["store", "webhook"])
     with Outbox.open(path) as box:
         assert box.devices_waiting("store") == [ONE, OTHER]
-        assert numbers(box.next("webhook", ONE, 3)) == [0, 1, 2]
-        assert numbers(box.next("store", OTHER, 10)) == [0, 1, 2, 3, 4]
-        first = box.next("webhook", ONE, 2)
-        box.done("webhook", [i.number for i in first], 1.0)
-        assert numbers(box.next("webhook", ONE, 10)) == [2, 3, 4]
-        assert box.counts() == {"store": Count(10), "webhook": Count(3)}
+        assert numbers(box.next_items("webhook", ONE, 3)) == [0, 1, 2]
+        assert numbers(box.next_items("store", OTHER, 10)) == [0, 1, 2, 3, 4]
+        first = box.next_items("webhook", ONE, 2)
+        box.mark_delivered("webhook", [i.number for i in first], 1.0)
+        assert numbers(box.next_items("webhook", ONE, 10)) == [2, 3, 4]
+        assert box.counts() == {"store": SinkCounts(10), "webhook": SinkCounts(3)}
 
 
 def test_a_delivered_measurement_that_comes_again_is_known(path: Path) -> None:
     with Outbox.open(path) as box:
         box.append(item(1), ["store"])
-        box.done("store", [box.next("store", ONE)[0].number], 1.0)
+        box.mark_delivered("store", [box.next_items("store", ONE)[0].number], 1.0)
         assert not box.append(item(1), ["store"])
         assert box.counts() == {}
 
@@ -67,19 +67,19 @@ def test_what_a_sink_refuses_stays_apart_and_can_be_offered_again(path: Path) ->
     with Outbox.open(path) as box:
         for number in range(3):
             box.append(item(number), ["webhook"])
-        box.refused("webhook", box.next("webhook", ONE)[0].number, "HTTP 422")
-        assert numbers(box.next("webhook", ONE, 5)) == [1, 2]
-        assert box.counts()["webhook"] == Count(2, 1)
-        assert box.offer_again("webhook") == 1
-        assert numbers(box.next("webhook", ONE, 5)) == [0, 1, 2]
+        box.mark_refused("webhook", box.next_items("webhook", ONE)[0].number, "HTTP 422")
+        assert numbers(box.next_items("webhook", ONE, 5)) == [1, 2]
+        assert box.counts()["webhook"] == SinkCounts(2, 1)
+        assert box.retry_refused("webhook") == 1
+        assert numbers(box.next_items("webhook", ONE, 5)) == [0, 1, 2]
 
 
 def test_what_nobody_understands_is_kept_and_offered_to_nobody(path: Path) -> None:
     with Outbox.open(path) as box:
         box.append(item(1, understood=False), ["store"])
         assert box.counts() == {}
-        assert box.not_understood() == 1
-        box.forget(ONE, keep=0)
+        assert box.count_not_understood() == 1
+        box.prune_delivered(ONE, keep=0)
         assert box.count() == 1
 
 
@@ -87,10 +87,10 @@ def test_old_deliveries_are_forgotten_and_what_waits_never(path: Path) -> None:
     with Outbox.open(path) as box:
         for number in range(20):
             box.append(item(number), ["store"])
-        waiting = box.next("store", ONE, 20)
-        box.done("store", [i.number for i in waiting if i.number != waiting[0].number], 1.0)
-        assert box.forget(ONE, keep=5) == 14
-        assert numbers(box.next("store", ONE, 20)) == [0]
+        waiting = box.next_items("store", ONE, 20)
+        box.mark_delivered("store", [i.number for i in waiting if i.number != waiting[0].number], 1.0)
+        assert box.prune_delivered(ONE, keep=5) == 14
+        assert numbers(box.next_items("store", ONE, 20)) == [0]
 
 
 @given(st.lists(st.tuples(st.sampled_from([ONE, OTHER]), st.binary(max_size=8)), max_size=30))
@@ -108,7 +108,7 @@ def test_the_file_is_its_owners_alone(path: Path) -> None:
 def test_a_file_that_is_no_database_is_told_and_left_alone(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
-    for opening in (Outbox.open, Outbox.look):
+    for opening in (Outbox.open, Outbox.open_existing):
         with pytest.raises(InstallerError) as caught:
             opening(path)
         assert caught.value.code is ErrorCode.OUTBOX_INVALID
@@ -124,7 +124,7 @@ def test_a_database_of_another_program_is_told_and_left_alone(path: Path) -> Non
     with pytest.raises(InstallerError) as caught:
         Outbox.open(path)
     assert caught.value.code is ErrorCode.OUTBOX_INVALID
-    assert "no outbox" in caught.value.what
+    assert "not an outbox" in caught.value.what
 
 
 def test_an_outbox_of_a_newer_version_is_told_and_left_alone(path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_damaged_outbox_is_told(path: Path) -> None:
 
 
 def test_an_outbox_that_is_not_there_is_not_made_by_looking(path: Path) -> None:
-    assert Outbox.look(path) is None
+    assert Outbox.open_existing(path) is None
     assert not path.parent.exists()
 
 
@@ -185,4 +185,4 @@ def test_a_full_disk_loses_nothing_and_when_there_is_space_it_goes_on(path: Path
     kept = int(done.stdout)
     assert 0 < kept < 10_000
     with Outbox.open(path) as box:
-        assert numbers(box.next("store", ONE, 20_000)) == [*range(kept), 99_999]
+        assert numbers(box.next_items("store", ONE, 20_000)) == [*range(kept), 99_999]

@@ -1,4 +1,4 @@
-"""What `gateway status` tells, with since when; and that it is told also when nobody runs."""
+"""`gateway status`: each problem with its start, also when no gateway runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway import status
 from installer.gateway.devices import GatewayDevice
-from installer.gateway.files_and_lock import GatewayFiles, alone
+from installer.gateway.files_and_lock import GatewayFiles, hold_gateway_lock
 from installer.gateway.heartbeat import Heartbeat
 from installer.gateway.outbox import Outbox
 from installer.gateway.visit_history import VisitHistory
+from installer.timing.durations import local_time, of_timestamp
 from tests.installer.gateway.support import ONE, OTHER, weighed
 
 NOW = 1_790_000_000.0
@@ -23,89 +24,77 @@ LOST = InstallerError(ErrorCode.CONNECTION_FAILED, f"No connection to Scale {OTH
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> GatewayFiles:
+def files(tmp_path: Path) -> GatewayFiles:
     return GatewayFiles(tmp_path)
 
 
-def scene(place: GatewayFiles) -> None:
+def _date(when: float) -> str:
+    return local_time(of_timestamp(when))
+
+
+def scene(files: GatewayFiles) -> None:
     """A scale that was not heard for days, one that cannot be read, and a webhook that is away."""
-    with Outbox.open(place.outbox) as box:
-        Heartbeat(box).started(NOW - 3 * DAY, ["store", "webhook"])
-        Heartbeat(box).alive(NOW - 5)
+    with Outbox.open(files.outbox) as box:
+        Heartbeat(box).record_start(NOW - 3 * DAY, ["store", "webhook"])
+        Heartbeat(box).record_alive(NOW - 5)
         visits = VisitHistory(box)
-        visits.know(GatewayDevice(ONE, (), "body", "Scale in the hall"))
-        visits.know(GatewayDevice(OTHER, (), "thermo", "Thermo"))
-        visits.begin(ONE, NOW - 2 * DAY)
-        visits.end(ONE, NOW - 2 * DAY)
-        visits.seen(OTHER, NOW - 60)
-        visits.failed(OTHER, LOST, NOW - 60)
+        visits.add_device(GatewayDevice(ONE, (), "body", "Scale in the hall"))
+        visits.add_device(GatewayDevice(OTHER, (), "thermo", "Thermo"))
+        visits.begin_visit(ONE, NOW - 2 * DAY)
+        visits.record_success(ONE, NOW - 2 * DAY)
+        visits.record_seen(OTHER, NOW - 60)
+        visits.record_failure(OTHER, LOST, NOW - 60)
         for number in range(3):
             box.append(weighed(number), ["store", "webhook"])
-        box.done("store", [1, 2, 3], NOW - 60)
-        box.failing("webhook", "cloud_unreachable", GONE.what, NOW - DAY)
-        box.failing("webhook", "cloud_unreachable", GONE.what, NOW - 10)
+        box.mark_delivered("store", [1, 2, 3], NOW - 60)
+        box.mark_failing("webhook", "cloud_unreachable", GONE.what, NOW - DAY)
+        box.mark_failing("webhook", "cloud_unreachable", GONE.what, NOW - 10)
 
 
-async def test_each_limit_is_a_line_with_since_when(place: GatewayFiles) -> None:
-    scene(place)
-    async with alone(place):
-        with Outbox.open(place.outbox) as box:
-            Heartbeat(box).radio(OFF, NOW - 7200)
-            Heartbeat(box).radio(OFF, NOW - 10)
-        found = await status.look(place)
+async def test_each_limit_is_a_line_with_since_when(files: GatewayFiles) -> None:
+    scene(files)
+    async with hold_gateway_lock(files):
+        with Outbox.open(files.outbox) as box:
+            Heartbeat(box).record_radio(OFF, NOW - 7200)
+            Heartbeat(box).record_radio(OFF, NOW - 10)
+        found = await status.read_status(files)
     problems = status.problems(found, NOW)
     assert problems == [
-        f"Bluetooth does not work since {status.clock(NOW - 7200)}: Bluetooth is switched off.",
-        f"Nothing reaches webhook since {status.clock(NOW - DAY)} (3 waiting): {GONE.what}",
-        f"Scale in the hall {ONE} was not heard since {status.clock(NOW - 2 * DAY)}: "
+        f"Bluetooth has not worked since {_date(NOW - 7200)}: Bluetooth is switched off.",
+        f"Nothing has reached webhook since {_date(NOW - DAY)} (3 waiting): {GONE.what}",
+        f"Scale in the hall {ONE} has not been heard since {_date(NOW - 2 * DAY)}: "
         "it is out of range, asleep, or switched off.",
-        f"Thermo {OTHER} could not be read since {status.clock(NOW - 60)}: {LOST.what}",
+        f"Thermo {OTHER} could not be read at {_date(NOW - 60)}: {LOST.what}",
     ]
-    text = "\n".join(status.lines(found, NOW))
+    text = "\n".join(status.status_lines(found, NOW))
     assert "2 days ago" in text
     assert all(f"Problem: {problem}" in text.splitlines() for problem in problems)
-    plain = status.plain(found, NOW)
+    plain = status.status_json(found, NOW)
     assert plain["problems"] == problems
     assert plain["bluetooth"]["code"] == "bluetooth_off"
     assert [d["in_range"] for d in plain["devices"]] == [False, True]
 
 
-async def test_a_gateway_that_does_not_run_says_when_it_ran_last(place: GatewayFiles) -> None:
-    scene(place)
-    found = await status.look(place)
+async def test_a_gateway_that_does_not_run_says_when_it_ran_last(files: GatewayFiles) -> None:
+    scene(files)
+    found = await status.read_status(files)
     assert status.problems(found, NOW + 3600)[0] == (
-        "The gateway is not running: nothing is collected. It ran last 1 hour ago."
+        "The gateway is not running: nothing is collected. It last ran 1 hour ago."
     )
     # What is in reach now, nobody knows.
-    assert not any("not heard" in problem for problem in status.problems(found, NOW))
+    assert not any("not been heard" in problem for problem in status.problems(found, NOW))
 
 
-async def test_a_gateway_that_hangs_is_told(place: GatewayFiles) -> None:
-    scene(place)
-    async with alone(place):
-        found = await status.look(place)
-    assert any("no sign of life" in problem for problem in status.problems(found, NOW + 600))
+async def test_a_gateway_that_hangs_is_told(files: GatewayFiles) -> None:
+    scene(files)
+    async with hold_gateway_lock(files):
+        found = await status.read_status(files)
+    assert any("no activity" in problem for problem in status.problems(found, NOW + 600))
 
 
-async def test_a_clock_that_was_set_back_makes_nothing_negative(place: GatewayFiles) -> None:
-    scene(place)
-    async with alone(place):
-        found = await status.look(place)
-    ahead = status.lines(found, NOW - 365 * DAY)
+async def test_a_clock_that_was_set_back_makes_nothing_negative(files: GatewayFiles) -> None:
+    scene(files)
+    async with hold_gateway_lock(files):
+        found = await status.read_status(files)
+    ahead = status.status_lines(found, NOW - 365 * DAY)
     assert "just now" in next(line for line in ahead if line.startswith(ONE))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "just now"),
-        (59, "just now"),
-        (60, "1 minute ago"),
-        (7200, "2 hours ago"),
-        (DAY, "1 day ago"),
-        (-9, "just now"),
-    ],
-)
-def test_how_long_ago(seconds: float, words: str) -> None:
-    assert status.ago(NOW - seconds, NOW) == words
-    assert status.ago(None, NOW) == "never"

@@ -1,4 +1,4 @@
-"""The services' files: well-formed, with the full path of the program, and no secret."""
+"""The service files: well-formed, with the full path of the program, without secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from installer.cli.main import _main
 from installer.errors import ErrorCode, InstallerError
-from installer.gateway.system_service import install, make
+from installer.gateway.system_service import install_service, make_service
 
 AWKWARD = ["--device", "F0:00:00:00:00:01", "--adapter", 'hci:usb:0 "100%" $HOME']
 
@@ -19,7 +19,7 @@ AWKWARD = ["--device", "F0:00:00:00:00:01", "--adapter", 'hci:usb:0 "100%" $HOME
 def test_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setenv("DEVICE_INSTALLER_CLIENT_SECRET", "secret-of-the-application")
-    service = make(AWKWARD, "linux", tmp_path)
+    service = make_service(AWKWARD, "linux", tmp_path)
     assert service.path == tmp_path / ".config/systemd/user/device-installer-gateway.service"
     unit = configparser.RawConfigParser(strict=False)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
@@ -33,7 +33,7 @@ def test_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_launchd(tmp_path: Path) -> None:
-    service = make(AWKWARD, "darwin", tmp_path)
+    service = make_service(AWKWARD, "darwin", tmp_path)
     assert service.path.parent == tmp_path / "Library/LaunchAgents"
     job = plistlib.loads(service.text.encode())
     assert job["ProgramArguments"][-4:] == AWKWARD
@@ -42,7 +42,7 @@ def test_launchd(tmp_path: Path) -> None:
 
 
 def test_windows(tmp_path: Path) -> None:
-    service = make(AWKWARD, "win32", tmp_path)
+    service = make_service(AWKWARD, "win32", tmp_path)
     assert service.encoding == "utf-16"
     task = ElementTree.fromstring(service.text.encode("utf-16"))
     space = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
@@ -53,15 +53,15 @@ def test_windows(tmp_path: Path) -> None:
 
 def test_another_system_is_told(tmp_path: Path) -> None:
     with pytest.raises(InstallerError) as caught:
-        make([], "plan9", tmp_path)
+        make_service([], "plan9", tmp_path)
     assert caught.value.code is ErrorCode.USAGE
 
 
 def test_a_command_of_the_system_that_fails_is_told_and_the_file_stays(tmp_path: Path) -> None:
-    service = make([], "linux", tmp_path)
+    service = make_service([], "linux", tmp_path)
     broken = type(service)(tmp_path / "x.service", service.text, (("false",),), "")
     with pytest.raises(InstallerError) as caught:
-        install(broken)
+        install_service(broken)
     assert "`false` failed" in caught.value.what
     assert broken.path.read_text() == service.text
 

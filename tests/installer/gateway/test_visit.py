@@ -1,4 +1,4 @@
-"""A visit: what a device sent is on disk before the device has the confirmation, and what comes again is known."""
+"""A visit: each message is on disk before its confirmation, and a repeated message is recognised."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from bumble.gatt import Service
 
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.scan import Scan
-from installer.catalogue.catalogue import Profile, load
+from installer.catalogue.catalogue_file import load
+from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Item, Outbox
 from installer.gateway.outbox_writer import OutboxWriter
 from installer.gateway.sinks import measurement_of
-from installer.gateway.visit import Waits, collect
+from installer.gateway.visit import VisitTimeouts, visit_device
 from installer.gateway.visit_history import VisitHistory
+from installer.provisioning import registry
 from tests.installer.bluetooth.bench import ADDRESS, Bench, Peripheral, Properties, characteristic, sighted
 
 WHEN = bytes.fromhex("ea070b17120f1e")  # 2026-11-23 18:15:30
-FAST = Waits(connect=10, first=0.3, quiet=0.3, longest=10)
-TARGET = GatewayDevice(ADDRESS, (Profile.WEIGHT,), "bench", "Bench")
+FAST = VisitTimeouts(connect=10, first=0.3, quiet=0.3, total=10)
+DEVICE = GatewayDevice(ADDRESS, (Profile.WEIGHT,), "bench", "Bench")
 
 
 def weight(number: int, *, dated: bool = True) -> bytes:
@@ -84,33 +86,33 @@ async def scale(bench: Bench) -> Scale:
 @pytest.fixture
 def outbox(tmp_path: Path) -> Any:
     with Outbox.open(tmp_path / "gateway.sqlite") as box:
-        VisitHistory(box).know(TARGET)
+        VisitHistory(box).add_device(DEVICE)
         yield box
 
 
 async def visit(adapter: Adapter, outbox: Outbox) -> OutboxWriter:
     """One whole visit, as the agent makes it."""
     visits = VisitHistory(outbox)
-    intake = OutboxWriter(outbox, TARGET, visits.begin(ADDRESS, 1.0), ["store"])
-    async with Scan(adapter, load(), settle=0) as scan:
+    writer = OutboxWriter(outbox, DEVICE, visits.begin_visit(ADDRESS, 1.0), ["store"])
+    async with Scan(adapter, registry.detector(load()), settle=0) as scan:
         device = await sighted(scan)
-    await collect(adapter, device, TARGET.profiles, intake, FAST)
-    visits.end(ADDRESS, 1.0)
-    return intake
+    await visit_device(adapter, device, DEVICE.profiles, writer, FAST)
+    visits.record_success(ADDRESS, 1.0)
+    return writer
 
 
 def raws(outbox: Outbox) -> list[bytes]:
-    return [i.raw for i in outbox.next("store", ADDRESS, 1000)]
+    return [i.raw for i in outbox.next_items("store", ADDRESS, 1000)]
 
 
 async def test_each_is_on_disk_before_the_device_may_forget_it(scale: Scale, adapter: Adapter, outbox: Outbox) -> None:
     scale.kept = [weight(n) for n in range(10)]
     # Another process's view of the file, at the moment when the confirmation arrives.
-    seen = Outbox.look(outbox.path)
+    seen = Outbox.open_existing(outbox.path)
     assert seen is not None
     scale.count = seen.count
-    intake = await visit(adapter, outbox)
-    assert intake.taken == 10
+    writer = await visit(adapter, outbox)
+    assert writer.collected == 10
     assert raws(outbox) == [weight(n) for n in range(10)]
     assert all(count > place for place, count in enumerate(scale.at_confirmation))
     seen.close()
@@ -151,8 +153,8 @@ async def test_while_the_disk_is_full_the_device_keeps_its_measurements(
     kept = outbox.count()
     assert 0 < kept == len(scale.confirmed) < 200
     outbox.rows("PRAGMA max_page_count = 100000")
-    intake = await visit(adapter, outbox)
-    assert intake.taken == 200 - kept
+    writer = await visit(adapter, outbox)
+    assert writer.collected == 200 - kept
     assert raws(outbox) == [weight(n) for n in range(200)]
 
 
@@ -176,8 +178,8 @@ async def test_after_a_lost_confirmation_the_same_is_no_second_measurement(
     assert scale.kept == [weight(1, dated=dated)]
     monkeypatch.setattr(outbox, "append", append)
     scale.kept += [weight(2, dated=dated)]
-    intake = await visit(adapter, outbox)
-    assert (intake.taken, intake.again) == (1, 1)
+    writer = await visit(adapter, outbox)
+    assert (writer.collected, writer.repeated) == (1, 1)
     assert raws(outbox) == [weight(1, dated=dated), weight(2, dated=dated)]
 
 
@@ -195,13 +197,13 @@ async def test_a_message_that_nobody_understands_is_kept_and_stops_nothing(
     scale.kept = [weight(1), b"\x02\x10", weight(2)]
     await visit(adapter, outbox)
     assert raws(outbox) == [weight(1), weight(2)]
-    assert outbox.not_understood() == 1
+    assert outbox.count_not_understood() == 1
 
 
 async def test_a_measurement_that_failed_is_none(scale: Scale, adapter: Adapter, outbox: Outbox) -> None:
     scale.kept = [b"\x00\xff\xff", weight(1)]
     await visit(adapter, outbox)
-    assert [measurement_of(i).readings[0].unit for i in outbox.next("store", ADDRESS, 9)] == ["kg"]
+    assert [measurement_of(i).readings[0].unit for i in outbox.next_items("store", ADDRESS, 9)] == ["kg"]
     assert outbox.count() == 1
 
 

@@ -1,4 +1,4 @@
-"""The agent: who is visited when, what a failure costs, and that it ends when it is told to."""
+"""The scheduler: which device is visited when, the backoff after failures, and cancellation."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from bumble.gatt import Service
 
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.scan import Scan
-from installer.catalogue.catalogue import Profile, load
+from installer.catalogue.catalogue_file import load
+from installer.catalogue.model import Profile
 from installer.errors import ErrorCode
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Outbox
-from installer.gateway.visit import Waits
+from installer.gateway.visit import VisitTimeouts
 from installer.gateway.visit_history import VisitHistory
-from installer.gateway.visit_scheduler import Pace, Visited, VisitScheduler
+from installer.gateway.visit_scheduler import VisitResult, VisitScheduler, VisitSettings
+from installer.timing.backoff import Backoff
 from tests.installer.bluetooth.bench import Bench, Peripheral, Properties, characteristic
 from tests.installer.gateway.support import until
 
 WHEN = bytes.fromhex("ea070b17120f1e")
-WAITS = Waits(connect=10, first=0.2, quiet=0.1, longest=10)
+TIMEOUTS = VisitTimeouts(connect=10, first=0.2, quiet=0.1, total=10)
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def address(number: int) -> str:
     return f"F0:00:00:00:00:{number:02X}"
 
 
-def target(number: int, *profiles: Profile) -> GatewayDevice:
+def gateway_device(number: int, *profiles: Profile) -> GatewayDevice:
     return GatewayDevice(address(number), profiles or (Profile.WEIGHT,), "body", f"Scale {number}")
 
 
@@ -75,16 +77,18 @@ class Scale:
 
 @asynccontextmanager
 async def working(
-    adapter: Adapter, outbox: Outbox, *targets: GatewayDevice, **pace: Any
-) -> AsyncIterator[tuple[VisitScheduler, list[Visited]]]:
-    """An agent at work, and what it has told."""
-    told: list[Visited] = []
-    options: dict[str, Any] = {"every": 1000.0, "waits": WAITS, **pace}
-    agent = VisitScheduler(outbox, VisitHistory(outbox), load(), lambda _: ["store"], Pace(**options), told=told.append)
-    agent.follow(targets)
-    task = asyncio.create_task(agent.run(adapter))
+    adapter: Adapter, outbox: Outbox, *devices: GatewayDevice, **settings: Any
+) -> AsyncIterator[tuple[VisitScheduler, list[VisitResult]]]:
+    """An scheduler at work, and what it has told."""
+    told: list[VisitResult] = []
+    options: dict[str, Any] = {"interval": 1000.0, "timeouts": TIMEOUTS, **settings}
+    scheduler = VisitScheduler(
+        outbox, VisitHistory(outbox), load(), lambda _: ["store"], VisitSettings(**options), on_result=told.append
+    )
+    scheduler.set_devices(devices)
+    task = asyncio.create_task(scheduler.run(adapter))
     try:
-        yield agent, told
+        yield scheduler, told
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -94,11 +98,11 @@ async def working(
 async def test_all_devices_in_reach_are_visited_once(bench: Bench, adapter: Adapter, outbox: Outbox) -> None:
     for number in range(1, 6):
         await Scale(number).start(bench)
-    async with working(adapter, outbox, *(target(n) for n in range(1, 6))) as (agent, told):
+    async with working(adapter, outbox, *(gateway_device(n) for n in range(1, 6))) as (scheduler, told):
         await until(lambda: len(told) == 5)
-        assert {v.target.address for v in told} == {address(n) for n in range(1, 6)}
-        assert [v.taken for v in told] == [1] * 5
-        assert agent.waiting_for == []
+        assert {v.device.address for v in told} == {address(n) for n in range(1, 6)}
+        assert [v.collected for v in told] == [1] * 5
+        assert scheduler.unvisited == []
     assert outbox.counts()["store"].waiting == 5
 
 
@@ -114,27 +118,29 @@ async def test_one_that_is_forgotten_before_its_visit_does_not_keep_the_others_f
 
     monkeypatch.setattr(Scan, "ble_device", forgotten)
     await Scale(1).start(bench)
-    async with working(adapter, outbox, target(1), target(2), failed_first=1000.0) as (_, told):
+    async with working(
+        adapter, outbox, gateway_device(1), gateway_device(2), backoff=Backoff(1000.0, 1000.0, jitter=(0.5, 1.0))
+    ) as (_, told):
         await until(lambda: told)
         assert told[0].failure is not None
         assert told[0].failure.code is ErrorCode.DEVICE_NOT_FOUND
         await Scale(2).start(bench)
         await until(lambda: len(told) == 2)
-        assert (told[1].target.address, told[1].failure) == (address(2), None)
+        assert (told[1].device.address, told[1].failure) == (address(2), None)
 
 
 async def test_one_that_stays_is_visited_again_after_a_while_and_when_somebody_wakes_it(
     bench: Bench, adapter: Adapter, outbox: Outbox
 ) -> None:
     await Scale(1).start(bench)
-    async with working(adapter, outbox, target(1), every=0.3) as (_, told):
+    async with working(adapter, outbox, gateway_device(1), interval=0.3) as (_, told):
         await until(lambda: len(told) == 3)
-    async with working(adapter, outbox, target(1), rest=0.0) as (agent, told):
+    async with working(adapter, outbox, gateway_device(1), min_interval=0.0) as (scheduler, told):
         await until(lambda: len(told) == 1)
-        agent.wake(address(1))
+        scheduler.wake(address(1))
         await until(lambda: len(told) == 2)
-        agent.wake(address(9))
-        agent.wake(None)
+        scheduler.wake(address(9))
+        scheduler.wake(None)
         await until(lambda: len(told) == 3)
 
 
@@ -142,10 +148,10 @@ async def test_a_flood_of_calls_does_not_keep_a_device_connected(
     bench: Bench, adapter: Adapter, outbox: Outbox
 ) -> None:
     await Scale(1).start(bench)
-    async with working(adapter, outbox, target(1), rest=1000.0) as (agent, told):
+    async with working(adapter, outbox, gateway_device(1), min_interval=1000.0) as (scheduler, told):
         await until(lambda: len(told) == 1)
         for _ in range(20):
-            agent.wake(None)
+            scheduler.wake(None)
             await asyncio.sleep(0.02)
         assert len(told) == 1
 
@@ -157,19 +163,19 @@ async def test_a_device_that_fails_waits_longer_each_time_and_holds_up_no_other(
     assert ill.device is not None
     ill.device.hung = True
     await Scale(2).start(bench)
-    waits = Waits(connect=0.4, first=0.2, quiet=0.1, longest=10)
-    pace: dict[str, Any] = {"waits": waits, "failed_first": 0.05, "failed_longest": 0.2, "every": 0.2}
-    async with working(adapter, outbox, target(1), target(2), **pace) as (_, told):
-        await until(lambda: sum(v.target == target(1) for v in told) >= 2)
-        await until(lambda: sum(v.target == target(2) for v in told) >= 2)
+    timeouts = VisitTimeouts(connect=0.4, first=0.2, quiet=0.1, total=10)
+    settings: dict[str, Any] = {"timeouts": timeouts, "backoff": Backoff(0.05, 0.2), "interval": 0.2}
+    async with working(adapter, outbox, gateway_device(1), gateway_device(2), **settings) as (_, told):
+        await until(lambda: sum(v.device == gateway_device(1) for v in told) >= 2)
+        await until(lambda: sum(v.device == gateway_device(2) for v in told) >= 2)
         failures = [v.failure for v in told if v.failure is not None]
         assert {f.code for f in failures} == {ErrorCode.CONNECTION_FAILED}
-        known = {k.address: k for k in VisitHistory(outbox).all()}
+        known = {k.address: k for k in VisitHistory(outbox).devices()}
         assert known[address(1)].failures >= 2
         assert known[address(1)].failed is not None
         ill.device.hung = False
-        await until(lambda: any(v.target == target(1) and v.taken for v in told))
-    known = {k.address: k for k in VisitHistory(outbox).all()}
+        await until(lambda: any(v.device == gateway_device(1) and v.collected for v in told))
+    known = {k.address: k for k in VisitHistory(outbox).devices()}
     assert known[address(1)].failures == 0
     assert known[address(1)].failure is None
 
@@ -177,13 +183,13 @@ async def test_a_device_that_fails_waits_longer_each_time_and_holds_up_no_other(
 async def test_a_device_that_nobody_named_is_left_alone(bench: Bench, adapter: Adapter, outbox: Outbox) -> None:
     stranger = await Scale(1).start(bench)
     await Scale(2).start(bench)
-    async with working(adapter, outbox, target(2), every=0.1) as (agent, told):
+    async with working(adapter, outbox, gateway_device(2), interval=0.1) as (scheduler, told):
         await until(lambda: len(told) == 2)
-        agent.follow([])
-        agent.wake(None)
+        scheduler.set_devices([])
+        scheduler.wake(None)
         assert stranger.device is not None
         assert stranger.device.requests == 0
-    assert [k.address for k in VisitHistory(outbox).all()] == [address(2)]
+    assert [k.address for k in VisitHistory(outbox).devices()] == [address(2)]
 
 
 async def test_it_ends_whenever_it_is_told_to(bench: Bench, outbox: Outbox) -> None:
@@ -193,7 +199,7 @@ async def test_it_ends_whenever_it_is_told_to(bench: Bench, outbox: Outbox) -> N
     for _ in range(15):
         async with (
             await open_adapter(bench.adapter) as adapter,
-            working(adapter, outbox, *(target(n) for n in range(1, 4)), every=0.05),
+            working(adapter, outbox, *(gateway_device(n) for n in range(1, 4)), interval=0.05),
         ):
             await asyncio.sleep(dice.uniform(0.0, 0.2))
 
@@ -202,29 +208,31 @@ async def test_it_ends_whenever_it_is_told_to(bench: Bench, outbox: Outbox) -> N
 async def test_a_clock_that_jumps_changes_nothing(bench: Bench, adapter: Adapter, outbox: Outbox, jump: float) -> None:
     await Scale(1).start(bench)
     now = [1.79e9]
-    told: list[Visited] = []
-    pace = Pace(every=0.1, waits=WAITS)
-    agent = VisitScheduler(
-        outbox, VisitHistory(outbox), load(), lambda _: ["store"], pace, told=told.append, clock=lambda: now[0]
+    told: list[VisitResult] = []
+    settings = VisitSettings(interval=0.1, timeouts=TIMEOUTS)
+    scheduler = VisitScheduler(
+        outbox, VisitHistory(outbox), load(), lambda _: ["store"], settings, on_result=told.append, clock=lambda: now[0]
     )  # fmt: skip
-    agent.follow([target(1)])
-    task = asyncio.create_task(agent.run(adapter))
+    scheduler.set_devices([gateway_device(1)])
+    task = asyncio.create_task(scheduler.run(adapter))
     await until(lambda: len(told) == 1)
     now[0] += jump
     await until(lambda: len(told) == 3)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert [v.failure for v in told] == [None] * 3
-    raws = [item.raw for item in outbox.next("store", address(1), 9)]
+    raws = [item.raw for item in outbox.next_items("store", address(1), 9)]
     assert raws == [struct.pack("<BH", 0x02, 0x2701 + n) + WHEN for n in range(len(raws))]
-    assert VisitHistory(outbox).all()[0].seen == now[0]
+    assert VisitHistory(outbox).devices()[0].seen == now[0]
 
 
 async def test_a_radio_that_goes_away_is_told(bench: Bench, adapter: Adapter, outbox: Outbox) -> None:
     await Scale(1).start(bench)
-    agent = VisitScheduler(outbox, VisitHistory(outbox), load(), lambda _: ["store"], Pace(waits=WAITS))
-    agent.follow([target(1)])
-    task = asyncio.create_task(agent.run(adapter))
+    scheduler = VisitScheduler(
+        outbox, VisitHistory(outbox), load(), lambda _: ["store"], VisitSettings(timeouts=TIMEOUTS)
+    )
+    scheduler.set_devices([gateway_device(1)])
+    task = asyncio.create_task(scheduler.run(adapter))
     await until(lambda: outbox.count())
     bench.unplug()
     with pytest.raises(Exception) as caught:  # noqa: PT011

@@ -1,4 +1,4 @@
-"""The webhook, over real HTTP: signed, in order, at least once with a key, and patient with a receiver in trouble."""
+"""The webhook over real HTTP: signed, in order, at least once with a key, with retries while the receiver fails."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ import pytest
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.gateway.delivery import BackOff, Delivered, Delivery
-from installer.gateway.outbox import Count, Outbox
+from installer.gateway.delivery import DELIVERY_BACKOFF, Delivery, DeliveryResult, retry_wait
+from installer.gateway.outbox import Outbox, SinkCounts
 from installer.gateway.sinks import SinkFailure
-from installer.gateway.webhook_sink import Webhook, check_url, key_bytes, signature
+from installer.gateway.webhook_sink import WebhookSink, check_url, signature, signing_key
+from installer.timing.backoff import Backoff
 from tests.installer.cloud.world import free_port
 from tests.installer.gateway.support import ONE, OTHER, SOON, Receiver, delivering, receiver, until, waiting, weighed
 
 KEY = SecretStr("whsec_" + base64.b64encode(b"k" * 32).decode())
 
 
-def webhook(to: Receiver | str, **more: float) -> Webhook:
-    return Webhook(to if isinstance(to, str) else to.url, lambda: KEY, seconds=5, **more)
+def webhook(to: Receiver | str, **more: float) -> WebhookSink:
+    return WebhookSink(to if isinstance(to, str) else to.url, lambda: KEY, seconds=5, **more)
 
 
 def fill(outbox: Outbox, *numbers: int, device: str = ONE) -> list[str]:
@@ -38,7 +39,7 @@ async def test_a_measurement_arrives_signed(outbox: Outbox) -> None:
     key = item.key
     outbox.append(item, ["webhook"])
     async with receiver() as to:
-        assert await Delivery(outbox, [webhook(to)]).drain()
+        assert await Delivery(outbox, [webhook(to)]).deliver_once()
     assert to.got == [
         {
             "version": 1,
@@ -66,7 +67,7 @@ async def test_a_measurement_arrives_signed(outbox: Outbox) -> None:
 
 def test_the_signature_is_the_one_of_the_specification() -> None:
     # The example of the Standard Webhooks libraries' tests.
-    key = key_bytes(SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
+    key = signing_key(SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
     body = b'{"test": 2432232314}'
     made = signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
     assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
@@ -75,10 +76,10 @@ def test_the_signature_is_the_one_of_the_specification() -> None:
 async def test_a_receiver_in_trouble_gets_everything_in_order_when_it_is_well_again(outbox: Outbox) -> None:
     first = fill(outbox, 1, 2, 3)
     other = fill(outbox, 4, 5, device=OTHER)
-    told: list[Delivered] = []
+    told: list[DeliveryResult] = []
     async with (
         receiver(503, 500, 408, 429, 502, 204) as to,
-        delivering(Delivery(outbox, [webhook(to)], SOON, told=told.append)),
+        delivering(Delivery(outbox, [webhook(to)], SOON, on_result=told.append)),
     ):
         await until(lambda: not waiting(outbox, "webhook"))
     taken = to.taken()
@@ -92,10 +93,10 @@ async def test_an_answer_that_got_lost_makes_it_come_twice_under_one_key(outbox:
     (key,) = fill(outbox, 1)
     async with receiver() as to:
         hook = webhook(to)
-        item = outbox.next("webhook", ONE)[0]
+        item = outbox.next_items("webhook", ONE)[0]
         await hook.deliver([item])  # and the gateway is killed before it could note that
         await hook.close()
-        assert await Delivery(outbox, [webhook(to)]).drain()
+        assert await Delivery(outbox, [webhook(to)]).deliver_once()
     assert [got["id"] for got in to.got] == [key, key]
     assert to.bodies[0] == to.bodies[1]
 
@@ -103,17 +104,17 @@ async def test_an_answer_that_got_lost_makes_it_come_twice_under_one_key(outbox:
 async def test_what_the_receiver_will_never_take_does_not_hold_up_the_rest(outbox: Outbox) -> None:
     keys = fill(outbox, 1, 2, 3)
     async with receiver(204, 422, 204) as to:
-        assert await Delivery(outbox, [webhook(to)]).drain()
+        assert await Delivery(outbox, [webhook(to)]).deliver_once()
     assert to.taken() == [keys[0], keys[2]]
-    assert outbox.counts() == {"webhook": Count(0, 1)}
+    assert outbox.counts() == {"webhook": SinkCounts(0, 1)}
 
 
 async def test_a_receiver_that_refuses_everything_is_in_trouble_itself(outbox: Outbox) -> None:
     fill(outbox, *range(20))
     async with receiver(400) as to:
-        assert not await Delivery(outbox, [webhook(to)]).drain()
+        assert not await Delivery(outbox, [webhook(to)]).deliver_once()
         assert len(to.got) == 6
-    assert outbox.counts() == {"webhook": Count(15, 5)}
+    assert outbox.counts() == {"webhook": SinkCounts(15, 5)}
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410, 301])
@@ -122,7 +123,7 @@ async def test_a_wrong_address_or_key_is_told_and_nothing_is_lost(outbox: Outbox
     async with receiver(status) as to:
         hook = webhook(to)
         with pytest.raises(SinkFailure) as caught:
-            await hook.deliver(outbox.next("webhook", ONE))
+            await hook.deliver(outbox.next_items("webhook", ONE))
         await hook.close()
     error = caught.value.error
     assert error.code is ErrorCode.CLOUD_FAILED
@@ -137,29 +138,28 @@ async def test_a_wrong_address_or_key_is_told_and_nothing_is_lost(outbox: Outbox
 async def test_the_receiver_says_when_to_come_back(outbox: Outbox, after: str, seconds: float | None) -> None:
     fill(outbox, 1)
     async with receiver((503, {"Retry-After": after})) as to:
-        hook = Webhook(to.url, lambda: KEY, clock=lambda: 1767225600.0)  # 2026-01-01
+        hook = WebhookSink(to.url, lambda: KEY, clock=lambda: 1767225600.0)  # 2026-01-01
         with pytest.raises(SinkFailure) as caught:
-            await hook.deliver(outbox.next("webhook", ONE))
+            await hook.deliver(outbox.next_items("webhook", ONE))
         await hook.close()
     assert caught.value.retry_after == seconds
 
 
-def test_back_off_grows_has_a_random_part_and_heeds_the_receiver() -> None:
-    back_off = BackOff(2.0, 300.0)
+def test_backoff_grows_has_a_random_part_and_follows_retry_after() -> None:
     for failures, longest in ((1, 2.0), (2, 4.0), (5, 32.0), (9, 300.0), (10_000, 300.0)):
-        waits = {back_off.after(failures) for _ in range(50)}
+        waits = {retry_wait(DELIVERY_BACKOFF, failures) for _ in range(50)}
         assert len(waits) > 1
         assert longest / 2 <= min(waits)
         assert max(waits) <= longest
-    assert back_off.after(1, 60.0) == 60.0
-    assert back_off.after(1, 1e9) == 3600.0
+    assert retry_wait(DELIVERY_BACKOFF, 1, 60.0) == 60.0
+    assert retry_wait(DELIVERY_BACKOFF, 1, 1e9) == 3600.0
 
 
 async def test_nobody_listens_and_the_address_is_not_told(outbox: Outbox) -> None:
     fill(outbox, 1)
     hook = webhook(f"http://127.0.0.1:{free_port()}/hooks/secret-path")
     delivery = Delivery(outbox, [hook])
-    assert not await delivery.drain()
+    assert not await delivery.deliver_once()
     await delivery.close()
     noted = outbox.rows("SELECT * FROM sinks")[0]
     assert noted["failing_since"] is not None
@@ -170,10 +170,10 @@ async def test_nobody_listens_and_the_address_is_not_told(outbox: Outbox) -> Non
 async def test_waking_ends_the_waiting(outbox: Outbox) -> None:
     fill(outbox, 1)
     async with receiver(503, 204) as to:
-        delivery = Delivery(outbox, [webhook(to)], BackOff(1000.0, 1000.0))
+        delivery = Delivery(outbox, [webhook(to)], Backoff(1000.0, 1000.0))
         async with delivering(delivery):
             await until(lambda: len(to.got) == 1)
-            delivery.arrived()  # something new alone does not
+            delivery.notify_new_items()  # new items alone do not end the wait
             await asyncio.sleep(0.05)
             assert len(to.got) == 1
             delivery.wake()
@@ -186,7 +186,7 @@ async def test_a_sink_that_fails_holds_up_no_other(outbox: Outbox) -> None:
     async with receiver(503) as ill, receiver(204) as well:
         other = webhook(well)
         other.name = "other"
-        async with delivering(Delivery(outbox, [webhook(ill), other], BackOff(1000.0, 1000.0))):
+        async with delivering(Delivery(outbox, [webhook(ill), other], Backoff(1000.0, 1000.0))):
             await until(lambda: not waiting(outbox, "other"))
     assert waiting(outbox, "webhook") == 3
 
@@ -214,6 +214,6 @@ def test_an_address_that_is_not_fit_for_health_data_is_refused_unrepeated(url: s
 )
 def test_a_weak_key_is_refused_unrepeated(key: str) -> None:
     with pytest.raises(InstallerError) as caught:
-        key_bytes(SecretStr(key))
+        signing_key(SecretStr(key))
     assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
     assert not key or key not in str(caught.value)

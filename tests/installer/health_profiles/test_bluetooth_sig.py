@@ -27,9 +27,11 @@ from bluetooth_sig.gatt.exceptions import CharacteristicParseError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.catalogue.catalogue import Profile
+from installer.catalogue.model import Profile
 from installer.health_profiles import characteristics
-from installer.health_profiles.device_clock import read
+from installer.health_profiles.blood_pressure import supported_status
+from installer.health_profiles.characteristic_fields import CodecError, NoValue
+from installer.health_profiles.device_clock import parse_current_time
 from installer.measurement import Measurement, Quantity
 
 WEIGHT = WeightMeasurementCharacteristic()
@@ -138,7 +140,7 @@ def test_what_goes_with_a_blood_pressure(when: datetime, user: int, status: int)
 @given(st.integers(0, 0x1F))
 def test_what_a_monitor_can_find(features: int) -> None:
     data = struct.pack("<H", features)
-    words, b = characteristics.vouched(data), theirs(PRESSURE_FEATURE, data)
+    words, b = supported_status(data), theirs(PRESSURE_FEATURE, data)
     assert ("body movement" in words) == b.body_movement_detection_support
     assert ("cuff too loose" in words) == b.cuff_fit_detection_support
     assert ("irregular pulse" in words) == b.irregular_pulse_detection_support
@@ -152,7 +154,7 @@ def test_the_clock(when: datetime, fraction: int) -> None:
     b = theirs(CURRENT_TIME, data)
     assert b.date_time == when
     noon = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-    ours = read(data, noon).wrong
+    ours = parse_current_time(data, noon).error
     away = noon.astimezone().replace(tzinfo=None) - b.date_time - timedelta(seconds=b.fractions256 / 256)
     assert ours == (away if abs(away) > timedelta(minutes=1) else timedelta())
 
@@ -180,7 +182,7 @@ def test_it_misreads_every_float() -> None:
 
 def test_it_takes_a_failed_measurement_for_a_weight() -> None:
     data = bytes.fromhex("00ffff")
-    with pytest.raises(characteristics.NoValue):
+    with pytest.raises(NoValue):
         ours(Profile.WEIGHT, data)
     assert theirs(WEIGHT, data).weight == pytest.approx(327.675)
 
@@ -200,7 +202,7 @@ def test_it_takes_the_unknown_user_for_number_255() -> None:
 
 @pytest.mark.parametrize("data", ["0286381234", "0c8638"])
 def test_it_lets_announced_fields_be_missing(data: str) -> None:
-    with pytest.raises(characteristics.CodecError):
+    with pytest.raises(CodecError):
         ours(Profile.WEIGHT, bytes.fromhex(data))
     assert theirs(WEIGHT, bytes.fromhex(data)).weight == pytest.approx(72.35)
 
@@ -216,13 +218,13 @@ def test_it_does_not_know_measurements_in_two_packets() -> None:
     first = bytes.fromhex("3e10c800") + WHEN + bytes.fromhex("01401f9001581b")
     assert theirs(COMPOSITION, first).weight is None
     second = bytes.fromhex("c01fc800e02e882c401f8813983ad606")
-    parts = characteristics.Parts(Profile.BODY_COMPOSITION)
-    (whole,) = [one for one in [*parts.feed(first), *parts.feed(second)] if one.whole]
+    joiner = characteristics.MessageJoiner(Profile.BODY_COMPOSITION)
+    (whole,) = [one for one in [*joiner.feed(first), *joiner.feed(second)] if one.to_deliver]
     assert number(whole.measurement, Quantity.WEIGHT) == 75
 
 
 def test_it_leaves_a_pulse_without_contact_to_its_user() -> None:
     for data in ("0448", "0000"):
-        with pytest.raises(characteristics.NoValue):
+        with pytest.raises(NoValue):
             ours(Profile.HEART_RATE, bytes.fromhex(data))
     assert theirs(HEART_RATE, bytes.fromhex("0448")).heart_rate == 72

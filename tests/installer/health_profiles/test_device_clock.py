@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from installer.health_profiles.characteristic_fields import CodecError
-from installer.health_profiles.device_clock import Clock, read
+from installer.health_profiles.device_clock import DeviceClock, parse_current_time
 from installer.measurement import Measurement
 
 NOW = datetime(2026, 11, 23, 18, 15, 30)
@@ -24,8 +24,8 @@ def current_time(when: datetime, fraction: int = 0) -> bytes:
     return day + bytes((when.isoweekday(), fraction, 0))
 
 
-def taken(shown: datetime | None, clock: Clock, received: datetime = RECEIVED) -> datetime | None:
-    found = clock.timed(Measurement(readings=(), device_time=shown), received)
+def taken(shown: datetime | None, clock: DeviceClock, received: datetime = RECEIVED) -> datetime | None:
+    found = clock.add_times(Measurement(readings=(), device_time=shown), received)
     assert (found.received, found.device_time) == (received, shown)
     return found.taken
 
@@ -42,12 +42,12 @@ def taken(shown: datetime | None, clock: Clock, received: datetime = RECEIVED) -
     ],
 )
 def test_how_wrong_a_clock_is(shows: datetime, wrong: timedelta) -> None:
-    assert read(current_time(shows), RECEIVED).wrong == wrong
+    assert parse_current_time(current_time(shows), RECEIVED).error == wrong
 
 
 def test_fractions_of_a_second_count() -> None:
-    clock = read(current_time(NOW - timedelta(seconds=91), fraction=128), RECEIVED)
-    assert clock.wrong == timedelta(seconds=90.5)
+    clock = parse_current_time(current_time(NOW - timedelta(seconds=91), fraction=128), RECEIVED)
+    assert clock.error == timedelta(seconds=90.5)
     # Times of devices have whole seconds, corrected ones as well.
     corrected = taken(NOW - timedelta(hours=1), clock)
     assert corrected is not None
@@ -55,29 +55,29 @@ def test_fractions_of_a_second_count() -> None:
 
 
 def test_a_clock_that_was_never_set() -> None:
-    clock = read(bytes(10), RECEIVED)
-    assert clock.wrong is None
+    clock = parse_current_time(bytes(10), RECEIVED)
+    assert clock.error is None
     assert taken(datetime(2000, 1, 1, 12), clock) is None
 
 
 def test_nonsense() -> None:
     for data in (b"", current_time(NOW)[:8], b"\xea\x07\x0d\x01" + bytes(6)):
         with pytest.raises(CodecError):
-            read(data, RECEIVED)
+            parse_current_time(data, RECEIVED)
 
 
 def test_a_measurement_is_corrected_by_what_the_clock_is_wrong() -> None:
     ago = timedelta(days=400, hours=3)
-    slow = Clock(NOW - ago, RECEIVED)
+    slow = DeviceClock(NOW - ago, RECEIVED)
     assert taken(NOW - ago - timedelta(days=1), slow) == RECEIVED - timedelta(days=1)
-    right = Clock(NOW, RECEIVED)
+    right = DeviceClock(NOW, RECEIVED)
     assert taken(NOW - timedelta(days=2), right) == RECEIVED - timedelta(days=2)
     assert taken(None, slow) is None
 
 
-@pytest.mark.parametrize("clock", [Clock(), Clock(NOW, RECEIVED)])
+@pytest.mark.parametrize("clock", [DeviceClock(), DeviceClock(NOW, RECEIVED)])
 @pytest.mark.parametrize("shown", [NOW + timedelta(days=2), datetime(2009, 12, 31), datetime(1970, 1, 1)])
-def test_a_time_that_cannot_be_is_no_time(clock: Clock, shown: datetime) -> None:
+def test_a_time_that_cannot_be_is_no_time(clock: DeviceClock, shown: datetime) -> None:
     assert taken(shown, clock) is None
 
 
@@ -96,12 +96,12 @@ def test_the_clocks_went_back_since(berlin: None) -> None:
     measured = datetime(2026, 10, 24, 8, 0, tzinfo=UTC)  # 10:00 local
     shown = datetime(2026, 10, 24, 10, 0)
     # Nobody has set the device's clock.
-    stubborn = Clock(datetime(2026, 10, 26, 11, 0), visited)
-    assert stubborn.wrong == -timedelta(hours=1)
+    stubborn = DeviceClock(datetime(2026, 10, 26, 11, 0), visited)
+    assert stubborn.error == -timedelta(hours=1)
     assert taken(shown, stubborn, visited) == measured
     # Somebody has, after it had measured.
-    assert taken(shown, Clock(datetime(2026, 10, 26, 10, 0), visited), visited) == measured
-    assert taken(shown, Clock(), visited) == measured
+    assert taken(shown, DeviceClock(datetime(2026, 10, 26, 10, 0), visited), visited) == measured
+    assert taken(shown, DeviceClock(), visited) == measured
 
 
 @given(
@@ -109,5 +109,5 @@ def test_the_clocks_went_back_since(berlin: None) -> None:
     st.none() | st.datetimes(min_value=datetime(1582, 1, 1)),
 )
 def test_no_time_breaks_it(shown: datetime, clock: datetime | None) -> None:
-    found = taken(shown, Clock(clock, RECEIVED))
+    found = taken(shown, DeviceClock(clock, RECEIVED))
     assert found is None or (found.tzinfo is not None and found <= RECEIVED + timedelta(days=1, seconds=1))

@@ -13,12 +13,19 @@ from bumble.gatt import Service
 
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
-from installer.catalogue.catalogue import Profile, load
+from installer.catalogue.catalogue_file import load
+from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
-from installer.health_profiles.reader import Collected, collect, measurements, offered, take_measurement
+from installer.health_profiles.reader import (
+    CollectedMeasurement,
+    collect,
+    measurements,
+    offered_profiles,
+    take_measurement,
+)
 from installer.measurement import Quantity
 from tests.installer.bluetooth.bench import Bench, Peripheral, Properties, characteristic, connected
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 MODELS = {
     "body": {Quantity.WEIGHT: "weight"},
@@ -165,7 +172,7 @@ class Station:
 
 
 async def take_all(
-    stream: AsyncIterator[Collected], into: list[bytes], then: Callable[[], Awaitable[None]] | None = None
+    stream: AsyncIterator[CollectedMeasurement], into: list[bytes], then: Callable[[], Awaitable[None]] | None = None
 ) -> None:
     """Take each one's bytes, and do something after it."""
     async for one in stream:
@@ -182,7 +189,7 @@ async def test_several_profiles_in_one_visit(bench: Bench, adapter: Adapter) -> 
     said = [(Profile.WEIGHT, WEIGHTS[0]), (Profile.TEMPERATURE, FEVER), (Profile.WEIGHT, WEIGHTS[1])]
     await Station(*said).start(bench)
     async with await connected(adapter) as connection:
-        assert offered(connection) == (Profile.WEIGHT, Profile.TEMPERATURE, Profile.HEART_RATE)
+        assert offered_profiles(connection) == (Profile.WEIGHT, Profile.TEMPERATURE, Profile.HEART_RATE)
         # A profile that the device lacks is left out.
         wanted = (Profile.WEIGHT, Profile.TEMPERATURE, Profile.STEPS)
         found = [one async for one in collect(connection, wanted, quiet=0.3)]
@@ -199,7 +206,7 @@ async def test_what_had_arrived_before_the_link_dropped_is_handed_on(bench: Benc
     found: list[bytes] = []
     async with await connected(adapter) as connection:
         with pytest.raises(InstallerError) as caught:
-            await take_all(collect(connection, [Profile.WEIGHT], quiet=10), found, connection.wait_lost)
+            await take_all(collect(connection, [Profile.WEIGHT], quiet=10), found, connection.wait_until_lost)
     assert caught.value.code is ErrorCode.CONNECTION_LOST
     assert found == station.confirmed == WEIGHTS
 
@@ -217,7 +224,7 @@ async def test_nonsense_among_stored_measurements_costs_no_other(bench: Bench, a
 
 async def test_each_is_kept_before_it_is_handed_on(bench: Bench, adapter: Adapter) -> None:
     await Station(*((Profile.WEIGHT, weight) for weight in WEIGHTS)).start(bench)
-    kept: list[Collected] = []
+    kept: list[CollectedMeasurement] = []
     async with await connected(adapter) as connection:
         async for one in collect(connection, [Profile.WEIGHT], quiet=0.3, keep=kept.append):
             assert one in kept
@@ -230,7 +237,7 @@ async def test_what_cannot_be_kept_ends_the_visit(bench: Bench, adapter: Adapter
     faults: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
 
-    def keep(one: Collected) -> None:
+    def keep(one: CollectedMeasurement) -> None:
         if len(kept) == 2:
             raise OSError(28, "No space left on device")
         kept.append(one.raw)
@@ -257,7 +264,7 @@ async def test_a_heart_rate_that_never_stops_does_not_hold_a_visit_up(bench: Ben
     beating = asyncio.ensure_future(beat())
     try:
         async with await connected(adapter) as connection, asyncio.timeout(10):
-            found = [one.profile async for one in collect(connection, offered(connection), quiet=0.3)]
+            found = [one.profile async for one in collect(connection, offered_profiles(connection), quiet=0.3)]
             rushed = [one async for one in collect(connection, [Profile.HEART_RATE], quiet=30, limit=0.1)]
     finally:
         beating.cancel()
@@ -292,7 +299,7 @@ async def test_a_profile_that_is_refused_costs_no_other(bench: Bench, adapter: A
         with pytest.raises(InstallerError) as caught:
             await take_all(collect(connection, [Profile.TEMPERATURE], quiet=0.3), found)
     assert caught.value.code is ErrorCode.DEVICE_REFUSED
-    assert "pair it" in caught.value.todo
+    assert "Pair it" in caught.value.todo
 
 
 async def test_the_first_one_may_take_longer(bench: Bench, adapter: Adapter) -> None:
@@ -335,7 +342,7 @@ async def test_the_pressure_in_the_cuff_is_no_blood_pressure(bench: Bench, adapt
 
     device.stack.gatt_server.on("characteristic_subscription", subscribed)
     async with await connected(adapter) as connection:
-        found = [one async for one in collect(connection, offered(connection), quiet=0.3)]
+        found = [one async for one in collect(connection, offered_profiles(connection), quiet=0.3)]
     assert [str(one.measurement) for one in found] == [
         "systolic pressure 122 mmHg, diastolic pressure 80 mmHg, mean pressure 94 mmHg (irregular pulse)"
     ]

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import pytest
 
 from installer.bluetooth.adapter import Adapter, open_adapter
-from installer.catalogue.catalogue import Profile
+from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
-from installer.health_profiles.reader import Collected, collect, offered
+from installer.health_profiles.reader import CollectedMeasurement, collect, offered_profiles
 from installer.measurement import Quantity
 from tests.installer.bluetooth.bench import connected
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 QUIET = 0.2
 HOUR = 3600
@@ -101,16 +101,18 @@ async def adapter(lab: LabProcess) -> AsyncIterator[Adapter]:
         yield made
 
 
-async def visit(adapter: Adapter, of: str, into: list[Collected] | None = None) -> list[Collected]:
+async def visit(
+    adapter: Adapter, of: str, into: list[CollectedMeasurement] | None = None
+) -> list[CollectedMeasurement]:
     """All that the device has, as a gateway takes it. What was had before a failure is in `into`."""
     found = [] if into is None else into
     async with await connected(adapter, of) as connection:
-        async for one in collect(connection, offered(connection), QUIET):
+        async for one in collect(connection, offered_profiles(connection), QUIET):
             found.append(one)
     return found
 
 
-def told(found: list[Collected]) -> dict[str, list[dict[Quantity, tuple[float, str]]]]:
+def told(found: list[CollectedMeasurement]) -> dict[str, list[dict[Quantity, tuple[float, str]]]]:
     by_profile: dict[str, list[dict[Quantity, tuple[float, str]]]] = {}
     for one in found:
         values = {r.quantity: (float(r.value), r.unit) for r in one.measurement.readings}
@@ -170,7 +172,7 @@ async def test_whichever_message_a_link_is_lost_at_nothing_is_lost(
         await lab.reset()
         measured = await lab.measurements(of)
         await lab.faults(of, drop={"on": "message", "number": number})
-        found: list[Collected] = []
+        found: list[CollectedMeasurement] = []
         try:
             await visit(adapter, of, found)
         except InstallerError as error:
@@ -203,7 +205,7 @@ async def test_what_was_not_confirmed_comes_again(lab: LabProcess, adapter: Adap
     kept = (await lab.device(of))["kept"]
     # Reading the clock and subscribing are four messages; the sixth is the first confirmation.
     await lab.faults(of, drop={"on": "message", "number": 6})
-    found: list[Collected] = []
+    found: list[CollectedMeasurement] = []
     with pytest.raises(InstallerError):
         await visit(adapter, of, found)
     assert len(found) == 1
@@ -247,7 +249,7 @@ async def test_short_packets_split_a_body_composition(lab: LabProcess, adapter: 
 
 async def test_each_packet_is_kept_before_the_device_may_forget_it(lab: LabProcess, adapter: Adapter) -> None:
     of = address(0x44)
-    kept: list[Collected] = []
+    kept: list[CollectedMeasurement] = []
     # Clock and subscription are four messages; the seventh is the second packet, which never comes.
     await lab.faults(of, drop={"on": "message", "number": 7})
     async with await connected(adapter, of) as connection:
@@ -286,7 +288,7 @@ async def test_a_full_memory_loses_the_oldest(lab: LabProcess, adapter: Adapter)
 
 async def test_one_that_is_measured_during_a_visit_comes_with_it(lab: LabProcess, adapter: Adapter) -> None:
     of = address(0)
-    found: list[Collected] = []
+    found: list[CollectedMeasurement] = []
     async with await connected(adapter, of) as connection, asyncio.timeout(10):
         async for one in collect(connection, [Profile.WEIGHT], 1.0):
             found.append(one)

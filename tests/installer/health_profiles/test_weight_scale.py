@@ -1,4 +1,4 @@
-"""Body composition: every field, both systems of units, one packet and two."""
+"""Scales: weight; body composition: every field, both systems of units, one packet and two."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.catalogue.catalogue import Profile
-from installer.health_profiles.characteristics import CodecError, NoValue, Parts, Told, decode
+from installer.catalogue.model import Profile
+from installer.health_profiles.characteristic_fields import CodecError, NoValue
+from installer.health_profiles.characteristics import DecodedMessage, MessageJoiner, decode
 from installer.measurement import Measurement, Quantity
+from tests.installer.health_profiles.hex_messages import MOMENT, WHEN, one, values
 
-WHEN = bytes.fromhex("ea070b17120f1e")  # 2026-11-23 18:15:30
 SHOWN = datetime(2026, 11, 23, 18, 15, 30)
 FULL = b"\xfe\x0f\xc8\x00" + WHEN + b"\x01" + struct.pack("<9H", 8000, 400, 7000, 12000, 11400, 8000, 5000, 15000, 1750)
 FIRST = b"\x3e\x10\xc8\x00" + WHEN + b"\x01" + struct.pack("<3H", 8000, 400, 7000)
@@ -40,18 +41,14 @@ def read(data: bytes) -> Measurement:
     return decode(Profile.BODY_COMPOSITION, data)
 
 
-def values(measurement: Measurement) -> dict[Quantity, tuple[Decimal, str]]:
-    return {reading.quantity: (reading.value, reading.unit) for reading in measurement.readings}
-
-
-def told(*messages: bytes) -> list[Told]:
-    parts = Parts(Profile.BODY_COMPOSITION)
-    return [one for message in messages for one in parts.feed(message)] + list(parts.rest())
+def told(*messages: bytes) -> list[DecodedMessage]:
+    joiner = MessageJoiner(Profile.BODY_COMPOSITION)
+    return [one for message in messages for one in joiner.feed(message)] + list(joiner.finish())
 
 
 def fed(*messages: bytes) -> list[tuple[Measurement, bytes]]:
     """What is handed on."""
-    return [(one.measurement, one.raw) for one in told(*messages) if one.whole]
+    return [(one.measurement, one.raw) for one in told(*messages) if one.to_deliver]
 
 
 def test_every_field() -> None:
@@ -88,7 +85,7 @@ def test_two_packets_are_one_measurement() -> None:
 
 
 def test_each_packet_is_kept_as_it_comes() -> None:
-    first, second = (one for one in told(FIRST, SECOND) if one.piece)
+    first, second = (one for one in told(FIRST, SECOND) if one.to_keep)
     assert (first.raw, second.raw) == (FIRST, FIRST + SECOND)
     # Both have time and user, no value stands in both, and none is missing.
     assert (second.measurement.taken, second.measurement.user) == (first.measurement.taken, first.measurement.user)
@@ -96,8 +93,8 @@ def test_each_packet_is_kept_as_it_comes() -> None:
     assert not values(first.measurement).keys() & values(second.measurement).keys()
     assert values(first.measurement) | values(second.measurement) == VALUES
     # One packet is kept once, and half a measurement is not kept again when it is handed on alone.
-    assert [(one.raw, one.piece, one.whole) for one in told(ALONE)] == [(ALONE, True, True)]
-    assert [(one.piece, one.whole) for one in told(FIRST)] == [(True, False), (False, True)]
+    assert [(one.raw, one.to_keep, one.to_deliver) for one in told(ALONE)] == [(ALONE, True, True)]
+    assert [(one.to_keep, one.to_deliver) for one in told(FIRST)] == [(True, False), (False, True)]
 
 
 @pytest.mark.parametrize(
@@ -116,9 +113,9 @@ def test_half_a_measurement_is_not_lost() -> None:
     assert [raw for _, raw in fed(FIRST, ALONE, FIRST)] == [FIRST, ALONE, FIRST]
     assert [raw for _, raw in fed(SECOND)] == [SECOND]
     # Nor by nonsense that follows it.
-    parts = Parts(Profile.BODY_COMPOSITION)
-    assert [one.whole for one in parts.feed(FIRST)] == [False]
-    following = parts.feed(b"\x02\x00")
+    joiner = MessageJoiner(Profile.BODY_COMPOSITION)
+    assert [one.to_deliver for one in joiner.feed(FIRST)] == [False]
+    following = joiner.feed(b"\x02\x00")
     assert next(following).raw == FIRST
     with pytest.raises(CodecError):
         next(following)
@@ -157,3 +154,25 @@ def test_any_fields_come_back_in_one_packet_and_in_two(flags: int, numbers: list
     ((joined, raw),) = fed(packet(flags & ~upper | 0x1000), packet(upper | flags & 1 | 0x1000))
     assert joined == whole
     assert len(raw) == len(packet(flags)) + 4
+
+
+def test_weight() -> None:
+    kilograms = one(Profile.WEIGHT, "00" + struct.pack("<H", 14470).hex())
+    assert kilograms == {Quantity.WEIGHT: (Decimal("72.35"), "kg")}
+    pounds = one(Profile.WEIGHT, "01" + struct.pack("<H", 15950).hex())
+    assert pounds == {Quantity.WEIGHT: (Decimal("159.5"), "lb")}
+    full = decode(Profile.WEIGHT, b"\x0e" + struct.pack("<H", 14470) + WHEN + b"\x01" + b"\xe6\x00\xb4\x00")
+    assert (full.taken, full.device_time, full.user) == (MOMENT, MOMENT.replace(tzinfo=None), 1)
+    assert values(full) == {
+        Quantity.WEIGHT: (Decimal("72.35"), "kg"),
+        Quantity.BODY_MASS_INDEX: (Decimal("23.0"), "kg/m²"),
+        Quantity.HEIGHT: (Decimal("0.18"), "m"),
+    }
+    inches = one(Profile.WEIGHT, "09" + struct.pack("<HHH", 15950, 223, 709).hex())
+    assert inches[Quantity.HEIGHT] == (Decimal("70.9"), "in")
+    # A scale that has been told no height.
+    assert list(one(Profile.WEIGHT, "08" + struct.pack("<HHH", 14470, 0, 0).hex())) == [Quantity.WEIGHT]
+    # 0xFF is the unknown user, 0 is one like another.
+    assert [decode(Profile.WEIGHT, b"\x04\x10\x27" + user).user for user in (b"\xff", b"\x00")] == [None, 0]
+    with pytest.raises(NoValue):
+        decode(Profile.WEIGHT, b"\x00\xff\xff")

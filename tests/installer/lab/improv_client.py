@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.installer.lab.client import Link
+from tests.installer.lab.hci_client import Link
 
 BASE = "00467768-6228-2272-4663-27747826800"
 STATE, ERROR, COMMAND, RESULT, CAPABILITIES = (BASE + digit for digit in "12345")

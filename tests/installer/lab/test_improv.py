@@ -8,7 +8,7 @@ import pytest
 from bumble import att
 from bumble.gatt import GATT_CLIENT_CHARACTERISTIC_CONFIGURATION_DESCRIPTOR as CONFIGURATION
 
-from tests.installer.lab.client import Client, Link, attached
+from tests.installer.lab.hci_client import Client, Link, attached
 from tests.installer.lab.improv_client import (
     CAPABILITIES,
     COMMAND,
@@ -25,7 +25,7 @@ from tests.installer.lab.improv_client import (
     strings,
     wifi,
 )
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 HOME, PASSPHRASE = "Home", "correct horse battery staple"
 

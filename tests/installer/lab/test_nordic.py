@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from installer.lab.access_points import Heard, Join
-from installer.lab.fault_counter import FaultBox
+from installer.lab.access_points import JoinOutcome, ScannedAccessPoint
+from installer.lab.device_faults import FaultCounter
 from installer.lab.nordic.firmware import NordicFirmware
 from installer.lab.nordic.scenario import NordicScenario
 from installer.lab.scenario import Faults
 from installer.wifi.networks import Band, Security
 
-HOME = Heard("Home", Security.WPA2, -55, Band.GHZ_2_4)
+HOME = ScannedAccessPoint("Home", Security.WPA2, -55, Band.GHZ_2_4)
 
 
 class Board:
     def __init__(self) -> None:
-        self.faults = FaultBox(Faults())
+        self.faults = FaultCounter(Faults())
         self.responses: list[str] = []
         self.results: list[bytes] = []
 
@@ -28,12 +28,12 @@ class Board:
         return [HOME]
 
     async def try_join(self, ssid, passphrase):
-        return Join.JOINED if passphrase.get_secret_value() == "abc" else Join.WRONG_PASSPHRASE
+        return JoinOutcome.JOINED if passphrase.get_secret_value() == "abc" else JoinOutcome.WRONG_PASSPHRASE
 
     def respond(self, message: bytes) -> None:
         self.responses.append(message.hex())
 
-    def tell(self, message: bytes) -> None:
+    def notify(self, message: bytes) -> None:
         self.results.append(message)
 
     def drop_soon(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from installer.errors import ErrorCode, InstallerError
 from installer.lab import scenario
-from installer.lab.access_points import Airspace, Join
+from installer.lab.access_points import JoinOutcome, WifiEnvironment
 from installer.wifi.networks import Band
 
 
@@ -88,26 +88,26 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_passphrases_are_in_no_repr_and_no_description() -> None:
     world = scenario.load()
-    airspace = Airspace(world.network)
-    shown = repr(world) + repr(airspace.networks) + str([n.describe() for n in airspace.networks.values()])
+    wifi = WifiEnvironment(world.network)
+    shown = repr(world) + repr(wifi.networks) + str([n.describe() for n in wifi.networks.values()])
     for network in world.network:
         secret = network.passphrase.get_secret_value()
         assert not secret or secret not in shown
 
 
 def test_a_device_hears_only_its_bands() -> None:
-    airspace = Airspace(scenario.load().network)
-    assert "Fast 5G" not in [h.ssid for h in airspace.scan((Band.GHZ_2_4,))]
-    assert "Fast 5G" in [h.ssid for h in airspace.scan((Band.GHZ_2_4, Band.GHZ_5))]
-    assert "Attic" not in [h.ssid for h in airspace.scan((Band.GHZ_2_4,))]
+    wifi = WifiEnvironment(scenario.load().network)
+    assert "Fast 5G" not in [h.ssid for h in wifi.scan((Band.GHZ_2_4,))]
+    assert "Fast 5G" in [h.ssid for h in wifi.scan((Band.GHZ_2_4, Band.GHZ_5))]
+    assert "Attic" not in [h.ssid for h in wifi.scan((Band.GHZ_2_4,))]
 
 
 def test_the_passphrase_decides() -> None:
     world = scenario.load()
-    airspace, bands = Airspace(world.network), (Band.GHZ_2_4,)
+    wifi, bands = WifiEnvironment(world.network), (Band.GHZ_2_4,)
     home = next(n for n in world.network if n.ssid == "Home")
     office = next(n for n in world.network if n.ssid == "Office")
-    assert airspace.join("Home", home.passphrase, bands) is Join.JOINED
-    assert airspace.join("Home", office.passphrase, bands) is Join.WRONG_PASSPHRASE
-    airspace.networks["Home"].up = False
-    assert airspace.join("Home", home.passphrase, bands) is Join.DOWN
+    assert wifi.join("Home", home.passphrase, bands) is JoinOutcome.JOINED
+    assert wifi.join("Home", office.passphrase, bands) is JoinOutcome.WRONG_PASSPHRASE
+    wifi.networks["Home"].up = False
+    assert wifi.join("Home", home.passphrase, bands) is JoinOutcome.DOWN

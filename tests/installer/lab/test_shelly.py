@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import installer.lab
-from installer.lab.fault_counter import FaultBox
+from installer.lab.device_faults import FaultCounter
 from installer.lab.scenario import Faults
 from installer.lab.shelly.firmware import RequestRefused, ShellyFirmware
 from installer.lab.shelly.scenario import ShellyScenario
@@ -18,7 +18,7 @@ from installer.lab.shelly.scenario import ShellyScenario
 
 class Board:
     def __init__(self) -> None:
-        self.faults = FaultBox(Faults())
+        self.faults = FaultCounter(Faults())
         self.dropped = 0
 
     async def scan(self):
@@ -112,11 +112,11 @@ async def test_requests_that_do_not_fit():
     assert device.read_data(20) == b""
 
 
-@pytest.mark.parametrize("unit", ["shelly", "nordic"])
+@pytest.mark.parametrize("unit", ["espressif", "improv", "nordic", "shelly", "withings"])
 def test_no_code_is_shared_with_the_driver(unit: str):
-    folder = Path(installer.lab.__file__).parent
-    paths = sorted(folder.glob(f"{unit}*.py"))
-    assert paths
+    folder = Path(installer.lab.__file__).parent / unit
+    paths = sorted(folder.glob("*.py"))
+    assert len(paths) > 1
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []

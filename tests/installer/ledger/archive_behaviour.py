@@ -1,4 +1,4 @@
-"""What is read from a ledger and removed from it, written once: for SQLite (here) and for PostgreSQL (tests/system)."""
+"""Shared tests of reading and pruning a ledger, for SQLite (here) and for PostgreSQL (tests/system)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ NOW = datetime.now(UTC)
 
 
 def age(records: Records, *ids: str, days: float = 100) -> None:
-    """Let these have begun and ended long ago."""
-    then = timestamps.stamp(NOW - timedelta(days=days))
+    """Change these records: they started and ended long ago."""
+    then = timestamps.timestamp(NOW - timedelta(days=days))
     chosen = update(installations).where(installations.c.id.in_(ids))
     records.store.write("age", lambda c: c.execute(chosen.values(started=then, ended=then)))
 
@@ -50,53 +50,58 @@ async def one_is_found_by_the_beginning_of_its_id(make: Make) -> None:
     assert archive.one("abc")["id"] == "abc"
 
 
-async def an_empty_ledger_has_numbers(make: Make) -> None:
-    numbers = Archive(make()).numbers(Filter())
-    assert (numbers.all.total, numbers.first, numbers.steps, numbers.sites) == (0, None, [], [])
-    assert Archive(make()).numbers(Filter(site=("x",))).all.total == 0
+async def an_empty_ledger_has_statistics(make: Make) -> None:
+    found_statistics = Archive(make()).statistics(Filter())
+    assert (found_statistics.all.total, found_statistics.first, found_statistics.steps, found_statistics.sites) == (
+        0,
+        None,
+        [],
+        [],
+    )
+    assert Archive(make()).statistics(Filter(site=("x",))).all.total == 0
 
 
-async def the_numbers_of_all_are_those_of_every_part(make: Make) -> None:
-    """The whole is counted in indexes, a part row by row: both must say the same, and the truth."""
+async def statistics_of_all_records_equal_those_of_selections(make: Make) -> None:
+    """All records are counted with indexes, a selection row by row. Both results must be equal and correct."""
     records = make()
     fill(records, 600)
     first = await found(records, "odd", "FF", site=None)
     await first.end("to_be_linked")
     archive = Archive(records)
-    whole = archive.numbers(Filter(), 0)
+    whole = archive.statistics(Filter(), 0)
     every = archive.records.all()
     took = [r["took"] for r in every if r["outcome"] == "installed"]
     assert whole.all.outcomes == {o: sum(r["outcome"] == o for r in every) for o in {r["outcome"] for r in every}}
-    assert whole.all.times.median == pytest.approx(statistics.median_low(took))
-    assert whole.all.times.p90 == pytest.approx(sorted(took)[-(-len(took) * 9 // 10) - 1])
+    assert whole.all.durations.median == pytest.approx(statistics.median_low(took))
+    assert whole.all.durations.p90 == pytest.approx(sorted(took)[-(-len(took) * 9 // 10) - 1])
     finds = [s["took"] for r in every for s in r["steps"] if s["step"] == "find"]
     assert whole.steps[0][0] == "find"
     assert [step for step, _ in whole.steps] == ["find", "sync", "network", "provision", "link", "verify"]
     assert whole.steps[0][1].median == pytest.approx(statistics.median_low(finds))
     assert sum(count for _, count in whole.failures) == whole.all.failed
     assert {g.name for g in whole.sites} > {"", "Site 00"}
-    assert sum(g.total for g in whole.spans) == sum(g.total for g in whole.operators) == whole.all.total == 601
+    assert sum(g.total for g in whole.periods) == sum(g.total for g in whole.operators) == whole.all.total == 601
 
     for dimension, groups in (("model", whole.models), ("site", whole.sites), ("operator", whole.operators)):
         for group in [g for g in groups if g.name][:5]:
-            alone = archive.numbers(Filter(**{dimension: (group.name,)}))  # type: ignore[arg-type]
+            alone = archive.statistics(Filter(**{dimension: (group.name,)}))  # type: ignore[arg-type]
             assert alone.all.outcomes == group.outcomes
-            assert alone.all.times == group.times
+            assert alone.all.durations == group.durations
     # All but one.
-    rest = archive.numbers(Filter(text="l0"), 0)
+    rest = archive.statistics(Filter(text="l0"), 0)
     assert rest.all.total == 600
     assert rest.steps == whole.steps
     assert rest.failures == whole.failures
-    assert (rest.unit, len(rest.spans), rest.spans[:40]) == (whole.unit, 48, whole.spans[:40])
+    assert (rest.unit, len(rest.periods), rest.periods[:40]) == (whole.unit, 48, whole.periods[:40])
     assert [g for g in rest.models if g.name != "body"] == [g for g in whole.models if g.name != "body"]
 
 
-async def a_ledger_that_is_not_very_large_tells_each_step_by_model_and_site(make: Make) -> None:
+async def a_small_ledger_has_each_step_by_model_and_site(make: Make) -> None:
     records = make()
     fill(records, 300)
     archive = Archive(records)
-    numbers, every = archive.numbers(Filter()), records.all()
-    assert (numbers.all, numbers.steps) == (archive.numbers(Filter(), 0).all, archive.numbers(Filter(), 0).steps)
+    numbers, every = archive.statistics(Filter()), records.all()
+    assert (numbers.all, numbers.steps) == (archive.statistics(Filter(), 0).all, archive.statistics(Filter(), 0).steps)
     for column, groups in (("model", numbers.models), ("site", numbers.sites)):
         for group in groups[:4]:
             own = [s["took"] for r in every if r[column] == group.name for s in r["steps"] if s["step"] == "provision"]
@@ -104,19 +109,19 @@ async def a_ledger_that_is_not_very_large_tells_each_step_by_model_and_site(make
             assert group.steps["provision"].median == pytest.approx(statistics.median_low(own))
     (watch,) = [g for g in numbers.models if g.name == "move"]
     assert list(watch.steps) == ["find", "sync", "provision", "link", "verify"]
-    assert all(g.steps == {} for g in archive.numbers(Filter(), 299).models)
+    assert all(g.steps == {} for g in archive.statistics(Filter(), 299).models)
 
 
-async def the_times_of_a_part_are_those_of_its_steps(make: Make) -> None:
+async def the_durations_of_a_selection_are_those_of_its_steps(make: Make) -> None:
     records = make()
     for installation, site in (("one", "north"), ("two", "north"), ("three", "south")):
         await installed(records, installation, f"A-{installation}", "wifi", site=site)
     again = await found(records, "four", "A-four", site="north")
     await again.step_done("find", 60.0, {"address": "A-four"})
-    # Another device after all: what was done with the first one does not count.
-    await again.device("A-five", name="Scale", model="body", certainty="certain", reasons=[])
+    # Another device: the steps of the first one do not count.
+    await again.set_device("A-five", name="Scale", model="body", certainty="certain", reasons=[])
     archive = Archive(records)
-    whole, part = archive.numbers(Filter(), 0), archive.numbers(Filter(site=("north",)))
+    whole, part = archive.statistics(Filter(), 0), archive.statistics(Filter(site=("north",)))
     assert [(step, t.count, t.median) for step, t in part.steps] == [
         ("find", 2, 1.0),
         ("sync", 2, 0.1),
@@ -171,7 +176,7 @@ async def what_is_still_needed_stays_without_force(make: Make) -> None:
     await nothing.end("failed")
     age(records, "int", "link", "bad", "unwanted", "nothing", "ble", "ble-now")
     assert {r["id"] for r in records.unfinished()} == {"int", "bad"}
-    then = timestamps.stamp(NOW - timedelta(days=100))
+    then = timestamps.timestamp(NOW - timedelta(days=100))
     old = update(installations).where(installations.c.id == "running").values(started=then)
     records.store.write("age", lambda c: c.execute(old))
     limit = NOW - timedelta(days=90)
@@ -179,7 +184,7 @@ async def what_is_still_needed_stays_without_force(make: Make) -> None:
     assert pruned.removed == 3
     assert sum(pruned.kept.values()) == 6
     assert {r["id"] for r in records.unfinished()} == {"int", "bad"}
-    # What the gateway collects from is the same as before.
+    # The gateway still has the same devices.
     assert sorted(d.id for d in records.installed("bluetooth")) == ["ble", "ble-now"]
     assert archive.prune(limit, force=True).removed == 5
     assert [r["id"] for r in records.all()] == ["running"]
@@ -219,10 +224,10 @@ async def records_go_into_a_spreadsheet_and_into_json(make: Make) -> None:
 
 ALL = [
     one_is_found_by_the_beginning_of_its_id,
-    an_empty_ledger_has_numbers,
-    the_numbers_of_all_are_those_of_every_part,
-    the_times_of_a_part_are_those_of_its_steps,
-    a_ledger_that_is_not_very_large_tells_each_step_by_model_and_site,
+    an_empty_ledger_has_statistics,
+    statistics_of_all_records_equal_those_of_selections,
+    the_durations_of_a_selection_are_those_of_its_steps,
+    a_small_ledger_has_each_step_by_model_and_site,
     what_is_old_is_removed_with_all_that_belongs_to_it,
     what_is_still_needed_stays_without_force,
     what_was_interrupted_before_a_success_is_old,

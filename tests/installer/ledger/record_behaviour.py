@@ -1,6 +1,6 @@
-"""What a ledger does, written once: each function is a test for SQLite (here) and for PostgreSQL (tests/system).
+"""Shared tests of records and leases, for SQLite (here) and for PostgreSQL (tests/system).
 
-`make()` opens another station's way to the same, empty ledger.
+`make()` opens the same, empty ledger as another station.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import pytest
 
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger.query_types import Filter
-from installer.ledger.records import Record, Records
-from installer.ledger.site_and_operator import Context
+from installer.ledger.records import Context, Record, Records
 
 Make = Callable[[], Records]
 FOUND = {"address": "A", "name": "Scale", "model": "body", "certainty": "certain", "reasons": ["it says so"]}
@@ -27,9 +26,9 @@ def code(raised: pytest.ExceptionInfo[InstallerError]) -> ErrorCode:
 
 
 async def found(records: Records, installation: str, address: str = "A", **context: Any) -> Record:
-    """A record that has come to a device."""
+    """A record with a device."""
     record = records.begin(installation, "1.0", Context(station="north", **context))
-    await record.device(address, name="Scale", model="body", certainty="certain", reasons=["it says so"])
+    await record.set_device(address, name="Scale", model="body", certainty="certain", reasons=["it says so"])
     return record
 
 
@@ -47,7 +46,7 @@ async def a_record_is_whole_after_every_step(make: Make) -> None:
         "abc", "1.0", Context(site="Ward 3", operator="Ann", label="L1", station="north"), {"sync": {"method": "wifi"}}
     )
     assert records.all() == []
-    await record.device("A", name="Scale", model="body", certainty="likely", reasons=["its name"])
+    await record.set_device("A", name="Scale", model="body", certainty="likely", reasons=["its name"])
     await record.step_done("find", 1.0, {**FOUND, "firmware": "1.2"}, reached="sync", answers={"find": {"device": "A"}})
     one = make().get("abc")
     assert one is not None
@@ -80,19 +79,19 @@ async def what_was_mended_is_no_error_any_more(make: Make) -> None:
 
 async def the_network_that_a_device_got_is_remembered(make: Make) -> None:
     records = make()
-    assert records.provisioned("A") is None
+    assert records.last_provisioned_ssid("A") is None
     record = await found(records, "1")
-    assert records.provisioned("A") is None
+    assert records.last_provisioned_ssid("A") is None
     await record.sending("A", "Home")
-    assert make().provisioned("A") == "Home"
-    assert records.provisioned("B") is None
-    since = records.since("A")
+    assert make().last_provisioned_ssid("A") == "Home"
+    assert records.last_provisioned_ssid("B") is None
+    since = records.last_provisioning_started("A")
     assert since is not None
     assert abs(since - datetime.now(UTC).timestamp()) < 60
     await record.end("failed")
     again = await found(records, "2")
     await again.sending("A", "Café \U0001f600")
-    assert records.provisioned("A") == "Café \U0001f600"
+    assert records.last_provisioned_ssid("A") == "Café \U0001f600"
 
 
 async def a_device_that_came_by_the_vendors_app_is_remembered(make: Make) -> None:
@@ -157,12 +156,12 @@ async def a_device_is_installed_by_one_station_at_a_time(make: Make) -> None:
     first = await found(north, "1")
     second = south.begin("2", "1.0", Context(station="south"))
     with pytest.raises(InstallerError) as raised:
-        await second.device("A", name="Scale", model="body", certainty="certain", reasons=[])
+        await second.set_device("A", name="Scale", model="body", certainty="certain", reasons=[])
     assert code(raised) is ErrorCode.DEVICE_TAKEN
     assert "north" in raised.value.what
-    await second.device("B", name="Scale", model="body", certainty="certain", reasons=[])
+    await second.set_device("B", name="Scale", model="body", certainty="certain", reasons=[])
     await first.end("installed")
-    await second.device("A", name="Scale", model="body", certainty="certain", reasons=[])
+    await second.set_device("A", name="Scale", model="body", certainty="certain", reasons=[])
     # By changing over, it has given the other device back.
     await found(north, "3", "B")
 
@@ -191,25 +190,25 @@ async def a_lease_ends_by_itself(make: Make) -> None:
 
 async def nothing_is_sent_after_the_lease_was_lost(make: Make) -> None:
     north, south = make(), make()
-    north.seconds = 0.05
+    north.lease_seconds = 0.05
     record = await found(north, "1")
     south_record = south.begin("2", "1.0", Context(station="south"))
     async with asyncio.timeout(10):
         while True:
             try:
-                await south_record.device("A", name="Scale", model="body", certainty="certain", reasons=[])
+                await south_record.set_device("A", name="Scale", model="body", certainty="certain", reasons=[])
                 break
             except InstallerError:
                 await asyncio.sleep(0.02)
     with pytest.raises(InstallerError) as raised:
         await record.sending("A", "Home")
     assert code(raised) is ErrorCode.DEVICE_TAKEN
-    assert south.provisioned("A") is None
+    assert south.last_provisioned_ssid("A") is None
 
 
 async def a_silent_installation_is_interrupted_and_can_be_taken_up(make: Make) -> None:
     north, south = make(), make()
-    north.seconds = 0.05
+    north.lease_seconds = 0.05
     record = await found(north, "1")
     await record.step_done("find", 1.0, FOUND, reached="sync")
     async with asyncio.timeout(10):
@@ -217,12 +216,12 @@ async def a_silent_installation_is_interrupted_and_can_be_taken_up(make: Make) -
             await asyncio.sleep(0.02)
     assert [(r["id"], r["outcome"], r["step"]) for r in waiting] == [("1", "interrupted", "sync")]
     resumed = south.resume("1", "1.1", Context(station="south"))
-    await resumed.claimed()
+    await resumed.claim()
     with pytest.raises(InstallerError) as raised:
-        await north.resume("1", "1.0").claimed()
+        await north.resume("1", "1.0").claim()
     assert code(raised) is ErrorCode.DEVICE_TAKEN
     # The one that was silent is told when it speaks again.
-    for late in (record.alive(), record.step_done("sync", 1.0, {"method": "wifi"}), record.end("failed")):
+    for late in (record.heartbeat(), record.step_done("sync", 1.0, {"method": "wifi"}), record.end("failed")):
         with pytest.raises(InstallerError) as raised:
             await late
         assert code(raised) is ErrorCode.DEVICE_TAKEN
@@ -249,7 +248,7 @@ async def what_can_be_gone_on_with_is_listed(make: Make) -> None:
     await stopped.end("cancelled")
     await sent.sending("A3", "Home")
     await sent.end("cancelled")
-    await newer.device("A4", name="Scale", model="body", certainty="certain", reasons=[])
+    await newer.set_device("A4", name="Scale", model="body", certainty="certain", reasons=[])
     await newer.end("failed")
     records.forget("6")
     assert [r["id"] for r in records.unfinished()] == ["5", "3", "1"]
@@ -264,16 +263,16 @@ async def what_can_be_gone_on_with_is_listed(make: Make) -> None:
 
 async def who_was_only_thought_dead_goes_on(make: Make) -> None:
     north, south = make(), make()
-    north.seconds = 0.05
+    north.lease_seconds = 0.05
     record = await found(north, "1")
     async with asyncio.timeout(10):
         while not south.unfinished():  # noqa: ASYNC110 - another process's doing
             await asyncio.sleep(0.02)
-    north.seconds = 60
+    north.lease_seconds = 60
     with pytest.raises(InstallerError):
-        await record.alive()  # its lease was given up with it
-    await record.device("A", name="Scale", model="body", certainty="certain", reasons=[])
-    await record.alive()
+        await record.heartbeat()  # its lease was given up with it
+    await record.set_device("A", name="Scale", model="body", certainty="certain", reasons=[])
+    await record.heartbeat()
     one = south.get("1")
     assert one is not None
     assert one["outcome"] == "running"
@@ -283,14 +282,14 @@ async def a_record_that_is_not_there(make: Make) -> None:
     records = make()
     assert records.get("nothing") is None
     with pytest.raises(InstallerError) as raised:
-        await records.resume("nothing", "1.0").claimed()
+        await records.resume("nothing", "1.0").claim()
     assert code(raised) is ErrorCode.RECORD_UNKNOWN
 
 
 async def text_that_no_database_holds_is_kept_readable(make: Make) -> None:
     records = make()
     record = records.begin("1", "1.0", Context(label="a\x00b\ud800"))
-    await record.device("A", name="x\x00y", model="body", certainty="certain", reasons=["r\x00"])
+    await record.set_device("A", name="x\x00y", model="body", certainty="certain", reasons=["r\x00"])
     one = records.get("1")
     assert one is not None
     assert one["name"] == "x\ufffdy"
@@ -298,7 +297,7 @@ async def text_that_no_database_holds_is_kept_readable(make: Make) -> None:
 
 
 async def many_stations_race_for_the_same_devices(make: Make) -> None:
-    """Each device is taken once, whoever asks when."""
+    """Each device is taken exactly once."""
     stations = [make() for _ in range(4)]
     taken: list[str] = []
 

@@ -1,4 +1,4 @@
-"""What is read from a ledger in an SQLite file, and removed from it; which indexes its questions use."""
+"""Reading and pruning a ledger in an SQLite file, and which indexes its queries use."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_what_was_removed_is_gone_from_the_file(make: Callable[[], Records
 
 
 def plans(records: Records, work: Callable[[Any], Any]) -> dict[str, str]:
-    """How SQLite carries out each statement of `work`: {statement: plan}."""
+    """The query plan of each SELECT of `work`: {statement: plan}."""
     found: dict[str, str] = {}
     engine = records.store.engine()
 
@@ -79,7 +79,7 @@ def test_a_page_is_read_in_the_order_of_an_index(make: Callable[[], Records], wa
 def test_the_numbers_of_the_whole_ledger_are_read_in_indexes_alone(make: Callable[[], Records]) -> None:
     records = make()
     fill(records, 50)
-    for statement, plan in plans(records, lambda c: statistics.numbers(c, Filter(), 0)).items():
+    for statement, plan in plans(records, lambda c: statistics.report_statistics(c, Filter(), 0)).items():
         assert "COVERING INDEX" in plan, (statement, plan)
         assert "TEMP B-TREE" not in plan, (statement, plan)
 

@@ -1,4 +1,4 @@
-"""Which ledger is meant, and the command that a person is told to bring it up to date."""
+"""The location of the ledger, and the command that an error gives for its migration."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from installer.settings import LedgerSettings
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEVICE_INSTALLER_HOME", str(tmp_path))
-    monkeypatch.delenv(location.URL, raising=False)
+    monkeypatch.delenv(location.URL_VARIABLE, raising=False)
 
 
 def test_the_advice_means_the_ledger_that_was_outdated(tmp_path: Path) -> None:
     plain, url = LedgerSettings(), f"sqlite:///{tmp_path}/a b.sqlite"
-    assert location.target(None, plain).migrate == "device-installer ledger migrate"
-    assert location.target(None, plain, lab=True).migrate == "device-installer ledger migrate --lab"
+    assert location.target(None, plain).migrate_command == "device-installer ledger migrate"
+    assert location.target(None, plain, lab=True).migrate_command == "device-installer ledger migrate --lab"
     for lab in (False, True):
-        command = shlex.split(location.target(url, plain, lab=lab).migrate)
+        command = shlex.split(location.target(url, plain, lab=lab).migrate_command)
         assert command == ["device-installer", "ledger", "migrate", "--ledger", url]
 
 

@@ -1,4 +1,4 @@
-"""The ledger in an SQLite file."""
+"""Records in an SQLite file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.installer.ledger import record_behaviour
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Callable[[], Records]]:
-    """Each call is another process's way to the same file."""
+    """Each call opens the same file as another process."""
     made: list[Records] = []
 
     def another() -> Records:

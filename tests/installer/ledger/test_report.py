@@ -1,4 +1,4 @@
-"""The report: what a lead reads in it, and that nothing in it is active or from outside."""
+"""The HTML report: its contents, and that it has no active or external content."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from installer.cli.main import _main
-from installer.ledger import report, report_periods
+from installer.ledger import report
+from installer.ledger import statistics as ledger_statistics
 from installer.ledger.archive import Archive
-from installer.ledger.query_types import Filter, Group, Times
+from installer.ledger.query_types import Durations, Filter, Group
 from installer.ledger.records import Records
-from installer.ledger.text_table import spoken
+from installer.timing.durations import compact_duration
 from tests.bench.ledger import fill
 from tests.installer.ledger.record_behaviour import found, installed
 from tests.installer.ledger.test_records import make
@@ -64,7 +65,9 @@ class Page(HTMLParser):
 
 def page(records: Records, wanted: Filter | None = None) -> tuple[str, Page]:
     archive, wanted = Archive(records), wanted or Filter()
-    text = report.render(archive.numbers(wanted), archive.failures(wanted, 25), wanted=wanted, names={"body": "Body"})
+    text = report.render(
+        archive.statistics(wanted), archive.failures(wanted, 25), wanted=wanted, names={"body": "Body"}
+    )
     return text, Page(text)
 
 
@@ -104,7 +107,7 @@ def test_it_says_what_a_lead_wants_to_know(make: Callable[[], Records]) -> None:
     by_model = {row[0]: row[1:] for row in shown.tables["Median time of each step, by model"]}
     assert by_model["model"] == ["find", "sync", "network", "provision", "link", "verify"]
     finds = [s["took"] for r in own for s in r["steps"] if s["step"] == "find"]
-    assert by_model["Body"][0] == spoken(statistics.median_low(finds))
+    assert by_model["Body"][0] == compact_duration(statistics.median_low(finds))
     assert by_model["move"][2] == "–"
     assert len(shown.tables["The last failures"]) == 1 + min(25, len(failed))
     assert "<title>Installations, 2026-01-01 to 2026-11-2" in text
@@ -115,7 +118,7 @@ async def test_nothing_in_it_is_active_or_from_outside(make: Callable[[], Record
     evil = '"><script>alert(1)</script><img src=http://x/y onerror=z>'
     await installed(records, "one", "A", "wifi", site=evil, operator=evil, label=evil)
     bad = records.begin("two", "1.0")
-    await bad.device("B", name=evil, model=evil, certainty="certain", reasons=[evil])
+    await bad.set_device("B", name=evil, model=evil, certainty="certain", reasons=[evil])
     bad.failed("link", evil, evil)
     await bad.end("failed")
     page(records, Filter(text=evil, site=(evil,)))
@@ -129,7 +132,7 @@ async def test_nothing_in_it_is_active_or_from_outside(make: Callable[[], Record
 
 def test_an_empty_ledger_makes_a_page(make: Callable[[], Records]) -> None:
     text, shown = page(make())
-    assert "No record fits." in text
+    assert "No matching records." in text
     assert shown.tables == {}
 
 
@@ -140,7 +143,7 @@ async def test_what_nobody_told_takes_no_table(make: Callable[[], Records]) -> N
     assert {"By site", "By operator", "Failed, by reason", "Median time of each step, by site"}.isdisjoint(shown.tables)
     await installed(records, "two", "B", "wifi", site="North")
     _, shown = page(records)
-    assert [row[0] for row in shown.tables["By site"]] == ["site", "North", report.NONE]
+    assert [row[0] for row in shown.tables["By site"]] == ["site", "North", report.NOT_GIVEN]
 
 
 async def test_the_period_and_the_filter_stand_in_it(make: Callable[[], Records]) -> None:
@@ -161,14 +164,14 @@ async def test_the_period_and_the_filter_stand_in_it(make: Callable[[], Records]
     [(1, 0, "100.0 %"), (9999, 1, "99.9 %"), (1, 9999, "0.1 %"), (0, 3, "0.0 %")],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(installed_ones: int, failed_ones: int, words: str) -> None:
-    group = Group("x", {"installed": installed_ones, "failed": failed_ones}, Times())
+    group = Group("x", {"installed": installed_ones, "failed": failed_ones}, Durations())
     assert report._row("x", group, 1).success == words
 
 
 def stamps(first: str, last: str) -> tuple[str, list[str]]:
-    unit, spans = report_periods.spans(f"{first}T12:00:00.000+00:00", f"{last}T12:00:00.000+00:00")
-    assert all(a[2] == b[1] for a, b in itertools.pairwise(spans))
-    return unit, [name for name, _, _ in spans]
+    unit, periods = ledger_statistics.calendar_periods(f"{first}T12:00:00.000+00:00", f"{last}T12:00:00.000+00:00")
+    assert all(a[2] == b[1] for a, b in itertools.pairwise(periods))
+    return unit, [name for name, _, _ in periods]
 
 
 def test_time_is_cut_so_that_it_fits_a_page() -> None:
@@ -179,7 +182,7 @@ def test_time_is_cut_so_that_it_fits_a_page() -> None:
     assert (unit, names[:3], names[-1]) == ("month", ["2024-11-01", "2024-12-01", "2025-01-01"], "2026-01-01")
     unit, names = stamps("1970-01-01", "2026-01-02")
     assert (unit, len(names)) == ("year", 57)
-    assert report_periods.spans(None, None) == ("day", [])
+    assert ledger_statistics.calendar_periods(None, None) == ("day", [])
 
 
 def test_the_command_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Migrations of the ledger: from every version to this one, with all that is in it, and the same tables in the end."""
+"""Migrations of the ledger: from every version to this one, with its records, to the same tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
 from installer.errors import ErrorCode, InstallerError
-from installer.ledger import maintenance, schema_migration, sql_tables
+from installer.ledger import schema_migration, sql_tables
 from installer.ledger.database import Target, open_target
 from installer.ledger.records import Records
 from installer.storage.database import sqlite_url
@@ -33,11 +33,11 @@ def at(path: Path, revision: str) -> Target:
     return target
 
 
-@pytest.mark.parametrize("revision", sql_tables.KNOWN)
+@pytest.mark.parametrize("revision", sql_tables.KNOWN_REVISIONS)
 def test_every_version_becomes_this_one(tmp_path: Path, revision: str) -> None:
     target = at(tmp_path / "ledger.sqlite", revision)
-    assert maintenance.migrate(target) == (revision, sql_tables.REVISION)
-    assert maintenance.migrate(target) == (sql_tables.REVISION, sql_tables.REVISION)
+    assert schema_migration.migrate(target) == (revision, sql_tables.REVISION)
+    assert schema_migration.migrate(target) == (sql_tables.REVISION, sql_tables.REVISION)
     engine = open_target(target)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
@@ -52,23 +52,23 @@ def test_every_version_becomes_this_one(tmp_path: Path, revision: str) -> None:
     records.close()
 
 
-@pytest.mark.parametrize("revision", sql_tables.KNOWN[:-1])
+@pytest.mark.parametrize("revision", sql_tables.KNOWN_REVISIONS[:-1])
 def test_an_older_ledger_is_not_touched_without_being_asked(tmp_path: Path, revision: str) -> None:
     target = at(tmp_path / "ledger.sqlite", revision)
     with pytest.raises(InstallerError) as raised:
         Records(target).all()
     assert raised.value.code is ErrorCode.DATABASE_OUTDATED
     assert "device-installer ledger migrate" in raised.value.todo
-    found = maintenance.status(target)
+    found = schema_migration.status(target)
     assert (found["state"], found["version"], "records" in found) == ("older", revision, False)
 
 
 def test_the_labs_own_ledger_is_brought_up_to_date_unasked(tmp_path: Path) -> None:
     target = at(tmp_path / "ledger.sqlite", "0001")
-    records = Records(dataclasses.replace(target, practice=True))
+    records = Records(dataclasses.replace(target, is_lab=True))
     assert [r["id"] for r in records.all()] == ["one"]
     records.close()
-    assert maintenance.status(target)["state"] == "current"
+    assert schema_migration.status(target)["state"] == "current"
 
 
 def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     engine.dispose()
-    for work in (lambda: Records(target).all(), lambda: maintenance.migrate(target)):
+    for work in (lambda: Records(target).all(), lambda: schema_migration.migrate(target)):
         with pytest.raises(InstallerError) as raised:
             work()
         assert raised.value.code is ErrorCode.DATABASE_OUTDATED
@@ -85,7 +85,7 @@ def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_state_of_a_file_that_is_not_there_makes_none(tmp_path: Path) -> None:
-    found = maintenance.status(Target(sqlite_url(tmp_path / "ledger.sqlite")))
+    found = schema_migration.status(Target(sqlite_url(tmp_path / "ledger.sqlite")))
     assert (found["there"], found["state"]) == (False, "empty")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""What the store does, on whichever database: `database_url` is a new, empty one."""
+"""What the store does on any database. `database_url`: a new, empty database."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from installer.errors import ErrorCode, InstallerError
 from installer.measurement import Measurement, Quantity, Reading
-from installer.measurements.row import Row, of_measurement, row
-from installer.measurements.store import BATCH, PAGE, Device, Store
+from installer.measurements.store import INSERT_BATCH, READ_PAGE, Device, Store
+from installer.measurements.stored_value import Row, of_measurement, row
 from installer.storage import database
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -35,7 +35,7 @@ PUTTER = """
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from installer.measurements.row import row
+from installer.measurements.stored_value import row
 from installer.measurements.store import Store
 start = datetime(2026, 11, 24, tzinfo=UTC)
 with Store.open(sys.argv[1]) as store:
@@ -133,7 +133,9 @@ class StoreBehaviours:
             assert [r.value for r in store.latest(account="a")] == [9]
 
     def test_many_rows_at_once_and_page_by_page(self, database_url: str) -> None:
-        many = [weight(str(n), taken=NOON + timedelta(seconds=n // 7)) for n in range(2 * PAGE + BATCH // 2)]
+        many = [
+            weight(str(n), taken=NOON + timedelta(seconds=n // 7)) for n in range(2 * READ_PAGE + INSERT_BATCH // 2)
+        ]
         with Store.open(database_url) as store:
             assert store.put(many) == len(many)
             assert store.put(many) == 0

@@ -1,4 +1,4 @@
-"""Documents for other programs: exact, streamed, harmless to a spreadsheet, whole or not there."""
+"""CSV and JSON files: exact, streamed, without formulas, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from installer.errors import ErrorCode, InstallerError
-from installer.measurements import export, moments
-from installer.measurements.row import Row, row
+from installer.measurements import export
+from installer.measurements.stored_value import Row, row
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -29,7 +29,7 @@ def made(value: str = "72.35", **more: Any) -> Row:
 
 
 def as_csv(*rows: Row, names: dict[str, str] | None = None) -> list[dict[str, str]]:
-    return list(csv.DictReader("\n".join(export.lines(rows, names or {}, "csv")).splitlines()))
+    return list(csv.DictReader("\n".join(export.document_lines(rows, names or {}, "csv")).splitlines()))
 
 
 def test_csv_has_titles_names_and_exact_numbers() -> None:
@@ -57,7 +57,7 @@ def test_csv_has_titles_names_and_exact_numbers() -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")'])
 def test_no_text_becomes_a_formula(text: str) -> None:
-    raw = "\n".join(export.lines([made("-5.2", account=text, kind=text)], {"d1": text}, "csv"))
+    raw = "\n".join(export.document_lines([made("-5.2", account=text, kind=text)], {"d1": text}, "csv"))
     [line] = list(csv.DictReader(io.StringIO(raw, newline="")))
     assert line["account"] == line["kind"] == line["device_name"] == f"'{text}"
     # A number stays a number.
@@ -65,8 +65,8 @@ def test_no_text_becomes_a_formula(text: str) -> None:
 
 
 def test_json_is_one_array() -> None:
-    assert json.loads("\n".join(export.lines([], {}, "json"))) == []
-    found = json.loads("\n".join(export.lines([made(), made("71", ended=NOON)], {"d1": "Scale"}, "json")))
+    assert json.loads("\n".join(export.document_lines([], {}, "json"))) == []
+    found = json.loads("\n".join(export.document_lines([made(), made("71", ended=NOON)], {"d1": "Scale"}, "json")))
     assert [(f["value"], f["device_name"], f["ended"]) for f in found] == [
         ("72.35", "Scale", None),
         ("71", "Scale", "2026-11-24T12:00:00+00:00"),
@@ -75,7 +75,7 @@ def test_json_is_one_array() -> None:
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_any_text_comes_back_from_json(account: str, kind: str) -> None:
-    [found] = json.loads("\n".join(export.lines([made(account=account, kind=kind)], {}, "json")))
+    [found] = json.loads("\n".join(export.document_lines([made(account=account, kind=kind)], {}, "json")))
     assert (found["account"], found["kind"]) == (account, kind)
 
 
@@ -90,16 +90,16 @@ def test_rows_are_not_held_in_memory() -> None:
 
     for form in ("csv", "json"):
         taken = 0
-        written = export.chunks(export.lines(many(), {}, form))  # type: ignore[arg-type]
+        written = export.chunks(export.document_lines(many(), {}, form))  # type: ignore[arg-type]
         next(written)
-        assert taken <= export.CHUNK + 1
-        assert sum(chunk.count("\n") + 1 for chunk in written) > 10_000 - export.CHUNK
+        assert taken <= export.CHUNK_LINES + 1
+        assert sum(chunk.count("\n") + 1 for chunk in written) > 10_000 - export.CHUNK_LINES
 
 
 def test_a_file_is_written_whole_and_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     path.write_text("old", "utf-8")
-    export.to_file(path, export.lines([made()], {}, "csv"))
+    export.write_file(path, export.document_lines([made()], {}, "csv"))
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_text("utf-8").count("\n") == 2
 
@@ -108,7 +108,7 @@ def test_a_file_is_written_whole_and_for_its_owner_only(tmp_path: Path) -> None:
         raise InstallerError(ErrorCode.DATABASE_FAILED, "gone", "")
 
     with pytest.raises(InstallerError):
-        export.to_file(path, failing())
+        export.write_file(path, failing())
     assert path.read_text("utf-8").count("\n") == 2
     assert [p.name for p in tmp_path.iterdir()] == ["out.csv"]
 
@@ -116,44 +116,10 @@ def test_a_file_is_written_whole_and_for_its_owner_only(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere" / "out.csv"):
         with pytest.raises(InstallerError) as caught:
-            export.to_file(path, ["x"])
+            export.write_file(path, ["x"])
         assert caught.value.code is ErrorCode.FILE_UNWRITABLE
 
 
 def test_a_device_file_is_not_replaced() -> None:
-    export.to_file(Path(os.devnull), ["x"])
+    export.write_file(Path(os.devnull), ["x"])
     assert not Path(os.devnull).is_file()
-
-
-@pytest.mark.parametrize(
-    ("text", "end", "expected"),
-    [
-        ("2026-11-24T12:00Z", False, NOON),
-        ("2026-11-24T14:00+02:00", True, NOON),
-        (" 2026-11-24T12:00Z ", False, NOON),
-    ],
-)
-def test_times_as_a_person_writes_them(text: str, end: bool, expected: datetime) -> None:
-    assert moments.parse(text, "--since", end=end) == expected
-
-
-def test_a_day_is_this_computers_and_counts_to_its_end() -> None:
-    begin, end = moments.parse("2026-11-24", "--since"), moments.parse("2026-11-24", "--until", end=True)
-    assert begin is not None
-    assert end is not None
-    assert begin.astimezone().isoformat().startswith("2026-11-24T00:00:00")
-    assert end.astimezone().isoformat().startswith("2026-11-25T00:00:00")
-    assert moments.parse(None, "--since") is None
-
-
-def test_how_long_ago() -> None:
-    found = moments.parse("2w", "--since")
-    assert found is not None
-    assert timedelta(0) <= datetime.now(UTC) - timedelta(weeks=2) - found < timedelta(minutes=1)
-
-
-@pytest.mark.parametrize("text", ["", "yesterday", "7", "7y", "2026-13-01", "999999w", "0001-01-01"])
-def test_what_is_no_time_is_a_mistake_of_usage(text: str) -> None:
-    with pytest.raises(InstallerError) as caught:
-        moments.parse(text, "--since")
-    assert (caught.value.code, caught.value.what) == (ErrorCode.USAGE, "--since does not say a time.")

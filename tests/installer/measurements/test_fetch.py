@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from installer.catalogue.catalogue import DataService
+from installer.catalogue.model import DataService
 from installer.cloud import client
 from installer.cloud.accounts import Accounts
 from installer.cloud.token_store import Application, TokenStore
@@ -68,7 +68,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 async def practice(tmp_path: Path) -> AsyncIterator[Lab]:
     async with lab(tmp_path / "accounts", {"page_size": 2}) as running:
         for mac in (SCALE, MAT, WATCH, CUFF, THERMO):
-            running.store.adopt(mac)
+            running.store.link_with_vendor_app(mac)
         await running.sign_in()
         yield running
 
@@ -78,7 +78,7 @@ def fetcher(practice: Lab, store: Store) -> Fetcher:
 
 
 def deliver(practice: Lab, mac: str, service: Any, **values: Any) -> None:
-    assert practice.store.measured(mac, Sample(date=time.time(), service=service, values=values))
+    assert practice.store.store_sample(mac, Sample(date=time.time(), service=service, values=values))
 
 
 def measured(store: Store) -> dict[tuple[str, str], list[str]]:
@@ -96,8 +96,8 @@ async def test_each_service_into_the_store(practice: Lab, store: Store) -> None:
     deliver(practice, THERMO, "getmeas", measures=[{"type": 71, "value": 3672, "unit": -2}])
     deliver(practice, WATCH, "getactivity", date="2026-11-24", steps=4200, distance=3010.5)
     deliver(practice, MAT, "getsummary", startdate=now - 27_000, enddate=now, data={"total_sleep_time": 24_600})
-    [ended] = await fetcher(practice, store).all()
-    assert (ended.error, ended.new, ended.changed, ended.misfits, ended.left_out) == (None, 9, 0, 0, [])
+    [ended] = await fetcher(practice, store).fetch_all()
+    assert (ended.error, ended.new, ended.changed, ended.not_understood, ended.not_granted) == (None, 9, 0, 0, [])
     assert measured(store) == {
         ("body-plus", "weight"): ["72.35 kg"],
         ("bpm-connect", "systolic pressure"): ["121 mmHg"],
@@ -118,25 +118,25 @@ async def test_only_what_is_new_comes_again(practice: Lab, store: Store) -> None
         practice.weigh(SCALE, 70_000 + n)
     told: list[Added] = []
     getting = Fetcher(store, practice.accounts, MODELS, told.append)
-    assert (await getting.all())[0].new == 7
+    assert (await getting.fetch_all())[0].new == 7
     assert sum(len(t.new) for t in told) == 7
     told.clear()
-    assert (await getting.all())[0].new == 0
+    assert (await getting.fetch_all())[0].new == 0
     assert told == []
     practice.weigh(SCALE, 71_000)
-    assert (await getting.all())[0].new == 1
+    assert (await getting.fetch_all())[0].new == 1
     assert [r.value for t in told for r in t.new] == [Decimal(71)]
     # What the devices are called is asked once, also by the next program.
-    await Fetcher(store, practice.accounts, MODELS).all()
+    await Fetcher(store, practice.accounts, MODELS).fetch_all()
     assert practice.calls("/v2/user getdevice") == 1
 
 
 async def test_a_day_that_grows_is_one_value(practice: Lab, store: Store) -> None:
     deliver(practice, WATCH, "getactivity", date="2026-11-24", steps=800)
-    await fetcher(practice, store).all()
+    await fetcher(practice, store).fetch_all()
     practice.store.clock = lambda: time.time() + 60
     deliver(practice, WATCH, "getactivity", date="2026-11-24", steps=1600)
-    [ended] = await fetcher(practice, store).all()
+    [ended] = await fetcher(practice, store).fetch_all()
     assert (ended.new, ended.changed) == (0, 1)
     assert measured(store) == {("move", "steps"): ["1600 steps"]}
 
@@ -145,8 +145,8 @@ async def test_what_was_corrected_takes_the_place_of_the_old(tmp_path: Path, sto
     first, corrected = group(1, 72_350), group(1, 68_000, modified=DATE + 500)
     async with accounts_at({**NOTHING, "getmeas": [measures(first), measures(corrected)]}, tmp_path) as (_, accounts):
         getting = Fetcher(store, accounts, MODELS)
-        await getting.all()
-        assert ((await getting.all())[0].new, [r.value for r in store.rows()]) == (0, [68])
+        await getting.fetch_all()
+        assert ((await getting.fetch_all())[0].new, [r.value for r in store.rows()]) == (0, [68])
 
 
 async def test_without_the_scope_a_service_is_left_out(practice: Lab, store: Store) -> None:
@@ -156,8 +156,8 @@ async def test_without_the_scope_a_service_is_left_out(practice: Lab, store: Sto
     assert kept is not None
     narrow = kept.tokens.model_copy(update={"scope": "user.info,user.metrics"})
     await TokenStore(practice.folder, "file").save(application, "default", narrow)
-    [ended] = await fetcher(practice, store).all()
-    assert ended.left_out == [DataService.ACTIVITY, DataService.SLEEP]
+    [ended] = await fetcher(practice, store).fetch_all()
+    assert ended.not_granted == [DataService.ACTIVITY, DataService.SLEEP]
     assert (ended.error, ended.new) == (None, 3)
     assert practice.calls("/v2/measure getactivity") == 0
 
@@ -165,11 +165,11 @@ async def test_without_the_scope_a_service_is_left_out(practice: Lab, store: Sto
 async def test_a_service_that_fails_does_not_stop_the_others(practice: Lab, store: Store) -> None:
     deliver(practice, WATCH, "getactivity", date="2026-11-24", steps=800)
     practice.arm(path="/measure", action="getmeas", status=2555)
-    [ended] = await fetcher(practice, store).all()
+    [ended] = await fetcher(practice, store).fetch_all()
     assert ended.error is not None
     assert ended.error.code is ErrorCode.CLOUD_FAILED
     assert measured(store) == {("move", "steps"): ["800 steps"]}
-    [ended] = await fetcher(practice, store).all()
+    [ended] = await fetcher(practice, store).fetch_all()
     assert (ended.error, ended.new) == (None, 2)
 
 
@@ -177,7 +177,7 @@ async def test_one_account_that_fails_does_not_stop_the_others(practice: Lab, st
     practice.weigh(SCALE)
     dead = tokens(userid="40000099", scope="")
     await TokenStore(practice.folder, "file").save(Application.of(practice.cloud), "dead", dead)
-    dead_one, living = sorted(await fetcher(practice, store).all(), key=lambda e: e.account == "default")
+    dead_one, living = sorted(await fetcher(practice, store).fetch_all(), key=lambda e: e.account == "default")
     assert dead_one.error is not None
     assert dead_one.error.code is ErrorCode.TOKEN_REJECTED
     assert (living.error, living.new) == (None, 3)
@@ -185,18 +185,18 @@ async def test_one_account_that_fails_does_not_stop_the_others(practice: Lab, st
 
 async def test_accounts_are_chosen_by_name(practice: Lab, store: Store) -> None:
     with pytest.raises(InstallerError) as caught:
-        await fetcher(practice, store).all(["nobody"])
+        await fetcher(practice, store).fetch_all(["nobody"])
     assert caught.value.code is ErrorCode.ACCOUNT_UNKNOWN
     await practice.sign_in("again")
     # The same user under two names is asked for once.
-    assert [e.account for e in await fetcher(practice, store).all()] == ["again"]
-    assert [e.account for e in await fetcher(practice, store).all(["default"])] == ["default"]
+    assert [e.account for e in await fetcher(practice, store).fetch_all()] == ["again"]
+    assert [e.account for e in await fetcher(practice, store).fetch_all(["default"])] == ["default"]
 
 
 async def test_no_account_at_all_is_said(tmp_path: Path, store: Store) -> None:
     async with lab(tmp_path / "none") as empty:
         with pytest.raises(InstallerError) as caught:
-            await fetcher(empty, store).all()
+            await fetcher(empty, store).fetch_all()
     assert caught.value.code is ErrorCode.ACCOUNT_UNKNOWN
     assert "account login" in caught.value.todo
 
@@ -289,15 +289,19 @@ async def test_the_next_fetch_begins_a_while_before_the_newest_change(tmp_path: 
     answers = {**NOTHING, "getmeas": [measures(group(1), group(2, modified=DATE + 9)), measures()]}
     async with accounts_at(answers, tmp_path) as (cloud, accounts):
         for _ in range(3):
-            await Fetcher(store, accounts, MODELS).all()
-    assert asked(cloud, "lastupdate") == [None, str(DATE + 9 - fetch.OVERLAP), str(DATE + 9 - fetch.OVERLAP)]
+            await Fetcher(store, accounts, MODELS).fetch_all()
+    assert asked(cloud, "lastupdate") == [
+        None,
+        str(DATE + 9 - fetch.OVERLAP_SECONDS),
+        str(DATE + 9 - fetch.OVERLAP_SECONDS),
+    ]
 
 
 @pytest.mark.parametrize(("more", "offset"), [(1, 2), (True, 2), ("1", "2"), (2, 2)])
 async def test_every_page_is_read(tmp_path: Path, store: Store, more: Any, offset: Any) -> None:
     pages = [measures(group(1), group(2), more=more, offset=offset), measures(group(3), more=0, offset=0)]
     async with accounts_at({**NOTHING, "getmeas": pages}, tmp_path) as (cloud, accounts):
-        [ended] = await Fetcher(store, accounts, MODELS).all()
+        [ended] = await Fetcher(store, accounts, MODELS).fetch_all()
     assert (ended.new, ended.error) == (3, None)
     assert asked(cloud, "offset") == [None, "2"]
 
@@ -306,12 +310,12 @@ async def test_every_page_is_read(tmp_path: Path, store: Store, more: Any, offse
 async def test_pages_without_end_are_an_error_not_a_loop(tmp_path: Path, store: Store, offset: Any) -> None:
     answers = {**NOTHING, "getmeas": [measures(group(1), more=1, offset=offset)]}
     async with accounts_at(answers, tmp_path) as (cloud, accounts):
-        [ended] = await Fetcher(store, accounts, MODELS).all()
+        [ended] = await Fetcher(store, accounts, MODELS).fetch_all()
         assert ended.error is not None
         assert ended.error.code is ErrorCode.CLOUD_FAILED
         assert ended.new == 1
         # What was there is kept, but nobody takes the rest for fetched.
-        await Fetcher(store, accounts, MODELS).all()
+        await Fetcher(store, accounts, MODELS).fetch_all()
     assert asked(cloud, "lastupdate") == [None, None]
 
 
@@ -319,8 +323,8 @@ async def test_a_fetch_that_ends_in_the_middle_leaves_no_gap(tmp_path: Path, sto
     pages = [measures(group(1, modified=DATE + 99), more=1, offset=1), bad(503), measures(group(1), group(2))]
     async with accounts_at({**NOTHING, "getmeas": pages}, tmp_path) as (cloud, accounts):
         getting = Fetcher(store, accounts, MODELS)
-        assert (await getting.all())[0].error is not None
-        assert (await getting.all())[0].new == 1
+        assert (await getting.fetch_all())[0].error is not None
+        assert (await getting.fetch_all())[0].new == 1
     assert asked(cloud, "lastupdate") == [None, None, None]
     assert store.count() == 2
 
@@ -328,23 +332,23 @@ async def test_a_fetch_that_ends_in_the_middle_leaves_no_gap(tmp_path: Path, sto
 async def test_a_change_from_the_future_hides_nothing(tmp_path: Path, store: Store) -> None:
     answers = {**NOTHING, "getmeas": [measures(group(1, modified=int(time.time()) + 10**7)), measures()]}
     async with accounts_at(answers, tmp_path) as (cloud, accounts):
-        await Fetcher(store, accounts, MODELS).all()
-        await Fetcher(store, accounts, MODELS).all()
-    assert int(asked(cloud, "lastupdate")[1] or 0) <= time.time() - fetch.OVERLAP + 60
+        await Fetcher(store, accounts, MODELS).fetch_all()
+        await Fetcher(store, accounts, MODELS).fetch_all()
+    assert int(asked(cloud, "lastupdate")[1] or 0) <= time.time() - fetch.OVERLAP_SECONDS + 60
 
 
 async def test_what_cannot_be_understood_is_counted(tmp_path: Path, store: Store) -> None:
     answers = {**NOTHING, "getmeas": [measures(group(1), "nonsense", 7, None)]}
     async with accounts_at(answers, tmp_path) as (_, accounts):
-        [ended] = await Fetcher(store, accounts, MODELS).all()
-    assert (ended.new, ended.misfits) == (1, 3)
+        [ended] = await Fetcher(store, accounts, MODELS).fetch_all()
+    assert (ended.new, ended.not_understood) == (1, 3)
 
 
 @pytest.mark.parametrize("body", [[], None, {}, {"measuregrps": {}}, {"measuregrps": None, "more": False}])
 async def test_an_answer_without_anything_is_nothing(tmp_path: Path, store: Store, body: Any) -> None:
     answers = {**NOTHING, "getmeas": [{"status": 0, "body": body}]}
     async with accounts_at(answers, tmp_path) as (_, accounts):
-        [ended] = await Fetcher(store, accounts, MODELS).all()
+        [ended] = await Fetcher(store, accounts, MODELS).fetch_all()
     assert (ended.new, ended.error) == (0, None)
 
 
@@ -352,10 +356,10 @@ async def test_since_looks_at_what_was_measured_from_then_on(tmp_path: Path, sto
     since = datetime(2026, 11, 1, tzinfo=UTC)
     async with accounts_at({**NOTHING, "getmeas": [measures(group(1))]}, tmp_path) as (cloud, accounts):
         getting = Fetcher(store, accounts, MODELS)
-        await getting.all(since=since)
+        await getting.fetch_all(since=since)
         # The first time it also says where to go on; later it must not pass over anything.
         assert store.cursor("lab 7", "getmeas") == DATE
-        await getting.all(since=since + timedelta(days=1))
+        await getting.fetch_all(since=since + timedelta(days=1))
     assert asked(cloud, "startdate") == [str(int(since.timestamp())), str(int(since.timestamp()) + 86_400)]
     days = [form["startdateymd"] for _, form, _ in cloud.requests if form["action"] == "getactivity"]
     assert days == ["2026-10-31", "2026-11-01"]
@@ -368,7 +372,7 @@ async def test_a_database_that_fails_ends_it_all(practice: Lab, store: Store, tm
     with sqlite3.connect(tmp_path / "store.sqlite") as other:
         other.execute("DROP TABLE measurements")
     with pytest.raises(InstallerError) as caught:
-        await fetcher(practice, store).all()
+        await fetcher(practice, store).fetch_all()
     assert caught.value.code is ErrorCode.DATABASE_FAILED
 
 
@@ -377,7 +381,7 @@ async def test_two_at_once_store_everything_once(practice: Lab, store: Store, tm
         practice.weigh(SCALE, 70_000 + number)
     other = practice.another()
     with Store.open(database.sqlite_url(tmp_path / "store.sqlite")) as same:
-        both = await asyncio.gather(fetcher(practice, store).all(), Fetcher(same, other, MODELS).all())
+        both = await asyncio.gather(fetcher(practice, store).fetch_all(), Fetcher(same, other, MODELS).fetch_all())
     await other.close()
     assert [ended.error for [ended] in both] == [None, None]
     assert sum(ended.new for [ended] in both) == store.count() == 32
@@ -387,7 +391,7 @@ KILLED = """
 import asyncio, sys
 from pathlib import Path
 from pydantic import SecretStr
-from installer import catalog
+from installer.catalogue import catalogue_file
 from installer.cloud.accounts import Accounts
 from installer.cloud.token_store import TokenStore
 from installer.measurements.fetch import Fetcher
@@ -397,7 +401,7 @@ from installer.settings import CloudSettings
 async def main():
     cloud = CloudSettings().at_lab(sys.argv[1], "lab-client", SecretStr("lab-secret"))
     with Store.open(sys.argv[3]) as store:
-        await Fetcher(store, Accounts(cloud, TokenStore(Path(sys.argv[2]), "file")), catalog.load()).all()
+        await Fetcher(store, Accounts(cloud, TokenStore(Path(sys.argv[2]), "file")), catalogue_file.load()).fetch_all()
 
 asyncio.run(main())
 """
@@ -430,7 +434,7 @@ async def test_a_fetch_that_is_killed_leaves_no_gap(tmp_path: Path, store: Store
             await program.wait()
         alive = False
         assert store.count() == 2
-        [ended] = await Fetcher(store, accounts, MODELS).all()
+        [ended] = await Fetcher(store, accounts, MODELS).fetch_all()
     assert (ended.new, store.count()) == (3, 5)
     assert sorted(int(row.value * 1000) for row in store.rows()) == [70_000 + n for n in range(5)]
 
@@ -443,7 +447,7 @@ async def test_a_fetch_that_is_cancelled_ends(tmp_path: Path, store: Store) -> N
         await asyncio.sleep(60)
 
     async with accounts_at({**NOTHING, "getmeas": [never]}, tmp_path) as (_, accounts):
-        task = asyncio.create_task(Fetcher(store, accounts, MODELS).all())
+        task = asyncio.create_task(Fetcher(store, accounts, MODELS).fetch_all())
         await asyncio.wait_for(asked_for.wait(), 10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""Entries of the cloud as rows, as they were seen, and as they should never be."""
+"""The cloud's entries as rows: seen ones and malformed ones."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.cloud.api_models import Day, Group, Night, entries
+from installer.cloud.api_models import Day, Group, Night, parse_list
 from installer.measurements import from_cloud
-from installer.measurements.row import Row
+from installer.measurements.stored_value import Row
 from tests.installer.cloud.world import MODELS
 
 OWNER = from_cloud.Owner("clinic", "40012345", MODELS)
@@ -26,7 +26,7 @@ Json = st.recursive(
 
 
 def rows(kind: Any, key: str, *found: Any) -> list[Row]:
-    return [row for entry in entries(kind, {key: list(found)}, key) for row in from_cloud.rows(entry, OWNER)]
+    return [row for entry in parse_list(kind, {key: list(found)}, key) for row in from_cloud.rows(entry, OWNER)]
 
 
 def group(*measures: dict[str, Any], **changes: Any) -> list[Row]:
@@ -83,7 +83,7 @@ def day(**changes: Any) -> list[Row]:
 
 def test_a_weight() -> None:
     [row] = group()
-    assert row.plain() == {
+    assert row.as_json() == {
         "source": "cloud",
         "account": "clinic",
         "user": "40012345",
@@ -235,10 +235,10 @@ def test_any_group_gives_rows_or_none(odd: dict[str, Any]) -> None:
 @given(st.dictionaries(st.sampled_from([*Night.model_fields, "hash_deviceid"]), Json))
 def test_any_night_gives_rows_or_none(odd: dict[str, Any]) -> None:
     for row in night(**odd):
-        row.plain()
+        row.as_json()
 
 
 @given(st.dictionaries(st.sampled_from([*Day.model_fields, "distance", "hash_deviceid"]), Json))
 def test_any_day_gives_rows_or_none(odd: dict[str, Any]) -> None:
     for row in day(**odd):
-        row.plain()
+        row.as_json()

@@ -24,7 +24,7 @@ async def practice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     monkeypatch.setenv("DEVICE_INSTALLER_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(client, "FIRST_WAIT", 0.001)
     async with lab(tmp_path / "accounts") as running:
-        running.store.adopt(MAT)
+        running.store.link_with_vendor_app(MAT)
         await running.sign_in()
         yield running
 
@@ -36,7 +36,7 @@ def summary(practice: Lab, **changes: Any) -> dict[str, Any]:
 
 
 def waiting(practice: Lab, **changes: Any) -> Any:
-    return late_first_measurement.first_measurement(
+    return late_first_measurement.wait_for_first_measurement(
         practice.accounts, MODELS, summary(practice, **changes), time.time()
     )
 
@@ -44,18 +44,18 @@ def waiting(practice: Lab, **changes: Any) -> Any:
 def sleep(practice: Lab) -> None:
     now = int(time.time())
     values = {"startdate": now - 27_000, "enddate": now, "data": {"total_sleep_time": 24_600}}
-    assert practice.store.measured(MAT, Sample(date=now, service="getsummary", values=values))
+    assert practice.store.store_sample(MAT, Sample(date=now, service="getsummary", values=values))
 
 
 async def test_a_night_is_waited_for_also_while_the_cloud_is_away(practice: Lab) -> None:
     task = asyncio.create_task(waiting(practice))
     while not practice.calls("/v2/sleep getsummary"):  # noqa: ASYNC110 - the cloud counts
         await asyncio.sleep(0.005)
-    practice.store.control(CloudControl(down=True))
+    practice.store.apply_control(CloudControl(down=True))
     sleep(practice)
     await asyncio.sleep(0)
     assert not task.done()
-    practice.store.control(CloudControl(down=False))
+    practice.store.apply_control(CloudControl(down=False))
     assert str(await in_time(task)) == "time asleep 6 h 50 min"
 
 
@@ -72,7 +72,7 @@ async def test_whoever_is_signed_out_is_told(practice: Lab) -> None:
 
 
 async def test_the_wait_has_an_end(practice: Lab) -> None:
-    found = late_first_measurement.first_measurement(
+    found = late_first_measurement.wait_for_first_measurement(
         practice.accounts, MODELS, summary(practice), time.time(), seconds=0.1
     )
     assert await in_time(found) is None

@@ -1,4 +1,4 @@
-"""Which store is meant, and that no password of a database is ever on a command line or in the settings."""
+"""Which store is opened; passwords on the command line or in the settings' URL are refused."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from installer.errors import ErrorCode, InstallerError
 from installer.measurements import units
-from installer.measurements.row import row
 from installer.measurements.store import Store
+from installer.measurements.stored_value import row
 from installer.storage import database
 from tests.installer.measurements.store_behaviours import StoreBehaviours, weight
 
@@ -69,7 +69,7 @@ def test_a_time_without_a_zone_is_refused() -> None:
 @given(st.integers(-(10**12), 10**12), st.integers(-9, 9))
 def test_a_number_is_written_in_one_way_only(value: int, unit: int) -> None:
     number = Decimal(value).scaleb(unit)
-    written = units.plain(number)
+    written = units.plain_decimal(number)
     assert written == number
     assert "E" not in str(f"{written:f}")
-    assert f"{units.plain(number * Decimal('1.000')):f}" == f"{written:f}"
+    assert f"{units.plain_decimal(number * Decimal('1.000')):f}" == f"{written:f}"

@@ -1,4 +1,4 @@
-"""Polling for hours: what is told, how often it is asked, and a cloud or a database that is away for a while."""
+"""Polling: reports, intervals, and temporary failures of the cloud and the database."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DEVICE_INSTALLER_KEYRING", "off")
     monkeypatch.setenv("DEVICE_INSTALLER_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(client, "FIRST_WAIT", 0.001)
-    monkeypatch.setattr(watch, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(watch, "LONGEST_WAIT_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 async def practice(tmp_path: Path) -> AsyncIterator[Lab]:
     async with lab(tmp_path / "accounts") as running:
-        running.store.adopt(SCALE)
+        running.store.link_with_vendor_app(SCALE)
         await running.sign_in()
         yield running
 
@@ -79,12 +79,12 @@ async def test_a_cloud_that_is_away_is_told_once_and_waited_for(practice: Lab, s
     listener = Listener()
     polling = asyncio.create_task(Watch(Fetcher(store, practice.accounts, MODELS), listener, every=0.01).run())
     await listener.until(lambda: len(listener.rounds) > 1)
-    practice.store.control(CloudControl(down=True))
+    practice.store.apply_control(CloudControl(down=True))
     await listener.until(lambda: listener.troubles)
     seen = len(listener.rounds)
     await listener.until(lambda: len(listener.rounds) > seen + 2)
     practice.weigh(SCALE)
-    practice.store.control(CloudControl(down=False))
+    practice.store.apply_control(CloudControl(down=False))
     await listener.until(lambda: listener.rounds[-1][0].new == 1)
     polling.cancel()
     await asyncio.gather(polling, return_exceptions=True)
@@ -114,14 +114,14 @@ async def test_without_an_account_there_is_nothing_to_wait_for(tmp_path: Path, s
 
 
 def test_the_waits_grow_to_a_limit_and_keep_what_the_cloud_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "LONGEST_WAIT", 300.0)
+    monkeypatch.setattr(watch, "LONGEST_WAIT_SECONDS", 300.0)
     polling = Watch(None, Listener(), every=60.0)  # type: ignore[arg-type]
     away = InstallerError(ErrorCode.CLOUD_UNREACHABLE, "", "")
     busy = InstallerError(ErrorCode.CLOUD_BUSY, "", "", wait_seconds=900)
-    assert [polling._longer(wait, [away]) for wait in (60.0, 120.0, 240.0)] == [120.0, 240.0, 300.0]
-    assert polling._longer(60.0, [away, busy]) == 900.0
+    assert [polling._next_wait(wait, [away]) for wait in (60.0, 120.0, 240.0)] == [120.0, 240.0, 300.0]
+    assert polling._next_wait(60.0, [away, busy]) == 900.0
 
 
 @pytest.mark.parametrize(("accounts", "seconds"), [(1, 2.4), (40, 96.0), (1000, 2400.0)])
 def test_however_many_accounts_the_limit_is_kept(accounts: int, seconds: float) -> None:
-    assert watch.shortest_wait(accounts, 100) == pytest.approx(seconds)
+    assert watch.min_interval(accounts, 100) == pytest.approx(seconds)

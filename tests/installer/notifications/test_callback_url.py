@@ -1,4 +1,4 @@
-"""The address of a receiver: what it may be, how it is shown, where its secret path is kept."""
+"""The callback URL: valid and invalid URLs, the masked form, and the file of the secret path."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_only_scheme_and_host_are_shown(url: str, shown: str) -> None:
 @given(st.text(max_size=300))
 def test_any_text_has_a_harmless_form(text: str) -> None:
     assert "\n" not in callback_url.masked(text)
-    assert isinstance(callback_url.problem(text), str)
+    assert isinstance(callback_url.url_problem(text), str)
     assert isinstance(callback_url.advice(text), str)
 
 
@@ -52,7 +52,7 @@ def test_any_text_has_a_harmless_form(text: str) -> None:
 )
 def test_what_cannot_be_an_address_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(InstallerError) as caught:
-        callback_url.check(url)
+        callback_url.check_url(url)
     assert caught.value.code is ErrorCode.NOTIFICATIONS_REFUSED
     assert not url or url not in str(caught.value)
 
@@ -78,7 +78,7 @@ def test_a_secret_path_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) 
     assert len(made.get_secret_value()) >= 32
     assert callback_url.secret_path(file) == made
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert callback_url.expanded("https://clinic.example/hooks/{path}", file).get_secret_value() == (
+    assert callback_url.expand_path("https://clinic.example/hooks/{path}", file).get_secret_value() == (
         f"https://clinic.example/hooks/{made.get_secret_value()}"
     )
 
@@ -104,7 +104,7 @@ def test_a_file_without_a_usable_path_is_told(tmp_path: Path, content: str) -> N
 
 def test_the_last_part_of_the_path_is_what_counts() -> None:
     secret = SecretStr(SECRET)
-    assert callback_url.is_path(f"/{SECRET}", secret)
-    assert callback_url.is_path(f"/behind/a/proxy/{SECRET}", secret)
+    assert callback_url.is_secret_path(f"/{SECRET}", secret)
+    assert callback_url.is_secret_path(f"/behind/a/proxy/{SECRET}", secret)
     for other in ("/", f"/{SECRET}/", f"/{SECRET}x", f"/{SECRET[:-1]}", f"/{SECRET.upper()}", "/\udcff"):
-        assert not callback_url.is_path(other, secret)
+        assert not callback_url.is_secret_path(other, secret)

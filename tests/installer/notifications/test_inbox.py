@@ -1,4 +1,4 @@
-"""The inbox: durable, one entry however often it is told, gone only after a look that began later."""
+"""The inbox: durable, one entry for many notifications, removed only after a later fetch."""
 
 from __future__ import annotations
 
@@ -41,36 +41,36 @@ def test_a_flood_of_different_windows_is_one_entry(inbox: Inbox) -> None:
     for start in range(0, 10_000_000, 50_000):
         inbox.put(Notification("7", 1, start, start + 1), 1.0)
     (entry,) = inbox.due(1.0)
-    assert (entry.start, entry.end) == (None, None)  # too long a window says nothing
+    assert (entry.start, entry.end) == (None, None)  # a window that is too long is dropped
 
 
-def test_what_comes_during_a_look_is_looked_at_again(inbox: Inbox) -> None:
+def test_a_notification_during_a_fetch_needs_another_fetch(inbox: Inbox) -> None:
     inbox.put(WEIGHT, 1.0)
-    entry = inbox.look(inbox.due(1.0)[0])
-    # The look may have asked the cloud already when this comes: it does not count for it.
+    entry = inbox.claim(inbox.due(1.0)[0])
+    # The fetch may have read the data before this notification came, so another fetch is needed.
     assert inbox.put(WEIGHT, 2.0)
-    inbox.done(entry, again=9.0)
+    inbox.done(entry, not_before=9.0)
     assert inbox.due(8.0) == []
     (again,) = inbox.due(9.0)
-    inbox.done(inbox.look(again), again=20.0)
+    inbox.done(inbox.claim(again), not_before=20.0)
     assert len(inbox) == 0
 
 
-def test_after_a_look_there_is_a_rest(inbox: Inbox) -> None:
+def test_after_a_fetch_there_is_a_cooldown(inbox: Inbox) -> None:
     inbox.put(WEIGHT, 1.0)
-    inbox.done(inbox.look(inbox.due(1.0)[0]), again=6.0)
+    inbox.done(inbox.claim(inbox.due(1.0)[0]), not_before=6.0)
     inbox.put(WEIGHT, 2.0)
     assert inbox.due(5.0) == []
     assert inbox.next_due(5.0) == 6.0
     assert len(inbox.due(6.0)) == 1
 
 
-def test_a_look_that_failed_is_due_again(inbox: Inbox) -> None:
+def test_a_failed_fetch_is_due_again(inbox: Inbox) -> None:
     inbox.put(WEIGHT, 1.0)
-    inbox.failed(inbox.look(inbox.due(1.0)[0]), again=30.0)
+    inbox.failed(inbox.claim(inbox.due(1.0)[0]), not_before=30.0)
     assert inbox.due(29.0) == []
     assert [e.tries for e in inbox.due(30.0)] == [1]
-    assert inbox.next_due(30.0, without={"7"}) is None
+    assert inbox.next_due(30.0, without_users={"7"}) is None
 
 
 def test_what_was_put_is_there_after_a_kill(tmp_path: Path) -> None:
@@ -78,11 +78,11 @@ def test_what_was_put_is_there_after_a_kill(tmp_path: Path) -> None:
         "import os, sys, signal\n"
         "from pathlib import Path\n"
         "from installer.notifications.inbox import Inbox\n"
-        "from installer.notifications.notification import Notice\n"
+        "from installer.notifications.notification import Notification\n"
         "inbox = Inbox(Path(sys.argv[1]))\n"
-        "inbox.put(Notice('7', 1, 100, 101), 1.0)\n"
-        "inbox.put(Notice('7', 44, 100, 101), 1.0)\n"
-        "inbox.done(inbox.look(inbox.due(1.0)[0]), 5.0)\n"
+        "inbox.put(Notification('7', 1, 100, 101), 1.0)\n"
+        "inbox.put(Notification('7', 44, 100, 101), 1.0)\n"
+        "inbox.done(inbox.claim(inbox.due(1.0)[0]), 5.0)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     path = tmp_path / "inbox.sqlite"
@@ -141,27 +141,27 @@ def test_a_full_disk_is_told_and_what_was_there_stays(inbox: Inbox) -> None:
     assert WEIGHT.userid in {e.userid for e in inbox.due(1.0)}
 
 
-def test_a_look_whose_end_cannot_be_written_is_repeated_later(inbox: Inbox) -> None:
+def test_a_fetch_whose_end_cannot_be_written_is_repeated_later(inbox: Inbox) -> None:
     inbox.put(WEIGHT, 1.0)
-    entry = inbox.look(inbox.due(1.0)[0])
+    entry = inbox.claim(inbox.due(1.0)[0])
     inbox._connection.execute("PRAGMA query_only=1")
     with pytest.raises(InstallerError):
-        inbox.done(entry, again=6.0)
+        inbox.done(entry, not_before=6.0)
     with pytest.raises(InstallerError):
-        inbox.failed(entry, again=30.0)
+        inbox.failed(entry, not_before=30.0)
     assert inbox.due(29.0) == []
     inbox._connection.execute("PRAGMA query_only=0")
-    inbox.done(inbox.look(inbox.due(30.0)[0]), again=40.0)
+    inbox.done(inbox.claim(inbox.due(30.0)[0]), not_before=40.0)
     assert len(inbox) == 0
 
 
 def test_a_clock_that_is_set_back_keeps_nothing_waiting(inbox: Inbox) -> None:
     inbox.put(WEIGHT, 1_000_000.0)
-    inbox.failed(inbox.look(inbox.due(1_000_000.0)[0]), again=1_000_900.0)
+    inbox.failed(inbox.claim(inbox.due(1_000_000.0)[0]), not_before=1_000_900.0)
     assert inbox.due(1_000_000.0) == []
     assert len(inbox.due(500_000.0)) == 1
     assert inbox.next_due(500_000.0) == 500_000.0
-    inbox.done(inbox.due(500_000.0)[0], again=1_000_905.0)
+    inbox.done(inbox.due(500_000.0)[0], not_before=1_000_905.0)
     inbox.put(WEIGHT, 500_000.0)
     assert len(inbox.due(500_000.0)) == 1
 

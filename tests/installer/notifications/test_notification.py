@@ -1,4 +1,4 @@
-"""What a notification says, whoever sent it."""
+"""The parser of notifications: valid and invalid ones, and any bytes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.notifications.notification import LONGEST, Notification, parse, widest
+from installer.notifications.notification import MAX_WINDOW_SECONDS, Notification, merge_windows, parse_notification
 
 
 @pytest.mark.parametrize(
-    ("form", "notice"),
+    ("form", "notification"),
     [
         (
             "userid=7&appli=1&startdate=1730000000&enddate=1730000001",
@@ -23,7 +23,7 @@ from installer.notifications.notification import LONGEST, Notification, parse, w
         ("userid=7&appli=46&action=delete", Notification("7", 46, action="delete")),
         ("userid=7&appli=46&action=%1b[2J", Notification("7", 46)),
         ("foo=bar&userid=7&appli=44", Notification("7", 44)),
-        # A window that cannot be is none; the fetch goes by what has changed.
+        # An invalid window is dropped; the fetch reads all changes.
         ("userid=7&appli=1&startdate=5&enddate=4", Notification("7", 1)),
         ("userid=7&appli=1&startdate=0&enddate=4000000000", Notification("7", 1)),
         ("userid=7&appli=1&startdate=-1&enddate=x", Notification("7", 1)),
@@ -31,8 +31,8 @@ from installer.notifications.notification import LONGEST, Notification, parse, w
         ("userid=7&appli=1&startdate=1730000000", Notification("7", 1, 1_730_000_000, 1_730_000_000)),
     ],
 )
-def test_what_the_cloud_sends(form: str, notice: Notification) -> None:
-    assert parse(form.encode()) == notice
+def test_what_the_cloud_sends(form: str, notification: Notification) -> None:
+    assert parse_notification(form.encode()) == notification
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_the_cloud_sends(form: str, notice: Notification) -> None:
     ],
 )
 def test_what_is_no_notification(body: bytes) -> None:
-    assert parse(body) is None
+    assert parse_notification(body) is None
 
 
 @given(
@@ -61,12 +61,12 @@ def test_what_is_no_notification(body: bytes) -> None:
     | st.dictionaries(st.text(max_size=9), st.text(max_size=30)).map(lambda d: urlencode(d, errors="replace").encode())
 )
 def test_anything_may_come(body: bytes) -> None:
-    notice = parse(body)
-    if notice is not None and notice.start is not None and notice.end is not None:
-        assert 0 <= notice.end - notice.start <= LONGEST
+    notification = parse_notification(body)
+    if notification is not None and notification.start is not None and notification.end is not None:
+        assert 0 <= notification.end - notification.start <= MAX_WINDOW_SECONDS
 
 
 def test_two_windows_become_one_that_holds_both() -> None:
-    assert widest((10, 20), (15, 30)) == (10, 30)
-    assert widest((10, 20), (None, None)) == (None, None)
-    assert widest((10, 20), (10 + LONGEST, 20 + LONGEST)) == (None, None)
+    assert merge_windows((10, 20), (15, 30)) == (10, 30)
+    assert merge_windows((10, 20), (None, None)) == (None, None)
+    assert merge_windows((10, 20), (10 + MAX_WINDOW_SECONDS, 20 + MAX_WINDOW_SECONDS)) == (None, None)

@@ -1,4 +1,4 @@
-"""The receiver over real HTTP and raw sockets: what it takes, what it turns away, and how long it waits for whom."""
+"""The receiver over real HTTP and raw sockets: accepted and refused requests, and timeouts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
 from installer.notifications import receiver
-from installer.notifications.notification import MAX_BODY, Notification
+from installer.notifications.notification import MAX_BODY_BYTES, Notification
 from installer.notifications.receiver import Receiver, listen
 
 PATH = "a-path-that-nobody-may-see"
@@ -28,28 +28,28 @@ FORM = {"userid": "7", "appli": "1", "startdate": "100", "enddate": "101"}
 
 
 class Hook:
-    """A running receiver: its address, and what it kept."""
+    """A running receiver: its URL, and the notifications that it stored."""
 
     def __init__(self) -> None:
-        self.kept: list[Notification] = []
-        self.trouble: BaseException | None = None
+        self.stored: list[Notification] = []
+        self.error: BaseException | None = None
         self.slow: asyncio.Event | None = None
         self.port = 0
         self.base = ""
 
-    async def keep(self, notice: Notification) -> None:
+    async def store(self, notification: Notification) -> None:
         if self.slow is not None:
             await self.slow.wait()
-        if self.trouble is not None:
-            raise self.trouble
-        self.kept.append(notice)
+        if self.error is not None:
+            raise self.error
+        self.stored.append(notification)
 
     @property
     def url(self) -> str:
         return f"{self.base}/{PATH}"
 
     async def raw(self, sent: bytes) -> bytes:
-        """Send these bytes and nothing more; all that comes back until the other side closes."""
+        """Send these bytes only; everything that comes back until the other side closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(sent)
@@ -65,15 +65,15 @@ async def running() -> AsyncIterator[tuple[Hook, httpx.AsyncClient]]:
     listener = listen("127.0.0.1", 0)
     hook.port = listener.getsockname()[1]
     hook.base = f"http://127.0.0.1:{hook.port}"
-    app = Receiver(SecretStr(PATH), hook.keep)
+    app = Receiver(SecretStr(PATH), hook.store)
     async with app.serve(listener), httpx.AsyncClient(trust_env=False, timeout=20, verify=False) as http:
         yield hook, http
 
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How long it waits is not what these tests are about."""
-    for name in ("HEAD_SECONDS", "BODY_SECONDS", "KEEP_SECONDS"):
+    """Shorten the timeouts."""
+    for name in ("HEAD_SECONDS", "BODY_SECONDS", "STORE_SECONDS"):
         monkeypatch.setattr(receiver, name, 0.2)
 
 
@@ -85,7 +85,7 @@ async def test_a_notification_is_kept_before_it_is_answered() -> None:
         assert not done
         hook.slow.set()
         assert (await answering).status_code == 200
-        assert hook.kept == [Notification("7", 1, 100, 101)]
+        assert hook.stored == [Notification("7", 1, 100, 101)]
 
 
 async def test_the_check_of_the_cloud_is_answered() -> None:
@@ -93,7 +93,7 @@ async def test_the_check_of_the_cloud_is_answered() -> None:
         answer = await http.head(hook.url)
         assert (answer.status_code, answer.content) == (200, b"")
         assert "server" not in answer.headers
-        # A proxy in front may leave its own part of the path.
+        # A proxy in front may leave its own prefix in the path.
         assert (await http.head(f"{hook.base}/hooks/{PATH}?foo=bar")).status_code == 200
 
 
@@ -105,7 +105,7 @@ async def test_nobody_without_the_path_learns_anything() -> None:
             for path in ("/", "/other", f"/{PATH}/", f"/{PATH}x", f"/{PATH.upper()}", "/%00", "/..%2f")
         ]
         assert {(a.status_code, a.content) for a in answers} == {(404, b"")}
-        assert not hook.kept
+        assert not hook.stored
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_nobody_without_the_path_learns_anything() -> None:
         ("POST", b"userid=7&appli=1", "multipart/form-data; boundary=x", 415),
         ("POST", b"nonsense", "application/x-www-form-urlencoded", 400),
         ("POST", b"\xff\xff\xff", "application/x-www-form-urlencoded; charset=utf-8", 400),
-        ("POST", b"x" * (MAX_BODY + 1), "application/x-www-form-urlencoded", 413),
+        ("POST", b"x" * (MAX_BODY_BYTES + 1), "application/x-www-form-urlencoded", 413),
         ("POST", b"userid=7&appli=1", "application/x-www-form-urlencoded; charset=utf-8", 200),
     ],
 )
@@ -125,7 +125,7 @@ async def test_what_is_taken(method: str, content: bytes, kind: str, status: int
     async with running() as (hook, http):
         answer = await http.request(method, hook.url, content=content, headers={"Content-Type": kind})
         assert answer.status_code == status
-        assert len(hook.kept) == (status == 200)
+        assert len(hook.stored) == (status == 200)
 
 
 async def test_an_endless_body_is_not_read_to_its_end() -> None:
@@ -138,7 +138,7 @@ async def test_an_endless_body_is_not_read_to_its_end() -> None:
                 sent += 4096
                 yield b"x" * 4096
 
-        # The answer comes while the body still goes on; a client may then see the connection close instead.
+        # The answer comes before the body is complete; a client may see a closed connection instead.
         try:
             answer = await http.post(
                 hook.url, content=endless(), headers={"Content-Type": "application/x-www-form-urlencoded"}
@@ -174,7 +174,7 @@ async def test_a_slow_sender_does_not_hold_a_connection(sent: bytes, answer: byt
     async with running() as (hook, http):
         got = await hook.raw(sent)
         assert got.startswith(answer) if answer else not got
-        assert not hook.kept
+        assert not hook.stored
         assert (await http.post(hook.url, data=FORM)).status_code == 200
 
 
@@ -199,9 +199,9 @@ async def test_each_connection_carries_one_request() -> None:
 
 async def test_what_cannot_be_kept_is_not_acknowledged() -> None:
     async with running() as (hook, http):
-        hook.trouble = InstallerError(ErrorCode.DATABASE_FAILED, "The disk is full.", "")
+        hook.error = InstallerError(ErrorCode.DATABASE_FAILED, "The disk is full.", "")
         assert (await http.post(hook.url, data=FORM)).status_code == 503
-        hook.trouble = None
+        hook.error = None
         assert (await http.post(hook.url, data=FORM)).status_code == 200
 
 
@@ -210,7 +210,7 @@ async def test_a_disk_that_hangs_is_not_waited_for() -> None:
     async with running() as (hook, http):
         hook.slow = asyncio.Event()
         assert (await http.post(hook.url, data=FORM)).status_code == 503
-        hook.slow.set()  # it comes to an end by itself; the repetition is the same entry
+        hook.slow.set()  # the slow task ends by itself; the repetition is the same entry
         hook.slow = None
         assert (await http.post(hook.url, data=FORM)).status_code == 200
 
@@ -220,7 +220,7 @@ async def test_the_path_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
     async with running() as (hook, http):
         await http.post(hook.url, data=FORM)
         await hook.raw(f"POST /{PATH} HTTP/9.9\r\n\r\n".encode())
-        assert hook.kept
+        assert hook.stored
     # httpx is the sender here, not part of the receiver.
     said = [r.getMessage() for r in caplog.records if r.name.partition(".")[0] not in ("httpx", "httpcore")]
     assert PATH not in "".join(said)
@@ -228,7 +228,7 @@ async def test_the_path_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
 
 async def test_a_port_that_is_taken_is_told_in_words() -> None:
     async with running() as (hook, _):
-        with pytest.raises(InstallerError, match=f"port {hook.port} of 127.0.0.1 cannot be taken") as caught:
+        with pytest.raises(InstallerError, match=f"port {hook.port} of 127.0.0.1 cannot be used") as caught:
             listen("127.0.0.1", hook.port)
         assert caught.value.code is ErrorCode.RECEIVER_FAILED
     with pytest.raises(InstallerError, match="there is no address"):
@@ -239,7 +239,7 @@ async def test_a_certificate_that_is_none_is_told_in_words(tmp_path: Path) -> No
     (tmp_path / "cert.pem").write_text("nonsense", "utf-8")
     hook = Hook()
     with pytest.raises(InstallerError, match="certificate") as caught:
-        async with Receiver(SecretStr(PATH), hook.keep).serve(listen("127.0.0.1", 0), tmp_path / "cert.pem"):
+        async with Receiver(SecretStr(PATH), hook.store).serve(listen("127.0.0.1", 0), tmp_path / "cert.pem"):
             pass
     assert caught.value.code is ErrorCode.RECEIVER_FAILED
 
@@ -262,8 +262,8 @@ async def test_it_speaks_https_by_itself(tmp_path: Path) -> None:
     listener = listen("127.0.0.1", 0)
     url = f"https://localhost:{listener.getsockname()[1]}/{PATH}"
     trust = ssl.create_default_context(cafile=str(certificate))
-    receiving = Receiver(SecretStr(PATH), hook.keep).serve(listener, certificate, secret)
+    receiving = Receiver(SecretStr(PATH), hook.store).serve(listener, certificate, secret)
     async with receiving, httpx.AsyncClient(trust_env=False, timeout=20, verify=trust) as http:
         assert (await http.head(url)).status_code == 200
         assert (await http.post(url, data=FORM)).status_code == 200
-    assert hook.kept == [Notification("7", 1, 100, 101)]
+    assert hook.stored == [Notification("7", 1, 100, 101)]

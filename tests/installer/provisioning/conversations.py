@@ -16,12 +16,13 @@ from bleak.backends.device import BLEDevice
 from pydantic import SecretStr
 
 from installer.bluetooth.connection import Connection
-from installer.catalogue.catalogue import Profile
+from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
 from installer.health_profiles.reader import take_measurement
 from installer.lab.device import LabDevice
 from installer.lab.espressif.device import EspressifDevice
 from installer.lab.espressif.scenario import EspressifScenario
+from installer.lab.improv.device import ImprovDevice
 from installer.lab.nordic.device import NordicDevice
 from installer.lab.nordic.scenario import NordicScenario
 from installer.lab.peripheral import LabEnvironment
@@ -30,14 +31,15 @@ from installer.lab.shelly.device import ShellyDevice
 from installer.lab.shelly.scenario import ShellyScenario
 from installer.provisioning.espressif.driver import EspressifProvisioner
 from installer.provisioning.espressif.session import Timings as EspressifTimings
-from installer.provisioning.improv.driver import ImprovProvisioner, Waits
+from installer.provisioning.improv.driver import ImprovProvisioner
+from installer.provisioning.improv.session import Timings as ImprovTimings
 from installer.provisioning.nordic.driver import NordicProvisioner
-from installer.provisioning.nordic.driver import Timings as NordicTimings
+from installer.provisioning.nordic.session import Timings as NordicTimings
 from installer.provisioning.provisioner import Capability, Provisioner, Stage
 from installer.provisioning.shelly.driver import ShellyProvisioner
-from installer.provisioning.shelly.rpc import Timings as ShellyTimings
+from installer.provisioning.shelly.rpc_client import Timings as ShellyTimings
 from installer.provisioning.withings.probe import probe
-from tests.installer.provisioning.shelly.bench import ADDRESS, RIGHT, Bench, running
+from tests.installer.provisioning.lab_bench import ADDRESS, RIGHT, Bench, running
 
 PROOF = SecretStr("abcd1234")
 WAIT = 3.0  # s; for an answer that a fault keeps back. A second try has the same, and nothing is kept back from it.
@@ -73,14 +75,16 @@ async def drive(driver: Provisioner, *, scan: bool = True) -> None:
 async def _improv(connection: Connection) -> None:
     # In pieces, as over the smallest link.
     connection.max_write = lambda _uuid: 20  # type: ignore[method-assign]
-    waits = Waits(request=WAIT, answer=WAIT, scan=WAIT, quiet=0.05, refusal=0.02, join=WAIT, result=WAIT, settle=0.1)
-    driver = ImprovProvisioner(connection, waits)
+    timings = ImprovTimings(
+        request=WAIT, answer=WAIT, scan=WAIT, quiet=0.05, refusal=0.02, join=WAIT, result=WAIT, settle=0.1
+    )
+    driver = ImprovProvisioner(connection, timings)
     await drive(driver)
 
 
 async def _espressif(connection: Connection, username: str | None = None, *, scan: bool = True) -> None:
     timings = EspressifTimings(
-        request=WAIT, scan=WAIT, join=WAIT, settle=0.2, goodbye=0.1, poll_first=0.02, poll_last=0.05
+        request=WAIT, scan=WAIT, join=WAIT, settle=0.2, disconnect=0.1, poll_first=0.02, poll_last=0.05
     )
     driver = EspressifProvisioner(connection, proof=PROOF, username=username, timings=timings)
     await drive(driver, scan=scan)
@@ -121,7 +125,7 @@ def _espressif_unit(security: int) -> Make:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("improv", LabDevice, _improv),
+        Kind("improv", ImprovDevice, _improv),
         Kind("espressif 1", _espressif_unit(1), _espressif),
         Kind("espressif 2", _espressif_unit(2), _espressif_2),
         Kind("shelly", lambda e, a: ShellyDevice(e, a, ShellyScenario()), _shelly),

@@ -15,19 +15,21 @@ from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
 from installer.lab.device import LabDevice
 from installer.provisioning.espressif.driver import EspressifProvisioner
-from installer.provisioning.improv.driver import ImprovProvisioner, Waits
-from installer.provisioning.nordic import uuids as nordic
+from installer.provisioning.improv.driver import ImprovProvisioner
+from installer.provisioning.improv.session import Timings
+from installer.provisioning.nordic import codec as nordic
 from installer.provisioning.nordic.driver import NordicProvisioner
 from installer.provisioning.provisioner import Stage
 from installer.provisioning.shelly import codec as shelly
 from installer.provisioning.shelly.driver import ShellyProvisioner
-from installer.wifi.networks import Credentials, Network, Security
+from installer.wifi.credentials import Credentials
+from installer.wifi.networks import Network, Security
 from tests.installer.provisioning.conversations import KINDS, table
-from tests.installer.provisioning.shelly.bench import RIGHT, Bench, failure, stages, until
+from tests.installer.provisioning.lab_bench import RIGHT, Bench, failure, stages, until
 
 PROOF = SecretStr("abcd1234")
 CAFE = Credentials(network=Network(ssid="Cafe", security=Security.OPEN))
-WAITS = Waits(request=20, answer=20, scan=20, quiet=0.05, refusal=0.02, join=20, settle=0.1)
+TIMINGS = Timings(request=20, answer=20, scan=20, quiet=0.05, refusal=0.02, join=20, settle=0.1)
 
 
 @asynccontextmanager
@@ -36,7 +38,7 @@ async def two(name: str, **device: Any) -> AsyncIterator[tuple[Bench[LabDevice],
     async with table(name, connections=2, **device) as talks:
         bench = talks.bench
         ours = await bench.connect()
-        port = bench.world.doorway._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        port = bench.world.hci_server._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
         async with await open_adapter(f"hci:tcp-client:127.0.0.1:{port}") as adapter:
             other = Bench(bench.world, adapter, bench.device)
             theirs = await other.connect()
@@ -77,7 +79,7 @@ async def test_an_espressif_session_that_is_lost_while_the_device_joins() -> Non
         async def interrupted() -> None:
             async for progress in mine.provision(RIGHT):
                 if progress.stage is Stage.JOINING:
-                    await other._session.stand()
+                    await other._session.establish()
 
         error = await failure(interrupted())
         told(error)
@@ -90,7 +92,7 @@ async def test_an_espressif_session_that_is_lost_while_the_device_joins() -> Non
 
 async def test_an_improv_device_that_another_app_sets_up_meanwhile() -> None:
     async with two("improv") as (bench, ours, theirs):
-        mine, other = (ImprovProvisioner(c, WAITS) for c in (ours, theirs))
+        mine, other = (ImprovProvisioner(c, TIMINGS) for c in (ours, theirs))
         await mine.open()
         await other.open()
         assert (await stages(other, CAFE))[-1].stage is Stage.JOINED
@@ -99,7 +101,7 @@ async def test_an_improv_device_that_another_app_sets_up_meanwhile() -> None:
         assert (await failure(stages(mine))).code is ErrorCode.DEVICE_ALREADY_SET_UP
         await theirs.close()
         bench.device.factory_reset()
-        again = ImprovProvisioner(await bench.connect(), WAITS)
+        again = ImprovProvisioner(await bench.connect(), TIMINGS)
         await again.open()
         assert (await stages(again))[-1].stage is Stage.JOINED
         assert bench.device.joined == "Home"
@@ -107,7 +109,7 @@ async def test_an_improv_device_that_another_app_sets_up_meanwhile() -> None:
 
 async def test_two_apps_that_send_an_improv_device_credentials_at_once() -> None:
     async with two("improv", timing={"join": 0.4}) as (bench, ours, theirs):
-        mine, other = (ImprovProvisioner(c, WAITS) for c in (ours, theirs))
+        mine, other = (ImprovProvisioner(c, TIMINGS) for c in (ours, theirs))
         await mine.open()
         await other.open()
 
@@ -128,7 +130,7 @@ async def test_two_apps_that_send_an_improv_device_credentials_at_once() -> None
 
 async def test_another_app_that_gives_an_improv_device_a_wrong_passphrase_is_waited_for() -> None:
     async with two("improv", timing={"join": 0.3}) as (bench, ours, theirs):
-        mine, other = (ImprovProvisioner(c, WAITS) for c in (ours, theirs))
+        mine, other = (ImprovProvisioner(c, TIMINGS) for c in (ours, theirs))
         await mine.open()
         await other.open()
         wrong = Credentials(network=RIGHT.network, passphrase=SecretStr("incorrect horse"))

@@ -1,4 +1,4 @@
-"""What the texts of QR codes are, and in which words those of other systems are refused."""
+"""Classifying the texts of QR codes, and the errors for codes of other systems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from installer.errors import ErrorCode, InstallerError
-from installer.qr.classify import MAX_CHARACTERS, DevicePayload, QrKind, VendorLink, classify, kind_of, parse_device
+from installer.qr.classify import QrKind, VendorLink, classify, kind_of
+from installer.qr.device_setup_code import MAX_CHARACTERS, DevicePayload, parse_device
 from installer.qr.wifi_text import WifiText
 
 PROOF = "abcd1234 proof"

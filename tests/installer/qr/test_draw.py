@@ -1,4 +1,4 @@
-"""QR codes of half blocks: exactly the modules of the code, a quiet zone around, whole or not at all."""
+"""QR codes of half blocks: exactly the modules of the code and a quiet zone; None if it does not fit."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_code_is_drawn_module_by_module_with_the_whole_quiet_zone(text: str,
     lines = qr_lines(text, 1000, 1000, light_blocks=light_blocks)
     assert lines is not None
     check(text, lines, 4, light_blocks)
-    # Where plain text is printed, the quiet zone is what is drawn.
+    # With light blocks, the quiet zone is drawn.
     assert (set(lines[0]) == {"█"}) is light_blocks
 
 

@@ -1,4 +1,4 @@
-"""QR codes in real pictures: formats, photos, transparent and inverted codes; and what is refused."""
+"""QR codes in real pictures: formats, photos, transparent and inverted codes; refused files."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_several_codes_that_could_be_meant(tmp_path: Path) -> None:
     path = save(side_by_side(TEXT, DEVICE), tmp_path / "box.png")
     with pytest.raises(InstallerError, match="2 QR codes") as caught:
         text_of_image(path)
-    assert "Cut the picture" in caught.value.todo
+    assert "Crop the picture" in caught.value.todo
     assert "secret" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""WIFI: texts: both grammars, the doubtful percent sign, and what is refused."""
+"""WIFI: texts: both grammars, the ambiguous percent sign, and refused texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
 from installer.qr.wifi_text import WifiText, parse, write
-from installer.wifi.networks import Credentials, Network, Security
+from installer.wifi.credentials import Credentials
+from installer.wifi.networks import Network, Security
 
 SECRET = "correct horse 42"
 
@@ -100,7 +101,7 @@ PASSPHRASES = st.text(PRINTABLE, min_size=8, max_size=63) | st.text(string.hexdi
 @given(ssid=SSIDS, passphrase=PASSPHRASES, hidden=st.booleans())
 def test_round_trip(ssid: str, passphrase: str, hidden: bool) -> None:
     network = Network(ssid=ssid, security=Security.WPA_WPA2, hidden=hidden)
-    # An encoded semicolon is what tells grammar (a); no name or passphrase holds one by chance.
+    # An encoded semicolon shows grammar (a); a name or passphrase hardly contains one by chance.
     assume("%3b" not in (ssid + passphrase).lower())
     found = parse(write(Credentials(network=network, passphrase=SecretStr(passphrase))))
     assert (found.ssid, found.security, found.hidden) == (ssid, Security.WPA_WPA2, hidden)

@@ -1,4 +1,4 @@
-"""Opening databases: their rules, and failures in words without a password."""
+"""Opening databases: their settings, and errors without a password."""
 
 from __future__ import annotations
 
@@ -56,12 +56,16 @@ def test_a_url_that_is_none_is_told_without_repeating_it(url: str) -> None:
 
 def test_postgresql_is_reached_by_psycopg() -> None:
     for spelling in ("postgres://u@h/d", "postgresql://u@h/d"):
-        assert database.parse(spelling).drivername == "postgresql+psycopg"
+        assert database.parse_url(spelling).drivername == "postgresql+psycopg"
 
 
 def test_a_failure_names_neither_the_statement_nor_a_value(tmp_path: Path) -> None:
     engine = database.open_engine(database.sqlite_url(tmp_path / "one.sqlite"))
-    with pytest.raises(InstallerError) as raised, database.told("read the records"), engine.begin() as connection:
+    with (
+        pytest.raises(InstallerError) as raised,
+        database.database_errors("read the records"),
+        engine.begin() as connection,
+    ):
         connection.execute(text("SELECT * FROM absent WHERE x = :x"), {"x": "secret value"})
     assert raised.value.what == "The database could not read the records: no such table: absent."
     assert "secret value" not in repr(raised.value)
@@ -70,7 +74,7 @@ def test_a_failure_names_neither_the_statement_nor_a_value(tmp_path: Path) -> No
 
 def test_a_database_that_cannot_be_reached() -> None:
     engine = database.open_engine("postgresql://someone:hunter2@127.0.0.1:1/none")
-    with pytest.raises(InstallerError) as raised, database.told("open the ledger"):
+    with pytest.raises(InstallerError) as raised, database.database_errors("open the ledger"):
         engine.connect()
     assert raised.value.code is ErrorCode.DATABASE_FAILED
     assert "hunter2" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""Named secrets: files, standard input, variables, the keyring."""
+"""Secret references: files, standard input, variables, the keyring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What NetworkManager says of this computer's network, without one: reading its values, and silence."""
+"""NetworkManager without a real one: its values are parsed, and a missing answer is no network."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from installer.wifi.network_manager import (
     KeyManagement,
-    current,
     current_credentials,
+    current_network,
     parse_access_point,
     parse_band,
     parse_secrets,
@@ -105,7 +105,7 @@ def test_secrets(answer: dict[str, Any], passphrase: str) -> None:
 @pytest.mark.parametrize("address", ["unix:path=/nowhere/bus", "nonsense", "unix:", "tcp:host=127.0.0.1,port=9"])
 async def test_no_bus_is_no_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
-    assert await current(seconds=1.0) is None
+    assert await current_network(seconds=1.0) is None
     assert await current_credentials(allow_passphrase=True, seconds=1.0) is None
 
 
@@ -113,11 +113,11 @@ async def test_a_bus_that_says_nothing_is_left_at_the_deadline(tmp_path: Path) -
     heard = asyncio.get_running_loop().create_future()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.set_result(await reader.read())  # until the other side hangs up
+        heard.set_result(await reader.read())  # until the other side closes
         writer.close()
 
     async with await asyncio.start_unix_server(silent, str(tmp_path / "bus")):
-        assert await current(address=f"unix:path={tmp_path}/bus", seconds=0.2) is None
+        assert await current_network(address=f"unix:path={tmp_path}/bus", seconds=0.2) is None
         assert b"AUTH" in await asyncio.wait_for(heard, 10)
 
 
@@ -132,5 +132,5 @@ async def test_a_bus_that_talks_nonsense(tmp_path: Path) -> None:
         hung_up.set()
 
     async with await asyncio.start_unix_server(noise, str(tmp_path / "bus")):
-        assert await current(address=f"unix:path={tmp_path}/bus", seconds=1.0) is None
+        assert await current_network(address=f"unix:path={tmp_path}/bus", seconds=1.0) is None
         await asyncio.wait_for(hung_up.wait(), 10)

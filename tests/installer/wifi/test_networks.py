@@ -1,4 +1,4 @@
-"""Networks and credentials: what is refused before it is sent, and in which words."""
+"""Networks and credentials: what is refused before it is sent, and the error texts."""
 
 from __future__ import annotations
 
@@ -8,17 +8,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.wifi.networks import (
-    Band,
-    Credentials,
-    Network,
-    Security,
-    by_ssid,
-    check_credentials,
-    check_network,
-    check_ssid,
-    passphrase_problem,
-)
+from installer.wifi.credentials import Credentials, check_credentials, passphrase_problem
+from installer.wifi.networks import Band, Network, Security, by_ssid, check_network, check_ssid
 
 
 @pytest.mark.parametrize("ssid", ["a", "x" * 32, "Zoë's 🏠 Wi-Fi", " "])
@@ -93,7 +84,7 @@ B2, B5, B6 = Band.GHZ_2_4, Band.GHZ_5, Band.GHZ_6
 
 
 def heard(*bands: Band | None) -> Network:
-    """One SSID, heard from an access point on each of these bands, the strongest first."""
+    """One SSID with an access point on each of these bands, the strongest first."""
     (network,) = by_ssid(Network(ssid="Home", rssi=-40 - i, band=band) for i, band in enumerate(bands))
     return network
 
@@ -116,7 +107,7 @@ def heard(*bands: Band | None) -> Network:
 def test_a_network_on_none_of_the_devices_bands_is_refused(
     network: Network, device: tuple[str, ...], possible: bool
 ) -> None:
-    # To merge what is merged already changes nothing: front ends may do it again.
+    # Merging twice changes nothing: front ends may merge again.
     (again,) = by_ssid([network])
     assert again == network
     if possible:

@@ -1,4 +1,4 @@
-"""Saved networks: the file, and that no passphrase is ever in it."""
+"""Saved networks: the file, which never contains a passphrase."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from installer.answers import NetworkAnswer
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.secret_references import SecretRef
 from installer.wifi import saved_networks
@@ -39,11 +40,11 @@ def test_what_is_saved_is_loaded_in_the_same_order(folder: Path) -> None:
 
 def test_a_saved_network_is_an_answer_of_the_network_step() -> None:
     save(NETWORKS)
-    answer = find("clinic").answer
+    answer = NetworkAnswer.from_saved(find("clinic"))
     assert (answer.ssid, answer.security, answer.hidden) == ("Clinic", Security.WPA2, False)
     assert answer.passphrase == SecretRef(keyring="clinic")
-    # What the file does not say is left to what the device sees.
-    assert find("Zoë's 🏠 [1]").answer.security is None
+    # Without a value in the file, the device's scan decides.
+    assert NetworkAnswer.from_saved(find("Zoë's 🏠 [1]")).security is None
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -63,7 +64,7 @@ def write(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('[networks.a]\nssid = "A"\npassphrase = "correct horse"', "networks.a.passphrase holds a passphrase"),
+        ('[networks.a]\nssid = "A"\npassphrase = "correct horse"', "networks.a.passphrase contains a passphrase"),
         ('[networks.a]\nssid = "A"\nsecret = "correct horse"', "there is no such key"),
         ('[networks.a]\nsecurity = "wpa2"', "networks.a.ssid: is missing"),
         ('[networks.a]\nssid = ""', "empty"),
@@ -72,7 +73,7 @@ def write(text: str) -> None:
         ("networks = 7", "networks"),
         ("version = 2", "version"),
         ("[networks", "not TOML"),
-        ("#" * (saved_networks.MAX_BYTES + 1), "too long"),
+        ("#" * (saved_networks.MAX_FILE_BYTES + 1), "too long"),
     ],
 )
 def test_a_wrong_file_says_what_is_wrong_and_repeats_no_passphrase(text: str, says: str) -> None:
@@ -105,7 +106,7 @@ def test_a_failed_write_leaves_the_old_file_whole(folder: Path, monkeypatch: pyt
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(saved_networks.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(InstallerError, match="No space left"):
         save({})
     assert load() == NETWORKS

@@ -1,4 +1,4 @@
-"""Installations with their steps and failures."""
+"""Tables of installations with their steps and failures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MORE = ("device_id", "site", "operator", "label", "batch", "row", "station", "se
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "installations",
         sa.Column("id", sa.Text, primary_key=True),

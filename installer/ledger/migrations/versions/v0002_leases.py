@@ -1,4 +1,4 @@
-"""Leases: a device is installed by one station at a time."""
+"""Table of leases: one station at a time installs a device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "leases",
         sa.Column("address", sa.Text, primary_key=True),

@@ -1,4 +1,4 @@
-"""Indexes for the numbers of a report."""
+"""Indexes for the statistics of a report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the indexes."""
+    """Create the indexes."""
     op.drop_index("ix_installations_numbers", "installations")
     op.create_index("ix_installations_reason", "installations", ["outcome", "error"])
     op.create_index("ix_installations_times", "installations", ["outcome", "took"])

@@ -1,4 +1,4 @@
-"""The seconds of each step beside the installation, for the numbers of a part of the ledger."""
+"""Columns with the seconds of each step in `installations`, for the statistics of a selection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEPS = ("find", "sync", "network", "provision", "link", "verify")
 
 
 def upgrade() -> None:
-    """Make the columns and fill them."""
+    """Add the columns and fill them."""
     for step in STEPS:
         op.add_column("installations", sa.Column(f"seconds_{step}", sa.Float))
     took = "(SELECT took FROM steps WHERE steps.installation = installations.id AND steps.step = '{0}')"

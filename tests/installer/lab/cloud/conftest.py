@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.installer.lab.cloud.world import World, running
+from tests.installer.lab.cloud.running_cloud import World, running
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.installer.lab.cloud.world import Page, World, running
+from tests.installer.lab.cloud.running_cloud import Page, World, running
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from installer.lab.cloud.scenario import CloudScenario
-from installer.lab.cloud.url_rules import loopback, public, registered
+from installer.lab.cloud.url_rules import is_loopback, is_public_https, is_registered
 
 
 def test_the_default_is_one_user_and_a_partner_with_a_contract() -> None:
@@ -70,7 +70,7 @@ def test_mistakes(data: dict[str, Any], told: str) -> None:
     ],
 )
 def test_addresses(url: str, here: bool, outside: bool) -> None:
-    assert (loopback(url), public(url)) == (here, outside)
+    assert (is_loopback(url), is_public_https(url)) == (here, outside)
 
 
 @pytest.mark.parametrize(
@@ -87,4 +87,4 @@ def test_addresses(url: str, here: bool, outside: bool) -> None:
     ],
 )
 def test_registered_prefixes(url: str, known: bool) -> None:
-    assert registered(url, ["https://mydomain.example/", "https://app.example/a"]) is known
+    assert is_registered(url, ["https://mydomain.example/", "https://app.example/a"]) is known

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from installer.lab.cloud.signature import sign
-from tests.installer.lab.cloud.world import BACK, World
+from installer.lab.cloud.tokens import sign
+from tests.installer.lab.cloud.running_cloud import BACK, World
 
 
 def mac(message: str, secret: str = "lab-secret") -> str:

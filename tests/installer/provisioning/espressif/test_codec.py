@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from installer.provisioning.driver_errors import Malformed, ProtocolError, Refused
 from installer.provisioning.espressif import codec, proto
-from installer.provisioning.espressif.codec import FailReason, StationState, Version, WifiStatus
-from installer.provisioning.espressif.exceptions import Garbled, Malformed, ProtocolFault, Refused
+from installer.provisioning.espressif.codec import FailReason, StationState, Version, WifiStatus, WrongKey
 from installer.wifi.networks import Band, Network, Security
 from tests.installer.provisioning.espressif import vectors as v
-from tests.installer.provisioning.espressif.fuzz import CALM
+from tests.installer.provisioning.espressif.hypothesis_settings import CALM
 
 READERS = [
     codec.read_version,
@@ -171,7 +171,7 @@ def test_what_is_no_answer_is_malformed(reader, data: str):
 def test_what_begins_unlike_any_answer_is_told_from_what_is_broken(reader, data: str, garbled: bool):
     with pytest.raises(Malformed) as caught:
         reader(bytes.fromhex(data))
-    assert isinstance(caught.value, Garbled) == garbled
+    assert isinstance(caught.value, WrongKey) == garbled
 
 
 def test_proto_ver_of_the_present_firmware():
@@ -247,7 +247,7 @@ def test_texts_of_proto_ver_cannot_steer_a_terminal():
 @CALM
 @given(data=st.binary(max_size=300))
 def test_any_bytes_give_an_object_or_a_typed_fault(reader, data: bytes):
-    with contextlib.suppress(ProtocolFault):
+    with contextlib.suppress(ProtocolError):
         reader(data)
 
 
@@ -260,7 +260,7 @@ def test_any_mutation_gives_an_object_or_a_typed_fault(reader, data):
     )
     place = data.draw(st.integers(0, len(original) - 1))
     mutated = original[:place] + data.draw(st.binary(max_size=4)) + original[place + data.draw(st.integers(0, 4)) :]
-    with contextlib.suppress(ProtocolFault):
+    with contextlib.suppress(ProtocolError):
         reader(mutated)
 
 
@@ -274,7 +274,7 @@ def test_any_mutation_gives_an_object_or_a_typed_fault(reader, data):
 )
 def test_any_json_gives_a_version_or_a_typed_fault(tree):
     for text in (json.dumps(tree), json.dumps({"prov": tree})):
-        with contextlib.suppress(ProtocolFault):
+        with contextlib.suppress(ProtocolError):
             codec.read_version(text.encode())
 
 

@@ -14,8 +14,10 @@ from installer.provisioning.espressif.driver import WARN_NO_PROOF, WARN_NONCE, W
 from installer.provisioning.espressif.endpoints import characteristic_uuid, has_provisioning, service_by_numbers
 from installer.provisioning.provisioner import Capability, DriverOptions, Provisioner, Stage
 from installer.provisioning.registry import provisioner_for
-from installer.wifi.networks import Band, Credentials, Network, Security
-from tests.installer.provisioning.espressif.bench import FAST, HOME, PROOF, RIGHT, WRONG, bench, stages
+from installer.wifi.credentials import Credentials
+from installer.wifi.networks import Band, Network, Security
+from tests.installer.provisioning.espressif.bench import FAST, PROOF, bench
+from tests.installer.provisioning.lab_bench import HOME, RIGHT, WRONG, stages
 
 SCHEMES = [
     pytest.param({"security": 0}, id="security 0"),
@@ -67,7 +69,7 @@ async def test_what_it_says_of_the_device():
         info = await driver.info()
         assert (info.name, info.firmware_version) == ("PROV_CE03C0", "netprov-v1.2")
         assert (await failure(driver.identify())).code is ErrorCode.DEVICE_REFUSED
-        assert lab.device.espressif.order == ["version"]
+        assert lab.device.espressif.exchanges == ["version"]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ async def test_a_missing_proof_is_told_before_anything_is_sent(settings: dict):
         for work in (driver.networks(), stages(driver)):
             error = await failure(work)
             assert (error.code, error.exit_status) == (ErrorCode.PROOF_MISSING, 54)
-        assert lab.device.espressif.order == ["version"]
+        assert lab.device.espressif.exchanges == ["version"]
 
 
 @pytest.mark.parametrize("security", [1, 2])
@@ -148,7 +150,7 @@ async def test_wrong_proof_where_the_device_hangs_up(security: int):
             calls.append(problem)
             return SecretStr(PROOF)
 
-        driver = await lab.driver("wrong", ask_proof=ask, timings=replace(FAST, goodbye=20))
+        driver = await lab.driver("wrong", ask_proof=ask, timings=replace(FAST, disconnect=20))
         error = await failure(driver.networks())
         assert (error.code, error.exit_status) == (ErrorCode.PROOF_WRONG, 53)
         assert error.data["reconnect"] is True
@@ -161,7 +163,7 @@ async def test_wrong_proof_without_anybody_to_ask():
     async with bench() as lab:
         driver = await lab.driver("wrong")
         assert (await failure(stages(driver))).code is ErrorCode.PROOF_WRONG
-        assert "set" not in lab.device.espressif.order
+        assert "set" not in lab.device.espressif.exchanges
         # Without another proof nothing is tried again.
         assert (await failure(stages(driver))).code is ErrorCode.PROOF_MISSING
 
@@ -180,7 +182,7 @@ async def test_nobody_is_asked_for_ever():
             asked.append(problem)
             return SecretStr("wrong")
 
-        driver = await lab.driver(None, ask_proof=ask, timings=replace(FAST, goodbye=0.01))
+        driver = await lab.driver(None, ask_proof=ask, timings=replace(FAST, disconnect=0.01))
         assert (await failure(driver.networks())).code is ErrorCode.PROOF_WRONG
         assert len(asked) == 5
 
@@ -204,7 +206,7 @@ async def test_wrong_passphrase_then_right_one_on_the_same_connection(refuses: s
         assert error.data == {"reason": "authentication", "reconnect": False}
         assert len(await driver.networks()) == 6
         assert (await stages(driver))[-1].stage is Stage.JOINED
-        assert lab.device.espressif.order.count("reset") == 1
+        assert lab.device.espressif.exchanges.count("reset") == 1
         assert lab.device.espressif.session.count == 1
 
 
@@ -222,10 +224,10 @@ async def test_without_prov_ctrl_a_second_try_needs_a_restart():
         driver = await lab.driver()
         error = await failure(stages(driver, WRONG))
         assert (error.code, error.data["reconnect"]) == (ErrorCode.JOIN_FAILED, True)
-        sent = len(lab.device.espressif.order)
+        sent = len(lab.device.espressif.exchanges)
         error = await failure(stages(driver))
         assert (error.code, error.data["reconnect"]) == (ErrorCode.DEVICE_REFUSED, True)
-        assert len(lab.device.espressif.order) == sent
+        assert len(lab.device.espressif.exchanges) == sent
         # A new driver does not know; the device refuses, and then it does.
         await lab.opened[-1].close()
         error = await failure(stages(await lab.driver()))
@@ -279,8 +281,8 @@ async def test_an_ssid_goes_back_as_the_bytes_that_the_scan_gave():
         driver = await lab.driver()
         firmware = lab.device.espressif
         taken: list[bytes] = []
-        original = firmware._set
-        firmware._set = lambda part: taken.append(part.bytes(1)) or original(part)
+        original = firmware._set_config
+        firmware._set_config = lambda part: taken.append(part.bytes(1)) or original(part)
         heard = lab.device.scan
 
         async def scan():
@@ -298,7 +300,7 @@ async def test_impossible_credentials_are_not_sent():
         driver = await lab.driver()
         error = await failure(stages(driver, Credentials(network=HOME, passphrase=SecretStr("short"))))
         assert error.code is ErrorCode.PASSPHRASE_INVALID
-        assert lab.device.espressif.order == ["version"]
+        assert lab.device.espressif.exchanges == ["version"]
 
 
 async def test_breaking_off_before_sending_sends_nothing():
@@ -306,7 +308,7 @@ async def test_breaking_off_before_sending_sends_nothing():
         driver = await lab.driver()
         async with aclosing(driver.provision(RIGHT)) as progress:
             assert (await anext(progress)).stage is Stage.SENDING
-        assert "set" not in lab.device.espressif.order
+        assert "set" not in lab.device.espressif.exchanges
 
 
 async def test_the_service_ends_once_success_was_told():
@@ -314,7 +316,7 @@ async def test_the_service_ends_once_success_was_told():
         driver = await lab.driver()
         assert (await stages(driver))[-1].stage is Stage.JOINED
         async with asyncio.timeout(20):
-            await lab.opened[0].wait_lost()
+            await lab.opened[0].wait_until_lost()
         assert not lab.device.describe()["advertising"]
         await driver.close()
 
@@ -324,7 +326,7 @@ async def test_the_service_ends_after_its_time_and_a_reset_brings_it_back():
         driver = await lab.driver()
         await stages(driver)
         async with asyncio.timeout(20):
-            await lab.opened[0].wait_lost()
+            await lab.opened[0].wait_until_lost()
         lab.device.factory_reset()
         assert (await stages(await lab.driver()))[-1].stage is Stage.JOINED
 
@@ -363,7 +365,7 @@ async def test_a_device_that_failed_for_another_run_is_reset():
         await failure(stages(await lab.driver(), WRONG))
         await lab.opened[-1].close()
         assert (await stages(await lab.driver()))[-1].stage is Stage.JOINED
-        assert lab.device.espressif.order.count("reset") == 1
+        assert lab.device.espressif.exchanges.count("reset") == 1
 
 
 async def test_a_device_on_another_network_is_provisioned_again():
@@ -441,26 +443,26 @@ async def test_a_blocking_scan_may_take_longer_than_other_requests():
     async with bench(timing={"scan": 1.3}) as lab:
         driver = await lab.driver(timings=replace(FAST, request=1))
         assert len(await driver.networks()) == 6
-        assert lab.device.espressif.order.count("scan-status") == 1
+        assert lab.device.espressif.exchanges.count("scan-status") == 1
 
 
 async def test_firmware_that_does_not_block_is_asked_until_it_has_ended():
     async with bench({"blocking": False}, timing={"scan": 0.2}) as lab:
         driver = await lab.driver()
         assert len(await driver.networks()) == 6
-        assert lab.device.espressif.order.count("scan-status") > 1
+        assert lab.device.espressif.exchanges.count("scan-status") > 1
 
 
 async def test_pages_do_not_reach_over_the_end():
     async with bench({"results": 5}) as lab:
         driver = await lab.driver()
         assert len(await driver.networks()) == 5
-        assert lab.device.espressif.order.count("scan-results") == 2
+        assert lab.device.espressif.exchanges.count("scan-results") == 2
 
 
 async def test_no_networks_at_all():
     async with bench() as lab:
-        for ssid in lab.world.airspace.networks:
+        for ssid in lab.world.wifi.networks:
             lab.world.set_network(ssid, False)
         assert await (await lab.driver()).networks() == []
 

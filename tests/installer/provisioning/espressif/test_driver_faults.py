@@ -12,8 +12,9 @@ import pytest
 from installer.errors import ErrorCode, InstallerError
 from installer.provisioning.espressif.driver import EspressifProvisioner
 from installer.provisioning.provisioner import Stage
-from tests.installer.provisioning.espressif.bench import FAST, RIGHT, WRONG, Bench, bench, stages
+from tests.installer.provisioning.espressif.bench import FAST, EspressifBench, bench
 from tests.installer.provisioning.espressif.test_driver import failure
+from tests.installer.provisioning.lab_bench import RIGHT, WRONG, stages
 
 MESSAGES = ["version", "hello", "proof", "scan-start", "scan-status", "scan-results", "set", "apply", "status"]
 NONSENSE = [
@@ -25,7 +26,7 @@ CLEAR = {"version", "hello", "proof"}
 SCANNING = {"hello", "proof", "scan-start", "scan-status", "scan-results"}
 
 
-async def until(lab: Bench, driver: EspressifProvisioner, point: str) -> Any:
+async def until(lab: EspressifBench, driver: EspressifProvisioner, point: str) -> Any:
     """Do what sends the message `point`."""
     if point == "version":
         return await driver.open()
@@ -75,7 +76,7 @@ async def test_an_answer_that_makes_no_sense(point: str, kind: str, security: in
 async def test_refusals(point: str, security: int):
     async with bench({"security": security}) as lab:
         lab.faults(refuse={"on": point, "kind": 5})
-        driver = await lab.driver(timings=replace(FAST, goodbye=0.01), opened=False)
+        driver = await lab.driver(timings=replace(FAST, disconnect=0.01), opened=False)
         error = await failure(until(lab, driver, point))
         if point == "proof":
             assert error.code is ErrorCode.PROOF_WRONG
@@ -175,7 +176,7 @@ async def test_the_link_is_gone_before_the_next_request():
         await driver.networks()
         lab.device.drop()
         async with asyncio.timeout(20):
-            await lab.opened[0].wait_lost()
+            await lab.opened[0].wait_until_lost()
         assert (await failure(stages(driver, RIGHT))).code is ErrorCode.CONNECTION_LOST
         await driver.close()
 
@@ -186,11 +187,11 @@ async def test_a_descriptor_that_cannot_be_read_is_made_up_for_by_the_number():
         connection = lab.opened[0]
         tried = []
 
-        async def describe(uuid: str, timeout: float) -> bytes:
+        async def read_user_description(uuid: str, timeout: float) -> bytes:
             tried.append(uuid)
             raise InstallerError(ErrorCode.DEVICE_REFUSED, "no", "")
 
-        connection.describe = describe
+        connection.read_user_description = read_user_description
         await driver.open()
         assert len(tried) == 5
         await succeed(driver)

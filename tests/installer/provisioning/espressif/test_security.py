@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from installer.provisioning.espressif.exceptions import Malformed, ProtocolFault, Refused, WrongProof
-from installer.provisioning.espressif.security import Security, Security0, Security1, Security2
+from installer.provisioning.driver_errors import Malformed, ProtocolError, Refused
+from installer.provisioning.espressif.security import Security, Security0, Security1, Security2, WrongProof
 from tests.installer.provisioning.espressif import vectors as v
-from tests.installer.provisioning.espressif.fuzz import CALM
+from tests.installer.provisioning.espressif.hypothesis_settings import CALM
 
 
 def security1(pop: str = v.POP) -> Security1:
@@ -150,7 +150,7 @@ def test_security_1_is_not_open_after_a_wrong_verification():
         (bytes.fromhex("10015a070801aa01020801"), Refused),
     ],
 )
-def test_security_1_hostile_first_answers(answer: bytes, fault: type[ProtocolFault]):
+def test_security_1_hostile_first_answers(answer: bytes, fault: type[ProtocolError]):
     session = security1()
     session.start()
     with pytest.raises(fault):
@@ -198,7 +198,7 @@ def test_any_answer_gives_a_typed_fault(answer: bytes, which: int):
     session: Security = (Security0(), security1(), FUZZED)[which]
     if which < 2:
         session.start()
-    with contextlib.suppress(ProtocolFault):
+    with contextlib.suppress(ProtocolError):
         session.answer(answer)
 
 
@@ -218,7 +218,7 @@ def test_any_mutation_of_a_true_answer_gives_a_typed_fault(data: st.DataObject):
         if original is v.RESP1:
             session.answer(v.RESP0)
         session.answer(mutated)
-    except ProtocolFault:
+    except ProtocolError:
         pass
 
 

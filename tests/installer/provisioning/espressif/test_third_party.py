@@ -19,7 +19,7 @@ class Transport:
     async def over(cls, connection: Connection, service: str) -> Transport:
         table = {}
         for uuid in connection.characteristics_of(service):
-            table[(await connection.describe(uuid) or b"").decode()] = uuid
+            table[(await connection.read_user_description(uuid) or b"").decode()] = uuid
         return cls(connection, table)
 
     async def send(self, endpoint: str, data: bytes) -> bytes:

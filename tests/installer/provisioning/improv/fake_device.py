@@ -10,7 +10,8 @@ from bumble.gatt import Service
 from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.connection import Connection
 from installer.lab import gatt_services
-from installer.provisioning.improv.driver import ImprovProvisioner, Waits
+from installer.provisioning.improv.driver import ImprovProvisioner
+from installer.provisioning.improv.session import Timings
 from tests.installer.bluetooth.bench import Bench, Peripheral, Properties, characteristic, connected
 
 BASE = "00467768-6228-2272-4663-27747826800"
@@ -18,7 +19,7 @@ SERVICE, STATE, ERROR, COMMAND, RESULT, CAPABILITIES = (f"{BASE}{n}" for n in ra
 STOPPED, AUTHORIZATION, AUTHORIZED, PROVISIONING, PROVISIONED = range(5)
 
 # Short, so that a test of a wait that ends takes no time; long enough for a slow machine.
-FAST = Waits(answer=0.5, scan=0.5, quiet=0.1, refusal=0.1, authorization=5.0, join=5.0, result=0.3, settle=0.3)
+FAST = Timings(answer=0.5, scan=0.5, quiet=0.1, refusal=0.1, authorization=5.0, join=5.0, result=0.3, settle=0.3)
 
 
 def frame(command: int, *texts: bytes) -> bytes:
@@ -85,9 +86,9 @@ class ImprovDevice:
             self.react(whole)
 
 
-async def driver_for(adapter: Adapter, waits: Waits = FAST) -> tuple[Connection, ImprovProvisioner]:
+async def driver_for(adapter: Adapter, timings: Timings = FAST) -> tuple[Connection, ImprovProvisioner]:
     """A connection to the device and its opened provisioner."""
     connection = await connected(adapter)
-    provisioner = ImprovProvisioner(connection, waits)
+    provisioner = ImprovProvisioner(connection, timings)
     await provisioner.open()
     return connection, provisioner

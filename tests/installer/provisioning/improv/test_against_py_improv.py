@@ -14,11 +14,12 @@ from installer.bluetooth.adapter import Adapter, RawAdapter, open_adapter
 from installer.bluetooth.connection import Connection
 from installer.bluetooth.hci.client import HciClient
 from installer.bluetooth.scan import Scan
-from installer.catalogue import catalogue
+from installer.catalogue import catalogue_file
+from installer.provisioning import registry
 from installer.provisioning.improv.driver import ImprovProvisioner
 from installer.provisioning.provisioner import Stage
 from tests.installer.bluetooth.bench import sighted
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 from tests.installer.provisioning.improv.test_lab_device import PASSPHRASE, run
 
 
@@ -48,7 +49,7 @@ async def requests(lab: LabProcess, address: str) -> int:
 async def test_the_same_result_takes_no_more_requests(lab: LabProcess, adapter: Adapter, their_bleak: None) -> None:
     address = lab.address("body-plus")
 
-    async with Scan(adapter, catalogue.load(), settle=0) as scan:
+    async with Scan(adapter, registry.detector(catalogue_file.load()), settle=0) as scan:
         device = await sighted(scan, address)
     before = await requests(lab, address)
     client = ImprovBLEClient(device)
@@ -60,7 +61,7 @@ async def test_the_same_result_takes_no_more_requests(lab: LabProcess, adapter: 
 
     await lab.reset()
     before = await requests(lab, address)
-    async with Scan(adapter, catalogue.load(), settle=0) as scan:
+    async with Scan(adapter, registry.detector(catalogue_file.load()), settle=0) as scan:
         # The device's state and capabilities are in every second advertisement.
         await scan.wait_until(
             lambda seen: [s for s in seen if s.address == address and s.advert.service_data] or None, 10
@@ -80,7 +81,7 @@ async def test_the_same_result_takes_no_more_requests(lab: LabProcess, adapter: 
 async def test_a_wrong_passphrase_is_a_failure_for_theirs_too(
     lab: LabProcess, adapter: Adapter, their_bleak: None
 ) -> None:
-    async with Scan(adapter, catalogue.load(), settle=0) as scan:
+    async with Scan(adapter, registry.detector(catalogue_file.load()), settle=0) as scan:
         device = await sighted(scan, lab.address("body"))
     with pytest.raises(theirs.ProvisioningFailed):
         await ImprovBLEClient(device).provision("Home", "wrong passphrase", None)

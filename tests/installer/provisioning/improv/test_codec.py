@@ -1,4 +1,4 @@
-"""Improv's bytes: the vectors of the facts sheet (§12), round trips, and nothing but CodecError for nonsense."""
+"""Improv's bytes: the vectors of the facts sheet (§12), round trips, and nothing but Malformed for nonsense."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from installer.provisioning.driver_errors import Malformed
 from installer.provisioning.improv import codec
-from installer.provisioning.improv.codec import Ability, CodecError, Command, DeviceError, Frame, State
+from installer.provisioning.improv.codec import CapabilityBits, Command, DeviceError, Frame, State
 from installer.wifi.networks import Security
 
 COMMANDS = [
@@ -67,7 +68,7 @@ def test_device_info() -> None:
     assert (info.hardware, info.name) == ("ESP32-C3", "Temperature Monitor")
     assert codec.decode_info(codec.pack_strings([b"a", b"b", b"c", b"d", b"RTOS", b"9", b"more"])).system_version == "9"
     assert "\x1b" not in codec.decode_info(codec.pack_strings([b"\x1b[2J", b"\xff", b"", b""])).firmware
-    with pytest.raises(CodecError, match="3 texts"):
+    with pytest.raises(Malformed, match="3 texts"):
         codec.decode_info(codec.pack_strings([b"a", b"b", b"c"]))
 
 
@@ -80,7 +81,7 @@ def test_networks() -> None:
     assert (first.ssid, first.rssi, first.security) == ("MyWirelessNetwork", -60, Security.WPA2)
     assert (second.ssid, second.rssi, second.security) == ("MyOtherWirelessNetwork", -52, Security.WPA_WPA2)
     assert codec.decode_networks(result("040004")) == []
-    with pytest.raises(CodecError, match="groups of 3"):
+    with pytest.raises(Malformed, match="groups of 3"):
         codec.decode_networks(codec.pack_strings([b"a", b"-1"]))
 
 
@@ -97,15 +98,18 @@ def test_strings_and_hostname_results() -> None:
 
 
 def test_service_data() -> None:
-    assert codec.decode_service_data(bytes.fromhex("020500000000")) == (2, Ability.IDENTIFY | Ability.SCAN_NETWORKS)
+    assert codec.decode_service_data(bytes.fromhex("020500000000")) == (
+        2,
+        CapabilityBits.IDENTIFY | CapabilityBits.SCAN_NETWORKS,
+    )
     assert codec.decode_service_data(b"\x07\xf1")[0] == 7
-    with pytest.raises(CodecError):
+    with pytest.raises(Malformed):
         codec.decode_service_data(b"\x02")
 
 
 @pytest.mark.parametrize("bytes_", ["020003", "010544", "", "01", "0100", "02000200"])
 def test_broken_frames(bytes_: str) -> None:
-    with pytest.raises(CodecError):
+    with pytest.raises(Malformed):
         codec.decode_frame(bytes.fromhex(bytes_))
 
 
@@ -115,12 +119,12 @@ def test_a_frame_that_is_not_whole_is_measured() -> None:
 
 
 def test_what_does_not_fit_is_refused_without_being_shown() -> None:
-    with pytest.raises(CodecError) as caught:
+    with pytest.raises(Malformed) as caught:
         codec.wifi_settings("net", "x" * 256)
     assert "xx" not in str(caught.value)
-    with pytest.raises(CodecError):
+    with pytest.raises(Malformed):
         codec.encode_frame(codec.wifi_settings("n" * 200, "p" * 200))
-    with pytest.raises(CodecError):
+    with pytest.raises(Malformed):
         codec.wifi_settings("net", "\ud800")
     assert "secret" not in repr(codec.wifi_settings("net", "secret-passphrase"))
 
@@ -129,12 +133,12 @@ def test_states_errors_and_capabilities() -> None:
     assert [codec.decode_state(bytes([n])) for n in range(5)] == list(State)
     assert codec.decode_error(b"\x03") is DeviceError.UNABLE_TO_CONNECT
     assert codec.decode_error(b"\x77") is codec.decode_error(b"\xff") is DeviceError.UNKNOWN
-    assert codec.decode_capabilities(b"\x0f") == Ability(15)
-    assert Ability.HOSTNAME in codec.decode_capabilities(b"\x08\x01\x00\x00\x00")
+    assert codec.decode_capabilities(b"\x0f") == CapabilityBits(15)
+    assert CapabilityBits.HOSTNAME in codec.decode_capabilities(b"\x08\x01\x00\x00\x00")
     for decode in (codec.decode_state, codec.decode_error, codec.decode_capabilities):
-        with pytest.raises(CodecError):
+        with pytest.raises(Malformed):
             decode(b"")
-    with pytest.raises(CodecError, match="0x05"):
+    with pytest.raises(Malformed, match="0x05"):
         codec.decode_state(b"\x05")
 
 
@@ -204,7 +208,7 @@ def test_strings_come_back(texts: list[bytes]) -> None:
 
 @given(st.text(max_size=8), st.text(max_size=63))
 def test_credentials_come_back(ssid: str, passphrase: str) -> None:
-    with contextlib.suppress(CodecError):
+    with contextlib.suppress(Malformed):
         data = codec.decode_frame(codec.encode_frame(codec.wifi_settings(ssid, passphrase))).data
         assert codec.unpack_strings(data) == [ssid.encode(), passphrase.encode()]
 
@@ -213,7 +217,7 @@ def test_credentials_come_back(ssid: str, passphrase: str) -> None:
 def test_a_changed_byte_is_noticed(position: int, change: int, data: bytes) -> None:
     encoded = bytearray(codec.encode_frame(Frame(1, data)))
     encoded[position % len(encoded)] ^= change
-    with pytest.raises(CodecError):
+    with pytest.raises(Malformed):
         codec.decode_frame(bytes(encoded))
 
 
@@ -230,7 +234,7 @@ def test_nonsense_raises_nothing_else(data: bytes) -> None:
         codec.decode_info,
         codec.decode_networks,
     ):
-        with contextlib.suppress(CodecError):
+        with contextlib.suppress(Malformed):
             decode(data)
 
 

@@ -14,9 +14,11 @@ from pydantic import SecretStr
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.improv.driver import ImprovProvisioner, Waits
+from installer.provisioning.improv.driver import ImprovProvisioner
+from installer.provisioning.improv.session import Timings
 from installer.provisioning.provisioner import Capability, Progress, Stage
-from installer.wifi.networks import Credentials, Network, Security
+from installer.wifi.credentials import Credentials
+from installer.wifi.networks import Network, Security
 from tests.installer.bluetooth.bench import Bench, connected
 from tests.installer.provisioning.improv.fake_device import (
     AUTHORIZATION,
@@ -205,7 +207,7 @@ async def test_the_button_is_asked_for_and_waited_for(bench: Bench, adapter: Ada
 async def test_nobody_presses_the_button(bench: Bench, adapter: Adapter) -> None:
     device = ImprovDevice(state=AUTHORIZATION)
     await device.start(bench)
-    _, provisioner = await driver_for(adapter, Waits(authorization=0.1))
+    _, provisioner = await driver_for(adapter, Timings(authorization=0.1))
     error = await refused(run(provisioner))
     assert error.code is ErrorCode.AUTHORIZATION_TIMEOUT
     assert device.frames == []
@@ -243,7 +245,7 @@ async def test_a_device_that_never_lets_go_of_not_authorised_is_given_up(bench: 
 async def test_a_silent_device_runs_into_the_deadline(bench: Bench, adapter: Adapter) -> None:
     device = ImprovDevice()
     await device.start(bench)
-    _, provisioner = await driver_for(adapter, Waits(join=0.2))
+    _, provisioner = await driver_for(adapter, Timings(join=0.2))
     assert (await refused(run(provisioner))).code is ErrorCode.PROVISIONING_TIMEOUT
     device.react = lambda _: device.say_state(PROVISIONING)
     assert (await refused(run(provisioner))).code is ErrorCode.PROVISIONING_TIMEOUT
@@ -321,7 +323,7 @@ async def test_a_frame_is_cut_only_where_the_link_demands_it(
 async def test_a_write_that_fails_half_way_ends_the_link(bench: Bench, adapter: Adapter) -> None:
     device = ImprovDevice()
     await device.start(bench, mtu=23)
-    connection, provisioner = await driver_for(adapter, Waits(request=0.1))
+    connection, provisioner = await driver_for(adapter, Timings(request=0.1))
     assert device.peripheral is not None
     written = device._written
 

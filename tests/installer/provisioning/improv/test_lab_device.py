@@ -12,17 +12,20 @@ from pydantic import SecretStr
 from installer.bluetooth.adapter import Adapter, open_adapter
 from installer.bluetooth.connection import Connection
 from installer.bluetooth.scan import Scan
-from installer.catalogue import catalogue
+from installer.catalogue import catalogue_file
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.improv.driver import ImprovProvisioner, Waits
+from installer.provisioning import registry
+from installer.provisioning.improv.driver import ImprovProvisioner
+from installer.provisioning.improv.session import Timings
 from installer.provisioning.provisioner import Capability, Progress, Stage
 from installer.provisioning.registry import provisioner_for
-from installer.wifi.networks import Credentials, Network, Security
+from installer.wifi.credentials import Credentials
+from installer.wifi.networks import Network, Security
 from tests.installer.bluetooth.bench import connected, sighted
-from tests.installer.lab.support import LabProcess, fast_scenario
+from tests.installer.lab.lab_process import LabProcess, fast_scenario
 
 PASSPHRASE = "correct horse battery staple"
-WAITS = Waits(answer=1.0, scan=1.0, quiet=0.2, refusal=0.1, authorization=10.0, join=10.0)
+TIMINGS = Timings(answer=1.0, scan=1.0, quiet=0.2, refusal=0.1, authorization=10.0, join=10.0)
 
 
 def credentials(passphrase: str = PASSPHRASE, ssid: str = "Home") -> Credentials:
@@ -37,7 +40,7 @@ async def adapter(lab: LabProcess) -> AsyncIterator[Adapter]:
 
 async def opened(adapter: Adapter, address: str) -> tuple[Connection, ImprovProvisioner]:
     connection = await connected(adapter, address)
-    provisioner = ImprovProvisioner(connection, WAITS)
+    provisioner = ImprovProvisioner(connection, TIMINGS)
     await provisioner.open()
     return connection, provisioner
 
@@ -115,7 +118,7 @@ async def test_a_button_that_does_nothing(lab: LabProcess, adapter: Adapter) -> 
     address = lab.address("thermo")
     await lab.faults(address, never_authorized={"times": 1})
     connection = await connected(adapter, address)
-    provisioner = ImprovProvisioner(connection, Waits(authorization=0.3))
+    provisioner = ImprovProvisioner(connection, Timings(authorization=0.3))
     await provisioner.open()
     assert await code(provisioner) is ErrorCode.AUTHORIZATION_TIMEOUT
     assert (await lab.device(address))["wifi_commands"] == 0
@@ -195,7 +198,7 @@ async def test_a_silent_device(lab: LabProcess, adapter: Adapter) -> None:
     address = lab.address("body-plus")
     await lab.faults(address, silent={"on": "credentials", "times": 1})
     connection = await connected(adapter, address)
-    provisioner = ImprovProvisioner(connection, Waits(join=0.5))
+    provisioner = ImprovProvisioner(connection, Timings(join=0.5))
     await provisioner.open()
     assert await code(provisioner) is ErrorCode.PROVISIONING_TIMEOUT
     assert (await run(provisioner))[-1].stage is Stage.JOINED
@@ -206,7 +209,7 @@ async def test_a_device_that_answers_nothing_is_tried_again_and_then_given_up(
 ) -> None:
     address = lab.address("body-plus")
     await lab.faults(address, silent={"on": "att", "times": 1})
-    async with Scan(adapter, catalogue.load(), settle=0) as scan:
+    async with Scan(adapter, registry.detector(catalogue_file.load()), settle=0) as scan:
         device = await sighted(scan, address)
     async with await Connection.open(adapter, device, timeout=10, attempts=10) as connection:
         assert connection.is_open

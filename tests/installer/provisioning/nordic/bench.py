@@ -8,8 +8,9 @@ from typing import Any
 
 from installer.lab.nordic.device import NordicDevice
 from installer.lab.nordic.scenario import NordicScenario
-from installer.provisioning.nordic.driver import NordicProvisioner, Timings
-from tests.installer.provisioning.shelly.bench import Bench, running
+from installer.provisioning.nordic.driver import NordicProvisioner
+from installer.provisioning.nordic.session import Timings
+from tests.installer.provisioning.lab_bench import Bench, running
 
 # Deadlines are long, so that a busy machine fails no test, but for the wait that every scan ends with.
 FAST = Timings(request=20, answer=20, first=20, quiet=0.3, scan=20, join=20, settle=0.1)

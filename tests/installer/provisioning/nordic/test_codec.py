@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from installer.lab.espressif.crypto import Message, field
+from installer.lab.protobuf_wire import Message, field
 from installer.provisioning.nordic import codec
 from installer.provisioning.nordic.codec import (
     AccessPoint,

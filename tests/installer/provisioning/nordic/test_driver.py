@@ -9,15 +9,16 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from installer.bluetooth.detection import detect
 from installer.bluetooth.sighting import Advert
-from installer.catalogue.catalogue import load
+from installer.catalogue.catalogue_file import load
 from installer.errors import ErrorCode
-from installer.provisioning.nordic import uuids
+from installer.provisioning import registry
+from installer.provisioning.nordic.advertisement_signature import SERVICE
 from installer.provisioning.provisioner import Capability, Provisioner, Stage
-from installer.wifi.networks import Band, Credentials, Network, Security
+from installer.wifi.credentials import Credentials
+from installer.wifi.networks import Band, Network, Security
+from tests.installer.provisioning.lab_bench import HOME, RIGHT, WRONG, failure, stages, until
 from tests.installer.provisioning.nordic.bench import FAST, nordic, nordic_driver
-from tests.installer.provisioning.shelly.bench import HOME, RIGHT, WRONG, failure, stages, until
 
 
 @pytest.mark.parametrize("mtu", [100, 247, 517])
@@ -75,8 +76,11 @@ async def test_its_advertisement_is_recognised():
     async with nordic() as lab:
         device = await lab.find()
         assert lab.advert is not None
-        assert lab.advert.service_data == {uuids.SERVICE: bytes((1, 0, 0, 0))}
-        assert detect(device.address, Advert(service_data=lab.advert.service_data), load()).protocol == "nordic"
+        assert lab.advert.service_data == {SERVICE: bytes((1, 0, 0, 0))}
+        assert (
+            registry.detector(load()).detect(device.address, Advert(service_data=lab.advert.service_data)).protocol
+            == "nordic"
+        )
         await stages(await nordic_driver(lab))
         assert lab.device.nordic.service_data() == bytes((1, 3, 0, 256 - 55))
 
@@ -224,9 +228,9 @@ async def test_a_device_that_was_reset():
         await until(lambda: not lab.opened[0].is_open)
         assert not (await nordic_driver(lab)).set_up
         assert lab.device.describe()["state"] == "disconnected"
-        lab.device.set_nordic_faults({"silent": {"on": "record"}})
+        lab.device.set_protocol_faults({"silent": {"on": "record"}})
         assert lab.device.describe()["faults"]["silent"]["on"] == "record"
         lab.device.restore()
         assert lab.device.describe()["faults"] == {}
         with pytest.raises(ValueError, match="drop"):
-            lab.device.set_nordic_faults({"drop": {"on": "nowhere"}})
+            lab.device.set_protocol_faults({"drop": {"on": "nowhere"}})

@@ -12,8 +12,8 @@ from installer.errors import ErrorCode
 from installer.lab.nordic.firmware import CONNECTED
 from installer.provisioning.nordic.driver import NordicProvisioner
 from installer.provisioning.provisioner import Stage
+from tests.installer.provisioning.lab_bench import WRONG, failure, stages, until
 from tests.installer.provisioning.nordic.bench import FAST, nordic, nordic_driver
-from tests.installer.provisioning.shelly.bench import WRONG, failure, stages, until
 
 REQUESTS = ["status", "scan", "stop", "credentials"]
 MESSAGES = [*REQUESTS, "record", "state"]
@@ -44,7 +44,7 @@ async def succeed(driver: NordicProvisioner) -> None:
 @pytest.mark.parametrize("point", MESSAGES)
 async def test_the_link_drops(point: str, kind: str):
     async with nordic() as lab:
-        lab.device.set_nordic_faults({"drop": {"on": point, "kind": kind}})
+        lab.device.set_protocol_faults({"drop": {"on": point, "kind": kind}})
         driver = await nordic_driver(lab, opened=False)
         error = await failure(reach(driver, point))
         assert error.code is ErrorCode.CONNECTION_LOST
@@ -57,7 +57,7 @@ async def test_the_link_drops(point: str, kind: str):
 @pytest.mark.parametrize(("point", "kind"), NONSENSE)
 async def test_a_message_that_makes_no_sense(point: str, kind: str):
     async with nordic() as lab:
-        lab.device.set_nordic_faults({"garbage": {"on": point, "kind": kind}})
+        lab.device.set_protocol_faults({"garbage": {"on": point, "kind": kind}})
         driver = await nordic_driver(lab, opened=False)
         error = await failure(reach(driver, point))
         # All who listen get all responses, so that the one to another request is for another app.
@@ -71,7 +71,7 @@ async def test_a_message_that_makes_no_sense(point: str, kind: str):
 @pytest.mark.parametrize("point", ["record", "state"])
 async def test_results_of_the_future_are_passed_over(point: str):
     async with nordic() as lab:
-        lab.device.set_nordic_faults({"garbage": {"on": point, "kind": "unknown"}})
+        lab.device.set_protocol_faults({"garbage": {"on": point, "kind": "unknown"}})
         driver = await nordic_driver(lab)
         assert len(await driver.networks()) == (4 if point == "record" else 5)
         await succeed(driver)
@@ -82,19 +82,19 @@ async def test_results_of_the_future_are_passed_over(point: str):
 async def test_refusals(point: str, status: int):
     async with nordic() as lab:
         # Twice: credentials are sent once more when the device has forgotten those that it had.
-        lab.device.set_nordic_faults({"refuse": {"on": point, "kind": status, "times": 2}})
+        lab.device.set_protocol_faults({"refuse": {"on": point, "kind": status, "times": 2}})
         driver = await nordic_driver(lab)
         error = await failure(reach(driver, point))
         assert (error.code, error.data["status"]) == (ErrorCode.DEVICE_REFUSED, status)
         assert lab.device.nordic.requests.count("forget") == (point == "credentials" and status != 2)
-        lab.device.set_nordic_faults({})
+        lab.device.set_protocol_faults({})
         await succeed(driver)
 
 
 @pytest.mark.parametrize("point", ["status", "stop", "forget"])
 async def test_refusals_that_change_nothing(point: str):
     async with nordic({"keeps": True}) as lab:
-        lab.device.set_nordic_faults({"refuse": {"on": point, "times": 0}})
+        lab.device.set_protocol_faults({"refuse": {"on": point, "times": 0}})
         driver = await nordic_driver(lab)
         assert not driver.set_up
         await failure(stages(driver, WRONG))
@@ -120,7 +120,7 @@ async def test_a_request_that_the_device_could_not_read():
 @pytest.mark.parametrize("point", REQUESTS)
 async def test_silence(point: str):
     async with nordic() as lab:
-        lab.device.set_nordic_faults({"silent": {"on": point}})
+        lab.device.set_protocol_faults({"silent": {"on": point}})
         driver = await nordic_driver(lab, replace(FAST, answer=1.0), opened=False)
         assert (await failure(reach(driver, point))).code is ErrorCode.DEVICE_MISBEHAVED
         driver._session._timings = FAST
@@ -138,7 +138,7 @@ async def test_a_device_that_hangs_altogether():
 
 async def test_states_that_nobody_tells():
     async with nordic() as lab:
-        lab.device.set_nordic_faults({"silent": {"on": "state", "times": 0}})
+        lab.device.set_protocol_faults({"silent": {"on": "state", "times": 0}})
         driver = await nordic_driver(lab, replace(FAST, join=1.5))
         # Asked at the end, the device says that it has joined.
         await succeed(driver)
@@ -155,7 +155,7 @@ async def test_a_join_without_an_end():
 async def test_a_device_that_hangs_while_it_joins():
     async with nordic(timing={"join": 60}) as lab:
         driver = await nordic_driver(lab, replace(FAST, join=0.3, answer=1.0))
-        lab.device.set_nordic_faults({"silent": {"on": "status", "times": 0}})
+        lab.device.set_protocol_faults({"silent": {"on": "status", "times": 0}})
         assert (await failure(stages(driver))).code is ErrorCode.PROVISIONING_TIMEOUT
 
 

@@ -1,116 +1,29 @@
-"""A lab with one device, and the driver's connection to it: real bleak, over HCI on a TCP socket."""
+"""A lab with one Shelly device, and the driver's connection to it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-import pytest
-from bleak.backends.device import BLEDevice
-from bleak.backends.scanner import AdvertisementData
-from pydantic import SecretStr
-
-from installer.bluetooth.adapter import Adapter, open_adapter
-from installer.bluetooth.connection import Connection
-from installer.errors import InstallerError
-from installer.lab.device import LabDevice
-from installer.lab.peripheral import LabEnvironment
-from installer.lab.scenario import DeviceScenario, Faults, Scenario
 from installer.lab.shelly.device import ShellyDevice
 from installer.lab.shelly.scenario import ShellyScenario
-from installer.lab.world import World
-from installer.provisioning.provisioner import Progress, Provisioner
-from installer.provisioning.shelly.driver import ShellyProvisioner, Timings
-from installer.wifi.networks import Credentials, Network, Security
+from installer.provisioning.shelly.driver import ShellyProvisioner
+from installer.provisioning.shelly.rpc_client import Timings
+from tests.installer.provisioning.lab_bench import Bench, running
 
-D = TypeVar("D", bound=LabDevice)
-
-ADDRESS = "A8:03:2A:BE:54:DC"
-HOME = Network(ssid="Home", security=Security.WPA2)
-RIGHT = Credentials(network=HOME, passphrase=SecretStr("correct horse"))
-WRONG = Credentials(network=HOME, passphrase=SecretStr("incorrect horse"))
 # Deadlines are long, so that a busy machine fails no test; pauses are short.
 FAST = Timings(
     request=20, answer=20, foreign=0.2, scan=20, ready=0.01, join=20, settle=0.3, fall=0.1, confirm=0.2,
     poll_first=0.02, poll_last=0.1,
 )  # fmt: skip
 
-WORLD: dict[str, Any] = {
-    "radio": {"advertising_interval": 0.02, "supervision_timeout": 0.2, "rssi_jitter": 0},
-    "timing": {"join": 0.06, "scan": 0.03},
-    "network": [
-        {"ssid": "Home", "passphrase": "correct horse", "access_points": [{"rssi": -50}, {"rssi": -61}]},
-        {"ssid": "Cafe", "security": "open"},
-        {"ssid": "Office", "security": "wpa2/wpa3", "passphrase": "battery staple"},
-        {"ssid": "Gäste ☕ \"1\"", "passphrase": "staple \\ \"battery\""},
-        {"ssid": "Attic", "passphrase": "under the roof", "hidden": True},
-    ],
-}  # fmt: skip
-
-
-class Bench(Generic[D]):
-    """The lab's side and the installer's side, within one event loop."""
-
-    def __init__(self, world: World, adapter: Adapter, device: D) -> None:
-        self.world = world
-        self.adapter = adapter
-        self.device = device
-        self.opened: list[Connection] = []
-        self.advert: AdvertisementData | None = None
-
-    async def find(self) -> BLEDevice:
-        """Scan until the device is heard with its name."""
-        found: asyncio.Future[BLEDevice] = asyncio.get_running_loop().create_future()
-
-        def heard(device: BLEDevice, advert: AdvertisementData) -> None:
-            if device.address.upper() == ADDRESS and device.name and not found.done():
-                self.advert = advert
-                found.set_result(device)
-
-        scanner = self.adapter.scanner(heard)
-        async with asyncio.timeout(20), scanner:
-            return await found
-
-    async def connect(self) -> Connection:
-        """Connect."""
-        connection = await Connection.open(self.adapter, await self.find(), timeout=20)
-        self.opened.append(connection)
-        return connection
-
-    def generic_faults(self, **faults: Any) -> None:
-        """The faults that every kind of device has."""
-        self.device.set_faults(Faults.model_validate(faults))
-
-
-@asynccontextmanager
-async def running(make: Callable[[DeviceScenario, LabEnvironment], D], **device: Any) -> AsyncIterator[Bench[D]]:
-    """A running lab whose one device is the one that `make` makes."""
-    entry = {"model": "generic", "address": ADDRESS, "information": False, "battery": False, **device}
-    scenario = Scenario.model_validate({**WORLD, "device": [entry]})
-    world = World(scenario)
-    around = LabEnvironment(scenario, world.radio, world.airspace, world.store, lambda _words: None)
-    unit = make(scenario.device[0], around)
-    world.devices[ADDRESS] = unit
-    port = await world.start()
-    try:
-        async with await open_adapter(f"hci:tcp-client:127.0.0.1:{port}") as adapter:
-            bench = Bench(world, adapter, unit)
-            try:
-                yield bench
-            finally:
-                for connection in bench.opened:
-                    await connection.close()
-    finally:
-        world.stop()
-
 
 @asynccontextmanager
 async def shelly(settings: dict[str, Any] | None = None, **device: Any) -> AsyncIterator[Bench[ShellyDevice]]:
     """A running lab with a Shelly device of these settings."""
     rpc = ShellyScenario.model_validate(settings or {})
-    async with running(lambda entry, around: ShellyDevice(entry, around, rpc), **device) as bench:
+    async with running(lambda entry, environment: ShellyDevice(entry, environment, rpc), **device) as bench:
         yield bench
 
 
@@ -122,29 +35,3 @@ async def shelly_driver(
     if opened:
         await driver.open()
     return driver
-
-
-async def until(holds: Callable[[], Any]) -> None:
-    """Wait until `holds()` is true."""
-    deadline = asyncio.get_running_loop().time() + 20
-    while True:
-        if holds():
-            return
-        assert asyncio.get_running_loop().time() < deadline, "it did not come to that"
-        await asyncio.sleep(0.01)
-
-
-async def stages(driver: Provisioner, credentials: Credentials = RIGHT) -> list[Progress]:
-    """All that `provision` yields."""
-    return [progress async for progress in driver.provision(credentials)]
-
-
-async def failure(work: Any) -> InstallerError:
-    """The error that `work` ends with; no passphrase is in it, or in what led to it."""
-    with pytest.raises(InstallerError) as caught:
-        await work
-    link: BaseException | None = caught.value
-    while link is not None:
-        assert "horse" not in f"{link} {link!r} {vars(link)}"
-        link = link.__cause__ or link.__context__
-    return caught.value

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from installer.provisioning.shelly import codec
+from installer.provisioning.shelly.advertisement_signature import SERVICE
 from installer.provisioning.shelly.codec import Malformed, Phase, WifiStatus
 from installer.text import printable
 from installer.wifi.networks import Band, Network, Security
@@ -24,7 +25,7 @@ READERS = [codec.read_info, codec.read_networks, codec.read_status]
 
 
 def test_the_uuids_are_the_sheets_texts():
-    texts = (codec.SERVICE, codec.DATA, codec.TX_CONTROL, codec.RX_CONTROL)
+    texts = (SERVICE, codec.DATA, codec.TX_CONTROL, codec.RX_CONTROL)
     plain = [bytes.fromhex(uuid.replace("-", "")).decode() for uuid in texts]
     assert plain == ["_mOS_RPC_SVC_ID_", "_mOS_RPC_data___", "_mOS_RPC_tx_ctl_", "_mOS_RPC_rx_ctl_"]
 
@@ -77,7 +78,11 @@ def test_answers():
     assert codec.decode_answer(b'{"id":4,"result":null}').result is None
     answer = codec.decode_answer(b'{"id":5,"error":{"code":-103,"message":"Bad \\u001b[2J argument"}}')
     assert answer.error is not None
-    assert (answer.error.code, answer.error.words, str(answer.error)) == (-103, "Bad \ufffd[2J argument", "error -103")
+    assert (answer.error.status, answer.error.details, str(answer.error)) == (
+        -103,
+        "Bad \ufffd[2J argument",
+        "error -103",
+    )
     assert codec.decode_answer(b'{"method":"NotifyStatus","params":{}}').id is None
 
 

@@ -9,24 +9,17 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from installer.bluetooth.detection import detect
 from installer.bluetooth.sighting import Advert
-from installer.catalogue.catalogue import load
+from installer.catalogue.catalogue_file import load
 from installer.errors import ErrorCode
+from installer.provisioning import registry
 from installer.provisioning.provisioner import Capability, Provisioner, Stage
 from installer.provisioning.shelly import codec
-from installer.wifi.networks import Band, Credentials, Network, Security
-from tests.installer.provisioning.shelly.bench import (
-    FAST,
-    HOME,
-    RIGHT,
-    WRONG,
-    failure,
-    shelly,
-    shelly_driver,
-    stages,
-    until,
-)
+from installer.provisioning.shelly.advertisement_signature import SERVICE
+from installer.wifi.credentials import Credentials
+from installer.wifi.networks import Band, Network, Security
+from tests.installer.provisioning.lab_bench import HOME, RIGHT, WRONG, failure, stages, until
+from tests.installer.provisioning.shelly.bench import FAST, shelly, shelly_driver
 
 
 @pytest.mark.parametrize("mtu", [23, 64, 247, 517])
@@ -67,9 +60,9 @@ async def test_its_advertisement_is_recognised():
         assert lab.advert is not None
         assert lab.advert.manufacturer_data == {0x0BA9: bytes.fromhex("0aa8032abe54dc")}
         advert = Advert(manufacturer_data=lab.advert.manufacturer_data)
-        assert detect(device.address, advert, load()).protocol == "shelly"
+        assert registry.detector(load()).detect(device.address, advert).protocol == "shelly"
         connection = await lab.connect()
-        assert all(connection.has_characteristic(uuid, codec.SERVICE) for uuid in codec.CHARACTERISTICS)
+        assert all(connection.has_characteristic(uuid, SERVICE) for uuid in codec.CHARACTERISTICS)
 
 
 async def test_wrong_passphrase_then_right_one_on_the_same_connection():

@@ -11,7 +11,8 @@ from installer.errors import ErrorCode
 from installer.lab.shelly.scenario import Garbage
 from installer.provisioning.provisioner import Stage
 from installer.provisioning.shelly.driver import ShellyProvisioner
-from tests.installer.provisioning.shelly.bench import FAST, RIGHT, failure, shelly, shelly_driver, stages, until
+from tests.installer.provisioning.lab_bench import RIGHT, failure, stages, until
+from tests.installer.provisioning.shelly.bench import FAST, shelly, shelly_driver
 
 CALLS = ["info", "status", "scan", "credentials"]
 
@@ -31,7 +32,7 @@ async def succeed(driver: ShellyProvisioner) -> None:
 async def test_the_link_drops(point: str, kind: str):
     # A small MTU, so that requests and answers have halves.
     async with shelly(mtu=30) as lab:
-        lab.device.set_shelly_faults({"drop": {"on": point, "kind": kind}})
+        lab.device.set_protocol_faults({"drop": {"on": point, "kind": kind}})
         driver = await shelly_driver(lab, opened=False)
         error = await failure(reach(driver, point))
         assert error.code is ErrorCode.CONNECTION_LOST
@@ -46,7 +47,7 @@ async def test_the_link_drops(point: str, kind: str):
 async def test_an_answer_that_makes_no_sense(point: str, kind: str):
     async with shelly() as lab:
         # The firmware of "short" has nothing more to say, which looks like an answer that ends too soon.
-        lab.device.set_shelly_faults({"garbage": {"on": point, "kind": kind}})
+        lab.device.set_protocol_faults({"garbage": {"on": point, "kind": kind}})
         driver = await shelly_driver(lab, opened=False)
         if (point, kind) == ("credentials", "type"):
             # Nothing of that result is needed.
@@ -64,7 +65,7 @@ async def test_an_answer_that_makes_no_sense(point: str, kind: str):
 @pytest.mark.parametrize("point", ["info", "scan", "credentials"])
 async def test_refusals(point: str):
     async with shelly() as lab:
-        lab.device.set_shelly_faults({"refuse": {"on": point}})
+        lab.device.set_protocol_faults({"refuse": {"on": point}})
         driver = await shelly_driver(lab, opened=False)
         error = await failure(reach(driver, point))
         assert (error.code, error.data["rpc_error"]) == (ErrorCode.DEVICE_REFUSED, -103)
@@ -77,7 +78,7 @@ async def test_refusals(point: str):
 async def test_a_password_that_was_set_in_the_meantime():
     async with shelly() as lab:
         driver = await shelly_driver(lab)
-        lab.device.set_shelly_faults({"refuse": {"on": "credentials", "kind": 401}})
+        lab.device.set_protocol_faults({"refuse": {"on": "credentials", "kind": 401}})
         error = await failure(stages(driver))
         assert "password" in error.what
 
@@ -86,7 +87,7 @@ async def test_a_password_that_was_set_in_the_meantime():
 @pytest.mark.parametrize("point", CALLS)
 async def test_silence(point: str, kind: str):
     async with shelly() as lab:
-        lab.device.set_shelly_faults({"silent": {"on": point, "kind": kind}})
+        lab.device.set_protocol_faults({"silent": {"on": point, "kind": kind}})
         driver = await shelly_driver(lab, replace(FAST, answer=1.0, scan=1.0), opened=False)
         assert (await failure(reach(driver, point))).code is ErrorCode.DEVICE_MISBEHAVED
         driver._rpc._timings = FAST
@@ -112,12 +113,13 @@ async def test_a_join_without_an_end():
 async def test_a_device_that_does_not_begin():
     async with shelly() as lab:
         driver = await shelly_driver(lab)
-        lab.device.shelly._begin = lambda: None
+        lab.device.shelly._start_join = lambda: None
         assert (await failure(stages(driver))).code is ErrorCode.JOIN_FAILED
 
 
 async def test_the_link_drops_while_joining():
-    async with shelly() as lab:
+    # The link drops half-way. By then the device's answer to the credentials must have arrived, also on a busy machine.
+    async with shelly(timing={"join": 2.0}) as lab:
         lab.generic_faults(drop={"on": "joining"})
         driver = await shelly_driver(lab)
         error = await failure(stages(driver))
@@ -170,9 +172,9 @@ async def test_a_device_that_was_reset():
         again = await shelly_driver(lab)
         assert not again.set_up
         assert lab.device.describe()["state"] == "disconnected"
-        lab.device.set_shelly_faults({"silent": {"on": "scan"}})
+        lab.device.set_protocol_faults({"silent": {"on": "scan"}})
         assert lab.device.describe()["faults"]["silent"]["on"] == "scan"
         lab.device.restore()
         assert lab.device.describe()["faults"] == {}
         with pytest.raises(ValueError, match="drop"):
-            lab.device.set_shelly_faults({"drop": {"on": "nowhere"}})
+            lab.device.set_protocol_faults({"drop": {"on": "nowhere"}})

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from installer.provisioning.driver_errors import Malformed
 from installer.provisioning.withings import codec
-from installer.provisioning.withings.codec import Assembler, Battery, Frame, FrameError, Item, Refusal
+from installer.provisioning.withings.codec import Assembler, Battery, Frame, Item, Refusal
 
 MAC = "00:24:e4:00:00:01"
 PROBE = "0101010010012a00060101004dd371092800020021"
@@ -112,7 +113,7 @@ def test_the_channel_is_in_the_upper_two_bits(command: int, number: int, is_answ
     ],
 )  # fmt: skip
 def test_what_is_no_message_is_refused(text: str) -> None:
-    with pytest.raises(FrameError):
+    with pytest.raises(Malformed):
         frame(text)
 
 
@@ -129,13 +130,13 @@ def test_what_is_no_message_is_refused(text: str) -> None:
     ],
 )
 def test_objects_that_are_not_what_they_should_be(function: object, data: bytes) -> None:
-    with pytest.raises(FrameError):
+    with pytest.raises(Malformed):
         function(data)  # type: ignore[operator]
 
 
 def test_too_long_is_refused_before_it_has_come() -> None:
     assembler = Assembler()
-    with pytest.raises(FrameError):
+    with pytest.raises(Malformed):
         assembler.feed(b"\x01\x01\x01\xff\xff")
     assert assembler.waiting == 0
     # What comes after that is understood again.
@@ -144,7 +145,7 @@ def test_too_long_is_refused_before_it_has_come() -> None:
 
 def test_what_does_not_fit_is_not_written() -> None:
     for wrong in (Frame(0x10000), Frame(1, (Item(-1),)), Frame(1, (Item(1, bytes(0xFFFF)),))):
-        with pytest.raises(FrameError):
+        with pytest.raises(Malformed):
             codec.encode(wrong)
 
 
@@ -172,7 +173,7 @@ def test_fragments_of_any_size(sent: list[Frame], data: st.DataObject) -> None:
 def test_arbitrary_notifications_are_messages_or_refused(pieces: list[bytes]) -> None:
     assembler = Assembler()
     for piece in pieces:
-        with contextlib.suppress(FrameError):
+        with contextlib.suppress(Malformed):
             assembler.feed(piece)
         assert assembler.waiting <= codec.MAX_OBJECTS + 305
 
@@ -182,7 +183,7 @@ def test_arbitrary_objects_are_read_or_refused(data: bytes) -> None:
     for function in (codec.reply, codec.challenge_mac, codec.battery):
         try:
             function(data)
-        except FrameError:
+        except Malformed:
             continue
 
 
@@ -195,5 +196,5 @@ def test_a_damaged_message_is_read_or_refused(text: str, data: st.DataObject) ->
         codec.refusal(told)
         for item in told.items:
             codec.reply(item.data)
-    except FrameError:
+    except Malformed:
         return

@@ -15,7 +15,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.provisioning.registry import provisioner_for
 from installer.provisioning.withings.probe import ProbeReply, pipe_of, probe, proves
 from tests.installer.bluetooth.bench import connected
-from tests.installer.lab.support import LabProcess
+from tests.installer.lab.lab_process import LabProcess
 
 SCALE, ASSOCIATED, WATCH = "00:24:E4:20:00:3C", "00:24:E4:10:00:1A", "00:24:E4:60:00:90"
 PLAIN, OTHER = "00:24:E4:50:00:70", "7C:DF:A1:00:00:42"
@@ -119,7 +119,7 @@ async def test_a_device_without_the_pipe_is_not_asked(adapter: Adapter, address:
 async def test_the_link_drops_while_it_is_asked(adapter: Adapter, units: LabProcess) -> None:
     async with open_to(adapter, SCALE) as connection:
         await units.drop(SCALE)
-        await connection.wait_lost()
+        await connection.wait_until_lost()
         with pytest.raises(InstallerError) as caught:
             await probe(connection)
         assert caught.value.code is ErrorCode.CONNECTION_LOST
@@ -173,7 +173,7 @@ class Scripted:
             assert self._heard is not None
             self._heard(bytes.fromhex(text))
 
-    async def race(self, work: object, timeout: float, what: str) -> object:
+    async def run_while_connected(self, work: object, timeout: float, what: str) -> object:
         async with asyncio.timeout(timeout):
             return await work  # type: ignore[misc]
 

@@ -1,0 +1,100 @@
+"""Reads the catalogue of models from TOML files.
+
+The built-in catalogue is `assets/models.toml`. A user's files in the same format add models or replace entries with
+the same id, so a new vendor's device needs an entry and no new code.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from installer.catalogue.model import CatalogueEntry, Model
+from installer.errors import ErrorCode, InstallerError, problems
+
+
+class Catalogue(CatalogueEntry):
+    """All models by id, in the order of the files."""
+
+    models: tuple[Model, ...]
+
+    def get(self, model_id: str) -> Model:
+        """The model with this id or name, case-insensitive. Raises ANSWERS_INVALID with the known ids."""
+        wanted = model_id.strip().lower()
+        for model in self.models:
+            if wanted in (model.id, model.name.lower()):
+                return model
+        raise InstallerError(
+            ErrorCode.ANSWERS_INVALID,
+            f"There is no model “{model_id}” in the catalogue.",
+            "Known models: " + ", ".join(m.id for m in self.models) + ".",
+            model=model_id,
+        )
+
+    def joined(self, more: Iterable[Model]) -> Catalogue:
+        """This catalogue with `more` models; a model with a known id replaces the old one."""
+        merged = {m.id: m for m in self.models}
+        merged.update({m.id: m for m in more})
+        return Catalogue(models=tuple(merged.values()))
+
+
+class CatalogueFile(CatalogueEntry):
+    """The format of a catalogue file (TOML): `[[model]]` tables."""
+
+    version: Literal[1] = 1
+    model: Annotated[tuple[Model, ...], Field(min_length=1)]
+
+
+def load(extra: Sequence[Path] = (), is_protocol: Callable[[str], bool] | None = None) -> Catalogue:
+    """The built-in catalogue joined by the files in `extra`, in order. Raises CATALOGUE_INVALID.
+
+    `is_protocol`: whether an entry may name this protocol; without it any name passes.
+    """
+    text = resources.files("assets").joinpath("models.toml").read_text("utf-8")
+    catalogue = Catalogue(models=parse(text, "models.toml"))
+    for path in extra:
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InstallerError(
+                ErrorCode.CATALOGUE_INVALID,
+                f"The catalogue file {path} cannot be read: {error}.",
+                "Check the path, the permissions, and that it is UTF-8 text.",
+                file=str(path),
+            ) from None
+        catalogue = catalogue.joined(parse(text, str(path), is_protocol))
+    return catalogue
+
+
+def parse(text: str, source: str, is_protocol: Callable[[str], bool] | None = None) -> tuple[Model, ...]:
+    """The models of one catalogue file. Raises CATALOGUE_INVALID naming file, line or key, and what is allowed."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InstallerError(
+            ErrorCode.CATALOGUE_INVALID, f"{source} is not TOML: {error}.", "Correct that line.", file=source
+        ) from None
+    try:
+        models = CatalogueFile.model_validate(data, context={"is_protocol": is_protocol}).model
+    except ValidationError as error:
+        raise InstallerError(
+            ErrorCode.CATALOGUE_INVALID,
+            f"{source}: " + "; ".join(problems(error, data)) + ".",
+            "`device-installer schema catalogue` prints the format.",
+            file=source,
+        ) from None
+    ids = [m.id for m in models]
+    duplicates = sorted({i for i in ids if ids.count(i) > 1})
+    if duplicates:
+        raise InstallerError(
+            ErrorCode.CATALOGUE_INVALID,
+            f"{source}: the id {', '.join(duplicates)} is there twice.",
+            "Give each model its own id.",
+            file=source,
+        )
+    return models

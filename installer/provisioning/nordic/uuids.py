@@ -1,7 +1,0 @@
-"""Nordic's service and its three characteristics (`facts/other-ble-provisioning.md` §2)."""
-
-SERVICE = "14387800-130c-49e7-b877-2881c89cb258"
-VERSION = "14387801-130c-49e7-b877-2881c89cb258"
-CONTROL_POINT = "14387802-130c-49e7-b877-2881c89cb258"
-DATA_OUT = "14387803-130c-49e7-b877-2881c89cb258"
-CHARACTERISTICS = (VERSION, CONTROL_POINT, DATA_OUT)

@@ -1,0 +1,94 @@
+"""The failure dialog: what happened, what to do, and the choices to try again, to change an answer, or to stop."""
+
+# ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import Button
+
+from installer.answers import StepKey
+from installer.errors import ErrorCode
+from installer.flow.questions import Failure, Recovery
+from screens.dialogs import Dialog
+from screens.widgets import Callout, Text, button
+
+
+class FailureDialog(Dialog[Recovery]):
+    """Shows one failure. `result` is done when the user decided. `stop_installation` may ask before it stops."""
+
+    TITLES: ClassVar[dict[StepKey, str]] = {
+        StepKey.FIND: "The device cannot be reached",
+        StepKey.SYNC: "The sync method cannot be set",
+        StepKey.NETWORK: "The network cannot be chosen",
+        StepKey.PROVISION: "The device is not online yet",
+        StepKey.LINK: "The device is not in the account yet",
+        StepKey.VERIFY: "No data has arrived yet",
+    }
+    PROOF_TITLE: ClassVar[str] = "The device does not know you yet"
+    CHANGE_LABELS: ClassVar[dict[StepKey, str]] = {
+        StepKey.FIND: "Choose another device",
+        StepKey.NETWORK: "Choose another network",
+        StepKey.PROVISION: "Change network or passphrase",
+        StepKey.LINK: "Choose another account",
+    }
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "decide('retry')", "Try again", id="failure.retry", tooltip="The same again"),
+        Binding("c", "decide('change')", "Change", id="failure.change", tooltip="Answer the question differently"),
+        Binding("s", "decide('stop')", "Stop", id="failure.stop", tooltip="Stop this installation"),
+    ]
+
+    def __init__(self, failure: Failure, stop_installation: Callable[[], None]) -> None:
+        super().__init__()
+        self.failure = failure
+        self._stop_installation = stop_installation
+        self.result: asyncio.Future[Recovery] = asyncio.get_running_loop().create_future()
+
+    def title_text(self) -> str:
+        again = f" (try {self.failure.attempt})" if self.failure.attempt > 1 else ""
+        proof = self.failure.error.code in (ErrorCode.PROOF_MISSING, ErrorCode.PROOF_WRONG)
+        return f"{self.PROOF_TITLE if proof else self.TITLES[self.failure.step]}{again}"
+
+    def body(self) -> Iterable[Widget]:
+        error = self.failure.error
+        yield Callout(error.what, "error")
+        yield Text(error.todo, id="todo")
+        yield Text(f"Code for support: {error.code.value} ({error.exit_status})", classes="small")
+
+    def buttons(self) -> Iterable[Button]:
+        labels = {
+            Recovery.RETRY: "Try again",
+            Recovery.CHANGE: self.CHANGE_LABELS.get(self.failure.step, "Answer differently"),
+            Recovery.STOP: "Stop",
+        }
+        for index, recovery in enumerate(self.failure.recoveries):
+            yield button(labels[recovery], recovery.value, "default" if index else "primary")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what this failure allows."""
+        if action == "decide":
+            return Recovery(str(parameters[0])) in self.failure.recoveries
+        return super().check_action(action, parameters)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.action_decide(str(event.button.id))
+
+    def action_decide(self, recovery: str) -> None:
+        """Decide. Stopping asks first if credentials were sent."""
+        if Recovery(recovery) is Recovery.STOP:
+            self._stop_installation()
+        elif not self.result.done():
+            self.result.set_result(Recovery(recovery))
+
+    def action_close(self) -> None:
+        """Escape changes the answer if that is allowed. Otherwise it does nothing: the user must decide."""
+        if Recovery.CHANGE in self.failure.recoveries:
+            self.action_decide(Recovery.CHANGE.value)

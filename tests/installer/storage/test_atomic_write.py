@@ -1,0 +1,67 @@
+"""Atomic file writes: modes, and that a failed write leaves the old file."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from installer.errors import ErrorCode, InstallerError
+from installer.storage.atomic_write import replace_file, write_text_atomically
+
+posix = pytest.mark.skipif(os.name != "posix", reason="modes and pipes as on POSIX")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@posix
+def test_the_mode_of_a_new_file(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        replace_file(tmp_path / "secret", [b"a", b"b"])
+        write_text_atomically(tmp_path / "private", ["a"], private=True)
+        write_text_atomically(tmp_path / "shared", ["ü\n", "b\n"])
+    finally:
+        os.umask(before)
+    assert [mode(tmp_path / name) for name in ("secret", "private", "shared")] == [0o600, 0o600, 0o640]
+    assert (tmp_path / "secret").read_bytes() == b"ab"
+    assert (tmp_path / "shared").read_bytes() == "ü\nb\n".encode()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old", "utf-8")
+
+    def parts() -> Iterator[str]:
+        yield "new"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_text_atomically(path, parts())
+    assert path.read_text("utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@posix
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    received: list[str] = []
+    reader = threading.Thread(target=lambda: received.append(path.read_text("utf-8")))
+    reader.start()
+    write_text_atomically(path, ["a", "b"])
+    reader.join(10)
+    assert received == ["ab"]
+    assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InstallerError) as caught:
+        write_text_atomically(tmp_path / "absent" / "file", ["a"])
+    assert caught.value.code is ErrorCode.FILE_UNWRITABLE

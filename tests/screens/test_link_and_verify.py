@@ -1,0 +1,81 @@
+"""The link step with sign-in, and the verify step."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from installer.flow.questions import SignIn
+from screens.sign_in import SignInScreen
+from tests.screens.driver import (
+    answer_account,
+    ask_question,
+    flat_text,
+    screen_text,
+    type_text,
+    until,
+    wait_for_progress,
+    wait_for_screen,
+    wait_for_text,
+)
+from tests.screens.fake_engine import Script
+from tests.screens.scenes import running, to_account
+
+
+async def test_a_new_account_needs_a_free_name() -> None:
+    async with running() as (pilot, starter):
+        await to_account(pilot)
+        await pilot.press("down", "enter")
+        await wait_for_text(pilot, "A name for it")
+        await pilot.press("ctrl+u")
+        await type_text(pilot, "alex")
+        await pilot.press("enter")
+        await wait_for_text(pilot, "There is an account with this name already")
+        await type_text(pilot, "2")
+        await pilot.press("enter")
+        await wait_for_screen(pilot, SignInScreen)
+        assert starter.made[0].answers.link is not None
+        assert starter.made[0].answers.link.account == "alex2"
+
+
+async def test_signing_in_shows_link_time_and_says_when_no_browser_opens() -> None:
+    async with running(Script(accounts=())) as (pilot, _):
+        await to_account(pilot)
+        await answer_account(pilot, None)
+        await wait_for_screen(pilot, SignInScreen)
+        assert "http://127.0.0.1:8765/go" in screen_text(pilot)
+        assert "10 min left" in screen_text(pilot)
+        pilot.app.clock.now += 90  # type: ignore[attr-defined]
+        await wait_for_text(pilot, "8 min 30 s left")
+        await pilot.press("o")
+        await wait_for_text(pilot, "No browser could be opened here")
+
+
+async def test_a_large_window_shows_a_qr_code() -> None:
+    async with running(size=(130, 50)) as (pilot, _):
+        question = SignIn(
+            account="a", url="https://x.example/" + "y" * 150, short_url="http://127.0.0.1:1/", seconds=60
+        )
+        asking = ask_question(pilot, question)
+        screen = await wait_for_screen(pilot, SignInScreen)
+        assert screen.query_one("#qr").display
+        assert "▀" in screen_text(pilot) or "█" in screen_text(pilot)
+        assert "enlarge" not in screen_text(pilot)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: not screen.query_one("#qr").display, "no code in a small window")
+        await wait_for_text(pilot, "This short address works on this computer only.")
+        found = re.search(r"enlarge this window to (\d+) × (\d+) characters", flat_text(pilot))
+        assert found is not None
+        await pilot.resize_terminal(int(found[1]), int(found[2]))
+        await until(
+            pilot, lambda: bool(screen.query_one("#qr").display), "the code in a window of the size that it named"
+        )
+        asking.cancel()
+
+
+async def test_the_wait_for_data_says_what_to_do_now() -> None:
+    async with running(Script(hold=asyncio.Event(), hold_at="verify")) as (pilot, _):
+        await to_account(pilot)
+        await answer_account(pilot, "alex")
+        await wait_for_progress(pilot, "Step on the scale")
+        assert "Now measure once" in screen_text(pilot)
