@@ -49,6 +49,16 @@ def test_windows(tmp_path: Path) -> None:
     arguments = task.findtext(".//t:Arguments", "", space)
     assert "gateway run --device F0:00:00:00:00:01" in arguments
     assert task.findtext(".//t:ExecutionTimeLimit", "", space) == "PT0S"
+    # What the task schema knows: an unknown element makes the Task Scheduler refuse the whole file.
+    restart = task.find(".//t:RestartOnFailure", space)
+    assert restart is not None
+    assert [child.tag.partition("}")[2] for child in restart] == ["Interval", "Count"]
+    assert task.findtext(".//t:RestartOnFailure/t:Count", "", space).isdigit()
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_the_file_names_the_command_that_wrote_it(system: str, tmp_path: Path) -> None:
+    assert "`device-installer gateway install-service`" in make_service([], system, tmp_path).text
 
 
 def test_another_system_is_told(tmp_path: Path) -> None:
