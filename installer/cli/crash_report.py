@@ -15,13 +15,17 @@ def report_defect(error: BaseException) -> int:
     The report has the type of each exception and the lines of code that raised it. It has no message and no value,
     because those could contain a secret.
     """
-    try:
-        saved = f"A report was saved: {_save_report(error)}"
-    except OSError:
-        saved = "No report could be saved."
     output.print_message(f"Error: a defect of device-installer ({type(error).__name__}).")
-    output.print_message(f"  {saved} It contains no passphrase and no token; please send it in.")
+    output.print_message(f"  {saved_where(error)}")
     return ErrorCode.INTERNAL.exit_status
+
+
+def saved_where(error: BaseException) -> str:
+    """Save a report about the defect; where it is, and what to do with it, in words."""
+    try:
+        return f"A report was saved: {_save_report(error)} It contains no passphrase and no token; please send it in."
+    except OSError:
+        return "No report could be saved."
 
 
 def _save_report(error: BaseException) -> Path:

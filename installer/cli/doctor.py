@@ -18,7 +18,7 @@ def doctor(*, json: Json = False, place_options: Annotated[PlaceOptions, only("a
     """
     from installer.cli import doctor_checks
 
-    findings = run(doctor_checks.run_checks(place_options.run_config()), timeout=60.0)
+    findings = run(doctor_checks.run_checks(place_options.run_config()))
     for finding in findings:
         if json:
             output.print_result(finding.model_dump_json())

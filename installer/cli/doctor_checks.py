@@ -1,23 +1,34 @@
-"""The checks of `doctor`: Python, package names, Bluetooth, keyring, cloud, terminal, folders."""
+"""The checks of `doctor`: each looks at one thing that an installation needs, and stops no other."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from importlib import metadata
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from installer import settings
+from installer.cli import crash_report
 from installer.errors import InstallerError
 from installer.flow.run_options import RunConfig
 from installer.flow.run_resources import RunResources
+from installer.storage.secret_references import SecretRef
+from installer.timing.deadlines import call_with_deadline
 
 OWN_PACKAGES = ("installer", "screens", "assets")
 DISTRIBUTION = "device-installer"
 KEYRING_TIMEOUT_SECONDS = 5.0
+CLOUD_SECONDS = 10.0
+# A lab that has to be started takes longest.
+CHECK_SECONDS = 40.0
+
+
+Check = Callable[["Computer"], Coroutine[Any, Any, "Finding | list[Finding]"]]
 
 
 class Finding(BaseModel):
@@ -29,29 +40,83 @@ class Finding(BaseModel):
     todo: str = ""
 
 
+@dataclass
+class Computer:
+    """What the checks look at. `resources`: None if the settings are wrong, which is a finding of its own.
+
+    `can_connect`: the proxy and the certificates can be used.
+    """
+
+    config: RunConfig
+    resources: RunResources | None = None
+    can_connect: bool = False
+
+
 async def run_checks(config: RunConfig) -> list[Finding]:
-    """All findings, in the order in which a user would fix them."""
-    resources = RunResources(config)
+    """All findings, in the order in which a user would fix them. A check that fails stops no other check."""
+    computer = Computer(config)
+    checks: tuple[tuple[str, Check], ...] = (
+        ("settings", _settings),
+        ("python", _python),
+        ("names", _names),
+        ("protocols", _protocol_packages),
+        ("catalogue", _catalogue),
+        ("bluetooth", _bluetooth),
+        ("keyring", _keyring),
+        ("connection", _connection),
+        ("cloud", _cloud),
+        ("webhook", _webhook),
+        ("terminal", _terminal),
+        ("folders", _folders),
+    )
     try:
-        return [
-            _python(),
-            _names(),
-            *_protocol_packages(),
-            await _bluetooth(resources),
-            await _keyring(),
-            await _cloud(resources),
-            _terminal(),
-            _folders(),
-        ]
+        return [finding for subject, check in checks for finding in await _guarded(subject, check, computer)]
     finally:
-        await resources.close()
+        if computer.resources is not None:
+            await computer.resources.close()
 
 
-def _python() -> Finding:
+async def _guarded(subject: str, check: Check, computer: Computer) -> list[Finding]:
+    """What a check finds. What it dies of is a finding, too: it is what `doctor` is asked for."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            found = await check(computer)
+    except InstallerError as error:
+        found = Finding(subject=subject, state="error", text=error.what, todo=error.todo)
+    except TimeoutError:
+        text = f"This check did not end within {CHECK_SECONDS:.0f} s."
+        found = Finding(subject=subject, state="error", text=text, todo="Start doctor again; restart the computer.")
+    except Exception as error:  # noqa: BLE001 - what nobody foresaw must not hide the other findings
+        found = Finding(
+            subject=subject,
+            state="error",
+            text=f"This check failed by a defect of device-installer ({type(error).__name__}).",
+            todo=crash_report.saved_where(error),
+        )
+    return found if isinstance(found, list) else [found]
+
+
+async def _settings(computer: Computer) -> Finding:
+    computer.resources = RunResources(computer.config)
+    file = settings.config_dir() / settings.SETTINGS_FILE
+    return Finding(subject="settings", state="ok", text=f"{file}" if file.exists() else f"none ({file})")
+
+
+async def _catalogue(computer: Computer) -> Finding:
+    if computer.resources is None:
+        return _not_checked("catalogue")
+    return Finding(subject="catalogue", state="ok", text=f"{len(computer.resources.catalogue.models)} models")
+
+
+def _not_checked(subject: str) -> Finding:
+    return Finding(subject=subject, state="warning", text="Not checked, because the settings are wrong.")
+
+
+async def _python(_computer: Computer) -> Finding:
     return Finding(subject="python", state="ok", text=f"Python {sys.version.split()[0]} on {sys.platform}")
 
 
-def _names() -> Finding:
+async def _names(_computer: Computer) -> Finding:
     """Check that no other distribution has our import names. Pypa's wheel library is also called `installer`."""
     owners = metadata.packages_distributions()
     for name in OWN_PACKAGES:
@@ -66,26 +131,25 @@ def _names() -> Finding:
     return Finding(subject="names", state="ok", text="installer, screens and assets have one owner")
 
 
-async def _bluetooth(resources: RunResources) -> Finding:
+async def _bluetooth(computer: Computer) -> Finding:
     from installer.bluetooth.adapter import check_adapter
 
-    try:
-        spec = resources.config.adapter
-        if spec is None and resources.config.lab:
-            spec = (await resources.lab()).adapter
-        return Finding(subject="bluetooth", state="ok", text=await check_adapter(spec))
-    except InstallerError as error:
-        return Finding(subject="bluetooth", state="error", text=error.what, todo=error.todo)
+    spec = computer.config.adapter
+    if spec is None and computer.config.lab:
+        if computer.resources is None:
+            return _not_checked("bluetooth")
+        spec = (await computer.resources.lab()).adapter
+    return Finding(subject="bluetooth", state="ok", text=await check_adapter(spec))
 
 
-async def _keyring() -> Finding:
+async def _keyring(_computer: Computer) -> Finding:
     def backend_name() -> str:
         import keyring
 
         return type(keyring.get_keyring()).__module__
 
     try:
-        backend = await asyncio.wait_for(asyncio.to_thread(backend_name), KEYRING_TIMEOUT_SECONDS)
+        backend = await call_with_deadline(backend_name, KEYRING_TIMEOUT_SECONDS)
     except TimeoutError:
         backend = "keyring.backends.fail"
     if backend.endswith((".fail", ".null")):
@@ -98,22 +162,30 @@ async def _keyring() -> Finding:
     return Finding(subject="keyring", state="ok", text=f"keyring: {backend}")
 
 
-async def _cloud(resources: RunResources) -> Finding:
-    import httpx
+async def _connection(computer: Computer) -> Finding:
+    """The proxy and the certificates of this computer, without asking any server."""
+    from installer.cloud.http_client import describe_connection
 
-    if resources.config.lab:
-        await resources.lab()
-    cloud = resources.cloud_settings()
+    cloud = await _cloud_settings(computer)
+    if cloud is None:
+        return _not_checked("connection")
+    text = describe_connection(cloud.api)
+    computer.can_connect = True
+    return Finding(subject="connection", state="ok", text=text)
+
+
+async def _cloud(computer: Computer) -> Finding | list[Finding]:
+    from installer.cloud.http_client import HttpClient
+
+    cloud = await _cloud_settings(computer)
+    if cloud is None or not computer.can_connect:
+        return []  # the check of the connection has said why
+    client = HttpClient(cloud.api, cloud.api, seconds=CLOUD_SECONDS)
     try:
-        async with httpx.AsyncClient(timeout=10.0) as client:
-            await client.get(cloud.api)
-    except httpx.HTTPError as error:
-        return Finding(
-            subject="cloud",
-            state="error",
-            text=f"{cloud.api} does not answer ({type(error).__name__}).",
-            todo="Check the Internet connection, a proxy, or --cloud.",
-        )
+        async with client.stream("GET", "", seconds=CLOUD_SECONDS):
+            pass
+    finally:
+        await client.close()
     if not cloud.client_id:
         return Finding(
             subject="cloud",
@@ -125,7 +197,30 @@ async def _cloud(resources: RunResources) -> Finding:
     return Finding(subject="cloud", state="ok", text=f"{cloud.api} answers")
 
 
-def _terminal() -> Finding:
+async def _cloud_settings(computer: Computer) -> settings.CloudSettings | None:
+    if computer.resources is None:
+        return None
+    if computer.config.lab:
+        await computer.resources.lab()
+    return computer.resources.cloud_settings()
+
+
+async def _webhook(computer: Computer) -> list[Finding]:
+    """The gateway's webhook, if there is one: the way to it. Nothing is sent to it."""
+    from installer.cloud.http_client import describe_connection
+    from installer.gateway.webhook_sink import check_url
+
+    webhook = computer.resources.settings.gateway.webhook if computer.resources is not None else ""
+    if not webhook:
+        return []
+    if isinstance(webhook, SecretRef):
+        fetched = webhook
+        url = await call_with_deadline(lambda: fetched.fetch("address of the webhook"), KEYRING_TIMEOUT_SECONDS)
+        webhook = url.get_secret_value()
+    return [Finding(subject="webhook", state="ok", text=describe_connection(check_url(webhook)))]
+
+
+async def _terminal(_computer: Computer) -> Finding:
     size = shutil.get_terminal_size()
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return Finding(subject="terminal", state="warning", text="No terminal: only scripted installations work here.")
@@ -139,7 +234,7 @@ def _terminal() -> Finding:
     return Finding(subject="terminal", state="ok", text=f"{size.columns}×{size.lines} characters")
 
 
-def _protocol_packages() -> list[Finding]:
+async def _protocol_packages(_computer: Computer) -> list[Finding]:
     """A package with a protocol that cannot be used prevents no other installation."""
     from installer.provisioning import registry
 
@@ -149,7 +244,7 @@ def _protocol_packages() -> list[Finding]:
     ]
 
 
-def _folders() -> Finding:
+async def _folders(_computer: Computer) -> Finding:
     folder = settings.data_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -64,6 +64,12 @@ class Accounts:
         if not deleted:
             raise account_unknown(name, [a.name for a in await self.stored()])
 
+    def check_connection_settings(self) -> None:
+        """Check this computer's proxy and certificates for the cloud; nothing is sent. Raises CLOUD_UNREACHABLE."""
+        from installer.cloud.http_client import check_connection_settings
+
+        check_connection_settings(self.cloud.api)
+
     async def close(self) -> None:
         """Close the connection to the cloud."""
         client, self._client = self._client, None

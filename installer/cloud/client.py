@@ -18,16 +18,15 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import stamina
 from pydantic import SecretStr
 
-from installer import __version__
+from installer.cloud.http_client import HttpClient
 from installer.cloud.rate_limit import RateLimit, RateLimited
 from installer.cloud.response import MAX_BYTES, Answer, Family, answer_error, invalid_answer, parse_answer
+from installer.cloud.unreachable import Unreachable
 from installer.errors import ErrorCode, InstallerError
-from installer.settings import CloudSettings, is_loopback
-from installer.text import printable
+from installer.settings import CloudSettings
 from installer.timing.deadlines import call_with_deadline
 
 ATTEMPTS = 4
@@ -45,20 +44,11 @@ _SIGNED_FIELDS = ("action", "client_id", "nonce", "timestamp")
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
-class Unreachable(InstallerError):
-    """CLOUD_UNREACHABLE. `sent`: whether the request may have reached the cloud."""
-
-    def __init__(self, what: str, *, sent: bool) -> None:
-        super().__init__(
-            ErrorCode.CLOUD_UNREACHABLE,
-            what,
-            "Check the Internet connection (and a proxy or firewall), then try again.",
-        )
-        self.sent = sent
-
-
 class CloudClient:
-    """The connection to one cloud as one application. Close it after use."""
+    """The connection to one cloud as one application. Close it after use.
+
+    Raises Unreachable if this computer's proxy or certificates cannot be used.
+    """
 
     def __init__(self, cloud: CloudSettings) -> None:
         self.cloud = cloud
@@ -66,19 +56,11 @@ class CloudClient:
         self._rate_limit = RateLimit.of(cloud)
         self._clock_skew = 0.0
         self._secret: SecretStr | None = None
-        self._http = httpx.AsyncClient(
-            base_url=cloud.api,
-            timeout=httpx.Timeout(20.0, connect=10.0),
-            follow_redirects=False,
-            trust_env=not is_loopback(self._host),
-            # Loading the certificates takes time, and http:// (this computer only) does not need them.
-            verify=not cloud.api.startswith("http:"),
-            headers={"User-Agent": f"device-installer/{__version__}", "Accept": "application/json"},
-        )
+        self._http = HttpClient(cloud.api, self._host, seconds=20.0, headers={"Accept": "application/json"})
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._http.close()
 
     def cloud_time(self, local_time: float) -> float:
         """The cloud's unix time at the unix time `local_time` of this computer, whose clock may be wrong."""
@@ -171,14 +153,7 @@ class CloudClient:
 
     async def _send(self, service: str, form: dict[str, str], doing: str, token: SecretStr | None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}
-        try:
-            async with asyncio.timeout(REQUEST_SECONDS):
-                content, status, date, retry_after = await self._post(service, form, headers)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Unreachable(f"{self._host} cannot be reached{_reason(error)}.", sent=False) from None
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            # The text of these errors may quote the request.
-            raise Unreachable(f"{self._host} did not answer properly ({type(error).__name__}).", sent=True) from None
+        content, status, date, retry_after = await self._post(service, form, headers)
         self._measure_clock_skew(date)
         if status == 429:
             content = json.dumps({"status": 601, "body": {"wait_seconds": retry_after}}).encode()
@@ -200,7 +175,7 @@ class CloudClient:
     async def _post(
         self, service: str, form: dict[str, str], headers: dict[str, str]
     ) -> tuple[bytes, int, str, float | None]:
-        async with self._http.stream("POST", service, data=form, headers=headers) as response:
+        async with self._http.stream("POST", service, seconds=REQUEST_SECONDS, data=form, headers=headers) as response:
             content = b""
             async for chunk in response.aiter_bytes():
                 content += chunk
@@ -225,7 +200,7 @@ def _retry(again: bool, end: float) -> Callable[[Exception], bool | float]:
     def decide(error: Exception) -> bool | float:
         nonlocal errors
         if isinstance(error, Unreachable):
-            return again or not error.sent
+            return not error.permanent and (again or not error.sent)
         if not again or not isinstance(error, InstallerError):
             return False
         left = end - asyncio.get_running_loop().time()
@@ -239,11 +214,6 @@ def _retry(again: bool, end: float) -> Callable[[Exception], bool | float]:
         return kind == Family.TIMEOUT.value
 
     return decide
-
-
-def _reason(error: Exception) -> str:
-    text = printable(str(error), 160)
-    return f" ({text})" if text else ""
 
 
 def request_signature(secret: SecretStr, fields: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import installer
 from installer.answers import Answers, StepKey
+from installer.catalogue.model import Model
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import (
     Failed,
@@ -30,7 +31,7 @@ from installer.flow.outcome import Outcome
 from installer.flow.questions import Back, Cancelled, Failure, FrontEnd, Recovery
 from installer.flow.restore import report_steps_done, restore_and_report
 from installer.flow.resume import EarlierAttempt
-from installer.flow.situation import Situation
+from installer.flow.situation import Situation, model_in_given_answers
 from installer.flow.steps import device_connection
 from installer.flow.steps.find import FindStep
 from installer.flow.steps.guide import FollowGuideStep, GuidedLinkStep, OpenAccountStep
@@ -160,11 +161,27 @@ class Installation:
                 self._refused_step = step.key
                 raise
 
+    async def _check_computer(self, model: Model) -> None:
+        """Check what this computer lacks for the steps to come, before anything is sent to the device."""
+        for step in self._steps:
+            try:
+                await step.check_computer(self.situation, model)
+            except InstallerError:
+                self._refused_step = step.key
+                raise
+
     async def _run_steps(self) -> None:
         index = await self._first_index()
         problems: dict[StepKey, InstallerError] = {}
+        given_model = model_in_given_answers(self.situation)
+        computer_checked = given_model is not None
+        if given_model is not None:
+            await self._check_computer(given_model)
         while index < len(self._steps):
             step = self._steps[index]
+            if step.key is not StepKey.FIND and not computer_checked:
+                computer_checked = True
+                await self._check_computer(self.situation.chosen_model)
             reason = step.skip_reason(self.situation)
             if reason is not None:
                 self._emit(StepSkipped(step=step.key, reason=reason))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from installer.provisioning.registry import load_catalogue
 
 if TYPE_CHECKING:
     from installer.bluetooth.adapter import Adapter
+    from installer.catalogue.catalogue_file import Catalogue
     from installer.cloud.accounts import Accounts
     from installer.flow.lab_process import LabState
     from installer.notifications.callback_setup import NotificationSetup
@@ -44,10 +46,14 @@ class RunResources:
             )
         self.config = config
         self.settings: Settings = settings.load()
-        self.catalogue = load_catalogue(config.catalogues)
         self._lab: LabState | None = None
         self._accounts: Accounts | None = None
         self._records: Records | None = None
+
+    @functools.cached_property
+    def catalogue(self) -> Catalogue:
+        """The built-in catalogue and the files of the settings and the command line. Raises CATALOGUE_INVALID."""
+        return load_catalogue(self.config.catalogues)
 
     def environment(self, context: Context | None = None) -> Environment:
         """The environment of one installation. Several installations may share these resources.

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
-from installer.errors import InstallerError
+from installer.errors import ErrorCode, InstallerError
 from installer.gateway.devices import GatewayDevice
-from installer.gateway.outbox import Outbox
-from installer.gateway.sinks import Sink, SinkFailure
+from installer.gateway.outbox import Item, Outbox
+from installer.gateway.sinks import NOTHING_LOST, RefusedItem, Sink, SinkFailure
 from installer.timing.backoff import Backoff
 
 # After failures in a row.
@@ -158,7 +160,7 @@ class Delivery:
         if not items:
             return
         try:
-            refused = await sink.deliver(items)
+            refused = await _deliver(sink, items)
         except SinkFailure as failure:
             error = failure.error
             self._outbox.mark_failing(sink.name, error.code.value, error.what, self._clock())
@@ -184,3 +186,22 @@ class Delivery:
         if self._since_pruning[device] >= PRUNE_INTERVAL:
             del self._since_pruning[device]
             self._outbox.prune_delivered(device)
+
+
+async def _deliver(sink: Sink, items: Sequence[Item]) -> Sequence[RefusedItem]:
+    """Deliver; a defect in one sink is a failure of that sink, and stops no other. Raises SinkFailure."""
+    try:
+        return await sink.deliver(items)
+    except (SinkFailure, InstallerError):
+        raise
+    except Exception as error:
+        # The text of the error may quote the request.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise SinkFailure(
+            InstallerError(
+                ErrorCode.INTERNAL,
+                f"A defect of device-installer at {sink.label} ({type(error).__name__} at "
+                f"{Path(place.filename).name}:{place.lineno}).",
+                f"Report it. {NOTHING_LOST}",
+            )
+        ) from error

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # The names of the sinks: StoreSink (here), LabCloudSink (lab_cloud_sink.py), WebhookSink (webhook_sink.py).
 STORE, LAB_CLOUD, WEBHOOK = "store", "lab-cloud", "webhook"
+NOTHING_LOST = "Nothing was lost; the gateway tries again."
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ libraries can check it. `Idempotency-Key` is the same as `webhook-id`. docs/gate
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hashlib
@@ -22,15 +21,15 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from installer import __version__
+from installer.cloud.unreachable import Unreachable
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Item
-from installer.gateway.sinks import WEBHOOK, RefusedItem, SinkFailure, measurement_of, received_time
+from installer.gateway.sinks import NOTHING_LOST, WEBHOOK, RefusedItem, SinkFailure, measurement_of, received_time
 from installer.settings import is_loopback
 
 if TYPE_CHECKING:
-    import httpx
+    from installer.cloud.http_client import HttpClient
 
 KEY_PREFIX = "whsec_"
 MIN_KEY_BYTES = 16
@@ -130,7 +129,7 @@ class WebhookSink:
         self._seconds = seconds
         self._key: bytes | None = None
         self._refusals_in_a_row = 0
-        self._http: httpx.AsyncClient | None = None
+        self._http: HttpClient | None = None
 
     def accepts(self, device: GatewayDevice) -> bool:
         """All devices."""
@@ -149,11 +148,9 @@ class WebhookSink:
         """Close the connection."""
         http, self._http = self._http, None
         if http is not None:
-            await http.aclose()
+            await http.close()
 
     async def _send(self, item: Item) -> str | None:
-        import httpx
-
         if self._key is None:
             try:
                 self._key = signing_key(self._fetch_key())
@@ -162,7 +159,6 @@ class WebhookSink:
         body, timestamp = payload(item), int(self._clock())
         headers = {
             "Content-Type": "application/json",
-            "User-Agent": f"device-installer/{__version__}",
             "Idempotency-Key": item.key,
             "webhook-id": item.key,
             "webhook-timestamp": str(timestamp),
@@ -170,14 +166,12 @@ class WebhookSink:
         }
         try:
             # The body of the answer is not read: it may be endless.
-            async with (
-                asyncio.timeout(1.5 * self._seconds),
-                self._client().stream("POST", self._url, content=body, headers=headers) as answer,
-            ):
+            async with self._client().stream(
+                "POST", self._url, seconds=1.5 * self._seconds, content=body, headers=headers
+            ) as answer:
                 status, retry_after = answer.status_code, answer.headers.get("Retry-After", "")
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            # The text of these errors could quote the URL.
-            raise SinkFailure(self._unreachable(f"does not answer ({type(error).__name__})")) from None
+        except Unreachable as error:
+            raise SinkFailure(error.with_advice(f"{error.todo} {NOTHING_LOST}")) from None
         return self._check_status(status, retry_after)
 
     def _check_status(self, status: int, retry_after: str) -> str | None:
@@ -190,7 +184,12 @@ class WebhookSink:
             return f"HTTP {status}"
         if status in TEMPORARY_REFUSALS or status >= 500:
             raise SinkFailure(
-                self._unreachable(f"answers with HTTP {status}"), retry_after=_wait_seconds(retry_after, self._clock())
+                Unreachable(
+                    f"The webhook at {self._host} answers with HTTP {status}.",
+                    f"Check the receiver. {NOTHING_LOST}",
+                    sent=True,
+                ),
+                retry_after=_wait_seconds(retry_after, self._clock()),
             )
         if status in (401, 403):
             self._key = None
@@ -204,25 +203,13 @@ class WebhookSink:
             retry_after=_wait_seconds(retry_after, self._clock()),
         )
 
-    def _client(self) -> httpx.AsyncClient:
-        import httpx
+    def _client(self) -> HttpClient:
+        from installer.cloud.http_client import HttpClient
 
         if self._http is None:
-            self._http = httpx.AsyncClient(
-                timeout=httpx.Timeout(self._seconds, connect=min(10.0, self._seconds)),
-                follow_redirects=False,
-                trust_env=not is_loopback(self._host),
-                # Reading all certificates is slow, and http:// (this computer only) needs none.
-                verify=not self._url.startswith("http:"),
-            )
+            label = self.label
+            self._http = HttpClient(self._url, label[:1].upper() + label[1:], seconds=self._seconds)
         return self._http
-
-    def _unreachable(self, problem: str) -> InstallerError:
-        return InstallerError(
-            ErrorCode.CLOUD_UNREACHABLE,
-            f"The webhook at {self._host} {problem}.",
-            "Check the Internet connection and the receiver. Nothing was lost; the gateway tries again.",
-        )
 
 
 def _wait_seconds(retry_after: str, now: float) -> float | None:

@@ -7,7 +7,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Literal
 
 from installer.answers import LinkAnswer, LinkMode, StepKey
-from installer.catalogue.model import SyncMethod
+from installer.catalogue.model import Model, SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Linked, Linking, Notice, SignedIn, SignInNeeded
 from installer.flow.questions import ChooseAccount, Recovery, SignIn
@@ -35,6 +35,12 @@ class LinkStep(Step):
         """Without a known cloud there is no account."""
         model = situation.chosen_model
         return None if model.cloud.data else f"no cloud is known for {model.name}; the device is used where it is"
+
+    async def check_computer(self, situation: Situation, model: Model) -> None:
+        """The way to the cloud: a proxy or certificates that cannot be used are found before the device joins."""
+        given = situation.given.link
+        if model.cloud.data and (given is None or not given.later):
+            (await situation.environment.open_accounts()).check_connection_settings()
 
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> LinkAnswer:
         """The given account, the one that a person chooses, or `default`."""

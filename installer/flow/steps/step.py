@@ -10,6 +10,7 @@ import abc
 from typing import Any, ClassVar
 
 from installer.answers import StepKey
+from installer.catalogue.model import Model
 from installer.errors import InstallerError
 from installer.flow.questions import Recovery
 from installer.flow.situation import Situation
@@ -42,6 +43,12 @@ class Step(abc.ABC):
 
     def check_given_answer(self, situation: Situation) -> None:
         """Raise the error of a given answer that needs no radio to be found wrong; called before the first scan."""
+
+    async def check_computer(self, situation: Situation, model: Model) -> None:
+        """Raise the error of what this computer lacks for the step with a device of this model.
+
+        Called before anything is sent to the device: before the first scan if the answers name the model.
+        """
 
     def check(self, situation: Situation, answer: Any) -> None:
         """Raise the error that makes this answer impossible; called before `carry_out`."""

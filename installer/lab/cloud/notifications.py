@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from installer.cloud.trusted_certificates import trusting_context
 from installer.lab.cloud.accounts import Account, Device
 from installer.lab.cloud.requests_and_responses import (
     BAD_CALLBACK,
@@ -177,7 +178,8 @@ class Notifier:
     ) -> bool:
         """Whether the URL responds within `seconds` with a status from 200 up to, not including, `below`."""
         if self._http is None:
-            self._http = httpx.AsyncClient(trust_env=False)
+            # No proxy leads to this computer, and a receiver's certificate must be one that this computer trusts.
+            self._http = httpx.AsyncClient(trust_env=False, verify=trusting_context())
         try:
             async with asyncio.timeout(seconds):
                 response = await self._http.request(method, url, data=data, timeout=seconds)

@@ -7,14 +7,15 @@ import base64
 import hashlib
 import hmac
 import time
+from collections.abc import Sequence
 
 import pytest
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway.delivery import DELIVERY_BACKOFF, Delivery, DeliveryResult, retry_wait
-from installer.gateway.outbox import Outbox, SinkCounts
-from installer.gateway.sinks import SinkFailure
+from installer.gateway.outbox import Item, Outbox, SinkCounts
+from installer.gateway.sinks import RefusedItem, SinkFailure
 from installer.gateway.webhook_sink import WebhookSink, check_url, signature, signing_key
 from installer.timing.backoff import Backoff
 from tests.installer.cloud.world import free_port
@@ -87,6 +88,29 @@ async def test_a_receiver_in_trouble_gets_everything_in_order_when_it_is_well_ag
     assert [key for key in taken if key in other] == other
     assert len(taken) == len(set(taken)) == 5
     assert [d.failure.code for d in told if d.failure] == [ErrorCode.CLOUD_UNREACHABLE] * 5
+
+
+class DefectiveSink(WebhookSink):
+    """A sink with a defect that nobody has found yet."""
+
+    name = "defective"
+
+    async def deliver(self, items: Sequence[Item]) -> Sequence[RefusedItem]:
+        raise TypeError(f"the text of the error may hold {KEY.get_secret_value()}")
+
+
+async def test_a_sink_with_a_defect_stops_no_other(outbox: Outbox) -> None:
+    outbox.append(weighed(1), ["defective", "webhook"])
+    told: list[DeliveryResult] = []
+    async with receiver() as to:
+        broken = DefectiveSink(to.url, lambda: KEY)
+        async with delivering(Delivery(outbox, [broken, webhook(to)], SOON, on_result=told.append)):
+            await until(lambda: not waiting(outbox, "webhook") and any(d.failure for d in told))
+    failure = next(d.failure for d in told if d.failure)
+    assert failure.code is ErrorCode.INTERNAL
+    assert "TypeError at test_webhook_sink.py" in failure.what
+    assert KEY.get_secret_value() not in str(failure)
+    assert waiting(outbox, "defective") == 1
 
 
 async def test_an_answer_that_got_lost_makes_it_come_twice_under_one_key(outbox: Outbox) -> None:
