@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from installer.cloud.trusted_certificates import trusting_context
+from installer.cloud.unreachable import Unreachable
 from installer.lab.cloud.accounts import Account, Device
 from installer.lab.cloud.requests_and_responses import (
     BAD_CALLBACK,
@@ -177,13 +178,13 @@ class Notifier:
         self, method: str, url: str, below: int, seconds: float, data: dict[str, str] | None = None
     ) -> bool:
         """Whether the URL responds within `seconds` with a status from 200 up to, not including, `below`."""
-        if self._http is None:
-            # No proxy leads to this computer, and a receiver's certificate must be one that this computer trusts.
-            self._http = httpx.AsyncClient(trust_env=False, verify=trusting_context())
         try:
+            if self._http is None:
+                # No proxy leads to this computer, and a receiver's certificate must be one that this computer trusts.
+                self._http = httpx.AsyncClient(trust_env=False, verify=trusting_context())
             async with asyncio.timeout(seconds):
                 response = await self._http.request(method, url, data=data, timeout=seconds)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, Unreachable):
             return False
         return 200 <= response.status_code < below
 
