@@ -6,7 +6,9 @@ Everything that this program asks of a server outside of this computer goes thro
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -41,8 +43,33 @@ def describe_connection(url: str) -> str:
     return f"{way}; trusted: the system's certificates{more}"
 
 
+def _check_host(host: str) -> None:
+    """Raises Unreachable for a host name that no resolver could know, or an address that is none."""
+    labels = host.removesuffix(".").split(".")
+    try:
+        if ":" in host or all(label.isdecimal() for label in labels):
+            ipaddress.ip_address(host)
+            return
+        if not host.isascii() or any(label.startswith("xn--") for label in labels):
+            import idna
+
+            idna.decode(idna.encode(host, uts46=True), strict=True)
+            return
+        valid = all(re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})", label) for label in labels)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise Unreachable(
+            f"“{printable(host, 100)}” is not the name or the address of a server.",
+            "Correct the address in the settings or on the command line.",
+            sent=False,
+            permanent=True,
+        )
+
+
 def _connection_settings(url: str) -> tuple[Proxy | None, ssl.SSLContext | bool]:
     parts = urlsplit(url)
+    _check_host(parts.hostname or "")
     local = is_loopback(parts.hostname or "")
     proxy = None if local else proxy_for(url)
     # Loading the certificates takes time, and http:// (this computer only) needs none.
@@ -96,7 +123,7 @@ class HttpClient:
         try:
             async with asyncio.timeout(seconds), self._http.stream(method, path, **request) as response:
                 yield response
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, UnicodeError) as error:
             raise await self._unreachable(error) from None
         except _socks_error():
             raise self._proxy_failed("it does not answer like a SOCKS server") from None

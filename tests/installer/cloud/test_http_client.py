@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -261,6 +262,21 @@ def test_this_computer_itself_is_asked_without_proxy_and_certificates(monkeypatc
     monkeypatch.setenv("ALL_PROXY", "socks4://nobody:1")
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     check_connection_settings("http://127.0.0.1:8080")
+
+
+@pytest.mark.parametrize(
+    "host", ["a..b", ".", "a b.test", "256.1.1.1", "1.2.3", "xn--zz.test", f"{'a' * 64}.test", "-x.test"]
+)
+def test_an_address_that_cannot_be_one_is_named(host: str) -> None:
+    with pytest.raises(Unreachable, match=f"“{re.escape(host)}” is not the name or the address of a server"):
+        check_connection_settings(f"https://{host}")
+
+
+@pytest.mark.parametrize(
+    "host", ["wbsapi.withings.net", "exa_mple.test.", "ü.test", "1.2.3.4", "[fe80::1]", "xn--tda.test"]
+)
+def test_an_address_that_can_be_one_is_taken(host: str) -> None:
+    check_connection_settings(f"https://{host}:8443/v2")
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR"])
