@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import shlex
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -111,19 +112,31 @@ def install_service(
     show: Annotated[bool, typer.Option("--print", help="Only show the service's file, and what would be run.")] = False,
 ) -> None:
     """Install a system service that starts the gateway. The webhook comes from the settings."""
+    from installer import settings
     from installer.gateway import system_service
+    from installer.gateway.service_environment import setting_problems
 
     arguments = [argument for address in options.device or () for argument in ("--device", address)]
     arguments += [argument for name in options.profile or () for argument in ("--profile", name)]
     arguments += ["--every", f"{options.every:g}"] if options.every is not None else []
     arguments += ["--adapter", options.adapter] if options.adapter is not None else []
+    problems = setting_problems(settings.load())
     service = system_service.make_service(arguments)
     if show:
-        output.print_result(service.text.rstrip("\n"))
+        output.print_result((service.shown or service.text).rstrip("\n"))
         output.print_message(f"This is for {service.path}; then:")
         for command in service.commands:
-            output.print_message("  " + " ".join(command))
+            output.print_message("  " + shlex.join(command))
+        output.print_message(service.note)
+        for what, todo in problems:
+            output.print_message(f"As a service, the gateway would not work: {what} {todo}")
         return
+    if problems:
+        what, todo = problems[0]
+        more = [" ".join(problem) for problem in problems[1:]]
+        raise InstallerError(
+            ErrorCode.SETTINGS_INVALID, f"As a service, the gateway would not work: {what}", " ".join([todo, *more])
+        )
     system_service.install_service(service)
     output.print_result(str(service.path))
     output.print_message(f"The system starts the gateway from now on. {service.note}")

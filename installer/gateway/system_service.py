@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from xml.sax.saxutils import escape
 
-from installer import ENVIRONMENT_PREFIX
+from installer import settings
 from installer.errors import ErrorCode, InstallerError
+from installer.gateway import launchd_agent, scheduled_task, systemd_unit
+from installer.gateway.service_environment import ServiceEnvironment, check_text, service_environment
+from installer.storage.atomic_write import PRIVATE_MODE, SHARED_MODE, replace_file
+from installer.storage.private_files import write_private
 
 SERVICE_NAME = "device-installer-gateway"
 LAUNCHD_LABEL = "device-installer.gateway"
+ENVIRONMENT_FILE = "gateway-service.env"
 COMMAND_SECONDS = 30.0
 # The wait before a restart after a crash.
 RESTART_SECONDS = 10
@@ -22,26 +27,43 @@ RESTART_SECONDS = 10
 
 @dataclass(frozen=True)
 class SystemService:
-    """The service's file. `commands`: run in this order to start it; `note`: a hint for the user."""
+    """The service's file. `commands`: run in this order to start it; `note`: a hint for the user.
+
+    `stop_commands`: run before them, to end an older service; they fail if there is none. `environment_file`: variables
+    that may contain a password, if this system can keep them apart. `private`: `text` contains them itself, and only
+    this user may read it. `shown`: `text` without them, if that is another one.
+    """
 
     path: Path
-    text: str
+    text: str = field(repr=False)
     commands: tuple[tuple[str, ...], ...]
     note: str
     encoding: str = "utf-8"
+    private: bool = False
+    stop_commands: tuple[tuple[str, ...], ...] = ()
+    environment_file: Path | None = None
+    environment_file_text: str = field(default="", repr=False)
+    shown: str = ""
 
 
 def make_service(arguments: Sequence[str], platform: str = sys.platform, home: Path | None = None) -> SystemService:
-    """The service for this user; `arguments`: of `gateway run`. Raises USAGE for another operating system."""
+    """The service for this user; `arguments`: of `gateway run`.
+
+    Raises USAGE for another operating system, and for a text that its file cannot hold.
+    """
     home = home or Path.home()
-    command = [*_program_command(), "gateway", "run", *arguments]
-    environment = {name: value for name, value in sorted(os.environ.items()) if name in _SERVICE_ENVIRONMENT}
+    for text in arguments:
+        check_text(text, "An argument")
+    for text in _program_command():
+        check_text(text, "The path of this program")
+    arguments = ["gateway", "run", *arguments]
+    environment = service_environment(platform)
     if platform == "darwin":
-        return _launchd(command, environment, home)
+        return _launchd(arguments, environment, home)
     if platform == "win32":
-        return _scheduled_task(command, home)
+        return _scheduled_task(arguments, environment, home)
     if platform.startswith("linux"):
-        return _systemd(command, environment, home)
+        return _systemd(arguments, environment, home)
     raise InstallerError(
         ErrorCode.USAGE,
         f"This program cannot create a service on {platform}.",
@@ -50,172 +72,134 @@ def make_service(arguments: Sequence[str], platform: str = sys.platform, home: P
 
 
 def install_service(service: SystemService) -> None:
-    """Write the file and start the service. Raises FILE_UNWRITABLE, USAGE (a command of the system failed)."""
+    """Write the files and start the service. Raises FILE_UNWRITABLE, USAGE (a command of the system failed)."""
+    path = service.path
     try:
-        service.path.parent.mkdir(parents=True, exist_ok=True)
-        service.path.write_text(service.text, service.encoding)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, [service.text.encode(service.encoding)], PRIVATE_MODE if service.private else SHARED_MODE)
+        if service.environment_file is not None:
+            path = service.environment_file
+            if service.environment_file_text:
+                write_private(path, service.environment_file_text.encode())
+            else:
+                path.unlink(missing_ok=True)  # an older service may have left its secrets
     except OSError as error:
         raise InstallerError(
             ErrorCode.FILE_UNWRITABLE,
-            f"{service.path} cannot be written: {error.strerror}.",
+            f"{path} cannot be written: {error.strerror}.",
             "Check the permissions, or write what `--print` shows there yourself.",
         ) from None
+    for command in service.stop_commands:
+        _run(command)
     for command in service.commands:
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", timeout=COMMAND_SECONDS, check=False
+        failure = _run(command)
+        if failure:
+            raise InstallerError(
+                ErrorCode.USAGE,
+                f"The service is written, but `{' '.join(command)}` failed: {failure}.",
+                _NO_USER_MANAGER if "connect to bus" in failure else _BY_HAND,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise _command_failed(command, type(error).__name__) from None
-        if done.returncode:
-            raise _command_failed(command, (done.stderr or done.stdout).strip().splitlines()[-1:])
+
+
+_BY_HAND = "Run that command yourself, or let the system start `device-installer gateway run` in its own way."
+_NO_USER_MANAGER = (
+    "systemd runs nothing for this user here. Sign in as this user itself (su and sudo are not enough), or allow it "
+    "without: loginctl enable-linger, and set XDG_RUNTIME_DIR=/run/user/NUMBER. Then try again."
+)
+
+
+def _run(command: Sequence[str]) -> str:
+    """Run a command of the system. Returns why it failed; empty if it did not."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=COMMAND_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return type(error).__name__
+    if not done.returncode:
+        return ""
+    return ((done.stderr or done.stdout).strip().splitlines() or ["no reason given"])[-1].rstrip(".")
 
 
 def _program_command() -> list[str]:
     # The full path, because a service has another PATH than a terminal.
     script = Path(sys.executable).with_name("device-installer" + (".exe" if sys.platform == "win32" else ""))
-    return [str(script)] if script.exists() else [sys.executable, "-c", "from installer.cli.main import main; main()"]
+    code = "from installer.cli.main import main; main()"
+    return [str(script)] if script.exists() else [sys.executable, "-P", "-c", code]
 
 
-# Which folders the program uses; never a secret.
-_SERVICE_ENVIRONMENT = {
-    f"{ENVIRONMENT_PREFIX}{name}" for name in ("HOME", "CONFIG_DIR", "DATA_DIR", "STATE_DIR", "RUNTIME_DIR", "KEYRING")
-}
-
-
-def _systemd(command: Sequence[str], environment: Mapping[str, str], home: Path) -> SystemService:
-    folder = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "systemd" / "user"
-    settings = "".join(f"Environment={_quoted(f'{name}={value}')}\n" for name, value in environment.items())
-    text = f"""\
-# Written by `device-installer gateway install-service`.
-[Unit]
-Description=Collects the measurements of Bluetooth-only health devices
-After=bluetooth.target
-
-[Service]
-ExecStart={" ".join(_quoted(part) for part in command)}
-{settings}Restart=on-failure
-RestartSec={RESTART_SECONDS}
-TimeoutStopSec=30
-UMask=0077
-NoNewPrivileges=true
-
-[Install]
-WantedBy=default.target
-"""
+def _systemd(arguments: Sequence[str], environment: ServiceEnvironment, home: Path) -> SystemService:
+    folder = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config").absolute() / "systemd" / "user"
+    path, file = folder / f"{SERVICE_NAME}.service", settings.config_dir().absolute() / ENVIRONMENT_FILE
+    secret = environment.secret
+    text = systemd_unit.unit_text(
+        [*_program_command(), *arguments], environment.plain, file if secret else None, RESTART_SECONDS
+    )
+    note = (
+        "It runs while you are signed in. To start it with the computer: loginctl enable-linger. "
+        f"Its log: journalctl --user -u {SERVICE_NAME}."
+    )
     return SystemService(
-        folder / f"{SERVICE_NAME}.service",
+        path,
         text,
         (
             ("systemctl", "--user", "daemon-reload"),
-            ("systemctl", "--user", "enable", f"{SERVICE_NAME}.service"),
-            ("systemctl", "--user", "restart", f"{SERVICE_NAME}.service"),
+            # By its path: the folder may be one in which systemd itself does not look.
+            ("systemctl", "--user", "enable", str(path)),
+            ("systemctl", "--user", "restart", path.name),
         ),
-        "It runs while you are signed in. To start it with the computer: loginctl enable-linger. "
-        f"Its log: journalctl --user -u {SERVICE_NAME}.",
+        f"{note} {_names(secret)} may contain a password: it goes into {file}, which only you can read."
+        if secret
+        else note,
+        environment_file=file,
+        environment_file_text=systemd_unit.environment_file_text(secret) if secret else "",
     )
 
 
-def _quoted(text: str) -> str:
-    # systemd.service(5): C-style escapes in quotes; % starts a specifier, $ a variable.
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{escaped}"' if escaped != text or any(c.isspace() for c in text) else text
-
-
-def _launchd(command: Sequence[str], environment: Mapping[str, str], home: Path) -> SystemService:
-    arguments = "".join(f"        <string>{escape(part)}</string>\n" for part in command)
-    variables = "".join(
-        f"        <key>{escape(name)}</key>\n        <string>{escape(value)}</string>\n"
-        for name, value in environment.items()
-    )
+def _launchd(arguments: Sequence[str], environment: ServiceEnvironment, home: Path) -> SystemService:
     log = home / "Library" / "Logs" / f"{SERVICE_NAME}.log"
-    text = f"""\
-<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-<!-- Written by `device-installer gateway install-service`. -->
-<plist version="1.0">
-<dict>
-    <key>Label</key>
-    <string>{LAUNCHD_LABEL}</string>
-    <key>ProgramArguments</key>
-    <array>
-{arguments}    </array>
-    <key>EnvironmentVariables</key>
-    <dict>
-{variables}    </dict>
-    <key>RunAtLoad</key>
-    <true/>
-    <key>KeepAlive</key>
-    <dict>
-        <key>SuccessfulExit</key>
-        <false/>
-    </dict>
-    <key>ThrottleInterval</key>
-    <integer>{RESTART_SECONDS}</integer>
-    <key>StandardErrorPath</key>
-    <string>{escape(str(log))}</string>
-</dict>
-</plist>
-"""
     path = home / "Library" / "LaunchAgents" / f"{LAUNCHD_LABEL}.plist"
     domain = f"gui/{os.getuid() if hasattr(os, 'getuid') else 501}"
+    command, secret = [*_program_command(), *arguments], environment.secret
+
+    def text(secrets: Mapping[str, str]) -> str:
+        variables = {**environment.plain, **secrets}
+        return launchd_agent.agent_text(LAUNCHD_LABEL, command, variables, log, RESTART_SECONDS)
+
+    note = f"It runs while you are signed in. macOS asks once whether it may use Bluetooth. Its log: {log}."
     return SystemService(
         path,
-        text,
+        text(secret),
         (("launchctl", "bootstrap", domain, str(path)), ("launchctl", "kickstart", "-k", f"{domain}/{LAUNCHD_LABEL}")),
-        f"It runs while you are signed in. macOS asks once whether it may use Bluetooth. Its log: {log}.",
+        f"{note} {_names(secret)} may contain a password: only you can read {path}." if secret else note,
+        private=bool(secret),
+        stop_commands=(("launchctl", "bootout", f"{domain}/{LAUNCHD_LABEL}"),),
+        shown=text(dict.fromkeys(secret, "****")),
     )
 
 
-def _scheduled_task(command: Sequence[str], home: Path) -> SystemService:
-    text = f"""\
-<?xml version="1.0" encoding="UTF-16"?>
-<!-- Written by `device-installer gateway install-service`. -->
-<Task version="1.3" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
-  <RegistrationInfo>
-    <Description>Collects the measurements of Bluetooth-only health devices</Description>
-  </RegistrationInfo>
-  <Triggers>
-    <LogonTrigger>
-      <Enabled>true</Enabled>
-    </LogonTrigger>
-  </Triggers>
-  <Settings>
-    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
-    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
-    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
-    <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
-    <RestartOnFailure>
-      <Interval>PT1M</Interval>
-      <Count>999</Count>
-    </RestartOnFailure>
-  </Settings>
-  <Actions>
-    <Exec>
-      <Command>{escape(command[0])}</Command>
-      <Arguments>{escape(subprocess.list2cmdline(command[1:]))}</Arguments>
-    </Exec>
-  </Actions>
-</Task>
-"""
+def _scheduled_task(arguments: Sequence[str], environment: ServiceEnvironment, home: Path) -> SystemService:
     local = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     path = local / "device-installer" / f"{SERVICE_NAME}.xml"
+    secret = environment.secret
+    domain = os.environ.get("USERDOMAIN", "")
+    user = f"{domain}\\{getpass.getuser()}" if domain else getpass.getuser()
+    note = f"It runs while you are signed in. The Task Scheduler shows it as {SERVICE_NAME}."
     return SystemService(
         path,
-        text,
+        scheduled_task.task_text(_program_command(), arguments, sys.executable, environment.plain, user),
         (
             ("schtasks", "/Create", "/F", "/TN", SERVICE_NAME, "/XML", str(path)),
             ("schtasks", "/Run", "/TN", SERVICE_NAME),
         ),
-        f"It runs while you are signed in. The Task Scheduler shows it as {SERVICE_NAME}.",
+        f"{note} {_names(secret)} may contain a password, so the task does not set it. Set it as a variable of your "
+        "Windows account: the task gets those by itself."
+        if secret
+        else note,
         "utf-16",
+        stop_commands=(("schtasks", "/End", "/TN", SERVICE_NAME),),
     )
 
 
-def _command_failed(command: Sequence[str], reason: object) -> InstallerError:
-    shown = reason[0] if isinstance(reason, list) and reason else reason or "no reason given"
-    return InstallerError(
-        ErrorCode.USAGE,
-        f"The service is written, but `{' '.join(command)}` failed: {shown}.",
-        "Run that command yourself, or let the system start `device-installer gateway run` in its own way.",
-    )
+def _names(variables: Iterable[str]) -> str:
+    return " and ".join(variables)

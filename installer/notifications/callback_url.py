@@ -49,8 +49,8 @@ def url_problem(url: str) -> str:
     return ""
 
 
-def advice(url: str) -> str:
-    """The cloud's rules (§3.5) that this URL breaks, as sentences; if it breaks none, what else to check."""
+def broken_rules(url: str) -> str:
+    """The cloud's rules (§3.5) that this URL breaks, as sentences; empty if it breaks none."""
     parts = _split(url)
     if parts is None:
         return "Give a web address (https://host/…)."
@@ -66,12 +66,7 @@ def advice(url: str) -> str:
         broken.append("its host must be a public domain name, not an IP address or this computer")
     if parts.port not in (None, 80, 443):
         broken.append("its port must be 443 or 80")
-    if broken:
-        return f"It breaks these rules of the cloud: {'; '.join(broken)}."
-    return (
-        "The cloud sends HTTP HEAD to the address and expects an answer of 2xx: check that the receiver runs, that its "
-        "certificate is valid, and that no firewall or proxy blocks HEAD."
-    )
+    return f"It breaks these rules of the cloud: {'; '.join(broken)}." if broken else ""
 
 
 def check_url(url: str) -> None:
@@ -121,8 +116,11 @@ def secret_path(file: Path) -> SecretStr:
 
 
 def is_secret_path(path: str, secret: SecretStr) -> bool:
-    """Whether the last part of a request's path is the secret path. Compares in constant time."""
-    last = path.rsplit("/", 1)[-1].encode("utf-8", "surrogatepass")
+    """Whether the last part of a request's path is the secret path. Compares in constant time.
+
+    What is before it does not count, nor a slash at the end: a proxy may add or remove both.
+    """
+    last = path.rstrip("/").rsplit("/", 1)[-1].encode("utf-8", "surrogatepass")
     return hmac.compare_digest(last, secret.get_secret_value().encode())
 
 

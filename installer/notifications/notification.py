@@ -33,9 +33,8 @@ class Notification:
 
 def parse_notification(body: bytes) -> Notification | None:
     """The notification in this form body; None if it is not valid."""
-    try:
-        fields = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS))
-    except ValueError:  # not UTF-8, or too many fields
+    fields = _fields(body)
+    if fields is None:
         return None
     userid, appli = fields.get("userid", ""), _number(fields.get("appli", ""), MAX_APPLI)
     if not (0 < len(userid) <= MAX_USERID and userid.isascii() and userid.isdigit()) or not appli:
@@ -43,6 +42,12 @@ def parse_notification(body: bytes) -> Notification | None:
     start, end = _window(fields)
     action = fields.get("action", "")
     return Notification(userid, appli, start, end, action if action in ACTIONS else "")
+
+
+def is_test(body: bytes) -> bool:
+    """Whether this form body names no user and no category: somebody tests the address, and nothing is lost."""
+    fields = _fields(body)
+    return fields is not None and not {"userid", "appli"} & fields.keys()
 
 
 def merge_windows(
@@ -53,6 +58,13 @@ def merge_windows(
         return None, None
     start, end = min(one[0] or 0, other[0] or 0), max(one[1] or 0, other[1] or 0)
     return (start, end) if end - start <= MAX_WINDOW_SECONDS else (None, None)
+
+
+def _fields(body: bytes) -> dict[str, str] | None:
+    try:
+        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS))
+    except ValueError:  # not UTF-8, or too many fields
+        return None
 
 
 def _window(fields: dict[str, str]) -> tuple[int | None, int | None]:

@@ -3,6 +3,9 @@
 Its answers reveal nothing: 404 at every other path, and 200 whether the user is known or not. The length of a request
 and every wait have limits, and connections are closed after the answer. A notification is on the disk before the
 answer is sent. If it cannot be stored, the answer is 503, and the cloud repeats it.
+
+The cloud tries the address with HEAD before it accepts it. A proxy in front may make GET of HEAD, and a person tries
+the address with a browser or an empty POST. Whoever knows the path gets 200 for all of these.
 """
 
 from __future__ import annotations
@@ -23,14 +26,19 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from installer.cloud.embedded_web_server import mute_server_log, serving
 from installer.errors import ErrorCode, InstallerError
 from installer.notifications.callback_url import is_secret_path
-from installer.notifications.notification import MAX_BODY_BYTES, Notification, parse_notification
+from installer.notifications.notification import MAX_BODY_BYTES, Notification, is_test, parse_notification
 
 # The cloud waits two seconds for the answer (§3.4).
 HEAD_SECONDS, BODY_SECONDS, STORE_SECONDS = 3.0, 3.0, 1.5
 MAX_HEAD_BYTES = 16 * 1024
 MAX_CONNECTIONS = 200
 FORM_TYPES = ("application/x-www-form-urlencoded", "")
-HEADERS = {"Cache-Control": "no-store", "Connection": "close"}
+# Nothing in front may answer in this receiver's place. nginx can be told to ignore `Cache-Control`.
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Expires": "0", "Connection": "close"}
+TEST_METHODS = ("HEAD", "GET", "OPTIONS")
+ALLOWED = {"Allow": "GET, HEAD, OPTIONS, POST"}
+# What a person reads who opens the address in a browser.
+READY = "This address receives notifications.\n"
 
 mute_server_log()
 
@@ -52,18 +60,17 @@ class Receiver:
             return
         request = Request(scope, receive)
         status = await self._status(request)
-        headers = {**HEADERS, "Allow": "HEAD, POST"} if status == 405 else HEADERS
-        await Response(status_code=status, headers=headers)(scope, receive, send)
+        headers = HEADERS | (ALLOWED if status == 405 or (status, request.method) == (200, "OPTIONS") else {})
+        text = READY if status == 200 and request.method in ("GET", "HEAD") else ""
+        await Response(text or None, status, headers, "text/plain" if text else None)(scope, receive, send)
 
     async def _status(self, request: Request) -> int:
         if not is_secret_path(request.scope["path"], self._path):
             return 404
-        if request.method == "HEAD":
+        if request.method in TEST_METHODS:
             return 200
         if request.method != "POST":
             return 405
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in FORM_TYPES:
-            return 415
         length = request.headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or len(length) > 12 or int(length) > MAX_BODY_BYTES:
             return 413
@@ -74,9 +81,20 @@ class Receiver:
             return 408
         if body is None:
             return 413
+        return await self._status_of_body(body, request)
+
+    async def _status_of_body(self, body: bytes, request: Request) -> int:
+        if not body:
+            return 200
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        if kind not in FORM_TYPES or encoding != "identity":
+            return 415
+        if is_test(body):
+            return 200
         notification = parse_notification(body)
         if notification is None:
-            return 400
+            return 400  # damaged on its way: the cloud sends it again
         return 200 if await self._stored(notification) else 503
 
     async def _stored(self, notification: Notification) -> bool:

@@ -14,6 +14,7 @@ from installer.cloud.api_models import Subscription, parse_list
 from installer.cloud.notification_categories import categories_in_words
 from installer.errors import ErrorCode, InstallerError
 from installer.notifications import callback_url
+from installer.notifications.callback_check import what_head_finds
 
 if TYPE_CHECKING:
     from installer.cloud.account import Account
@@ -94,17 +95,18 @@ class AccountSubscriptions:
             return await self.account.call(NOTIFY_PATH, action, doing, {"callbackurl": url, **fields})
         except InstallerError as error:
             if error.data.get("status") == REFUSED_STATUS:
-                raise callback_refused(refused_url or url) from None
+                raise await callback_refused(refused_url or url) from None
             raise
 
 
-def callback_refused(url: str) -> InstallerError:
-    """NOTIFICATIONS_REFUSED: the cloud refuses this callback URL (status 293)."""
+async def callback_refused(url: str) -> InstallerError:
+    """NOTIFICATIONS_REFUSED: the cloud refuses this callback URL (status 293). Says what this computer finds there."""
     shown = callback_url.masked(url)
+    advice = [callback_url.broken_rules(url), await what_head_finds(url)]
     return InstallerError(
         ErrorCode.NOTIFICATIONS_REFUSED,
         f"The cloud does not accept {shown} as an address for notifications (status {REFUSED_STATUS}).",
-        callback_url.advice(url),
+        " ".join(filter(None, advice)),
         status=REFUSED_STATUS,
         url=shown,
     )

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.notifications.notification import MAX_WINDOW_SECONDS, Notification, merge_windows, parse_notification
+from installer.notifications.notification import (
+    MAX_WINDOW_SECONDS,
+    Notification,
+    is_test,
+    merge_windows,
+    parse_notification,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +60,16 @@ def test_what_the_cloud_sends(form: str, notification: Notification) -> None:
 )
 def test_what_is_no_notification(body: bytes) -> None:
     assert parse_notification(body) is None
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"hello", b"a=1&b=2", b"USERID=7"])
+def test_what_names_no_user_and_no_category_is_a_test(body: bytes) -> None:
+    assert is_test(body)
+
+
+@pytest.mark.parametrize("body", [b"userid=7", b"appli=", b"userid=7&appli=1", b"\xff\xfe"])
+def test_what_may_be_a_damaged_notification_is_no_test(body: bytes) -> None:
+    assert not is_test(body)
 
 
 @given(

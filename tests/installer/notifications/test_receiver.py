@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -88,13 +89,26 @@ async def test_a_notification_is_kept_before_it_is_answered() -> None:
         assert hook.stored == [Notification("7", 1, 100, 101)]
 
 
-async def test_the_check_of_the_cloud_is_answered() -> None:
+@pytest.mark.parametrize("path", ["", "/", "?foo=bar", "/?foo=bar"])
+@pytest.mark.parametrize("prefix", ["", "/hooks"])
+async def test_whoever_knows_the_path_gets_200_for_every_test(prefix: str, path: str) -> None:
     async with running() as (hook, http):
-        answer = await http.head(hook.url)
-        assert (answer.status_code, answer.content) == (200, b"")
-        assert "server" not in answer.headers
-        # A proxy in front may leave its own prefix in the path.
-        assert (await http.head(f"{hook.base}/hooks/{PATH}?foo=bar")).status_code == 200
+        url = f"{hook.base}{prefix}/{PATH}{path}"
+        # A proxy that caches makes GET of HEAD; people use a browser, or a tool that sends a POST.
+        answers = [await http.request(method, url) for method in ("HEAD", "GET", "OPTIONS", "POST")]
+        answers += [
+            await http.post(url, content=content, headers={"Content-Type": kind})
+            for kind, content in (
+                ("application/json", b""),
+                ("application/x-www-form-urlencoded", b"nonsense"),
+                ("application/x-www-form-urlencoded", b"test=1"),
+            )
+        ]
+        assert [a.status_code for a in answers] == [200] * 7
+        assert {a.headers["cache-control"] for a in answers} == {"no-store"}
+        assert all("server" not in a.headers for a in answers)
+        assert [a.text for a in answers if a.content] == ["This address receives notifications.\n"]
+        assert not hook.stored
 
 
 async def test_nobody_without_the_path_learns_anything() -> None:
@@ -102,7 +116,7 @@ async def test_nobody_without_the_path_learns_anything() -> None:
         answers = [
             await http.request(method, f"{hook.base}{path}", data=FORM if method == "POST" else None)
             for method in ("HEAD", "GET", "POST", "PUT", "OPTIONS")
-            for path in ("/", "/other", f"/{PATH}/", f"/{PATH}x", f"/{PATH.upper()}", "/%00", "/..%2f")
+            for path in ("/", "/other", f"/{PATH}/other", f"/{PATH}x", f"/{PATH.upper()}", "/%00", "/..%2f")
         ]
         assert {(a.status_code, a.content) for a in answers} == {(404, b"")}
         assert not hook.stored
@@ -111,11 +125,11 @@ async def test_nobody_without_the_path_learns_anything() -> None:
 @pytest.mark.parametrize(
     ("method", "content", "kind", "status"),
     [
-        ("GET", b"", "", 405),
         ("PUT", b"userid=7&appli=1", "application/x-www-form-urlencoded", 405),
+        ("DELETE", b"", "", 405),
         ("POST", b"{}", "application/json", 415),
         ("POST", b"userid=7&appli=1", "multipart/form-data; boundary=x", 415),
-        ("POST", b"nonsense", "application/x-www-form-urlencoded", 400),
+        ("POST", b"userid=7", "application/x-www-form-urlencoded", 400),
         ("POST", b"\xff\xff\xff", "application/x-www-form-urlencoded; charset=utf-8", 400),
         ("POST", b"x" * (MAX_BODY_BYTES + 1), "application/x-www-form-urlencoded", 413),
         ("POST", b"userid=7&appli=1", "application/x-www-form-urlencoded; charset=utf-8", 200),
@@ -126,6 +140,14 @@ async def test_what_is_taken(method: str, content: bytes, kind: str, status: int
         answer = await http.request(method, hook.url, content=content, headers={"Content-Type": kind})
         assert answer.status_code == status
         assert len(hook.stored) == (status == 200)
+
+
+async def test_a_compressed_body_is_not_taken_for_a_notification() -> None:
+    async with running() as (hook, http):
+        packed = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"}
+        answer = await http.post(hook.url, content=gzip.compress(b"userid=7&appli=1"), headers=packed)
+        assert answer.status_code == 415
+        assert not hook.stored
 
 
 async def test_an_endless_body_is_not_read_to_its_end() -> None:

@@ -100,6 +100,7 @@ async def test_an_address_that_the_cloud_does_not_take_is_told_in_words(practice
     assert "nobody-is-here" not in f"{error} {error.data}"
     assert "http://127.0.0.1:" in error.what  # which receiver it is
     assert "https:// on a public domain" in error.todo
+    assert "This computer gets 404 there: the path does not lead to the receiver" in error.todo
 
 
 async def test_lists_of_the_cloud_are_read_with_patience(tmp_path: Path) -> None:
