@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from installer import ENVIRONMENT_PREFIX
+from installer.cloud import trusted_certificates
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger import location
 from installer.settings import Settings
@@ -32,8 +33,7 @@ SYSTEM_FOLDERS = (
 )
 # Lists of files and folders that Python, OpenSSL and PostgreSQL read.
 PATH_LISTS = (
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
+    *trusted_certificates.VARIABLES,
     "PYTHONTZPATH",
     "PYTHONPATH",
     "PGPASSFILE",

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import ssl
-from urllib.parse import urlsplit
-
-import httpx
-
-from installer.settings import is_loopback
+from installer.cloud.http_client import HttpClient
+from installer.cloud.unreachable import Unreachable
 
 CHECK_SECONDS = 5.0
 WANTED = "The cloud sends HTTP HEAD to the address and expects an answer of 2xx."
@@ -17,16 +12,16 @@ WANTED = "The cloud sends HTTP HEAD to the address and expects an answer of 2xx.
 async def what_head_finds(url: str) -> str:
     """The cloud's wish, what this computer gets instead, and what to do, as sentences. Holds no part of the URL."""
     try:
-        async with (
-            asyncio.timeout(CHECK_SECONDS),
-            httpx.AsyncClient(
-                trust_env=not is_loopback(urlsplit(url).hostname or ""), verify=url.startswith("https:")
-            ) as http,
-        ):
-            answer = await http.head(url, timeout=CHECK_SECONDS)
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError, ImportError) as error:
-        return f"{WANTED} {_failure_in_words(error)}"
-    return f"{WANTED} {status_in_words(answer.status_code)}"
+        client = HttpClient(url, "The address", seconds=CHECK_SECONDS)
+    except Unreachable as error:
+        return f"{WANTED} This computer cannot look: {error}"
+    try:
+        async with client.stream("HEAD", url, seconds=CHECK_SECONDS) as answer:
+            return f"{WANTED} {status_in_words(answer.status_code)}"
+    except Unreachable as error:
+        return f"{WANTED} From this computer: {error.what} Check the name, its certificate, and that the receiver runs."
+    finally:
+        await client.close()
 
 
 def status_in_words(status: int) -> str:
@@ -61,14 +56,3 @@ _CAUSES = {
     ),
     501: _NO_HEAD,
 }
-
-
-def _failure_in_words(error: BaseException) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"This computer does not accept the certificate there: {cause.verify_message}. Correct it."
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, TimeoutError | httpx.TimeoutException):
-        return f"This computer gets no answer there within {CHECK_SECONDS:g} s. Check that the receiver runs."
-    return f"This computer gets no answer there ({type(error).__name__}). Check the name, and that the receiver runs."

@@ -27,6 +27,7 @@ from installer.cloud.embedded_web_server import mute_server_log, serving
 from installer.errors import ErrorCode, InstallerError
 from installer.notifications.callback_url import is_secret_path
 from installer.notifications.notification import MAX_BODY_BYTES, Notification, is_test, parse_notification
+from installer.notifications.receiver_certificate import UnusableCertificate, check_certificate
 
 # The cloud waits two seconds for the answer (§3.4).
 HEAD_SECONDS, BODY_SECONDS, STORE_SECONDS = 3.0, 3.0, 1.5
@@ -163,6 +164,11 @@ async def _read_body(request: Request) -> bytes | None:
 
 
 def _server_config(app: Receiver, certificate: Path | None, key: Path | None) -> uvicorn.Config:
+    if certificate is not None:
+        try:
+            check_certificate(certificate, key)
+        except UnusableCertificate as why:
+            raise _receiver_error(f"its certificate cannot be used: {why}", "Check --certificate and --key.") from None
     config = uvicorn.Config(
         app,
         http=_RequestTimeoutProtocol,
@@ -179,11 +185,7 @@ def _server_config(app: Receiver, certificate: Path | None, key: Path | None) ->
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
-    try:
-        config.load()
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "it cannot be read"
-        raise _receiver_error(f"its certificate cannot be used ({why})", "Check --certificate and --key.") from None
+    config.load()
     return config
 
 

@@ -22,7 +22,7 @@ async def answering(text: bytes, tls: ssl.SSLContext | None = None) -> AsyncIter
     """A server that gives this answer to everybody, and nothing if it is empty; the URL."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HEAD /")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HEAD /" + PATH.encode() + b" ")
         writer.write(text)
         if not text:
             await reader.read()
@@ -60,17 +60,20 @@ async def test_the_answer_is_told_with_what_to_do(status: int, words: str) -> No
 async def test_no_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        assert "no answer there (ConnectError)" in await what_head_finds(f"http://127.0.0.1:{nobody.getsockname()[1]}/")
+        assert "The address cannot be reached" in await what_head_finds(
+            f"http://127.0.0.1:{nobody.getsockname()[1]}/{PATH}"
+        )
     async with answering(b"this is no HTTP\r\n\r\n") as url:
-        assert "no answer there (RemoteProtocolError)" in await what_head_finds(url)
+        assert "did not answer properly (RemoteProtocolError)" in await what_head_finds(url)
     monkeypatch.setattr(callback_check, "CHECK_SECONDS", 0.1)
     async with answering(b"") as url:
-        assert "no answer there within 0.1 s" in await what_head_finds(url)
+        assert "did not answer properly (TimeoutError)" in await what_head_finds(url)
 
 
 async def test_a_certificate_that_this_computer_does_not_know_is_told() -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    trustme.CA().issue_cert("localhost").configure_cert(tls)
+    trustme.CA(organization_name="My own authority").issue_cert("localhost").configure_cert(tls)
     async with answering(b"HTTP/1.1 200 OK\r\n\r\n", tls) as url:
         found = await what_head_finds(url)
-    assert "does not accept the certificate there: unable to get local issuer certificate" in found
+    assert "a certificate of “My own authority” that this computer does not trust" in found
+    assert PATH not in found

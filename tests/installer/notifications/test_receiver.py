@@ -7,16 +7,17 @@ import gzip
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
@@ -257,33 +258,57 @@ async def test_a_port_that_is_taken_is_told_in_words() -> None:
         listen("no such host", 0)
 
 
-async def test_a_certificate_that_is_none_is_told_in_words(tmp_path: Path) -> None:
-    (tmp_path / "cert.pem").write_text("nonsense", "utf-8")
-    hook = Hook()
-    with pytest.raises(InstallerError, match="certificate") as caught:
-        async with Receiver(SecretStr(PATH), hook.store).serve(listen("127.0.0.1", 0), tmp_path / "cert.pem"):
+def certificate_files(folder: Path) -> dict[str, Path]:
+    """Files of a certificate, by what they are."""
+    one, other = (trustme.CA().issue_cert("localhost") for _ in range(2))
+    key = load_pem_private_key(one.private_key_pem.bytes(), None)
+    contents = {
+        "certificate": one.cert_chain_pems[0].bytes(),
+        "key": one.private_key_pem.bytes(),
+        "other key": other.private_key_pem.bytes(),
+        "encrypted key": key.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"nobody can type this here")
+        ),
+        "nonsense": b"nonsense",
+    }
+    files = {name: folder / f"{name}.pem" for name in (*contents, "missing")}
+    for name, content in contents.items():
+        files[name].write_bytes(content)
+    return files
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "words"),
+    [
+        ("nonsense", None, "nonsense.pem does not hold a certificate and its key"),
+        ("certificate", None, "certificate.pem does not hold a certificate and its key"),
+        ("nonsense", "key", "nonsense.pem is not a certificate, or"),
+        ("certificate", "other key", "the key in .*other key.pem does not belong to the certificate"),
+        ("certificate", "encrypted key", "the key in .*encrypted key.pem is encrypted"),
+        ("missing", "key", "missing.pem cannot be read"),
+        ("certificate", "missing", "missing.pem cannot be read"),
+    ],
+)
+async def test_what_is_wrong_with_a_certificate_is_told(
+    certificate: str, key: str | None, words: str, tmp_path: Path
+) -> None:
+    files, hook = certificate_files(tmp_path), Hook()
+    with listen("127.0.0.1", 0) as listener, pytest.raises(InstallerError, match=words) as caught:
+        async with Receiver(SecretStr(PATH), hook.store).serve(listener, files[certificate], key and files[key]):
             pass
     assert caught.value.code is ErrorCode.RECEIVER_FAILED
 
 
 async def test_it_speaks_https_by_itself(tmp_path: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
+    authority = trustme.CA()
+    made = authority.issue_cert("localhost")
     certificate, secret = tmp_path / "cert.pem", tmp_path / "key.pem"
-    certificate.write_bytes(made.public_bytes(Encoding.PEM))
-    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    certificate.write_bytes(made.cert_chain_pems[0].bytes())
+    secret.write_bytes(made.private_key_pem.bytes())
     hook = Hook()
     listener = listen("127.0.0.1", 0)
     url = f"https://localhost:{listener.getsockname()[1]}/{PATH}"
-    trust = ssl.create_default_context(cafile=str(certificate))
+    trust = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
     receiving = Receiver(SecretStr(PATH), hook.store).serve(listener, certificate, secret)
     async with receiving, httpx.AsyncClient(trust_env=False, timeout=20, verify=trust) as http:
         assert (await http.head(url)).status_code == 200

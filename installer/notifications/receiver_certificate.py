@@ -1,0 +1,40 @@
+"""Checks the certificate and the key that the receiver of notifications serves HTTPS with, and names what is wrong."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+
+class UnusableCertificate(ValueError):
+    """The certificate or its key cannot be used. The text says which file, and why."""
+
+
+def check_certificate(certificate: Path, key: Path | None) -> None:
+    """Load both as a server would. `key`: None if it is in the certificate's file. Raises UnusableCertificate."""
+    for path in (certificate, key or certificate):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise UnusableCertificate(f"{path} cannot be read ({error.strerror})") from None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_refuse_password)
+    except _Encrypted:
+        # Without this, OpenSSL would ask for it on the terminal, and a service would wait forever.
+        raise UnusableCertificate(f"the key in {key or certificate} is encrypted; give it without a password") from None
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            why = f"the key in {key or certificate} does not belong to the certificate in {certificate}"
+        elif key is None:
+            why = f"{certificate} does not hold a certificate and its key, both in PEM format"
+        else:
+            why = f"{certificate} is not a certificate, or {key} is not a key, in PEM format"
+        raise UnusableCertificate(why) from None
+
+
+class _Encrypted(Exception):
+    pass
+
+
+def _refuse_password() -> str:
+    raise _Encrypted
