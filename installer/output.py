@@ -59,6 +59,12 @@ def print_message(text: str) -> None:
     sys.stderr.flush()
 
 
+def print_drawing(lines: Sequence[str]) -> None:
+    """Write lines of a drawing to standard error as they are: with their colours, and not wrapped."""
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    sys.stderr.flush()
+
+
 def _wrapped(line: str, width: int) -> str:
     if len(line) <= width:
         return line

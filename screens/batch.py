@@ -24,10 +24,12 @@ from screens.choice_list import ChoiceColumn, ChoiceList, ChoiceRow, ChoiceTable
 from screens.dialogs import ConfirmDialog, Dialog
 from screens.engine_interface import BatchRun
 from screens.labels import shown
-from screens.widgets import Callout, Text, button
+from screens.widgets import Callout, QrCode, Text, button
 from screens.wizard_screen import WizardScreen
 
 REFRESH_SECONDS = 0.25
+DIALOG_WIDTH = 70  # cells of a dialog (wizard.tcss)
+ROWS_OUTSIDE_QR = 9  # a dialog's border, spaces and buttons
 COLUMNS = (
     ChoiceColumn("", 1),
     ChoiceColumn("Device"),
@@ -210,15 +212,20 @@ class LabelDialog(Dialog[None]):
         return self._label.lines[0]
 
     def body(self) -> Iterable[Widget]:
-        from installer.qr.draw import qr_lines
-
-        size = self.app.size
-        lines = qr_lines(self._label.code, size.width - 12, size.height - 8 - len(self._label.lines))
         yield Text("\n".join(self._label.lines[1:]))
-        if lines is not None:
-            yield Text(Content("\n".join(lines)), id="qr")
-        else:
-            yield Text(self._label.code)
+        yield QrCode(id="qr")
+        yield Text(f"{self._label.code}\nThe window is too small for its QR code.", id="code-text")
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        size = self.app.size
+        room = (min(size.width, DIALOG_WIDTH) - 8, size.height - ROWS_OUTSIDE_QR - len(self._label.lines))
+        self.query_one("#code-text").display = not self.query_one(QrCode).show_code(self._label.code, *room)
 
     def buttons(self) -> Iterable[Button]:
         yield button("QR code (Q)", "code")

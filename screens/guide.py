@@ -17,7 +17,7 @@ from installer.timing.durations import minutes_and_seconds
 from screens.installation_state import InstallationState, Mark, ProgressView
 from screens.labels import shown
 from screens.question_screen import QuestionScreen
-from screens.widgets import Callout, Text
+from screens.widgets import Callout, QrCode, Text
 
 REFRESH_SECONDS = 0.5
 LIST_WIDTH = 56  # cells that the check list needs beside the QR code
@@ -66,7 +66,6 @@ class GuideScreen(QuestionScreen[FollowGuide]):
     GuideScreen .item { padding: 0 1; height: auto; }
     GuideScreen .item:focus { background: $chosen; }
     GuideScreen #app { width: auto; height: auto; margin-left: 2; }
-    GuideScreen #qr { width: auto; color: #000000; background: #ffffff; }
     GuideScreen #app Text { width: auto; }
     GuideScreen #watching { margin: 1 0 0 1; color: $muted; }
     GuideScreen #trouble { margin: 1 0 0 0; }
@@ -84,7 +83,7 @@ class GuideScreen(QuestionScreen[FollowGuide]):
                 for step in self.question.steps:
                     yield ChecklistItem(shown(step, 300))
             with Vertical(id="app"):
-                yield Text("", id="qr")
+                yield QrCode(id="qr")
                 yield Text(shown(self.question.url), classes="small")
         yield Text("", id="watching")
         yield Callout("", "warning", id="trouble")
@@ -109,12 +108,9 @@ class GuideScreen(QuestionScreen[FollowGuide]):
         self.app.push_screen(QrScreen(self.question.url, f"it leads to {shown(self.question.app)}"))
 
     def _draw_qr(self) -> None:
-        from installer.qr.draw import qr_lines
-
-        size, url = self.app.size, self.question.url
-        lines = qr_lines(url, size.width - LIST_WIDTH - 6, size.height - ROWS_OUTSIDE_QR) if url else None
-        self.query_one("#app").display = lines is not None
-        self.query_one("#qr", Text).update(Content("\n".join(lines or [])))
+        size = self.app.size
+        room = (size.width - LIST_WIDTH - 6, size.height - ROWS_OUTSIDE_QR)
+        self.query_one("#app").display = self.query_one(QrCode).show_code(self.question.url, *room)
 
     def _update_watch(self) -> None:
         watch, now = self.question.progress, self.wizard.clock()

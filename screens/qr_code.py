@@ -13,9 +13,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from screens.labels import shown
-from screens.widgets import Text
+from screens.widgets import QrCode, Text
 
-LINES_BELOW_QR = 2  # the address, and how to close
+LINES_BELOW_QR = 2  # the address, and how to close; the address is left out if the code then fits
 
 
 class QrScreen(ModalScreen[None]):
@@ -27,7 +27,6 @@ class QrScreen(ModalScreen[None]):
     CSS = """
     QrScreen { align: center middle; background: $background; }
     QrScreen #qr-page { width: auto; height: auto; align: center middle; }
-    QrScreen #qr-code { width: auto; color: #000000; background: #ffffff; }
     QrScreen .qr-text { width: auto; max-width: 100vw; }
     """
 
@@ -37,7 +36,7 @@ class QrScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="qr-page"):
-            yield Text("", id="qr-code")
+            yield QrCode(id="qr-code")
             yield Text(shown(self._url, 200), id="qr-url", classes="qr-text")
             yield Text("", id="qr-hint", classes="qr-text")
 
@@ -48,15 +47,15 @@ class QrScreen(ModalScreen[None]):
         self._draw()
 
     def _draw(self) -> None:
-        from installer.qr.draw import qr_lines
-
         size = self.app.size
-        lines = qr_lines(self._url, size.width, size.height - LINES_BELOW_QR)
-        code = self.query_one("#qr-code", Text)
-        code.display = lines is not None
-        code.update(Content("\n".join(lines or [])))
+        code, address = self.query_one(QrCode), self.query_one("#qr-url")
+        address.display = True
+        drawn = code.show_code(self._url, size.width, size.height - LINES_BELOW_QR)
+        if not drawn:
+            drawn = code.show_code(self._url, size.width, size.height - 1)
+            address.display = not drawn
         hint = (
-            f"Scan it with a phone: {self._purpose}." if lines else "The window is too small for its QR code: type it."
+            f"Scan it with a phone: {self._purpose}." if drawn else "The window is too small for its QR code: type it."
         )
         self.query_one("#qr-hint", Text).update(Content(f"{hint}  Esc closes."))
 

@@ -19,7 +19,7 @@ from installer.flow.questions import SignIn
 from installer.timing.durations import minutes_and_seconds
 from screens.labels import shown
 from screens.question_screen import QuestionScreen
-from screens.widgets import SecretInput, Text, button
+from screens.widgets import QrCode, SecretInput, Text, button
 
 REFRESH_SECONDS = 0.5
 PASTE_ADDRESS_TEXT = (
@@ -47,7 +47,7 @@ class SignInScreen(QuestionScreen[SignIn]):
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="sign-in"):
-            yield Text("", id="qr")
+            yield QrCode(id="qr")
             with Vertical():
                 yield Text(self._browser_text(), id="ways")
                 if self.question.open_browser is not None:
@@ -77,16 +77,12 @@ class SignInScreen(QuestionScreen[SignIn]):
         self._draw_qr()
 
     def _draw_qr(self) -> None:
-        from installer.qr.draw import qr_lines
-
         size = self.app.size
-        lines = qr_lines(self.question.url, size.width - TEXT_WIDTH - 6, size.height - ROWS_OUTSIDE_QR)
-        code = self.query_one("#qr", Text)
-        code.display = lines is not None
-        code.update(Content("\n".join(lines or [])))
+        room = (size.width - TEXT_WIDTH - 6, size.height - ROWS_OUTSIDE_QR)
+        drawn = self.query_one(QrCode).show_code(self.question.url, *room)
         phone = self.query_one("#phone", Text)
-        phone.display = lines is None
-        phone.update(Content(self._text_without_qr() if lines is None else ""))
+        phone.display = not drawn
+        phone.update(Content("" if drawn else self._text_without_qr()))
 
     def _text_without_qr(self) -> str:
         """How to sign in on a phone if the QR code does not fit."""

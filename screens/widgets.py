@@ -26,6 +26,22 @@ class Text(Static):
         super().__init__(text, id=id, classes=classes, markup=False)
 
 
+class QrCode(Text):
+    """A QR code in black on white, whatever the theme; hidden if it does not fit."""
+
+    DEFAULT_CSS = "QrCode { width: auto; height: auto; }"
+
+    def show_code(self, text: str, max_width: int, max_height: int) -> bool:
+        """Show the code of this text if it fits into so many characters and lines; whether it does."""
+        from installer.qr.draw import coloured, qr_lines
+
+        lines = qr_lines(text, max_width, max_height) if text else None
+        self.display = lines is not None
+        drawn = [[(piece, f"{ink} on {ground}") for piece, ink, ground in coloured(line)] for line in lines or ()]
+        self.update(Content("\n").join(Content.assemble(*pieces) for pieces in drawn))
+        return lines is not None
+
+
 class Callout(Text):
     """A highlighted message. `kind`: note, warning, error, action. An empty message takes no room."""
 

@@ -108,13 +108,15 @@ def label_unknown(what: str) -> InstallerError:
 
 
 def as_text(labels: Iterable[Label]) -> str:
-    """All labels as plain text, each with its QR code drawn in characters."""
+    """All labels as plain text, for printers: each with its QR code in characters, and the text of the code.
+
+    A file has no colours, so the code is right in black on paper, and a negative on a dark screen.
+    """
     from installer.qr.draw import qr_lines
 
     blocks = []
     for label in labels:
-        code = qr_lines(label.code, 80, 60) or [label.code]
-        blocks.append("\n".join([*label.lines, *code]))
+        blocks.append("\n".join([*label.lines, *(qr_lines(label.code, 80, 60) or []), label.code]))
     return ("\n" + "-" * 40 + "\n").join(blocks) + "\n"
 
 

@@ -75,13 +75,28 @@ def logout(*, name: Name = "default", place_options: CloudOptions) -> None:
     output.print_message(f"The tokens of account “{name}” are removed from this computer.")
 
 
+def _draw_qr(address: str) -> None:
+    """The address as a QR code on the terminal, or why there is none."""
+    import os
+    import shutil
+
+    from installer.qr.draw import for_terminal
+
+    columns, rows = shutil.get_terminal_size((80, 24))
+    drawing = for_terminal(address, columns, rows, os.environ)
+    output.print_drawing(drawing.lines)
+    if drawing.why:
+        output.print_message(f"{drawing.why} Send the address to the phone in another way.")
+    else:
+        output.print_message("Or scan the code with a phone.")
+
+
 async def _login(place_options: PlaceOptions, name: str, browser: bool, seconds: float) -> None:
     import asyncio
 
     from installer.cli.prompts import prompt
     from installer.flow.questions import SignIn
     from installer.flow.run_resources import RunResources
-    from installer.qr.draw import qr_lines
 
     resources = RunResources(place_options.run_config())
     try:
@@ -89,11 +104,10 @@ async def _login(place_options: PlaceOptions, name: str, browser: bool, seconds:
         async with accounts.sign_in(name, seconds=seconds) as session:
             if browser and not resources.config.lab and session.open_browser():
                 output.print_message("The browser was opened.")
-            lines = qr_lines(session.authorize_url, 100, 60, light_blocks=True) if sys.stderr.isatty() else None
-            for line in lines or ():
-                output.print_message(line)
             output.print_message(f"Open in the browser of this computer: {session.short_url}")
             output.print_message(f"or anywhere: {session.authorize_url}")
+            if sys.stderr.isatty():
+                _draw_qr(session.authorize_url)
             question = SignIn(
                 account=name, url=session.authorize_url, short_url=session.short_url, seconds=session.seconds
             )

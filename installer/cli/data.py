@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help=COMMAND_GROUPS["data"], rich_markup_mode=None)
 
+# How much earlier than here a date can begin elsewhere.
+ZONES_APART = timedelta(hours=27)
+
 AccountNames = Annotated[
     list[str] | None, typer.Option("--account", metavar="NAME", help="Only this account (repeatable).")
 ]
@@ -49,9 +53,12 @@ def fetch(
     database: DatabaseUrl = None,
 ) -> None:
     """Fetch new measurements from the cloud, for all accounts or some, and store them."""
-    from installer.timing.typed_dates import typed_time
+    from installer.timing.typed_dates import typed_day, typed_time
 
     begin = None if since is None else typed_time(since, "--since")
+    if since is not None and begin is not None and typed_day(since) is not None:
+        # The date is one of the person, who may be in a zone where it began earlier.
+        begin -= ZONES_APART
     resources = _resources(place_options)
     with _open_store(place_options.use_lab, database) as store:
         ended = run(_fetch(resources, store, account or [], begin, json=json))
@@ -101,6 +108,7 @@ def show(
     from installer.measurements import charts, selection
 
     with _open_store(use_lab, database) as store:
+        _print_unknown_zones(store)
         rows = store.latest(last, account)
         devices = selection.with_names(rows, store.devices(), _model_names())
     if device is not None:
@@ -138,11 +146,13 @@ def export(
 
     from installer.measurements import export as measurement_export
     from installer.measurements import selection
-    from installer.timing.typed_dates import typed_time
+    from installer.timing.typed_dates import typed_day, typed_time
 
     begin = None if since is None else typed_time(since, "--since")
+    first_day, last_day = (None if text is None else typed_day(text) for text in (since, until))
     end = None if until is None else typed_time(until, "--until", end=True)
     with _open_store(use_lab, database) as store:
+        _print_unknown_zones(store)
         known, count = store.latest(), 0
         devices = selection.with_names(known, store.devices(), _model_names())
         ids: set[str] | set[None] = {None} if device is None else selection.matching_device_ids(device, known, devices)
@@ -151,7 +161,18 @@ def export(
 
         def rows() -> Iterator[Row]:
             nonlocal count
-            found = [store.rows(device=i, kind=kind, account=account, since=begin, until=end) for i in ids]
+            found = [
+                store.rows(
+                    device=i,
+                    kind=kind,
+                    account=account,
+                    since=begin,
+                    until=end,
+                    first_day=first_day,
+                    last_day=last_day,
+                )
+                for i in ids
+            ]
             for row in merge(*found, key=lambda r: r.taken):
                 count += 1
                 yield row
@@ -233,6 +254,13 @@ async def _sign_in_lab_user(resources: RunResources, name: str) -> None:
     async with (await resources.accounts()).sign_in(name, seconds=30) as session:
         await robot(session.authorize_url)
         await session.result()
+
+
+def _print_unknown_zones(store: Store) -> None:
+    from installer.measurements.zone_notes import ZoneNotes
+
+    for note in ZoneNotes().about(store.unknown_zones()):
+        output.print_message(note)
 
 
 def _print_empty(use_lab: bool, account: str | None, *, filtered: bool = False) -> None:

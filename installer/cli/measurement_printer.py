@@ -12,6 +12,7 @@ from installer.measurements import charts, json_lines
 from installer.measurements.fetch import Fetched
 from installer.measurements.store import Added, Store
 from installer.measurements.stored_value import Row
+from installer.measurements.zone_notes import ZoneNotes
 from installer.text import printable
 
 # How many new values of one fetch are printed for a user.
@@ -27,6 +28,7 @@ class MeasurementPrinter:
         self._shown = 0
         self._hidden = 0
         self._reported_left_out: set[str] = set()
+        self._zone_notes = ZoneNotes()
         self.total = 0
 
     def got(self, added: Added) -> None:
@@ -55,8 +57,11 @@ class MeasurementPrinter:
         self._shown = self._hidden = 0
         for one in ended:
             left_out = bool(one.not_granted) and one.account not in self._reported_left_out
-            if always or one.not_understood or left_out or (self._json and (one.new or one.changed)):
+            counted = one.not_understood or one.placed or left_out
+            if always or counted or (self._json and (one.new or one.changed)):
                 self._print_account(one)
+            for note in self._zone_notes.about(one.unknown_zones):
+                output.print_message(note)
 
     def _print_account(self, one: Fetched) -> None:
         self._reported_left_out.add(one.account)
@@ -65,6 +70,7 @@ class MeasurementPrinter:
             return
         parts = [f"{one.new} new", f"{one.changed} changed" if one.changed else ""]
         parts += [f"{one.not_understood} not understood" if one.not_understood else ""]
+        parts += [f"{one.placed} got their time zone" if one.placed else ""]
         if one.not_granted:
             parts.append(
                 f"not granted when signing in: {', '.join(ENDPOINTS[service].words for service in one.not_granted)}"

@@ -102,9 +102,11 @@ class Group(_Lenient):
 
 
 class Night(_Lenient):
-    """One night or a part of it (`getsummary`). `model`: 32 is a sleep mat, 16 is a tracker."""
+    """One night or a part of it (`getsummary`). `model`: 32 is a sleep mat, 16 is a tracker. `date`: of waking up."""
 
     id: Text = ""
+    date: Text = ""
+    timezone: Text = ""
     model: Number = None
     model_id: Number = Field(default=None, validation_alias=_MODEL_ID)
     device_id: Text = ""

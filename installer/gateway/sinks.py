@@ -108,7 +108,7 @@ def rows_of(item: Item) -> list[Row]:
             measurement_of(item),
             source=BLUETOOTH,
             device=item.device,
-            received=received_time(item),
+            received=received_time(item).astimezone(),
             account=item.account,
             model=item.model,
             group=item.key[:16],

@@ -2,7 +2,7 @@
 
 Source: Current Time Service 1.1 (0x1805), Current Time (0x2A2B): Date Time, day of the week, 1/256 seconds, adjust
 reason. Health devices keep local time without a time zone, and many clocks were never set. This computer's clock is
-assumed to be right.
+assumed to be right, and its time zone to be the person's (in a container: `TZ`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from installer.health_profiles.characteristic_fields import FieldReader
 from installer.measurement import Measurement
+from installer.timing.zones import local_moment
 
 # A smaller difference counts as right: reading takes a moment, and times must not vary from one visit to the next.
 TOLERANCE = timedelta(seconds=60)
@@ -38,15 +39,15 @@ class DeviceClock:
 
         `taken` is None if the device gives no time or an impossible one; `device_time` stays as the device sent it.
         """
-        taken = self._correct(measurement.device_time)
+        taken = self._correct(measurement.device_time, received)
         if taken is not None and not EARLIEST_MEASUREMENT <= taken <= received + MAX_FUTURE:
             taken = None
         return measurement.model_copy(update={"taken": taken, "received": received})
 
-    def _correct(self, shown: datetime | None) -> datetime | None:
+    def _correct(self, shown: datetime | None, received: datetime) -> datetime | None:
         if shown is None or not self.error or self._shown is None or self._now is None:
             # A clock that is right now was right in local time, also before a change to or from summer time.
-            return to_local_time(shown)
+            return to_local_time(shown, received)
         try:
             # A wrong clock was not changed for summer time: only the time that has passed since counts.
             taken = (self._now - (self._shown - shown)).astimezone()
@@ -66,9 +67,20 @@ def parse_current_time(data: bytes, now: datetime) -> DeviceClock:
     return DeviceClock(shown + timedelta(seconds=fraction / 256), now)
 
 
-def to_local_time(shown: datetime | None) -> datetime | None:
-    """A device's time in this computer's time zone; None if the system cannot convert it."""
+def to_local_time(shown: datetime | None, received: datetime | None = None) -> datetime | None:
+    """A device's time in this computer's time zone; None if the system cannot convert it.
+
+    When the clocks go back, a time comes twice. The second one is meant if the measurement was `received` soon after
+    it, as most are; else the first one.
+    """
+    if shown is None:
+        return None
     try:
-        return shown.astimezone() if shown is not None else None
+        first, second = (local_moment(shown.replace(fold=fold)) for fold in (0, 1))
     except (ValueError, OverflowError, OSError):
         return None
+    # Zero for most times, and negative for a time that the clocks leave out.
+    repeated_after = second - first
+    if received is None or repeated_after <= timedelta():
+        return first
+    return second if second <= received + TOLERANCE and received < second + repeated_after else first

@@ -258,8 +258,7 @@ def cloud_values(kind: LabModel, measurement: Measurement) -> dict[str, Any] | N
         data = {"total_sleep_time": asleep, "hr_average": int(values["pulse"]), "sleep_score": 80}
         return {"startdate": measurement.taken - asleep, "enddate": measurement.taken, "data": data}
     if kind.service == "getactivity":
-        day = time.strftime("%Y-%m-%d", time.localtime(measurement.taken))
-        return {"date": day, "steps": int(values["steps"]), "distance": int(values["distance"])}
+        return {"steps": int(values["steps"]), "distance": int(values["distance"])}
     measures = [
         {"type": number, "value": round(values[name] * 10**-unit), "unit": unit}
         for name, number, unit in (

@@ -18,6 +18,7 @@ from installer.answers import StepKey
 from installer.ledger import queries, timestamps
 from installer.ledger.query_types import Durations, Filter, Group, Statistics
 from installer.ledger.sql_tables import TIMED_STEPS, installations, steps
+from installer.timing.zones import local_moment
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
@@ -81,7 +82,7 @@ def _next_month(first: date) -> date:
 
 
 def _midnight(day: date) -> str:
-    return timestamps.timestamp(datetime.combine(day, time()).astimezone())
+    return timestamps.timestamp(local_moment(datetime.combine(day, time())))
 
 
 # The whole ledger: from its indexes.

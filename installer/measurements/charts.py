@@ -9,10 +9,12 @@ from decimal import Decimal
 
 from installer.cloud import measure_types
 from installer.measurements import units
+from installer.measurements.own_day import DAY_PERIOD
 from installer.measurements.store import Device
-from installer.measurements.stored_value import Row
+from installer.measurements.stored_value import BLUETOOTH, Row
 from installer.text import printable
 from installer.timing.durations import hours_and_minutes, local_time
+from installer.timing.zones import is_repeated, offset_name
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 # For an output without block characters.
@@ -89,10 +91,21 @@ def value_text(row: Row) -> str:
 
 
 def when_taken(row: Row) -> str:
-    """When a value was measured, in this computer's time zone: a day by its date, a night by its end."""
-    if row.period.startswith("day "):
-        return row.period.removeprefix("day ")
-    return local_time(row.ended or row.taken)
+    """When a value was measured, on the person's own clock: a day by its date, a night by its end.
+
+    With the offset if it is not that of this computer, or if the clocks showed this time twice. In UTC, and marked so,
+    if the person's time zone is not known.
+    """
+    if row.period.startswith(DAY_PERIOD):
+        return row.period.removeprefix(DAY_PERIOD)
+    when = row.ended or row.taken
+    own = row.local(when)
+    if own is not None:
+        shown = f"{own:%Y-%m-%d %H:%M}"
+        usual = own.utcoffset() == when.astimezone().utcoffset() and not is_repeated(own)
+        return shown if usual else f"{shown} {offset_name(own).removeprefix('UTC')}"
+    # An earlier version kept no offset of this computer, near which the person was.
+    return local_time(when) if row.source == BLUETOOTH else f"{when:%Y-%m-%d %H:%M} UTC"
 
 
 def value_line(row: Row, devices: dict[str, Device]) -> str:

@@ -17,6 +17,7 @@ Format = Literal["csv", "json"]
 COLUMNS = (
     "taken", "ended", "device_name", "model", "device", "kind", "value", "unit", "measured", "measured_unit",
     "origin", "source", "account", "user", "group", "period", "modified",
+    "day", "taken_local", "ended_local", "zone", "zone_known",
 )  # fmt: skip
 NUMBER_COLUMNS = ("value", "measured", "modified")
 CHUNK_LINES = 500
@@ -29,7 +30,7 @@ def document_lines(rows: Iterable[Row], names: dict[str, str], form: Format) -> 
 
 
 def _csv(values: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Column titles first. Numbers are plain digits, times are UTC, and no text becomes a formula."""
+    """Column titles first. Numbers are plain digits, times have their offset, and no text becomes a formula."""
     buffer = io.StringIO()
     # With this line end the writer quotes cells that contain \r or \n.
     writer = csv.writer(buffer, lineterminator="\r\n")
@@ -42,6 +43,7 @@ def _csv(values: Iterable[dict[str, Any]]) -> Iterator[str]:
 
     yield line(COLUMNS)
     for value in values:
+        value["zone_known"] = "yes" if value["zone_known"] else "no"
         yield line(value[name] if name in NUMBER_COLUMNS else text_cell(value[name] or "") for name in COLUMNS)
 
 

@@ -26,6 +26,7 @@ from installer.cloud.notification_categories import data_service
 from installer.cloud.token_refresh import account_unknown
 from installer.errors import ErrorCode, InstallerError
 from installer.measurements import from_cloud
+from installer.measurements.own_day import DAY_PERIOD
 from installer.measurements.store import Added, Device, Store
 from installer.measurements.stored_value import Row
 from installer.settings import is_loopback
@@ -51,7 +52,9 @@ OnStored = Callable[[Added], None]
 class Fetched:
     """The result for one account. `new`, `changed`: values; `not_understood`: entries that could not be read.
 
-    `not_granted`: services that the account did not grant. `error`: why the account or one service failed.
+    `placed`: stored values that only got their time zone and day. `unknown_zones`: names of zones of its values that
+    this computer does not know. `not_granted`: services that the account did not grant. `error`: why the account or one
+    service failed.
     """
 
     account: str
@@ -59,6 +62,8 @@ class Fetched:
     new: int = 0
     changed: int = 0
     not_understood: int = 0
+    placed: int = 0
+    unknown_zones: set[str] = field(default_factory=set)
     not_granted: list[DataService] = field(default_factory=list)
     error: InstallerError | None = None
 
@@ -145,6 +150,7 @@ class Fetcher:
     ) -> None:
         key = cursor_key(self._accounts.cloud.api, account)
         cursor = await asyncio.to_thread(self._store.cursor, key, service.value)
+        await self._fetch_again(account, service, key, result)
         if since is not None:
             measured = (since, max(since, datetime.now(UTC)) + timedelta(days=1))
             await self._fetch_pages(account, service, result, key if cursor is None else None, measured=measured)
@@ -153,6 +159,14 @@ class Fetcher:
         window_found = await self._fetch_pages(account, service, result, key, changed_since=start, window=window)
         if window is not None and not window_found:
             await self._fetch_pages(account, service, result, None, measured=window)
+
+    async def _fetch_again(self, account: Account, service: DataService, key: str, result: Fetched) -> None:
+        """Fetch once more what an earlier version stored without its time zone."""
+        begin = await asyncio.to_thread(self._store.again_from, key, service.value)
+        if begin is not None:
+            measured = (begin - WINDOW_MARGIN, max(begin, datetime.now(UTC)) + timedelta(days=1))
+            await self._fetch_pages(account, service, result, None, measured=measured)
+            await asyncio.to_thread(self._store.fetched_again, key, service.value)
 
     async def _fetch_pages(
         self,
@@ -171,7 +185,7 @@ class Fetcher:
         async for page in data_api.pages(
             account, service, _FIELDS.get(service, ()), changed_since=changed_since, measured=measured
         ):
-            rows = [row for entry in page.entries for row in from_cloud.rows(entry, owner)]
+            rows = [row for entry in page.entries for row in from_cloud.rows(entry, owner, page.timezone)]
             # The cloud sends the newest first. In the same second, the later group has the higher number.
             rows.sort(key=lambda row: (row.taken, row.modified, len(row.group), row.group))
             newest = max([newest, *(entry.modified or 0 for entry in page.entries)])
@@ -184,6 +198,8 @@ class Fetcher:
             added = await asyncio.to_thread(self._store.add, rows, cursors)
             result.new += len(added.new)
             result.changed += len(added.changed)
+            result.placed += added.placed
+            result.unknown_zones.update(row.zone or "" for row in rows if not row.zone_known)
             result.not_understood += page.misfits
             await self._name_devices(account, rows, page.entries)
             if self._on_stored is not None and (added.new or added.changed):
@@ -254,4 +270,8 @@ def _window(start: int | None, end: int | None) -> tuple[datetime, datetime] | N
 
 
 def _within(row: Row, window: tuple[datetime, datetime]) -> bool:
-    return row.taken <= window[1] and (row.ended or row.taken) >= window[0]
+    if row.taken <= window[1] and (row.ended or row.taken) >= window[0]:
+        return True
+    # A notification can name a date (in UTC, see `Notification`), and the person's day of that date is at another time.
+    first, last = (window[0] + WINDOW_MARGIN).date(), (window[1] - WINDOW_MARGIN).date()
+    return row.period.startswith(DAY_PERIOD) and first.isoformat() <= row.day <= last.isoformat()

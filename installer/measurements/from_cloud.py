@@ -1,4 +1,4 @@
-"""Converts the cloud's entries to rows of the store. Pure functions. Numbers stay exact; times keep their zone.
+"""Converts the cloud's entries to rows of the store. Numbers stay exact, and the time zone stays as the cloud named it.
 
 Source: `withings-cloud.md` §4. An unusable entry gives no row. A group, a night and a day are each one `period`: when
 the cloud corrects or extends it, the newer values replace the older ones.
@@ -10,14 +10,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from installer.catalogue.catalogue_file import Catalogue
 from installer.cloud import measure_types
 from installer.cloud.api_models import Day, Group, Measure, Night, to_datetime
+from installer.measurements import own_day
 from installer.measurements.stored_value import CLOUD, Origin, Row, row
 
 MAX_NUMBER = 10**15
@@ -40,14 +39,14 @@ class Owner:
         return next((m.id for m in self.catalogue.models if number in m.cloud.model_ids), "")
 
 
-def rows(entry: Group | Night | Day, owner: Owner) -> Iterator[Row]:
-    """The rows of one entry of the Data API."""
+def rows(entry: Group | Night | Day, owner: Owner, zone: str = "") -> Iterator[Row]:
+    """The rows of one entry of the Data API. `zone`: the name of the person's time zone, as the page has it."""
     if isinstance(entry, Group):
-        return _group(entry, owner)
-    return _night(entry, owner) if isinstance(entry, Night) else _day(entry, owner)
+        return _group(entry, owner, zone)
+    return _night(entry, owner, zone) if isinstance(entry, Night) else _day(entry, owner, zone)
 
 
-def _group(group: Group, owner: Owner) -> Iterator[Row]:
+def _group(group: Group, owner: Owner, zone: str) -> Iterator[Row]:
     taken = to_datetime(group.date) or to_datetime(group.created) or to_datetime(group.modified)
     # Category 2 are goals that the user set, not measurements.
     if taken is None or group.category not in (None, measure_types.REAL_CATEGORY):
@@ -73,6 +72,7 @@ def _group(group: Group, owner: Owner) -> Iterator[Row]:
             origin=origin,
             period=f"group {group.group_id}{again}" if group.group_id else "",
             modified=group.modified or group.created or 0,
+            **own_day.of_moment(taken, zone),
         )
 
 
@@ -81,10 +81,12 @@ def _kind(measure: Measure) -> tuple[str, str]:
     return (kind if measure.position is None else f"{kind}, position {measure.position}"), unit
 
 
-def _night(night: Night, owner: Owner) -> Iterator[Row]:
+def _night(night: Night, owner: Owner, zone: str) -> Iterator[Row]:
     start, end = to_datetime(night.startdate), to_datetime(night.enddate)
     if start is None:
         return
+    ended = end if end is not None and end >= start else None
+    place = own_day.of_moment(ended or start, night.timezone or zone, night.date)
     for field, value in night.data.items():
         number = _decimal(value)
         if number is None:
@@ -97,22 +99,23 @@ def _night(night: Night, owner: Owner) -> Iterator[Row]:
             measured=number,
             unit=unit,
             taken=start,
-            ended=end if end is not None and end >= start else None,
+            ended=ended,
             user=owner.userid,
             account=owner.account,
             model=owner.model(night.model_id),
             group=night.id,
             period=f"night {night.id or start.isoformat()}",
             modified=night.modified or night.created or 0,
+            **place,
         )
 
 
-def _day(day: Day, owner: Owner) -> Iterator[Row]:
+def _day(day: Day, owner: Owner, zone: str) -> Iterator[Row]:
     # Steps that a phone counted are left out (§4.3).
     if not day.is_tracker and not day.device_id:
         return
-    bounds = _day_bounds(day.date, day.timezone)
-    if bounds is None:
+    place = own_day.of_day(day.date, day.timezone or zone)
+    if place is None:
         return
     for field, (kind, unit) in measure_types.DAY_FIELDS.items():
         number = _decimal(day.values.get(field))
@@ -124,35 +127,14 @@ def _day(day: Day, owner: Owner) -> Iterator[Row]:
             kind=kind,
             measured=number,
             unit=unit,
-            taken=bounds[0],
-            ended=bounds[1],
             user=owner.userid,
             account=owner.account,
             model=owner.model(day.model_id),
             group=f"day {day.date}",
-            period=f"day {day.date}",
+            period=f"{own_day.DAY_PERIOD}{day.date}",
             modified=day.modified or 0,
+            **place,
         )
-
-
-def _day_bounds(text: str, zone: str) -> tuple[datetime, datetime] | None:
-    """The midnights of a date (YYYY-MM-DD) in a time zone. They are not always 24 hours apart."""
-    try:
-        first = date.fromisoformat(text)
-        timezone = _zone(zone)
-        midnights = [
-            datetime.combine(day, time(), timezone).astimezone(UTC) for day in (first, first + timedelta(days=1))
-        ]
-    except (ValueError, OverflowError):
-        return None
-    return midnights[0], midnights[1]
-
-
-def _zone(name: str) -> tzinfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC
 
 
 def _decimal(value: Any) -> Decimal | None:

@@ -17,7 +17,12 @@ class _Message(BaseModel):
 
 
 class Value(_Message):
-    """One stored value. Numbers are texts, so that they stay exact; times are UTC."""
+    """One stored value. Numbers are texts, so that they stay exact; `taken` and `ended` are UTC.
+
+    `day`: the person's own day; `taken_local`, `ended_local`: the same moments on the person's own clock, with the
+    offset. `zone`: the person's time zone as the cloud named it. If `zone_known` is false, this computer does not know
+    the zone: the local times are null, and a whole day has the hours of the UTC day.
+    """
 
     event: Literal["value"] = "value"
     change: Literal["new", "changed", "known"]
@@ -38,6 +43,11 @@ class Value(_Message):
     origin: Literal["device", "person"]
     period: str
     modified: int
+    day: str
+    zone: str
+    zone_known: bool
+    taken_local: datetime | None
+    ended_local: datetime | None
 
 
 class Failure(_Message):
@@ -50,7 +60,10 @@ class Failure(_Message):
 
 
 class AccountFetched(_Message):
-    """One account was looked at. `not_granted`: services that were left out; `not_understood`: entries that were."""
+    """One account was looked at. `not_granted`: services that were left out; `not_understood`: entries that were.
+
+    `placed`: stored values that only got their time zone; `unknown_zones`: zones that this computer does not know.
+    """
 
     event: Literal["account_fetched"] = "account_fetched"
     account: str
@@ -58,6 +71,8 @@ class AccountFetched(_Message):
     new: int
     changed: int
     not_understood: int
+    placed: int
+    unknown_zones: list[str]
     not_granted: list[str]
     error: Failure | None
 
@@ -94,6 +109,8 @@ def account_line(ended: Fetched) -> AccountFetched:
         new=ended.new,
         changed=ended.changed,
         not_understood=ended.not_understood,
+        placed=ended.placed,
+        unknown_zones=sorted(ended.unknown_zones),
         not_granted=[service.value for service in ended.not_granted],
         error=failure_of(ended.error),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from installer import settings
@@ -18,8 +19,8 @@ STORE_FILE, LAB_STORE_FILE = "measurements.sqlite", "lab-measurements.sqlite"
 def open_store(user_settings: Settings, *, lab: bool = False, given: str | None = None) -> Store:
     """The store: at `given` (`--database`), else the lab's, else the one of `[data] url`, else a file in `data_dir()`.
 
-    The lab's data is kept apart from real data. Raises USAGE, SECRET_UNAVAILABLE, DATABASE_FAILED,
-    FILE_UNWRITABLE, STORE_VERSION.
+    The lab's data is kept apart from real data. Rows whose time zone has become known are put on their day.
+    Raises USAGE, SECRET_UNAVAILABLE, DATABASE_FAILED, FILE_UNWRITABLE, STORE_VERSION.
     """
     from installer.measurements.store import Store
 
@@ -33,10 +34,16 @@ def open_store(user_settings: Settings, *, lab: bool = False, given: str | None 
                 "Every user of this computer can read a command line. Set [data] password in config.toml, or use "
                 "PostgreSQL's ~/.pgpass or PGPASSWORD.",
             ) from None
-        return Store.open(_with_password(user_settings, url), "--database")
-    if lab or not user_settings.data.url:
-        return Store.open(database.sqlite_url(settings.data_dir() / (LAB_STORE_FILE if lab else STORE_FILE)))
-    return Store.open(_with_password(user_settings, user_settings.data.url), "[data] url in config.toml")
+        store = Store.open(_with_password(user_settings, url), "--database")
+    elif lab or not user_settings.data.url:
+        store = Store.open(database.sqlite_url(settings.data_dir() / (LAB_STORE_FILE if lab else STORE_FILE)))
+    else:
+        store = Store.open(_with_password(user_settings, user_settings.data.url), "[data] url in config.toml")
+    # Somebody who may only read, or reads while another program writes, leaves it to the next program. The rows stay
+    # marked until then.
+    with suppress(InstallerError):
+        store.place_known_zones()
+    return store
 
 
 def _with_password(user_settings: Settings, url: str) -> str:

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from installer.errors import ErrorCode, InstallerError
+from installer.errors import InstallerError
+from installer.measurements import store_schema, stored_zones
+from installer.measurements.own_day import DAY_PERIOD
 from installer.measurements.stored_value import Row
 from installer.storage import database
+from installer.timing.zones import known_zone
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping
@@ -27,16 +30,18 @@ if TYPE_CHECKING:
 # How many rows one statement writes or reads.
 INSERT_BATCH = 1000
 READ_PAGE = 1000
-# PostgreSQL's advisory lock: any number, but the same in every version of this program.
-ADVISORY_LOCK = 7_041_983
 
 
 @dataclass(frozen=True)
 class Added:
-    """The result of adding rows: the new ones and those that changed. The others were stored already."""
+    """The result of adding rows: the new ones and those that changed. The others were stored already.
+
+    `placed`: how many only got their time zone and day.
+    """
 
     new: tuple[Row, ...] = ()
     changed: tuple[Row, ...] = ()
+    placed: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,17 +67,17 @@ class Store:
     def open(cls, url: str, setting: str = "the database URL") -> Store:
         """The store at `url` (see `installer.storage.database.parse_url`), created if needed.
 
-        Raises DATABASE_FAILED, FILE_UNWRITABLE, STORE_VERSION.
+        An older store is brought up to date. Raises DATABASE_FAILED, FILE_UNWRITABLE, STORE_VERSION.
         """
         engine = database.open_engine(url, setting)
         store = cls(engine)
         try:
             with database.database_errors("open the store of measurements"):
                 with store._reading.connect() as connection:
-                    ready = _is_ready(connection)
+                    ready = store_schema.is_ready(connection)
                 if not ready:
                     with engine.begin() as connection:
-                        _prepare(connection)
+                        store_schema.prepare(connection)
         except InstallerError:
             engine.dispose()
             raise
@@ -100,6 +105,7 @@ class Store:
         changed: list[Row] = []
         # PostgreSQL refuses two rows with the same key in one statement; the newest one is kept.
         distinct: dict[str, Row] = {}
+        placed = 0
         for row in rows:
             known = distinct.get(row.key)
             if known is None or row.modified >= known.modified:
@@ -108,11 +114,28 @@ class Store:
         with database.database_errors("store measurements"), self._engine.begin() as connection:
             remaining = iter(distinct.values())
             while batch := list(islice(remaining, INSERT_BATCH)):
-                for key, revision in _upsert(connection, batch, now):
-                    (new if revision == 1 else changed).append(distinct[key])
+                for key, revision, stored in _upsert(connection, batch, now):
+                    if stored != now:
+                        placed += 1
+                    else:
+                        (new if revision == 1 else changed).append(distinct[key])
             for account, service, lastupdate in cursors:
                 _set_cursor(connection, account, service, lastupdate)
-        return Added(tuple(new), tuple(changed))
+        return Added(tuple(new), tuple(changed), placed)
+
+    def place_known_zones(self) -> int:
+        """Move rows to the person's own days whose time zone was not known, and is now; how many rows."""
+        with database.database_errors("read the measurements"), self._reading.connect() as connection:
+            known = [zone for zone in stored_zones.unknown_zones(connection) if known_zone(zone) is not None]
+        if not known:
+            return 0
+        with database.database_errors("store measurements"), self._engine.begin() as connection:
+            return sum(stored_zones.move_rows(connection, zone) for zone in known)
+
+    def unknown_zones(self) -> list[str]:
+        """The names of the time zones of rows that could not be put on the person's day; empty: the cloud gave none."""
+        with database.database_errors("read the measurements"), self._reading.connect() as connection:
+            return stored_zones.unknown_zones(connection)
 
     def name_devices(self, devices: Iterable[Device]) -> None:
         """Store the names of devices; an empty field keeps the stored value."""
@@ -135,16 +158,20 @@ class Store:
         source: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        first_day: date | None = None,
+        last_day: date | None = None,
     ) -> Iterator[Row]:
-        """The matching rows in order of time; read page by page, so that any number fits into memory."""
+        """The matching rows in order of time; read page by page, so that any number fits into memory.
+
+        `first_day`, `last_day`: of the person's own days. `since` and `until` then count for rows without a day only.
+        """
         from sqlalchemy import and_, or_, select
 
         from installer.measurements.store_tables import measurements as t
 
         wanted = {"device": device, "kind": kind, "account": account, "source": source}
         where = [t.c[name] == value for name, value in wanted.items() if value is not None]
-        where += [t.c.taken >= since] if since is not None else []
-        where += [t.c.taken < until] if until is not None else []
+        where += stored_zones.time_range(since, until, first_day, last_day)
         order = (t.c.taken, t.c.number)
         last: tuple[datetime, int] | None = None
         while True:
@@ -203,40 +230,25 @@ class Store:
             value = connection.execute(select(table.c.lastupdate).where(*where)).scalar_one_or_none()
             return None if value is None else int(value)
 
+    def again_from(self, account: str, service: str) -> datetime | None:
+        """From when on this service of this account has to be fetched once more, for the zones; None: not at all."""
+        from sqlalchemy import select
 
-def _is_ready(connection: Connection) -> bool:
-    """Whether the tables of this version exist. This check needs no lock."""
-    from sqlalchemy import inspect, select
+        from installer.measurements.store_tables import cursors as table
 
-    from installer.measurements.store_tables import VERSION, store_version
+        where = (table.c.account == account, table.c.service == service)
+        with database.database_errors("read the store"), self._reading.connect() as connection:
+            return connection.execute(select(table.c.again_from).where(*where)).scalar_one_or_none()
 
-    if not inspect(connection).has_table(store_version.name):
-        return False
-    return connection.execute(select(store_version.c.version)).scalar() == VERSION
+    def fetched_again(self, account: str, service: str) -> None:
+        """All of it was fetched once more."""
+        from sqlalchemy import update
 
+        from installer.measurements.store_tables import cursors as table
 
-def _prepare(connection: Connection) -> None:
-    """Create the tables, or check their version."""
-    from sqlalchemy import insert, select, text
-
-    from installer.measurements.store_tables import VERSION, metadata, store_version
-
-    if connection.dialect.name == "postgresql":
-        # Two programs that start together must not both create the tables. In SQLite the transaction prevents that.
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
-    metadata.create_all(connection)
-    version = connection.execute(select(store_version.c.version)).scalar()
-    if version is None:
-        connection.execute(insert(store_version).values(version=VERSION))
-    elif version != VERSION:
-        newer = version > VERSION
-        raise InstallerError(
-            ErrorCode.STORE_VERSION,
-            f"The store of measurements has version {version}; this program knows version {VERSION}.",
-            "Update device-installer." if newer else "Choose another database, and fetch the data again.",
-            found=int(version),
-            known=VERSION,
-        )
+        where = (table.c.account == account, table.c.service == service)
+        with database.database_errors("store measurements"), self._engine.begin() as connection:
+            connection.execute(update(table).where(*where).values(again_from=None))
 
 
 def _insert(connection: Connection) -> Any:
@@ -250,22 +262,34 @@ def _insert(connection: Connection) -> Any:
     return sqlite.insert
 
 
-def _upsert(connection: Connection, rows: Sequence[Row], now: datetime) -> list[tuple[str, int]]:
-    """Insert, or replace older values; the key and revision (1: new) of each written row."""
+def _upsert(connection: Connection, rows: Sequence[Row], now: datetime) -> list[tuple[str, int, datetime]]:
+    """Insert, or replace older values; the key, revision (1: new) and time of storing of each written row.
+
+    A row that only gets its time zone and day keeps its revision and its time of storing.
+    """
+    from sqlalchemy import case
+
     from installer.measurements.store_tables import measurements as t
 
     values = [{**_values(row), "revision": 1, "stored": now} for row in rows]
     statement = _insert(connection)(t)
     fresh = statement.excluded
+    newer = (t.c.period != "") & (fresh.modified > t.c.modified)
+    zone_learned = t.c.zone.is_(None) | (t.c.zone_known.is_(False) & fresh.zone_known.is_(True))
+    # A newer database of time zones can have other rules.
+    hours_differ = (t.c.taken != fresh.taken) | (t.c.ended != fresh.ended)
+    rules_changed = t.c.period.startswith(DAY_PERIOD) & fresh.zone_known & (t.c.zone == fresh.zone) & hours_differ
+    placed = (fresh.modified >= t.c.modified) & (zone_learned | rules_changed)
     statement = statement.on_conflict_do_update(
         index_elements=["key"],
         set_={
-            **{name: fresh[name] for name in _REPLACED_COLUMNS},
-            "revision": t.c.revision + 1,
+            **{name: case((newer, fresh[name]), else_=t.c[name]) for name in _REPLACED_COLUMNS},
+            **{name: fresh[name] for name in _PLACE_COLUMNS},
+            "revision": case((newer, t.c.revision + 1), else_=t.c.revision),
         },
-        where=(t.c.period != "") & (fresh.modified > t.c.modified),
-    ).returning(t.c.key, t.c.revision)
-    return [(key, revision) for key, revision in connection.execute(statement, values)]
+        where=newer | placed,
+    ).returning(t.c.key, t.c.revision, t.c.stored)
+    return [(key, revision, stored) for key, revision, stored in connection.execute(statement, values)]
 
 
 def _set_cursor(connection: Connection, account: str, service: str, lastupdate: int) -> None:
@@ -287,14 +311,15 @@ _FIELDS = {
         name: name
         for name in (
             "source", "account", "device", "model", "kind", "value", "unit", "measured", "measured_unit",
-            "taken", "ended", "origin", "period", "modified",
+            "taken", "ended", "origin", "period", "modified", "day", "zone", "zone_known",
         )
     },
     "user_id": "user",
     "group_id": "group",
 }  # fmt: skip
-# The columns that newer values replace.
-_REPLACED_COLUMNS = ("value", "measured", "taken", "ended", "modified", "group_id", "stored")
+# The columns that newer values replace, and those that also a zone replaces that was not known before.
+_REPLACED_COLUMNS = ("value", "measured", "modified", "group_id", "stored")
+_PLACE_COLUMNS = ("taken", "ended", "day", "zone", "zone_known")
 
 
 def _values(row: Row) -> dict[str, Any]:

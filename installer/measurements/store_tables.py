@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     Index,
@@ -18,11 +19,12 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeEngine
 
-VERSION = 1
+VERSION = 2
 metadata = MetaData()
 
 
@@ -94,17 +96,30 @@ measurements = Table(
     Column("modified", BigInteger, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("stored", UtcTimestamp, nullable=False),
+    # The person's day (YYYY-MM-DD), time zone (NULL: stored by version 1), and whether this program knew the zone.
+    Column("day", Text, nullable=False, server_default=""),
+    Column("zone", Text),
+    Column("zone_known", Boolean, nullable=False, server_default=text("false")),
     Index("measurements_latest", "device", "kind", "user_id", "taken"),
     Index("measurements_taken", "taken"),
 )
+# The few rows whose zone may become known.
+Index(
+    "measurements_unknown_zone",
+    measurements.c.zone,
+    sqlite_where=measurements.c.zone_known.is_(False),
+    postgresql_where=measurements.c.zone_known.is_(False),
+)
 
-# The cursor of each account and data service (`lastupdate`, unix seconds of the cloud).
+# The cursor of each account and data service (`lastupdate`, unix seconds of the cloud). `again_from`: what was measured
+# from then on is fetched once more, because version 1 stored it without its time zone.
 cursors = Table(
     "cursors",
     metadata,
     Column("account", Text, primary_key=True),
     Column("service", Text, primary_key=True),
     Column("lastupdate", BigInteger, nullable=False),
+    Column("again_from", UtcTimestamp),
 )
 
 # The names of devices.

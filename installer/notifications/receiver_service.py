@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from installer.errors import InstallerError
 from installer.events.notifications import NotificationArrived, NotificationFollowed, ReceiverReady
 from installer.gateway.wake import wake
 from installer.measurements.fetch import Fetched
+from installer.measurements.zone_notes import ZoneNotes
 from installer.notifications.inbox import Entry, Inbox
 from installer.notifications.inbox_worker import InboxWorker
 from installer.notifications.notification import Notification
@@ -47,6 +49,7 @@ class ReceiverOutput:
     def __init__(self, *, json: bool) -> None:
         self._json = json
         self._error_codes: dict[tuple[str, str], str] = {}
+        self._zone_notes = ZoneNotes()
 
     def event(self, event: Event) -> None:
         """Print an event as JSON."""
@@ -67,6 +70,11 @@ class ReceiverOutput:
             output.print_message(
                 f"The cloud reports an action of the user of account “{event.account}”: {event.action}."
             )
+
+    def unknown_zones(self, names: Iterable[str]) -> None:
+        """Print which time zones this computer does not know, once each."""
+        for note in self._zone_notes.about(names):
+            output.print_message(note)
 
     def followed(self, event: NotificationFollowed) -> None:
         """Print the result of a fetch. The same error is printed once."""
@@ -155,6 +163,7 @@ class ReceiverService:
             fields = {"code": error.code.value, "what": error.what, "todo": error.todo, "again": round(retry, 3)}
         elif result is not None:
             fields = {"new": result.new, "changed": result.changed}
+            self.reporter.unknown_zones(result.unknown_zones)
         account, service = self._account_names.get(entry.userid, ""), data_service(entry.appli)
         kind = ENDPOINTS[service].words if service is not None else ""
         self.reporter.followed(NotificationFollowed(account=account, kind=kind, **fields))

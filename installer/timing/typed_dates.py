@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
+from installer.timing.zones import local_moment
 
 _AGE = re.compile(r"([0-9]{1,5})\s*([hdw])", re.IGNORECASE)
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -23,6 +24,14 @@ def typed_age(text: str, option: str) -> timedelta:
     return int(found[1]) * _UNITS[found[2].lower()]
 
 
+def typed_day(text: str) -> date | None:
+    """The date in `2026-11-25`; None for a time, an age, or anything else (`typed_time` says what is wrong with it)."""
+    try:
+        return date.fromisoformat(text.strip()) if _DAY.fullmatch(text.strip()) else None
+    except ValueError:
+        return None
+
+
 def typed_time(text: str, option: str, *, end: bool = False, now: datetime | None = None) -> datetime:
     """The UTC time of a date (its first moment, with `end` its last), a time in ISO 8601, or an age before `now`.
 
@@ -35,8 +44,9 @@ def typed_time(text: str, option: str, *, end: bool = False, now: datetime | Non
         if _DAY.fullmatch(given):
             # A day can have 23 or 25 hours.
             day = date.fromisoformat(given) + timedelta(days=end)
-            return datetime.combine(day, time()).astimezone(UTC)
-        return datetime.fromisoformat(given).astimezone(UTC)
+            return local_moment(datetime.combine(day, time())).astimezone(UTC)
+        when = datetime.fromisoformat(given)
+        return (when if when.tzinfo is not None else local_moment(when)).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         raise InstallerError(
             ErrorCode.USAGE,

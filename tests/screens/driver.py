@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from rich.terminal_theme import TerminalTheme
 from textual import events
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -35,6 +36,7 @@ from screens.question_screen import QuestionScreen
 from screens.secret_screens import PassphraseScreen
 from screens.sign_in import SignInScreen
 from screens.sync import SyncScreen
+from tests.terminal_picture import DARK_TERMINAL, codes_in, picture
 
 S = TypeVar("S", bound=Screen[Any])
 TIMEOUT = 30.0
@@ -49,6 +51,11 @@ def screen_text(pilot: Pilot[Any]) -> str:
     """The text on the terminal, as lines."""
     strips = pilot.app.screen._compositor.render_strips(pilot.app.size)
     return "\n".join(strip.text.rstrip() for strip in strips)
+
+
+def read_codes(pilot: Pilot[Any], terminal: TerminalTheme = DARK_TERMINAL) -> list[str]:
+    """The texts of the QR codes on the terminal, read from its picture."""
+    return codes_in(picture(pilot.app.screen._compositor.render_strips(pilot.app.size), terminal))
 
 
 def flat_text(pilot: Pilot[Any]) -> str:

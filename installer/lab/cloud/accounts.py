@@ -7,9 +7,9 @@ import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from installer.lab.cloud.scenario import CloudUser
+from installer.timing.zones import known_zone
 
 WEIGHT, HEIGHT = 1, 4
 ATTRIB_SIGN_UP = 4
@@ -100,11 +100,8 @@ class Account:
 
     @property
     def zone(self) -> tzinfo:
-        """The user's time zone, or UTC where the system knows none."""
-        try:
-            return ZoneInfo(self.user.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            return UTC
+        """The user's time zone, or UTC if this computer does not know it (the scenario allows only known ones)."""
+        return known_zone(self.user.timezone) or UTC
 
     def next_id(self) -> int:
         """The next id of a group or night, unique among all users."""

@@ -109,6 +109,6 @@ def _store(store: CloudStore, account: Account, sent: _Upload) -> None:
     if not day and not measures:
         raise _Rejected("no quantity that the cloud knows")
     if day:
-        store.store_sample(sent.mac, Sample(sent.taken, "getactivity", {"date": account.local_date(sent.taken), **day}))
+        store.store_sample(sent.mac, Sample(sent.taken, "getactivity", {**day}))
     if measures:
         store.store_sample(sent.mac, Sample(sent.taken, "getmeas", {"measures": measures}))

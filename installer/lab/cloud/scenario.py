@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from installer.timing.zones import known_zone
 
 Mode = Literal["contract", "public"]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
@@ -35,11 +36,8 @@ class CloudUser(_Part):
     @field_validator("timezone")
     @classmethod
     def _known(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            if value != "Europe/Paris":  # the default must work where the system has no time zones
-                raise ValueError("not an IANA time zone that this system knows") from None
+        if known_zone(value) is None:
+            raise ValueError("not an IANA time zone that this system knows")
         return value
 
     @field_validator("devices")

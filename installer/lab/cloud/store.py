@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from installer.lab.cloud.accounts import Account, Device
@@ -20,7 +20,8 @@ class Sample:
     """What a device measured, when (unix seconds), and for which data service (`withings-cloud.md` §4).
 
     getmeas: `{"measures": [{"type", "value", "unit"}]}` (true value: value * 10**unit); getsummary: `{"startdate",
-    "enddate", "data": {…}}`; getactivity: `{"date": "YYYY-MM-DD", "steps": n, …}`.
+    "enddate", "data": {…}}`; getactivity: `{"date": "YYYY-MM-DD", "steps": n, …}`;
+    without a date, it is the day on which the device measured, in the user's time zone.
     """
 
     date: float
@@ -66,6 +67,8 @@ class CloudStore:
         account = self.state.accounts.get(device.owner or "")
         if account is None:
             return False
+        if sample.service == "getactivity":
+            sample = replace(sample, values={"date": account.local_date(sample.date), **sample.values})
         now = self.clock()
         device.record_contact(now)
         if sample.service == "getmeas":

@@ -104,6 +104,32 @@ def test_the_clocks_went_back_since(berlin: None) -> None:
     assert taken(shown, DeviceClock(), visited) == measured
 
 
+@pytest.mark.parametrize(
+    ("received", "expected"),
+    [
+        ("00:31", "00:30"),  # the first 02:30, told at once
+        ("01:31", "01:30"),  # the second one
+        ("01:29:30", "01:30"),  # the same, by a device whose clock is a little fast
+        ("02:29", "01:30"),
+        ("09:00", "00:30"),  # told much later: nobody can know
+    ],
+)
+@pytest.mark.parametrize("clock_is_read", [True, False])
+def test_an_hour_that_comes_twice(berlin: None, received: str, expected: str, clock_is_read: bool) -> None:
+    visited = datetime.fromisoformat(f"2026-10-25T{received}+00:00")
+    clock = DeviceClock(visited.astimezone().replace(tzinfo=None), visited) if clock_is_read else DeviceClock()
+    assert taken(datetime(2026, 10, 25, 2, 30), clock, visited) == datetime.fromisoformat(
+        f"2026-10-25T{expected}+00:00"
+    )
+
+
+def test_an_hour_that_is_left_out(berlin: None) -> None:
+    # A device that nobody has set to summer time: 02:30 is 03:30.
+    for received in ("01:31", "09:00"):
+        visited = datetime.fromisoformat(f"2026-03-29T{received}+00:00")
+        assert taken(datetime(2026, 3, 29, 2, 30), DeviceClock(), visited) == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+
+
 @given(
     st.datetimes(min_value=datetime(1582, 1, 1)),
     st.none() | st.datetimes(min_value=datetime(1582, 1, 1)),

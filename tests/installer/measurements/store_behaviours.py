@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta, timezone
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,8 @@ from sqlalchemy import text
 
 from installer.errors import ErrorCode, InstallerError
 from installer.measurement import Measurement, Quantity, Reading
-from installer.measurements.store import INSERT_BATCH, READ_PAGE, Device, Store
+from installer.measurements import own_day
+from installer.measurements.store import INSERT_BATCH, READ_PAGE, Added, Device, Store
 from installer.measurements.stored_value import Row, of_measurement, row
 from installer.storage import database
 
@@ -29,6 +31,18 @@ def weight(value: str = "72.35", unit: str = "kg", **more: Any) -> Row:
 def steps(value: int, modified: int, **more: Any) -> Row:
     given = {"source": "cloud", "device": "d", "kind": "steps", "period": "2026-11-24", **more}
     return row(measured=Decimal(value), unit="steps", taken=NOON, modified=modified, **given)
+
+
+def as_version_1(url: str) -> None:
+    """Make the tables those of version 1, which kept no zones."""
+    engine = database.open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP INDEX measurements_unknown_zone"))
+        for column in ("measurements.day", "measurements.zone", "measurements.zone_known", "cursors.again_from"):
+            table, _, name = column.partition(".")
+            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {name}"))
+        connection.execute(text("UPDATE store_version SET version = 1"))
+    engine.dispose()
 
 
 PUTTER = """
@@ -177,6 +191,88 @@ class StoreBehaviours:
         assert sum(counts) == 200
         with Store.open(database_url) as store:
             assert store.count() == 200
+
+    def test_a_day_in_an_unknown_zone_is_marked_and_mended_when_the_zone_is_known(self, database_url: str) -> None:
+        utc_day = own_day.of_day("2026-11-24", "Mars/Olympus")
+        right = own_day.of_day("2026-11-24", "Pacific/Kiritimati")
+        assert utc_day is not None
+        assert right is not None
+        a_day = {"kind": "steps", "source": "cloud", "period": "day 2026-11-24"}
+        # As an older database of zones leaves them, which does not know Kiritimati.
+        old = {"zone": "Pacific/Kiritimati", "zone_known": False}
+        days = [weight(**{**a_day, **utc_day, **old}), weight(**{**a_day, **utc_day, "device": "mars"})]
+        night = weight(kind="asleep", period="night 1", ended=NOON, **old)
+        with Store.open(database_url) as store:
+            store.put([*days, night, weight()])
+            assert store.unknown_zones() == ["", "Mars/Olympus", "Pacific/Kiritimati"]
+            assert store.place_known_zones() == 2
+            assert store.place_known_zones() == 0
+            assert store.unknown_zones() == ["", "Mars/Olympus"]
+            found = {(r.kind, r.device): r for r in store.rows()}
+            mended = found["steps", SCALE]
+            assert {name: getattr(mended, name) for name in right} == right
+            assert (mended.taken, mended.ended) == (NOON - timedelta(hours=26), NOON - timedelta(hours=2))
+            assert found["steps", "mars"] == days[1]
+            assert (found["asleep", SCALE].day, found["asleep", SCALE].taken) == ("2026-11-25", NOON)
+
+    def test_a_fetch_gives_a_stored_value_its_zone_and_changes_nothing_else(self, database_url: str) -> None:
+        lost = steps(800, 100, zone="Mars/Olympus")
+        right = {"zone": "Asia/Kolkata", "zone_known": True, "day": "2026-11-24"}
+        with Store.open(database_url) as store:
+            store.put([lost, weight(zone="")])
+            added = store.add([replace(lost, **right), replace(weight(), **right)])
+            assert (added.new, added.changed, added.placed) == ((), (), 2)
+            assert {(r.zone, r.day) for r in store.rows()} == {("Asia/Kolkata", "2026-11-24")}
+            # A computer that does not know the zone takes nothing back.
+            assert store.add([lost, weight(zone="")]) == Added()
+            assert len(store.add([steps(900, 200, **right)]).changed) == 1
+
+    def test_a_newer_database_of_zones_moves_a_day(self, database_url: str) -> None:
+        place = {"zone": "America/Mexico_City", "zone_known": True, "day": "2026-07-01", "period": "day 2026-07-01"}
+        with_summer_time = steps(800, 100, ended=NOON + timedelta(days=1), **place)
+        without = replace(with_summer_time, taken=NOON + timedelta(hours=1), ended=NOON + timedelta(hours=25))
+        with Store.open(database_url) as store:
+            store.put([with_summer_time])
+            assert store.add([without]).placed == 1
+            assert list(store.rows()) == [without]
+
+    def test_rows_are_chosen_by_the_day_of_the_person(self, database_url: str) -> None:
+        def on(day: str, zone: str) -> Row:
+            place = own_day.of_day(day, zone)
+            assert place is not None
+            return weight(**{"kind": zone, "period": f"day {day}", **place})
+
+        zones = ("Pacific/Kiritimati", "Europe/Paris", "Pacific/Pago_Pago", "Mars/Olympus")
+        the_day, before = date(2026, 11, 24), date(2026, 11, 23)
+        midnight = NOON - timedelta(hours=12)
+        with Store.open(database_url) as store:
+            store.put(on(f"2026-11-{n}", zone) for n in (22, 23, 24, 25) for zone in zones)
+            store.put([weight("1", taken=midnight), weight("2", taken=midnight - timedelta(seconds=1))])
+            found = list(
+                store.rows(first_day=the_day, last_day=the_day, since=midnight, until=midnight + timedelta(days=1))
+            )
+            # In the order of time: the day began in the east.
+            assert [r.kind for r in found if r.day] == [zones[0], zones[1], zones[3], zones[2]]
+            assert [r.value for r in found if not r.day] == [1]
+            assert {r.day for r in store.rows(last_day=before) if r.day} == {"2026-11-22", "2026-11-23"}
+            assert {r.day for r in store.rows(first_day=the_day) if r.day} == {"2026-11-24", "2026-11-25"}
+
+    def test_a_store_of_version_1_is_migrated_and_says_what_to_fetch_again(self, database_url: str) -> None:
+        with Store.open(database_url) as store:
+            store.put([steps(800, 100, period="day 2026-11-24", user="7"), weight(source="cloud", user="8"), weight()])
+            store.add([], [("wbsapi.withings.net 7", "getactivity", 100), ("wbsapi.withings.net 9", "getmeas", 5)])
+        as_version_1(database_url)
+        with Store.open(database_url) as store:
+            rows = {r.kind + r.user: r for r in store.rows()}
+            assert {r.zone for r in rows.values()} == {None}
+            assert rows["steps7"].day == "2026-11-24"
+            assert {r.zone_known for r in rows.values()} == {False}
+            assert store.unknown_zones() == []
+            assert store.again_from("wbsapi.withings.net 7", "getactivity") == NOON
+            assert store.again_from("wbsapi.withings.net 9", "getmeas") is None
+            store.fetched_again("wbsapi.withings.net 7", "getactivity")
+            assert store.again_from("wbsapi.withings.net 7", "getactivity") is None
+            assert store.cursor("wbsapi.withings.net 7", "getactivity") == 100
 
     def test_a_store_of_another_version_is_said_to_be_one(self, database_url: str) -> None:
         Store.open(database_url).close()

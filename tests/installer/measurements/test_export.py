@@ -52,6 +52,11 @@ def test_csv_has_titles_names_and_exact_numbers() -> None:
         "group": "",
         "period": "",
         "modified": "5",
+        "day": "",
+        "taken_local": "",
+        "ended_local": "",
+        "zone": "",
+        "zone_known": "no",
     }
 
 

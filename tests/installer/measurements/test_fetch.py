@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from installer.catalogue.model import DataService
+from installer.cli.measurement_printer import MeasurementPrinter
 from installer.cloud import client
 from installer.cloud.accounts import Accounts
 from installer.cloud.token_store import Application, TokenStore
@@ -41,6 +42,7 @@ from tests.installer.cloud.world import (
     settings,
     tokens,
 )
+from tests.installer.measurements.store_behaviours import as_version_1
 
 DATE = 1_730_003_600
 NOTHING: dict[str, list[Any]] = {
@@ -246,6 +248,58 @@ async def test_an_odd_window_is_none(practice: Lab, store: Store, window: tuple[
     ended = await fetcher(practice, store).fetch("40000001", 1, *window)
     assert ended is not None
     assert (ended.new, ended.error) == (3, None)
+
+
+# Time zones.
+
+
+async def test_what_version_1_stored_is_fetched_once_more_for_its_zone(tmp_path: Path) -> None:
+    url = database.sqlite_url(tmp_path / "store.sqlite")
+    day = {"date": "2026-11-24", "deviceid": "d2", "is_tracker": True, "modified": DATE, "steps": 800}
+    days = ok({"activities": [{**day, "timezone": "Pacific/Kiritimati"}], "more": False})
+    answers = {**NOTHING, "getmeas": [measures(group(1), timezone="Asia/Kolkata")], "getactivity": [days]}
+    async with accounts_at(answers, tmp_path) as (cloud, accounts):
+        with Store.open(url) as store:
+            await Fetcher(store, accounts, MODELS).fetch_all()
+            right = list(store.rows())
+        as_version_1(url)
+        with Store.open(url) as store:
+            [ended] = await Fetcher(store, accounts, MODELS).fetch_all()
+            assert (ended.new, ended.changed, ended.placed, ended.unknown_zones) == (0, 0, 2, set())
+            assert list(store.rows()) == right
+            [ended] = await Fetcher(store, accounts, MODELS).fetch_all()
+            assert ended.placed == 0
+    # From the first value on, once; the cursor stays.
+    assert asked(cloud, "startdate") == [None, str(DATE - 2), None, None]
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Pago_Pago", "Europe/Paris", "Pacific/Kiritimati"])
+async def test_a_notification_of_a_date_finds_the_day_of_the_person_at_once(
+    tmp_path: Path, store: Store, zone: str
+) -> None:
+    day = {"date": "2026-11-24", "timezone": zone, "deviceid": "d2", "is_tracker": True, "modified": DATE, "steps": 800}
+    answers = {**NOTHING, "getactivity": [ok({"activities": [day], "more": False})]}
+    midnight = int(datetime(2026, 11, 24, tzinfo=UTC).timestamp())
+    async with accounts_at(answers, tmp_path) as (cloud, accounts):
+        ended = await Fetcher(store, accounts, MODELS).fetch("7", 16, midnight)
+    assert ended is not None
+    assert ended.new == 1
+    assert [form["action"] for _, form, _ in cloud.requests].count("getactivity") == 1
+
+
+async def test_a_zone_that_is_not_known_is_told_once(
+    tmp_path: Path, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = {**NOTHING, "getmeas": [measures(group(1), timezone="Mars/Olympus")]}
+    async with accounts_at(answers, tmp_path) as (_, accounts):
+        [ended] = await Fetcher(store, accounts, MODELS).fetch_all()
+    assert (ended.new, ended.unknown_zones) == (1, {"Mars/Olympus"})
+    printer = MeasurementPrinter(store, json=True)
+    for _ in range(2):
+        printer.round_ended([ended])
+    said = capsys.readouterr()
+    assert said.err.count("“Mars/Olympus”") == 1
+    assert '"unknown_zones":["Mars/Olympus"]' in said.out
 
 
 # Pages, and up to where it was fetched.

@@ -26,7 +26,8 @@ Json = st.recursive(
 
 
 def rows(kind: Any, key: str, *found: Any) -> list[Row]:
-    return [row for entry in parse_list(kind, {key: list(found)}, key) for row in from_cloud.rows(entry, OWNER)]
+    entries = parse_list(kind, {key: list(found)}, key)
+    return [row for entry in entries for row in from_cloud.rows(entry, OWNER, "Europe/Paris")]
 
 
 def group(*measures: dict[str, Any], **changes: Any) -> list[Row]:
@@ -100,6 +101,11 @@ def test_a_weight() -> None:
         "origin": "device",
         "period": "group 5123456789",
         "modified": DATE + 60,
+        "day": "2024-10-27",
+        "zone": "Europe/Paris",
+        "zone_known": True,
+        "taken_local": "2024-10-27T05:33:20+01:00",
+        "ended_local": None,
     }
 
 
@@ -184,6 +190,23 @@ def test_a_night() -> None:
         datetime.fromtimestamp(DATE + 27_000, UTC),
     )
     assert {r.period for r in (asleep, pulse)} == {"night 2081804182"}
+    assert {(r.day, r.zone) for r in (asleep, pulse)} == {("2024-10-27", "Europe/Paris")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # The day of waking up, as the cloud says, or else where the person woke up.
+        ({"date": "2024-10-28"}, "2024-10-28"),
+        ({"date": None, "timezone": "Pacific/Kiritimati"}, "2024-10-28"),
+        ({"date": "tomorrow", "timezone": "Pacific/Pago_Pago"}, "2024-10-27"),
+        ({"date": None, "enddate": None, "timezone": "Pacific/Pago_Pago"}, "2024-10-26"),
+        ({"date": "2024-10-27", "timezone": "Mars/Olympus"}, "2024-10-27"),
+        ({"date": None, "timezone": "Mars/Olympus"}, ""),
+    ],
+)
+def test_the_day_of_a_night(changes: dict[str, Any], expected: str) -> None:
+    assert {r.day for r in night(**changes)} == {expected}
 
 
 def test_an_odd_night() -> None:
@@ -196,19 +219,20 @@ def test_an_odd_night() -> None:
 
 
 @pytest.mark.parametrize(
-    ("date", "zone", "start", "hours"),
+    ("date", "zone", "start", "hours", "known"),
     [
-        ("2024-10-27", "Europe/Paris", "2024-10-26T22:00:00+00:00", 25),
-        ("2024-03-31", "Europe/Paris", "2024-03-30T23:00:00+00:00", 23),
-        ("2024-10-27", "America/New_York", "2024-10-27T04:00:00+00:00", 24),
-        ("2024-10-27", "Nowhere/Land", "2024-10-27T00:00:00+00:00", 24),
-        ("2024-10-27", "", "2024-10-27T00:00:00+00:00", 24),
+        ("2024-10-27", "Europe/Paris", "2024-10-26T22:00:00+00:00", 25, True),
+        ("2024-03-31", "Europe/Paris", "2024-03-30T23:00:00+00:00", 23, True),
+        ("2024-10-27", "America/New_York", "2024-10-27T04:00:00+00:00", 24, True),
+        ("2024-10-27", None, "2024-10-26T22:00:00+00:00", 25, True),
+        ("2024-10-27", "Nowhere/Land", "2024-10-27T00:00:00+00:00", 24, False),
     ],
 )
-def test_a_day_is_where_the_person_is(date: str, zone: str, start: str, hours: int) -> None:
+def test_a_day_is_where_the_person_is(date: str, zone: str | None, start: str, hours: int, known: bool) -> None:
     [row] = day(date=date, timezone=zone)
     assert row.ended is not None
     assert (row.taken.isoformat(), (row.ended - row.taken).total_seconds()) == (start, hours * 3600)
+    assert (row.day, row.zone, row.zone_known) == (date, zone or "Europe/Paris", known)
     assert (row.value, row.unit, row.kind, row.model, row.period) == (4200, "steps", "steps", "move", f"day {date}")
 
 
