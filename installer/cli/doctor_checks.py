@@ -66,6 +66,7 @@ async def run_checks(config: RunConfig) -> list[Finding]:
         ("connection", _connection),
         ("cloud", _cloud),
         ("webhook", _webhook),
+        ("time zones", _time_zones),
         ("terminal", _terminal),
         ("folders", _folders),
     )
@@ -218,6 +219,19 @@ async def _webhook(computer: Computer) -> list[Finding]:
         url = await call_with_deadline(lambda: fetched.fetch("address of the webhook"), KEYRING_TIMEOUT_SECONDS)
         webhook = url.get_secret_value()
     return [Finding(subject="webhook", state="ok", text=describe_connection(check_url(webhook)))]
+
+
+async def _time_zones(_computer: Computer) -> Finding:
+    from installer.timing.zones import known_zone
+
+    if known_zone("Europe/Paris") is None:
+        return Finding(
+            subject="time zones",
+            state="warning",
+            text="This computer has no database of time zones, so days are stored without their hours.",
+            todo="Install the package tzdata; the next `data` command corrects the days.",
+        )
+    return Finding(subject="time zones", state="ok", text="the database of time zones is here")
 
 
 async def _terminal(_computer: Computer) -> Finding:
