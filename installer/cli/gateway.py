@@ -180,7 +180,8 @@ def _print_sentence(report: GatewayEvent) -> None:
         else:
             output.print_message(f"{_measurements(report.count)} delivered to {report.sink.label}.")
     else:
-        output.print_message(f"{report.error} Next try in {report.wait:.0f} s.")
+        again = f" Next try in {report.wait:.0f} s." if report.wait else ""
+        output.print_message(f"{report.error}{again}")
 
 
 def _result_lines(result: RoundResult) -> list[str]:

@@ -20,6 +20,7 @@ from installer.text import printable
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from installer.storage.file_lock import HeldLock
     from installer.storage.keyring import SystemKeyring
     from installer.wifi.networks import Network, Security
     from installer.wifi.saved_networks import SavedNetwork
@@ -123,7 +124,7 @@ async def _add(name: str, network: Network, passphrase: SecretStr, replace: bool
     from installer.wifi import saved_networks
     from installer.wifi.saved_networks import SavedNetwork
 
-    async with _locked():
+    async with _locked() as lock:
         _check_free(name, replace)
         networks = saved_networks.load()
         reference, keyring_name = None, ""
@@ -138,7 +139,7 @@ async def _add(name: str, network: Network, passphrase: SecretStr, replace: bool
         networks[name] = SavedNetwork(
             ssid=network.ssid, security=network.security, hidden=network.hidden, passphrase=reference
         )
-        saved_networks.save(networks)
+        _save(networks, lock)
         if reference is None and old is not None:
             await _delete_passphrase(name, old)
     return keyring_name
@@ -157,14 +158,14 @@ async def _add_with_variable(name: str, network: Network, variable: str, replace
     reference = SecretRef(env=variable)
     if os.environ.get(variable) or network.security is Security.OPEN:
         check_credentials(Credentials(network=network, passphrase=reference.fetch()))
-    async with _locked():
+    async with _locked() as lock:
         _check_free(name, replace)
         networks = saved_networks.load()
         old = networks.get(name)
         networks[name] = SavedNetwork(
             ssid=network.ssid, security=network.security, hidden=network.hidden, passphrase=reference
         )
-        saved_networks.save(networks)
+        _save(networks, lock)
         if old is not None:
             await _delete_passphrase(name, old)
 
@@ -173,12 +174,12 @@ async def _remove(name: str) -> None:
     """Remove the network from the file, then its passphrase from the keyring. Other places of passphrases stay."""
     from installer.wifi import saved_networks
 
-    async with _locked():
+    async with _locked() as lock:
         networks = saved_networks.load()
         if name not in networks:
             raise saved_networks.not_saved(name, networks)
         old = networks.pop(name)
-        saved_networks.save(networks)
+        _save(networks, lock)
         await _delete_passphrase(name, old)
 
 
@@ -222,7 +223,7 @@ def _cannot_save(why: str) -> InstallerError:
 
 
 @asynccontextmanager
-async def _locked() -> AsyncIterator[None]:
+async def _locked() -> AsyncIterator[HeldLock]:
     """Hold the lock of the file, so that two commands write one after the other. Raises FILE_UNWRITABLE."""
     from installer.storage.file_lock import file_lock
     from installer.wifi import saved_networks
@@ -231,7 +232,7 @@ async def _locked() -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         try:
             lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await stack.enter_async_context(file_lock(lock, LOCK_TIMEOUT_SECONDS))
+            held = await stack.enter_async_context(file_lock(lock, LOCK_TIMEOUT_SECONDS))
         except (OSError, TimeoutError) as error:
             why = "another program is writing them" if isinstance(error, TimeoutError) else error.strerror
             raise InstallerError(
@@ -239,7 +240,20 @@ async def _locked() -> AsyncIterator[None]:
                 f"The saved networks in {lock.parent} cannot be changed: {why}.",
                 "Check the permissions of that folder, then try again.",
             ) from None
-        yield
+        yield held
+
+
+def _save(networks: dict[str, SavedNetwork], lock: HeldLock) -> None:
+    """Save the file, unless its lock was deleted and another program has it now. Raises FILE_UNWRITABLE."""
+    from installer.wifi import saved_networks
+
+    if not lock.is_kept():
+        raise InstallerError(
+            ErrorCode.FILE_UNWRITABLE,
+            f"The saved networks were not changed: somebody deleted {lock.path}, and another program writes them now.",
+            "Try again.",
+        )
+    saved_networks.save(networks)
 
 
 def _check_free(name: str, replace: bool) -> None:

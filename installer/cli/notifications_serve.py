@@ -18,12 +18,13 @@ from installer.measurements.open_store import open_store
 from installer.notifications import callback_url, inbox_worker, receiver
 from installer.notifications.inbox import Inbox
 from installer.notifications.receiver_service import ReceiverOutput, ReceiverService
-from installer.storage.file_lock import file_lock
+from installer.storage.file_lock import HeldLock, file_lock
 
 if TYPE_CHECKING:
     from installer.cli.notifications import ReceiverOptions
     from installer.notifications.callback_setup import NotificationSetup
 
+LOCK_CHECK_SECONDS = 1.0
 INBOX_FILE, LAB_INBOX_FILE = "notifications-inbox.sqlite", "lab-notifications-inbox.sqlite"
 
 
@@ -37,7 +38,7 @@ async def serve(resources: RunResources, options: ReceiverOptions, *, json: bool
     lab = resources.config.lab
     inbox_file = settings.data_dir() / (LAB_INBOX_FILE if lab else INBOX_FILE)
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(_only_receiver(inbox_file))
+        lock = await stack.enter_async_context(_only_receiver(inbox_file))
         listener = receiver.listen(options.host, options.port)
         stack.callback(listener.close)
         inbox = Inbox(inbox_file)
@@ -56,7 +57,7 @@ async def serve(resources: RunResources, options: ReceiverOptions, *, json: bool
             output.print_message(f"Address to register; keep it secret: {address or callback_url.PATH_PLACEHOLDER}")
         if not setup.saved.all() and not json:
             output.print_message("Nothing is subscribed yet: `device-installer notifications subscribe` does that.")
-        await run_until(stop, [service.worker.run(), service.renew(), service.poll(options.poll)])
+        await run_until(stop, [service.worker.run(), service.renew(), service.poll(options.poll), _keep(lock)])
     if not json:
         output.print_message("The receiver has ended. Its next start continues with the notifications in the inbox.")
 
@@ -72,13 +73,13 @@ async def _address(setup: NotificationSetup) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _only_receiver(inbox_file: Path) -> AsyncIterator[None]:
+async def _only_receiver(inbox_file: Path) -> AsyncIterator[HeldLock]:
     """Hold the lock by which only one receiver uses an inbox. Raises RECEIVER_FAILED, FILE_UNWRITABLE."""
     lock = inbox_file.with_suffix(".lock")
     async with contextlib.AsyncExitStack() as stack:
         try:
             lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await stack.enter_async_context(file_lock(lock, 0.5))
+            held = await stack.enter_async_context(file_lock(lock, 0.5))
         except TimeoutError:
             raise InstallerError(
                 ErrorCode.RECEIVER_FAILED,
@@ -89,4 +90,19 @@ async def _only_receiver(inbox_file: Path) -> AsyncIterator[None]:
             raise InstallerError(
                 ErrorCode.FILE_UNWRITABLE, f"{lock} cannot be written ({error.strerror}).", "Check the permissions."
             ) from None
-        yield
+        yield held
+
+
+async def _keep(lock: HeldLock) -> None:
+    """Look again and again whether this is still the only receiver. Raises RECEIVER_FAILED if not."""
+    lost = False
+    while True:
+        # Once may be another receiver that starts, and ends because the port is in use.
+        before, lost = lost, not lock.is_kept()
+        if before and lost:
+            raise InstallerError(
+                ErrorCode.RECEIVER_FAILED,
+                f"The receiver of notifications ends: somebody deleted {lock.path}, and another receiver has started.",
+                "Nothing is lost. Leave that file alone, and let one receiver run.",
+            )
+        await asyncio.sleep(LOCK_CHECK_SECONDS)

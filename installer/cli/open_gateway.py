@@ -39,14 +39,14 @@ async def open_gateway(
     config = RunConfig(adapter=options.adapter, lab=options.use_lab, catalogues=tuple(options.catalogue or ()))
     resources = RunResources(config)
     try:
-        async with hold_gateway_lock(files):
+        async with hold_gateway_lock(files) as check_lock:
             if options.use_lab:
                 await resources.lab()
             parts = _parts(resources, files, options, report)
             if not await parts.load_devices() and must_have_devices:
                 raise _no_device()
             with Outbox.open(files.outbox) as outbox:
-                yield Gateway(parts, outbox)
+                yield Gateway(parts, outbox, check_lock)
     finally:
         await resources.close()
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,9 @@ class RateLimit:
         end = time.monotonic() + seconds
         async with self._lock:
             while True:
-                async with self._shared_state():
-                    wait = self._use_slot(time.time())
+                async with self._shared_state() as is_kept:
+                    # Another program that has the lock now, because its file was deleted, counts for itself.
+                    wait = self._use_slot(time.time()) if is_kept() else 0.01
                 if wait <= 0:
                     return
                 if time.monotonic() + wait > end:
@@ -90,22 +91,26 @@ class RateLimit:
         return 0.0
 
     @asynccontextmanager
-    async def _shared_state(self) -> AsyncIterator[None]:
-        """Lock and read the shared file, and write it at the end. Without the file, use the state of this program."""
+    async def _shared_state(self) -> AsyncIterator[Callable[[], bool]]:
+        """Lock and read the shared file, and write it at the end. Without the file, use the state of this program.
+
+        It gives the question whether this program still is the only one that has the lock.
+        """
         if self._file is None:
-            yield
+            yield lambda: True
             return
         lock = file_lock(self._file.with_suffix(".lock"), LOCK_SECONDS)
         try:
             make_private_folder(self._file.parent)
-            await lock.__aenter__()
+            held = await lock.__aenter__()
         except (OSError, TimeoutError):
-            yield
+            yield lambda: True
             return
         try:
             self._read(self._file)
-            yield
-            self._write(self._file)
+            yield held.is_kept
+            if held.is_kept():
+                self._write(self._file)
         finally:
             await lock.__aexit__(None, None, None)
 

@@ -108,17 +108,25 @@ class AccountSession:
         async with self._refreshing:
             if self._tokens is not stale:
                 return
-            async with self._store.lock(self._application, self.name):
-                stored = await self._store.load(self._application, self.name)
-                if stored is None:
-                    raise account_unknown(self.name, ())
-                if _differ(stored.tokens, stale) and is_fresh(stored.tokens, self._clock()):
-                    # Another process has refreshed them; the tokens that it replaced are no longer valid.
-                    self._adopt(stored)
-                    return
-                body = await self._request_refresh(stored.tokens)
-                tokens = Tokens.from_grant(parse_granted(body), self._clock(), stored.tokens.userid)
-                self._adopt(await self._store.save(self._application, self.name, tokens))
+            while not await self._refresh_alone(stale):
+                pass  # the file of the lock was deleted, and another process has the lock: wait until it is done
+
+    async def _refresh_alone(self, stale: Tokens) -> bool:
+        """Replace the tokens under the lock of the account; False if this process lost the lock before it did so."""
+        async with self._store.lock(self._application, self.name) as lock:
+            stored = await self._store.load(self._application, self.name)
+            if stored is None:
+                raise account_unknown(self.name, ())
+            if _differ(stored.tokens, stale) and is_fresh(stored.tokens, self._clock()):
+                # Another process has refreshed them; the tokens that it replaced are no longer valid.
+                self._adopt(stored)
+                return True
+            if not lock.is_kept():
+                return False
+            body = await self._request_refresh(stored.tokens)
+            tokens = Tokens.from_grant(parse_granted(body), self._clock(), stored.tokens.userid)
+            self._adopt(await self._store.save(self._application, self.name, tokens))
+            return True
 
     def _adopt(self, stored: StoredTokens) -> None:
         self._tokens = stored.tokens

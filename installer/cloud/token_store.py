@@ -23,7 +23,7 @@ from installer.cloud.api_models import Granted, Secret
 from installer.errors import ErrorCode, InstallerError
 from installer.settings import CloudSettings, is_loopback
 from installer.storage import keyring as keyrings
-from installer.storage.file_lock import file_lock
+from installer.storage.file_lock import HeldLock, file_lock
 from installer.storage.keyring import KeyringFailed, SystemKeyring
 from installer.storage.private_files import make_private_folder, read_private, write_private
 from installer.timing.deadlines import call_with_deadline
@@ -222,13 +222,13 @@ class TokenStore:
         return True
 
     @asynccontextmanager
-    async def lock(self, application: Application, name: str) -> AsyncIterator[None]:
+    async def lock(self, application: Application, name: str) -> AsyncIterator[HeldLock]:
         """Lock this account against the other processes of this user. Raises SECRET_UNAVAILABLE, FILE_UNWRITABLE."""
         path = self._path(application, name).with_suffix(".lock")
         async with contextlib.AsyncExitStack() as stack:
             try:
                 make_private_folder(self.folder)
-                await stack.enter_async_context(file_lock(path, LOCK_SECONDS))
+                held = await stack.enter_async_context(file_lock(path, LOCK_SECONDS))
             except TimeoutError:
                 raise InstallerError(
                     ErrorCode.SECRET_UNAVAILABLE,
@@ -238,7 +238,7 @@ class TokenStore:
                 ) from None
             except OSError as error:
                 raise _unwritable(path, error) from None
-            yield
+            yield held
 
     async def _usable_keyring(self) -> SystemKeyring | None:
         if self._backend == "file":

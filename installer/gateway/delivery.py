@@ -173,9 +173,10 @@ class Delivery:
             return
         self._paused.pop((sink.name, device), None)
         for one in refused:
-            self._outbox.mark_refused(sink.name, one.item.number, one.reason)
-        refused_numbers = {one.item.number for one in refused}
-        accepted = [item.number for item in items if item.number not in refused_numbers]
+            self._outbox.mark_refused(sink.name, one.item.key, one.reason)
+        # By key: if the file was replaced meanwhile, a measurement has another number there.
+        refused_keys = {one.item.key for one in refused}
+        accepted = [item.key for item in items if item.key not in refused_keys]
         if accepted:
             self._outbox.mark_delivered(sink.name, accepted, self._clock())
             self._prune(device, len(accepted))

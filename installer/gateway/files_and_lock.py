@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from installer import settings
 from installer.errors import ErrorCode, InstallerError
-from installer.storage.file_lock import file_lock
+from installer.storage.file_lock import HeldLock, file_lock
 
 LOCK_SECONDS = 2.0
 
@@ -48,12 +48,15 @@ class GatewayFiles:
 
 
 @asynccontextmanager
-async def hold_gateway_lock(files: GatewayFiles) -> AsyncIterator[None]:
-    """Be the only gateway that uses these files. Raises GATEWAY_RUNNING, FILE_UNWRITABLE."""
+async def hold_gateway_lock(files: GatewayFiles) -> AsyncIterator[Callable[[], None]]:
+    """Be the only gateway that uses these files. Raises GATEWAY_RUNNING, FILE_UNWRITABLE.
+
+    It gives a function that raises GATEWAY_RUNNING if the lock's file was deleted, and another gateway has it now.
+    """
     try:
         files.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = file_lock(files.lock, LOCK_SECONDS)
-        await lock.__aenter__()
+        held = await lock.__aenter__()
     except TimeoutError:
         raise InstallerError(
             ErrorCode.GATEWAY_RUNNING,
@@ -68,9 +71,21 @@ async def hold_gateway_lock(files: GatewayFiles) -> AsyncIterator[None]:
         ) from None
     try:
         _write_pid(files)
-        yield
+        yield lambda: _check_lock(files, held)
     finally:
         await lock.__aexit__(None, None, None)
+
+
+def _check_lock(files: GatewayFiles, lock: HeldLock) -> None:
+    before = running_pid(files)
+    if not lock.is_kept():
+        raise InstallerError(
+            ErrorCode.GATEWAY_RUNNING,
+            f"This gateway ends: somebody deleted {files.lock}, and another gateway has started.",
+            "Nothing is lost: the other one goes on with what this one has collected. Leave that file alone.",
+        )
+    if before != os.getpid():
+        _write_pid(files)  # it is a new file
 
 
 async def is_running(files: GatewayFiles) -> bool:

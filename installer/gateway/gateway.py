@@ -31,7 +31,7 @@ RADIO_BACKOFF = Backoff(2.0, 60.0)
 
 @dataclass(frozen=True)
 class GatewayFailure:
-    """The gateway cannot work now. `wait`: seconds until it tries again."""
+    """The gateway cannot work now. `wait`: seconds until it tries again; 0: it goes on already."""
 
     error: InstallerError
     wait: float
@@ -65,11 +65,13 @@ class RoundResult:
 
 
 class Gateway:
-    """One gateway. Its caller must hold the lock (`files_and_lock.hold_gateway_lock`)."""
+    """One gateway. Its caller must hold the lock (`files_and_lock.hold_gateway_lock`), which gives `check_lock`."""
 
-    def __init__(self, parts: GatewayParts, outbox: Outbox) -> None:
+    def __init__(self, parts: GatewayParts, outbox: Outbox, check_lock: Callable[[], None] = lambda: None) -> None:
         self._parts = parts
+        self._check_lock = check_lock
         self._outbox = outbox
+        outbox.on_replaced(lambda error: parts.on_event(GatewayFailure(error, 0.0)))
         self._heartbeat = Heartbeat(outbox)
         self._visited: dict[str, VisitResult] = {}
         self._delivery = Delivery(outbox, parts.sinks, parts.backoff, on_result=parts.on_event, clock=parts.clock)
@@ -80,11 +82,12 @@ class Gateway:
             self._delivery.sinks_of,
             parts.visit_settings,
             on_result=self._on_visit_result,
+            check_lock=check_lock,
             clock=parts.clock,
         )
 
     async def run(self) -> None:
-        """Work until cancelled. All that was collected is on disk then."""
+        """Work until cancelled. All that was collected is on disk then. Raises GATEWAY_RUNNING if the lock is lost."""
         self._heartbeat.record_start(self._parts.clock(), [s.name for s in self._parts.sinks])
         try:
             async with asyncio.TaskGroup() as group:
@@ -93,6 +96,11 @@ class Gateway:
                 group.create_task(self._reload_devices())
                 group.create_task(self._watch_wake_files())
                 group.create_task(self._write_heartbeat())
+        except ExceptionGroup as group_error:
+            ended, _ = group_error.split(InstallerError)
+            if ended is None:
+                raise
+            raise _first(ended) from None
         finally:
             await self._delivery.close()
 
@@ -155,7 +163,16 @@ class Gateway:
             await asyncio.sleep(DEVICES_RELOAD_SECONDS)
 
     async def _watch_wake_files(self) -> None:
+        lost: InstallerError | None = None
         while True:
+            try:
+                self._check_lock()
+                lost = None
+            except InstallerError as error:
+                # Once may be `gateway status`, which tries the lock for a moment.
+                if lost is not None:
+                    raise
+                lost = error
             for address in wake.take_wake_requests(self._parts.files.wake):
                 self._scheduler.wake(None if address == wake.ALL_DEVICES else address)
                 self._delivery.wake()
@@ -170,3 +187,8 @@ class Gateway:
     def _record_radio(self, error: InstallerError | None) -> None:
         with suppress(InstallerError):
             self._heartbeat.record_radio(error, self._parts.clock())
+
+
+def _first(errors: BaseExceptionGroup[InstallerError]) -> InstallerError:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -51,8 +51,6 @@ class Heartbeat:
         self._record(radio_since=now if since is None else since, radio_code=error.code.value, radio=error.what)
 
     def _record(self, **values: object) -> None:
-        with self._outbox.transaction("record its state") as connection:
-            connection.executemany(
-                "INSERT INTO state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                [(name, json.dumps(value)) for name, value in values.items()],
-            )
+        upsert = "INSERT INTO state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        rows = [(name, json.dumps(value)) for name, value in values.items()]
+        self._outbox.write("record its state", lambda connection: connection.executemany(upsert, rows))

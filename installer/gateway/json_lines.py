@@ -43,7 +43,10 @@ class GatewayDelivered(_Line):
 
 
 class GatewayTrouble(_Line):
-    """The gateway itself is stopped, by its Bluetooth for instance. `again`: seconds until the next try."""
+    """The gateway itself is stopped, by its Bluetooth for instance. `again`: seconds until the next try.
+
+    0: it goes on already; its outbox was replaced, for instance.
+    """
 
     event: Literal["gateway_trouble"] = "gateway_trouble"
     again: float

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 
 from installer.errors import ErrorCode, InstallerError
+from installer.storage.sqlite_files import create_sqlite_file, set_up_connection
 
 # Marks a SQLite file as an outbox (PRAGMA application_id): “diGW”.
 APPLICATION_ID = 0x64694757
@@ -67,7 +67,7 @@ def create_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Health data: nobody else on this computer may read it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        create_sqlite_file(path)
     except OSError as error:
         raise InstallerError(
             ErrorCode.FILE_UNWRITABLE,
@@ -90,18 +90,15 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def prepare(path: Path, connection: sqlite3.Connection) -> None:
     """Create the tables, or check an existing outbox for damage. Raises OUTBOX_INVALID, sqlite3.Error."""
-    connection.execute("PRAGMA foreign_keys = ON")
     if is_new(connection):
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        set_up_connection(connection)
         connection.executescript(
             f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; "
             f"PRAGMA user_version = {VERSION};{_TABLES}COMMIT;"
         )
         return
     check_version(path, connection)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    set_up_connection(connection)
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise _damaged(path)

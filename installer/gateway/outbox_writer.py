@@ -58,6 +58,11 @@ class OutboxWriter:
         unconfirmed = self._unconfirmed.pop(profile.value, None) if profile not in LIVE_PROFILES else None
         if not distinct and raw == unconfirmed:
             # The last message of the visit before; its confirmation may not have arrived, so the device repeats it.
+            try:
+                self._outbox.follow_file()
+            except InstallerError as error:
+                self.failure = error
+                raise
             self.repeated += 1
             return
         item = Item(

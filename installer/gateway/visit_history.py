@@ -49,15 +49,15 @@ class VisitHistory:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._last_seen: dict[str, float] = {}
+        self._last_visit: dict[str, int] = {}
 
     def add_device(self, device: GatewayDevice) -> None:
         """Add the device, or update its name and model."""
-        with self._outbox.transaction("record a device") as connection:
-            connection.execute(
-                "INSERT INTO devices (address, model, name) VALUES (?, ?, ?) ON CONFLICT (address) DO UPDATE SET "
-                "model = excluded.model, name = excluded.name WHERE model <> excluded.model OR name <> excluded.name",
-                (device.address, device.model, device.name),
-            )
+        upsert = (
+            "INSERT INTO devices (address, model, name) VALUES (?, ?, ?) ON CONFLICT (address) DO UPDATE SET "
+            "model = excluded.model, name = excluded.name WHERE model <> excluded.model OR name <> excluded.name"
+        )
+        self._execute("record a device", upsert, device.address, device.model, device.name)
 
     def record_seen(self, address: str, now: float) -> None:
         """The device is in range. Written at most once every `SEEN_INTERVAL_SECONDS`."""
@@ -65,8 +65,7 @@ class VisitHistory:
         # A clock that was set back must not stop the writing.
         if before is not None and 0 <= now - before < SEEN_INTERVAL_SECONDS:
             return
-        with self._outbox.transaction("record a device") as connection:
-            connection.execute("UPDATE devices SET seen = ? WHERE address = ?", (now, address))
+        self._execute("record a device", "UPDATE devices SET seen = ? WHERE address = ?", now, address)
         self._last_seen[address] = now
 
     def begin_visit(self, address: str, now: float) -> Visit:
@@ -74,29 +73,27 @@ class VisitHistory:
         before = self._outbox.rows("SELECT visit, visit_open FROM devices WHERE address = ?", address)
         last, was_open = (int(before[0][0]), bool(before[0][1])) if before else (0, False)
         unconfirmed = self._outbox.last_raw(address, last) if was_open else {}
-        with self._outbox.transaction("record a visit") as connection:
-            connection.execute(
-                "UPDATE devices SET visit = visit + 1, visit_open = 1, seen = ? WHERE address = ?", (now, address)
-            )
+        # The number is part of some keys. Counted alone, an outbox that was restored from a backup would give the
+        # numbers since then a second time, and a sink would take new measurements for known ones.
+        number = max(last, self._last_visit.get(address, 0), int(now) - 1) + 1
+        update = "UPDATE devices SET visit = ?, visit_open = 1, seen = ? WHERE address = ?"
+        self._execute("record a visit", update, number, now, address)
+        self._last_visit[address] = number
         self._last_seen[address] = now
-        return Visit(last + 1, unconfirmed)
+        return Visit(number, unconfirmed)
 
     def record_success(self, address: str, now: float) -> None:
         """The visit succeeded: all that came was confirmed to the device."""
-        with self._outbox.transaction("record a visit") as connection:
-            connection.execute(
-                "UPDATE devices SET visit_open = 0, visited = ?, seen = ?, failures = 0, failed = NULL, code = NULL, "
-                "failure = NULL WHERE address = ?",
-                (now, now, address),
-            )
+        update = (
+            "UPDATE devices SET visit_open = 0, visited = ?, seen = ?, failures = 0, failed = NULL, code = NULL, "
+            "failure = NULL WHERE address = ?"
+        )
+        self._execute("record a visit", update, now, now, address)
 
     def record_failure(self, address: str, error: InstallerError, now: float) -> None:
         """The visit failed. `visit_open` stays set: the last message may come again."""
-        with self._outbox.transaction("record a failed visit") as connection:
-            connection.execute(
-                "UPDATE devices SET failed = ?, failures = failures + 1, code = ?, failure = ? WHERE address = ?",
-                (now, error.code.value, error.what, address),
-            )
+        update = "UPDATE devices SET failed = ?, failures = failures + 1, code = ?, failure = ? WHERE address = ?"
+        self._execute("record a failed visit", update, now, error.code.value, error.what, address)
 
     def devices(self) -> list[DeviceHistory]:
         """All devices, by address."""
@@ -105,3 +102,6 @@ class VisitHistory:
             "ORDER BY address"
         )
         return [DeviceHistory(**dict(row)) for row in self._outbox.rows(query)]
+
+    def _execute(self, action: str, statement: str, *values: object) -> None:
+        self._outbox.write(action, lambda connection: connection.execute(statement, values))

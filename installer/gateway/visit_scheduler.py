@@ -32,7 +32,12 @@ FAILED_VISIT_BACKOFF = Backoff(5.0, 600.0, jitter=(0.5, 1.0))
 # Errors of a device that come again at the next visit. Errors of the radio may not.
 PERMANENT_ERRORS = (ErrorCode.DEVICE_MISBEHAVED, ErrorCode.MEASUREMENT_FAILED)
 # Errors of this computer, which are not recorded as errors of the device.
-PROGRAM_ERRORS = (ErrorCode.DATABASE_FAILED, ErrorCode.OUTBOX_INVALID, ErrorCode.FILE_UNWRITABLE)
+PROGRAM_ERRORS = (
+    ErrorCode.DATABASE_FAILED,
+    ErrorCode.OUTBOX_INVALID,
+    ErrorCode.FILE_UNWRITABLE,
+    ErrorCode.GATEWAY_RUNNING,
+)
 
 
 @dataclass
@@ -75,7 +80,10 @@ class VisitSettings:
 
 
 class VisitScheduler:
-    """Collects from the devices. `on_result` is called after each visit."""
+    """Collects from the devices. `on_result` is called after each visit, `check_lock` before each.
+
+    `check_lock` raises GATEWAY_RUNNING if this is not the only gateway any more.
+    """
 
     def __init__(
         self,
@@ -86,8 +94,10 @@ class VisitScheduler:
         settings: VisitSettings,
         *,
         on_result: Callable[[VisitResult], None] = lambda _: None,
+        check_lock: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._check_lock = check_lock
         self._outbox = outbox
         self._visits = visits
         self._catalogue = catalogue
@@ -196,6 +206,7 @@ class VisitScheduler:
         writer: OutboxWriter | None = None
         failure: InstallerError | None = None
         try:
+            self._check_lock()  # two gateways would both answer the device
             visit = self._visits.begin_visit(device.address, self._clock())
             writer = OutboxWriter(self._outbox, device, visit, self._sinks_of(device), self._clock)
             await self._collect(device, adapter, scan, writer)

@@ -112,7 +112,6 @@ class Archive:
             raw = connection.connection
             raw.execute(f"PRAGMA busy_timeout={VACUUM_BUSY_TIMEOUT_MS}")
             raw.execute("VACUUM")
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 class WizardLedger:

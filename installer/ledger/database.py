@@ -1,12 +1,14 @@
 """The database of the ledger: opened at the first use, and written by one thread in the order of the calls.
 
 Loading SQLAlchemy takes 0.2 s and a commit waits for the disk, so both happen outside the event loop.
+
+An SQLite file may be moved, deleted or restored from a backup while it is open. Then the file at the path gets the
+records and leases of this process (`carry_over`), before anybody is told that they are written.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from pydantic import SecretStr
 
 from installer.errors import InstallerError
 from installer.storage import database
+from installer.storage.followed_database import FollowedDatabase
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -62,38 +65,53 @@ class Store:
     Raises DATABASE_FAILED, DATABASE_OUTDATED, FILE_UNWRITABLE, SECRET_UNAVAILABLE.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, own: Callable[[], tuple[str, frozenset[str]]] | None = None) -> None:
+        """`own`: the id of this process in the ledger, and the installations that it works on."""
         self.target = target
-        self._lock = threading.Lock()
-        self._engine: Engine | None = None
+        self._own = own
+        self._taken: InstallerError | None = None
         self._pool: ThreadPoolExecutor | None = None
+        self._database = FollowedDatabase(
+            lambda: open_target(target), "the ledger", self._prepare, self._carry_over, carries_commits=True
+        )
 
     def engine(self) -> Engine:
         """The engine of a database with tables of this version. The first call opens and checks the database."""
-        from installer.ledger import schema_migration
-
-        with self._lock:
-            if self._engine is None:
-                engine = open_target(self.target)
-                try:
-                    schema_migration.prepare(engine, self.target)
-                except BaseException:
-                    engine.dispose()
-                    raise
-                self._engine = engine
-            return self._engine
+        return self._database.engine()
 
     def write(self, what: str, work: Work[T]) -> T:
-        """Run `work` in one transaction, in the caller's thread. `what`: the action for an error, as in “read it”."""
-        engine = self.engine()
-        with database.database_errors(what), engine.begin() as connection:
-            return work(connection)
+        """Run `work` in one transaction, in the caller's thread. `what`: the action for an error, as in “read it”.
+
+        When this returns, it is in the file at the path. Raises DEVICE_TAKEN if the file was replaced by one in which
+        another process has what this one had.
+        """
+        self._taken = None
+        with database.database_errors(what):
+            result = self._database.write(work)
+        if self._taken is not None:
+            raise self._taken
+        return result
 
     def read(self, what: str, work: Work[T]) -> T:
-        """Like `write`, for work that only reads: it does not wait for writers."""
-        engine = self.engine()
-        with database.database_errors(what), engine.connect() as connection:
-            return work(connection.execution_options(reads_only=True))
+        """Like `write`, for work that only reads: it does not wait for the writers of this process."""
+        with database.database_errors(what), self._database.reading() as connection:
+            return work(connection)
+
+    def _prepare(self, engine: Engine) -> None:
+        from installer.ledger import schema_migration
+
+        schema_migration.prepare(engine, self.target)
+
+    def _carry_over(self, old: Connection, new: Engine) -> str:
+        from installer.ledger.carry_over import carry_over
+
+        if self._own is None:
+            return ""
+        holder, known = self._own()
+        with database.database_errors("write what this process had"):
+            carried = carry_over(old, new, holder, known)
+        self._taken = carried.taken
+        return f"Records written into it again: {carried.records}." if carried.records else ""
 
     def post(self, what: str, work: Work[Any], then: Callable[[], None] | None = None) -> None:
         """Write it in the database thread, without waiting. `then` is called when it is on disk.
@@ -142,10 +160,7 @@ class Store:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True)
-        with self._lock:
-            engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.dispose()
+        self._database.close()
 
     def _submit(self, work: Callable[[], T]) -> Future[T]:
         if self._pool is None:

@@ -94,7 +94,7 @@ class Lease:
         if connection.execute(renewal).rowcount:
             return
         station = connection.execute(select(leases.c.station).where(leases.c.address == self.address)).scalar()
-        raise _lost(self.address, str(station or "another station"))
+        raise _lost(self.address, station)
 
     def release_in(self, connection: Connection) -> None:
         """Release every lease of this installation."""
@@ -117,10 +117,16 @@ def _taken(address: str, station: str, seconds: float) -> InstallerError:
     )
 
 
-def _lost(address: str, station: str) -> InstallerError:
+def _lost(address: str, station: str | None) -> InstallerError:
+    what = f"Station “{station}” took over the device {address} because this station was silent for too long."
+    if station is None:
+        what = (
+            f"The device {address} is not reserved for this station any more: another one took it over and is done, or "
+            "somebody restored the database of the ledger."
+        )
     return InstallerError(
         ErrorCode.DEVICE_TAKEN,
-        f"Station “{station}” took over the device {address} because this station was silent for too long.",
+        what,
         "Nothing more was sent. See the result there, and start again if needed.",
         address=address,
         station=station,

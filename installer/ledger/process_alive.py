@@ -11,7 +11,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from installer.storage.file_lock import is_abandoned, open_lock_file, try_lock
+from installer.storage.file_lock import is_abandoned, is_at_path, lock_file_at
 
 
 class ProcessAlive:
@@ -24,11 +24,14 @@ class ProcessAlive:
 
     def announce(self) -> str:
         """Hold the lock from here on; the token by which others ask. Without a usable folder only silence tells."""
-        if self._descriptor is None:
+        descriptor = self._descriptor
+        if descriptor is None or not is_at_path(descriptor, self._file(self.token)):
             with suppress(OSError):
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._descriptor = open_lock_file(self._file(self.token))
-                try_lock(self._descriptor)
+                # A tidy-up may have deleted the file: then it is made and locked again.
+                self._descriptor = lock_file_at(self._file(self.token))
+                if descriptor is not None:
+                    os.close(descriptor)
         return self.token
 
     def is_dead(self, token: str | None) -> bool:

@@ -83,14 +83,25 @@ def complete_records(connection: Connection, ids: Iterable[str]) -> list[dict[st
     return [found[i] for i in wanted if i in found]
 
 
-def every(connection: Connection, wanted: Filter, block: int = 500) -> Iterator[dict[str, Any]]:
-    """Complete records, the newest first, read in blocks to save memory."""
-    page = find(connection, wanted, block, count=False)
-    while page.records:
-        yield from complete_records(connection, [r["id"] for r in page.records])
-        if page.next is None:
+def every(
+    read: Callable[[Callable[[Connection], Any]], Any], wanted: Filter, block: int = 500
+) -> Iterator[dict[str, Any]]:
+    """Complete records, the newest first, read in blocks to save memory.
+
+    `read` runs a function with a connection. Each block has its own: a reader that is slow (a pipe) holds up nobody who
+    writes.
+    """
+    after: tuple[str, str] | None = None
+    while True:
+
+        def one_block(connection: Connection, after: tuple[str, str] | None = after) -> tuple[Any, Any]:
+            page = find(connection, wanted, block, after, count=False)
+            return complete_records(connection, [r["id"] for r in page.records]), page.next
+
+        records, after = read(one_block)
+        yield from records
+        if after is None:
             return
-        page = find(connection, wanted, block, page.next, count=False)
 
 
 def find(

@@ -243,6 +243,20 @@ def hide_from_resume(connection: Connection, installation: str) -> None:
     connection.execute(update(details).where(details.c.installation == installation).values(options=changed))
 
 
+def check_recorded(connection: Connection, installation: str) -> None:
+    """Raise DATABASE_FAILED if the record of a running installation is missing. No other station is to blame then."""
+    found = connection.execute(select(installations.c.id).where(installations.c.id == installation))
+    if found.first() is not None:
+        return
+    raise InstallerError(
+        ErrorCode.DATABASE_FAILED,
+        f"The ledger has lost the record of installation {installation} while it ran: somebody restored the database, "
+        "wrote over it or removed the record.",
+        "Nothing more was sent. Start the installation again, and restore a ledger only while nobody installs.",
+        installation=installation,
+    )
+
+
 def record_unknown(installation: str) -> InstallerError:
     """The error RECORD_UNKNOWN."""
     return InstallerError(

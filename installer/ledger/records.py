@@ -70,10 +70,11 @@ class Records:
         if isinstance(target, Path):
             process_folder = process_folder or target.with_name(target.name + ".stations")
             target = Target(database.sqlite_url(target))
-        self.store = Store(target)
+        self.store = Store(target, self._own)
         self.process = ProcessAlive(process_folder) if process_folder is not None else None
         self.lease_seconds = lease_seconds
         self._unended: set[str] = set()
+        self._ended_last: str | None = None
 
     # Writing.
 
@@ -124,9 +125,7 @@ class Records:
     def every(self, wanted: Filter) -> Iterator[dict[str, Any]]:
         """Complete records, the newest first, read a block at a time."""
         self.mark_interrupted()
-        engine = self.store.engine()
-        with database.database_errors("read the records"), engine.connect() as connection:
-            yield from _queries().every(connection.execution_options(reads_only=True), wanted)
+        yield from _queries().every(lambda work: self.store.read("read the records", work), wanted)
 
     def find(self, wanted: Filter, limit: int = 50, after: tuple[str, str] | None = None) -> Page:
         """One page of records without their steps, the newest first."""
@@ -183,6 +182,11 @@ class Records:
     def is_dead(self, holder: str) -> bool:
         """Whether that process is certainly gone. `holder`: its id in the ledger."""
         return self.process is not None and self.process.is_dead(holder)
+
+    def _own(self) -> tuple[str, frozenset[str]]:
+        """The id of this process in the ledger, and the installations of which it has told that they are written."""
+        holder = self.holder() if self.process is None else self.process.token
+        return holder, frozenset(self._unended | ({self._ended_last} if self._ended_last else set()))
 
     def _mark_interrupted(self, connection: Connection) -> None:
         _queries().mark_interrupted(connection, self.is_dead)
@@ -291,6 +295,7 @@ class Record:
 
         await self._run(both)
         self._records._unended.discard(self.id)
+        self._records._ended_last = self.id
 
     async def heartbeat(self) -> None:
         """Record that this process still works on it. Raises DEVICE_TAKEN if another process has taken it over."""
@@ -313,7 +318,9 @@ class Record:
         self._records._unended.add(self.id)
 
         def both(connection: Connection) -> None:
-            if not self._first_written:
+            if self._first_written:
+                _updates().check_recorded(connection, self.id)
+            else:
                 self._first_write(connection)
             work(connection)
 

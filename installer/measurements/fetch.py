@@ -27,9 +27,10 @@ from installer.cloud.token_refresh import account_unknown
 from installer.errors import ErrorCode, InstallerError
 from installer.measurements import from_cloud
 from installer.measurements.own_day import DAY_PERIOD
-from installer.measurements.store import Added, Device, Store
+from installer.measurements.store import Added, CursorStart, Device, Store
 from installer.measurements.stored_value import Row
 from installer.settings import is_loopback
+from installer.storage.open_file_identity import MOST_REOPENINGS
 
 if TYPE_CHECKING:
     from installer.cloud.account import Account
@@ -79,6 +80,7 @@ class Fetcher:
         self._catalogue = catalogue
         self._on_stored = on_stored
         self._named_devices: set[str] | None = None
+        self._names_of = 0  # the opening of the store that they are in
 
     async def fetch_all(self, names: Collection[str] = (), since: datetime | None = None) -> list[Fetched]:
         """Fetch these accounts, or all. A failure of one account does not stop the others.
@@ -149,37 +151,50 @@ class Fetcher:
         result: Fetched,
     ) -> None:
         key = cursor_key(self._accounts.cloud.api, account)
-        cursor = await asyncio.to_thread(self._store.cursor, key, service.value)
-        await self._fetch_again(account, service, key, result)
-        if since is not None:
-            measured = (since, max(since, datetime.now(UTC)) + timedelta(days=1))
-            await self._fetch_pages(account, service, result, key if cursor is None else None, measured=measured)
-            return
-        start = None if cursor is None else max(0, cursor - OVERLAP_SECONDS)
-        window_found = await self._fetch_pages(account, service, result, key, changed_since=start, window=window)
-        if window is not None and not window_found:
-            await self._fetch_pages(account, service, result, None, measured=window)
+        for _ in range(MOST_REOPENINGS):
+            start = await asyncio.to_thread(self._store.cursor_start, key, service.value)
+            cursor = start.value
+            await self._fetch_again(account, service, start, key, result)
+            if since is not None:
+                measured = (since, max(since, datetime.now(UTC)) + timedelta(days=1))
+                moved = key if cursor is None else None
+                await self._fetch_pages(account, service, result, start, moved, measured=measured)
+            else:
+                changed = None if cursor is None else max(0, cursor - OVERLAP_SECONDS)
+                window_found = await self._fetch_pages(
+                    account, service, result, start, key, changed_since=changed, window=window
+                )
+                if window is not None and not window_found:
+                    await self._fetch_pages(account, service, result, start, None, measured=window)
+            await asyncio.to_thread(self._store.follow_file)
+            if self._store.opened == start.opened:
+                return
+            # The file was replaced: what it lacks is fetched once more, from its own cursor on.
 
-    async def _fetch_again(self, account: Account, service: DataService, key: str, result: Fetched) -> None:
+    async def _fetch_again(
+        self, account: Account, service: DataService, start: CursorStart, key: str, result: Fetched
+    ) -> None:
         """Fetch once more what an earlier version stored without its time zone."""
         begin = await asyncio.to_thread(self._store.again_from, key, service.value)
         if begin is not None:
             measured = (begin - WINDOW_MARGIN, max(begin, datetime.now(UTC)) + timedelta(days=1))
-            await self._fetch_pages(account, service, result, None, measured=measured)
-            await asyncio.to_thread(self._store.fetched_again, key, service.value)
+            await self._fetch_pages(account, service, result, start, None, measured=measured)
+            if self._store.opened == start.opened:
+                await asyncio.to_thread(self._store.fetched_again, key, service.value)
 
     async def _fetch_pages(
         self,
         account: Account,
         service: DataService,
         result: Fetched,
+        start: CursorStart,
         key: str | None,
         *,
         changed_since: int | None = None,
         measured: tuple[datetime, datetime] | None = None,
         window: tuple[datetime, datetime] | None = None,
     ) -> bool:
-        """Fetch and store all pages; whether a row lies in `window`. `key`: the cursor to move."""
+        """Fetch and store all pages; whether a row lies in `window`. `key`: the cursor to move, if it is at `start`."""
         owner = from_cloud.Owner(account.name, account.userid, self._catalogue)
         newest, found = 0, False
         async for page in data_api.pages(
@@ -195,7 +210,7 @@ class Fetcher:
                 # A date in the future must not hide the changes until then.
                 now = int(account.cloud_time(time.time()))
                 cursors = [(key, service.value, min(newest, now))]
-            added = await asyncio.to_thread(self._store.add, rows, cursors)
+            added = await asyncio.to_thread(self._store.add, rows, cursors, start)
             result.new += len(added.new)
             result.changed += len(added.changed)
             result.placed += added.placed
@@ -208,7 +223,8 @@ class Fetcher:
 
     async def _name_devices(self, account: Account, rows: Sequence[Row], entries: Sequence[data_api.Entry]) -> None:
         """Store the names of the devices of these rows, once for each device."""
-        if self._named_devices is None:
+        if self._named_devices is None or self._names_of != self._store.opened:
+            self._names_of = self._store.opened
             known = await asyncio.to_thread(self._store.devices)
             self._named_devices = {device for device, entry in known.items() if entry.name}
         fresh = {row.device: row.model for row in rows if row.device and row.device not in self._named_devices}

@@ -4,21 +4,26 @@ There is one entry for each user and category, however many notifications come, 
 So duplicates and floods cost one entry, and the file stays small. An entry is removed when a fetch that started after
 its last notification has succeeded. After a kill, the entry is there at the next start.
 
-SQLite in its own file (WAL, every commit synced), without SQLAlchemy: the answer to the cloud waits for the commit.
+SQLite in its own file (every commit synced), without SQLAlchemy: the answer to the cloud waits for the commit. The
+file may be moved, deleted, replaced or overwritten while it is open. Before `put` returns, that is looked for; then all
+entries, which are in memory too, are written into the file at the path.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from installer import output
 from installer.errors import ErrorCode, InstallerError
 from installer.notifications.notification import Notification, merge_windows
-from installer.storage.private_files import create_private_file, make_private_folder
+from installer.storage.open_file_identity import MOST_REOPENINGS, Change, OpenFileIdentity, open_identified
+from installer.storage.private_files import make_private_folder
+from installer.storage.sqlite_files import create_sqlite_file, set_up_connection, was_moved
 
 BUSY_SECONDS = 1.0
 MAX_WAIT_SECONDS = 3600.0
@@ -30,7 +35,9 @@ CREATE TABLE IF NOT EXISTS entries (
     PRIMARY KEY (userid, appli)) WITHOUT ROWID
 """
 _COLUMNS = 'userid, appli, "start", "end", count, number, received, due, tries'
+_INSERT = f"INSERT OR REPLACE INTO entries ({_COLUMNS}) VALUES ({', '.join('?' * 9)})"
 Key = tuple[str, int]
+WHAT = "the inbox of notifications"
 
 
 @dataclass(frozen=True)
@@ -57,30 +64,23 @@ class Entry:
 
 
 class Inbox:
-    """An open inbox. Its calls block on the disk and are thread-safe; all may raise DATABASE_FAILED."""
+    """An open inbox. Its calls block on the disk and are thread-safe; all may raise DATABASE_FAILED.
+
+    `on_replaced` is called when the file at the path is another one now, and the inbox goes on in that.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file, mode 0600. Raises DATABASE_FAILED, FILE_UNWRITABLE."""
+        """Open or make the file, mode 0600. Raises DATABASE_FAILED, FILE_UNWRITABLE, STORE_VERSION."""
+        self.on_replaced: Callable[[InstallerError], None] = lambda error: output.print_message(str(error))
         self._lock = threading.Lock()
         self._path = path
-        _create_file(path)
-        with self._database_errors("open the inbox of notifications"):
-            self._connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-                self._connection.execute(f"PRAGMA {pragma}")
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, SCHEMA_VERSION):
-                raise InstallerError(
-                    ErrorCode.STORE_VERSION,
-                    f"The inbox of notifications ({path}) has version {version}; this program has {SCHEMA_VERSION}.",
-                    "Update device-installer, or move the file away: the next fetch finds the same data.",
-                )
-            self._connection.execute(_TABLE)
-            self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            rows = self._connection.execute(f"SELECT {_COLUMNS} FROM entries").fetchall()
-        self._entries = {entry.key: entry for entry in (Entry(*row) for row in rows)}
+        self._connection, self._identity = self._open()
+        try:
+            self._entries = {entry.key: entry for entry in self._read(self._connection)}
+            self._data_version = self._current_data_version()
+        except BaseException:
+            self._connection.close()
+            raise
         self._claimed: dict[Key, int] = {}
         self._cooldowns: dict[Key, float] = {}
 
@@ -100,6 +100,7 @@ class Inbox:
             else:
                 merged = merge_windows((old.start, old.end), window)
                 if merged == (old.start, old.end) and self._claimed.get(key) != old.number:
+                    self._follow_file()
                     return False  # no fetch has started since: the next one finds this too
                 new = replace(old, start=merged[0], end=merged[1], count=old.count + 1, number=old.number + 1)
             self._write(new)
@@ -139,9 +140,9 @@ class Inbox:
             if current.number != entry.number:
                 self._write(replace(current, due=not_before, tries=0))
                 return
-            with self._database_errors("write to the inbox of notifications"):
-                self._connection.execute("DELETE FROM entries WHERE userid = ? AND appli = ?", entry.key)
+            self._execute("DELETE FROM entries WHERE userid = ? AND appli = ?", entry.key)
             del self._entries[entry.key]
+            self._follow_file()
 
     def failed(self, entry: Entry, not_before: float) -> None:
         """The fetch failed. It is due again at `not_before`; in this process also if that cannot be written."""
@@ -160,26 +161,132 @@ class Inbox:
         return end if now < end <= now + MAX_WAIT_SECONDS else now
 
     def _write(self, entry: Entry) -> None:
-        values = (
-            entry.userid, entry.appli, entry.start, entry.end, entry.count, entry.number, entry.received, entry.due,
-            entry.tries,
-        )  # fmt: skip
-        placeholders = ", ".join("?" * len(values))
-        with self._database_errors("write to the inbox of notifications"):
-            self._connection.execute(f"INSERT OR REPLACE INTO entries ({_COLUMNS}) VALUES ({placeholders})", values)
-        self._entries[entry.key] = entry
+        self._execute(_INSERT, _values(entry))
+        # In memory first: if the file is replaced, all that is in memory is written into the one at the path.
+        before, self._entries[entry.key] = self._entries.get(entry.key), entry
+        try:
+            self._follow_file()
+        except InstallerError:
+            # The notification is not confirmed, so the cloud sends it again.
+            if before is None:
+                del self._entries[entry.key]
+            else:
+                self._entries[entry.key] = before
+            raise
+
+    def _execute(self, statement: str, values: tuple[object, ...]) -> None:
+        """Run one statement; it is on disk at the end. Raises DATABASE_FAILED."""
+        for _ in range(MOST_REOPENINGS):
+            self._follow_file()
+            with self._database_errors("write to the inbox of notifications"):
+                try:
+                    self._connection.execute(statement, values)
+                except sqlite3.OperationalError as error:
+                    if not was_moved(error):
+                        raise
+                else:
+                    return
+        raise self._identity.failure(self._identity.change() or Change.GONE)
+
+    def _follow_file(self) -> None:
+        """Go on in the file at the path, if it is another one. Raises if that cannot be done."""
+        change = None
+        for _ in range(MOST_REOPENINGS):
+            change = self._identity.change() or self._overwritten()
+            if change is None:
+                return
+            if change is Change.UNREACHABLE:
+                break
+            self._reopen(change)
+        raise self._identity.failure(change or Change.GONE)
+
+    def _overwritten(self) -> Change | None:
+        # Only one program uses an inbox. If somebody else has changed the file, it was restored or emptied.
+        changed = self._current_data_version() != self._data_version
+        return Change.OVERWRITTEN if changed else None
+
+    def _current_data_version(self) -> int:
+        with self._database_errors("read the inbox of notifications"):
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def _reopen(self, change: Change) -> None:
+        failure = self._identity.failure(change)
+        connection, identity = self._open()
+        try:
+            with self._database_errors("write to the inbox of notifications"):
+                # Entries that only the new file has stay: their data may not be fetched yet.
+                entries = {entry.key: entry for entry in self._read(connection)} | self._entries
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(_INSERT, [_values(entry) for entry in self._entries.values()])
+                connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        old, self._connection, self._identity = self._connection, connection, identity
+        old.close()
+        self._entries = entries
+        self._data_version = self._current_data_version()
+        self.on_replaced(
+            failure.with_advice(
+                f"The receiver goes on in the file that is there now. Entries in it: {len(entries)}. "
+                "Stop it before you restore, move or delete this file."
+            )
+        )
+
+    def _open(self) -> tuple[sqlite3.Connection, OpenFileIdentity]:
+        """A connection to the file at the path, with its table."""
+        _create_file(self._path)
+        with self._database_errors("open the inbox of notifications"):
+            connection, identity = open_identified(self._path, self._connect, WHAT)
+            try:
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                if version not in (0, SCHEMA_VERSION):
+                    raise InstallerError(
+                        ErrorCode.STORE_VERSION,
+                        f"The inbox of notifications ({self._path}) has version {version}; this program has "
+                        f"{SCHEMA_VERSION}.",
+                        "Update device-installer, or move the file away: the next fetch finds the same data.",
+                    )
+                if connection.execute("SELECT 1 FROM sqlite_master WHERE name <> 'entries'").fetchone():
+                    raise InstallerError(
+                        ErrorCode.DATABASE_FAILED,
+                        f"The file {self._path} is a database, but not an inbox of this program.",
+                        "Move it away. It was not changed.",
+                    )
+                set_up_connection(connection)
+                if not version:
+                    connection.execute(_TABLE)
+                    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            except BaseException:
+                connection.close()
+                raise
+        return connection, identity
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+    def _read(self, connection: sqlite3.Connection) -> list[Entry]:
+        with self._database_errors("read the inbox of notifications"):
+            return [Entry(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM entries")]
 
     @contextmanager
     def _database_errors(self, task: str) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise InstallerError(
                 ErrorCode.DATABASE_FAILED,
                 f"The program could not {task}: {error}.",
                 f"Free some space and check the permissions of {self._path}. If it is damaged, move it away: the next "
                 "fetch finds the same data.",
             ) from error
+
+
+def _values(entry: Entry) -> tuple[object, ...]:
+    return (
+        entry.userid, entry.appli, entry.start, entry.end, entry.count, entry.number, entry.received, entry.due,
+        entry.tries,
+    )  # fmt: skip
 
 
 def _due_time(entry: Entry, now: float) -> float:
@@ -190,7 +297,7 @@ def _due_time(entry: Entry, now: float) -> float:
 def _create_file(path: Path) -> None:
     try:
         make_private_folder(path.parent)
-        create_private_file(path)
+        create_sqlite_file(path)
     except OSError as error:
         raise InstallerError(
             ErrorCode.FILE_UNWRITABLE,

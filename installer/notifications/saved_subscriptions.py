@@ -104,9 +104,11 @@ class SavedSubscriptions:
     async def _changing(self) -> AsyncIterator[_File]:
         try:
             make_private_folder(self.path.parent)
-            async with file_lock(self.path.with_suffix(".lock"), LOCK_SECONDS):
+            async with file_lock(self.path.with_suffix(".lock"), LOCK_SECONDS) as lock:
                 file = self._read()
                 yield file
+                if not lock.is_kept():
+                    raise self._unwritable("somebody deleted its lock, and another run writes it now", "Try again.")
                 write_private(self.path, file.model_dump_json(indent=1, by_alias=True).encode())
         except TimeoutError:
             raise self._unwritable("another run of this program holds its lock", "End it, then try again.") from None

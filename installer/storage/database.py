@@ -1,6 +1,6 @@
 """Opens the databases of this program with SQLAlchemy: SQLite in a file by default, PostgreSQL by URL.
 
-The ledger and the store of measurements use it. SQLite runs in WAL mode and syncs every commit, so committed data
+The ledger and the store of measurements use it, by `FollowedDatabase`. SQLite syncs every commit, so committed data
 survives a kill and a power cut. Every wait for a lock has a limit. An error of the database becomes an
 `InstallerError` without the password of the URL.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from installer.errors import ErrorCode, InstallerError
-from installer.storage.private_files import create_private_file
+from installer.storage.sqlite_files import create_sqlite_file, set_up_connection
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
@@ -57,21 +57,33 @@ def open_engine(url: str, setting: str = "the database URL") -> Engine:
     parsed = parse_url(url, setting)
     if parsed.drivername != "sqlite":
         return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS})
-    if parsed.database and parsed.database != ":memory:":
-        folder = Path(parsed.database).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise InstallerError(
-                ErrorCode.FILE_UNWRITABLE,
-                f"The folder {folder} for a database cannot be made: {error.strerror}.",
-                "Free some space, or choose another folder with DEVICE_INSTALLER_HOME.",
-            ) from None
+    path = sqlite_path(parsed)
+    if path is not None:
+        make_folder(path.parent)
     engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "do_connect", _create_private_file)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_transaction)
     return engine
+
+
+def sqlite_path(parsed: URL) -> Path | None:
+    """The file of an SQLite URL; None for a database in memory, and for another kind of database."""
+    if parsed.drivername != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        return None
+    return Path(parsed.database)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a database. Raises FILE_UNWRITABLE."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise InstallerError(
+            ErrorCode.FILE_UNWRITABLE,
+            f"The folder {folder} for a database cannot be made: {error.strerror}.",
+            "Free some space, or choose another folder with DEVICE_INSTALLER_HOME.",
+        ) from None
 
 
 def _create_private_file(_dialect: Any, _record: Any, arguments: Any, _more: Any) -> None:
@@ -80,17 +92,13 @@ def _create_private_file(_dialect: Any, _record: Any, arguments: Any, _more: Any
     if path and path != ":memory:":
         # If the file cannot be created, SQLite reports it.
         with suppress(OSError):
-            create_private_file(Path(path))
+            create_sqlite_file(Path(path))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # SQLAlchemy begins transactions, not the driver.
     connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+    set_up_connection(connection)
 
 
 def _begin_transaction(connection: Any) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from installer import settings
 from installer.cli.main import _main
 from installer.errors import ErrorCode
 from installer.measurements.json_lines import ADAPTER
@@ -139,3 +140,37 @@ def test_watch_prints_each_new_value_and_ends_cleanly(scale: LabWorld, number: i
     assert program.returncode == status
     assert "6 new values were stored." in words
     assert "Traceback" not in words
+
+
+def test_a_store_that_is_moved_away_under_a_watch_is_told_and_the_next_one_has_all(
+    scale: LabWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", "from installer.cli.main import main; main()"]
+        + ["data", "watch", "--lab", "--every", "0.2", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    try:
+        while json.loads(program.stdout.readline())["event"] != "account_fetched":
+            pass
+        store = settings.data_dir() / "lab-measurements.sqlite"
+        store.rename(store.with_name("tidied-up.sqlite"))
+        scale.act("body-plus", "measure")
+        new = set(measured(scale, "body-plus").values())
+        while new:
+            event = json.loads(program.stdout.readline())
+            new -= {(event.get("value"), event.get("unit"))}
+    finally:
+        program.send_signal(signal.SIGTERM)
+        _, words = program.communicate(timeout=20)
+    assert "was renamed to tidied-up.sqlite while this program used it" in words
+    assert "Traceback" not in words
+    capsys.readouterr()
+    assert _main(["data", "show", "--lab", "--json"]) == 0
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    # The first measurement, the second one, and what the person typed: the new file got what was in the old one, too.
+    assert len(shown) == 6
+    assert {(e["value"], e["unit"]) for e in shown} >= set(measured(scale, "body-plus").values())

@@ -172,5 +172,5 @@ def test_a_damaged_outbox_is_told_and_left(home: Path, capsys: pytest.CaptureFix
 def test_the_outbox_says_what_it_is(tmp_path: Path) -> None:
     with Outbox.open(tmp_path / "box.sqlite") as box:
         assert box.rows("PRAGMA application_id")[0][0] == APPLICATION_ID
-        assert box.rows("PRAGMA journal_mode")[0][0] == "wal"
-        assert box.rows("PRAGMA synchronous")[0][0] == 2
+        assert box.rows("PRAGMA journal_mode")[0][0] == "delete"
+        assert box.rows("PRAGMA synchronous")[0][0] == 3

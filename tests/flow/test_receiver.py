@@ -36,6 +36,7 @@ from installer.notifications.receiver import Receiver, listen
 from installer.notifications.receiver_service import ReceiverOutput, ReceiverService
 from installer.notifications.subscriptions import AccountSubscriptions
 from installer.settings import NotificationsSettings
+from installer.storage.file_lock import lock_file_at
 from tests.flow.support import LabWorld, lines
 from tests.installer.cloud.world import SCALE, WATCH, Lab, lab
 
@@ -430,3 +431,37 @@ def test_a_second_receiver_is_told_that_there_is_one(serving: Serving, capsys: p
     assert _main(["notifications", "serve", "--lab", "--port", "0"]) == ErrorCode.RECEIVER_FAILED.exit_status
     assert "another one runs already" in capsys.readouterr().err
     os.kill(serving.process.pid, 0)
+
+
+def test_files_that_are_deleted_under_it_are_made_again_and_a_second_receiver_ends_it(
+    world: LabWorld, serving: Serving
+) -> None:
+    followed = lambda: [e for e in serving.events() if e["event"] == "notification_followed"]  # noqa: E731
+    wait_for(lambda: len(followed()) >= 3)
+    userid = next(a["userid"] for a in world.call("GET", "/lab/state")["cloud"]["accounts"])
+    path = serving.home / "data" / "lab-notifications-inbox.sqlite"
+    lock = path.with_suffix(".lock")
+    path.rename(path.with_name("tidied-up.sqlite"))
+    lock.unlink()
+    world.cloud(down=True)
+    assert post(serving.url, userid=userid, appli="1") == 200
+    inbox = Inbox(path)
+    assert [(e.userid, e.appli) for e in inbox.due(time.time() + 3600)] == [(userid, 1)]
+    inbox.close()
+    wait_for(lock.exists)
+    wait_for(lambda: is_held(lock))
+    lock.unlink()
+    descriptor = lock_file_at(lock)
+    assert descriptor is not None
+    wait_for(lambda: serving.process.poll() is not None)
+    os.close(descriptor)
+    assert serving.process.returncode == ErrorCode.RECEIVER_FAILED.exit_status
+    assert "was renamed to tidied-up.sqlite while this program used it" in serving.said()
+    assert "another receiver has started" in serving.said()
+
+
+def is_held(lock: Path) -> bool:
+    descriptor = lock_file_at(lock)
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is None

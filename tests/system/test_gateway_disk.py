@@ -77,7 +77,7 @@ async def test_a_disk_that_is_full_for_a_while_loses_nothing(
     async with gateway(*named) as running:
         await running.event(lambda e: e["event"] == "gateway_visited" and e["code"])
         assert await running.end() == 0
-    filler = fill(small_disk, 300_000)
+    filler = fill(small_disk, 120_000)
     world.call("POST", f"/lab/devices/{SCALE}/faults", {"faults": {}})
     async with gateway(*named) as running:
         full = await running.event(lambda e: e["event"] == "gateway_visited" and e["code"] == "database_failed")

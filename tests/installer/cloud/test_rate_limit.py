@@ -14,6 +14,7 @@ import pytest
 from installer.cloud import rate_limit
 from installer.cloud.rate_limit import RateLimit, RateLimited
 from installer.errors import ErrorCode, InstallerError
+from installer.storage.file_lock import try_lock
 from tests.installer.cloud.world import SCALE, Lab, account_at, bad, lab, odd, ok, settings
 
 # A program that sends as many requests as the rate limit allows, and prints how many.
@@ -24,6 +25,7 @@ from pydantic import SecretStr
 from installer.cloud.accounts import Accounts
 from installer.cloud.token_store import TokenStore
 from installer.errors import ErrorCode, InstallerError
+from installer.storage.file_lock import try_lock
 from installer.settings import CloudSettings
 
 async def main():
@@ -153,3 +155,25 @@ async def test_without_a_file_a_program_counts_alone(tmp_path: Path) -> None:
     await own.wait_for_slot(1)
     with pytest.raises(RateLimited):
         await own.wait_for_slot(1)
+
+
+async def test_a_lock_that_was_deleted_lets_no_request_through_uncounted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pace.json"
+    first, second = RateLimit(2, file, "cloud"), RateLimit(2, file, "cloud")
+    read, together = RateLimit._read, []
+
+    def read_slowly(limit: RateLimit, path: Path) -> None:
+        read(limit, path)
+        if limit is first and not together:
+            path.with_suffix(".lock").unlink()
+            together.append(os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT))
+            assert try_lock(together[0])
+            asyncio.get_running_loop().call_later(0.1, os.close, together[0])
+
+    monkeypatch.setattr(RateLimit, "_read", read_slowly)
+    await first.wait_for_slot(10)
+    await second.wait_for_slot(10)
+    with pytest.raises(RateLimited):
+        await second.wait_for_slot(1)

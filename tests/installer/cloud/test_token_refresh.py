@@ -329,3 +329,34 @@ def test_short_lived_tokens_are_used_for_most_of_their_life() -> None:
     made = Tokens.model_validate({**tokens().with_secrets(), "issued": 1000.0, "expires": 1060.0})
     assert is_fresh(made, 1050.0)
     assert not is_fresh(made, 1055.0)
+
+
+async def test_a_lock_that_was_deleted_and_taken_by_another_program_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both would send the same refresh token, and the cloud would take the second one for a theft."""
+    load = TokenStore.load
+    async with odd(getdevice=[DEVICES]) as cloud, account_at(cloud, tmp_path, left=299) as account:
+        other, application = TokenStore(tmp_path, "file"), Application(cloud.base, "lab-client")
+        renewing: list[asyncio.Task[None]] = []
+
+        async def renew(taken: asyncio.Event) -> None:
+            async with other.lock(application, "default"):
+                taken.set()
+                await asyncio.sleep(0.1)
+                await other.save(application, "default", tokens("new-access", "new-refresh"))
+
+        async def load_slowly(store: TokenStore, owner: Application, name: str) -> Any:
+            found = await load(store, owner, name)
+            if not renewing:
+                for lock in tmp_path.glob("*.lock"):
+                    lock.unlink()
+                taken = asyncio.Event()
+                renewing.append(asyncio.create_task(renew(taken)))
+                await taken.wait()
+            return found
+
+        monkeypatch.setattr(TokenStore, "load", load_slowly)
+        assert (await account.access_token()).get_secret_value() == "new-access"
+        await renewing[0]
+    assert cloud.count("requesttoken") == 0

@@ -50,7 +50,7 @@ def test_what_is_put_in_comes_out_in_order_once_for_each_sink(path: Path) -> Non
         assert numbers(box.next_items("webhook", ONE, 3)) == [0, 1, 2]
         assert numbers(box.next_items("store", OTHER, 10)) == [0, 1, 2, 3, 4]
         first = box.next_items("webhook", ONE, 2)
-        box.mark_delivered("webhook", [i.number for i in first], 1.0)
+        box.mark_delivered("webhook", [i.key for i in first], 1.0)
         assert numbers(box.next_items("webhook", ONE, 10)) == [2, 3, 4]
         assert box.counts() == {"store": SinkCounts(10), "webhook": SinkCounts(3)}
 
@@ -58,7 +58,7 @@ def test_what_is_put_in_comes_out_in_order_once_for_each_sink(path: Path) -> Non
 def test_a_delivered_measurement_that_comes_again_is_known(path: Path) -> None:
     with Outbox.open(path) as box:
         box.append(item(1), ["store"])
-        box.mark_delivered("store", [box.next_items("store", ONE)[0].number], 1.0)
+        box.mark_delivered("store", [box.next_items("store", ONE)[0].key], 1.0)
         assert not box.append(item(1), ["store"])
         assert box.counts() == {}
 
@@ -67,7 +67,7 @@ def test_what_a_sink_refuses_stays_apart_and_can_be_offered_again(path: Path) ->
     with Outbox.open(path) as box:
         for number in range(3):
             box.append(item(number), ["webhook"])
-        box.mark_refused("webhook", box.next_items("webhook", ONE)[0].number, "HTTP 422")
+        box.mark_refused("webhook", box.next_items("webhook", ONE)[0].key, "HTTP 422")
         assert numbers(box.next_items("webhook", ONE, 5)) == [1, 2]
         assert box.counts()["webhook"] == SinkCounts(2, 1)
         assert box.retry_refused("webhook") == 1
@@ -88,7 +88,7 @@ def test_old_deliveries_are_forgotten_and_what_waits_never(path: Path) -> None:
         for number in range(20):
             box.append(item(number), ["store"])
         waiting = box.next_items("store", ONE, 20)
-        box.mark_delivered("store", [i.number for i in waiting if i.number != waiting[0].number], 1.0)
+        box.mark_delivered("store", [i.key for i in waiting[1:]], 1.0)
         assert box.prune_delivered(ONE, keep=5) == 14
         assert numbers(box.next_items("store", ONE, 20)) == [0]
 

@@ -46,7 +46,7 @@ def scene(files: GatewayFiles) -> None:
         visits.record_failure(OTHER, LOST, NOW - 60)
         for number in range(3):
             box.append(weighed(number), ["store", "webhook"])
-        box.mark_delivered("store", [1, 2, 3], NOW - 60)
+        box.mark_delivered("store", [weighed(number).key for number in range(3)], NOW - 60)
         box.mark_failing("webhook", "cloud_unreachable", GONE.what, NOW - DAY)
         box.mark_failing("webhook", "cloud_unreachable", GONE.what, NOW - 10)
 

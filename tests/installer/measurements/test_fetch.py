@@ -43,6 +43,7 @@ from tests.installer.cloud.world import (
     tokens,
 )
 from tests.installer.measurements.store_behaviours import as_version_1
+from tests.installer.storage.file_changes import CHANGES, back_up, change_file
 
 DATE = 1_730_003_600
 NOTHING: dict[str, list[Any]] = {
@@ -506,3 +507,49 @@ async def test_a_fetch_that_is_cancelled_ends(tmp_path: Path, store: Store) -> N
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+async def test_a_file_that_is_replaced_during_a_fetch_has_all_at_its_end(
+    practice: Lab, store: Store, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "store.sqlite"
+    practice.weigh(SCALE, 69_000)
+    getting = fetcher(practice, store)
+    await getting.fetch_all()
+    backup = back_up(path)
+    for n in range(5):
+        practice.weigh(SCALE, 70_000 + n)
+    pages: list[Added] = []
+
+    def stored(added: Added) -> None:
+        pages.append(added)
+        if len(pages) == 1:
+            change_file(kind, path, backup)
+
+    [ended] = await Fetcher(store, practice.accounts, MODELS, stored).fetch_all()
+    assert ended.error is None
+    # `data show`, in another process.
+    with Store.open(database.sqlite_url(path)) as reader:
+        weights = [row.value for row in reader.rows(kind="weight") if row.origin == "device"]
+        assert sorted(weights) == [Decimal(69), *(Decimal(70_000 + n) / 1000 for n in range(5))]
+        assert len(reader.devices()) >= 1
+    assert (await getting.fetch_all())[0].new == 0
+
+
+async def test_watching_goes_on_in_the_file_at_the_path_and_fetches_what_it_lacks(
+    practice: Lab, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "store.sqlite"
+    getting = fetcher(practice, store)
+    for grams in (70_000, 71_000):
+        practice.weigh(SCALE, grams)
+        await getting.fetch_all()
+    path.rename(tmp_path / "tidied-up.sqlite")
+    practice.weigh(SCALE, 72_000)
+    [ended] = await getting.fetch_all()
+    with Store.open(database.sqlite_url(path)) as reader:
+        weights = [row.value for row in reader.rows(kind="weight") if row.origin == "device"]
+        assert sorted(weights) == [70, 71, 72]
+    assert ended.new
+    assert "was renamed to tidied-up.sqlite while this program used it" in capsys.readouterr().err

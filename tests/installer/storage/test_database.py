@@ -12,11 +12,11 @@ from installer.errors import ErrorCode, InstallerError
 from installer.storage import database
 
 
-def test_sqlite_writes_ahead_and_syncs(tmp_path: Path) -> None:
+def test_sqlite_keeps_all_in_one_file_and_syncs(tmp_path: Path) -> None:
     engine = database.open_engine(database.sqlite_url(tmp_path / "new" / "one.sqlite"))
     with engine.begin() as connection:
-        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
-        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "delete"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 3
     engine.dispose()
 
 

@@ -48,3 +48,66 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
         holder.kill()
         holder.communicate()
     assert is_abandoned(path)
+
+
+def tidy_up(path: Path, *, again: bool) -> None:
+    """Somebody deletes the file, and perhaps makes a new one."""
+    path.unlink()
+    if again:
+        path.touch()
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_lock_whose_file_is_gone_is_taken_again_before_anybody_else_has_it(tmp_path: Path, again: bool) -> None:
+    path = tmp_path / "one.lock"
+    async with file_lock(path, 1) as lock:
+        assert lock.is_kept()
+        tidy_up(path, again=again)
+        assert lock.is_kept()
+        with pytest.raises(TimeoutError):
+            async with file_lock(path, 0.05):
+                pass
+    async with file_lock(path, 1):
+        pass
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_lock_that_another_has_taken_meanwhile_is_lost(tmp_path: Path, again: bool) -> None:
+    path = tmp_path / "one.lock"
+    async with file_lock(path, 1) as lock:
+        tidy_up(path, again=again)
+        async with file_lock(path, 1) as other:
+            assert not lock.is_kept()
+            assert other.is_kept()
+        assert lock.is_kept()  # the other one is done
+
+
+async def test_whoever_waited_for_a_file_that_is_deleted_takes_the_one_at_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "one.lock"
+    tried: list[int] = []
+
+    def slow(descriptor: int) -> bool:
+        locked = try_lock(descriptor)
+        if not tried:
+            tidy_up(path, again=True)  # between the opening and the lock
+        tried.append(descriptor)
+        return locked
+
+    monkeypatch.setattr("installer.storage.file_lock.try_lock", slow)
+    async with file_lock(path, 1) as lock:
+        assert lock.is_kept()
+        assert len(tried) == 2
+        with pytest.raises(TimeoutError):
+            async with file_lock(path, 0.05):
+                pass
+
+
+async def test_a_folder_that_was_moved_away_is_made_again_with_the_lock(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    async with file_lock(folder / "one.lock", 1) as lock:
+        folder.rename(tmp_path / "elsewhere")
+        assert lock.is_kept()
+        assert (folder / "one.lock").exists()
