@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import re
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -27,6 +26,7 @@ from pydantic.json_schema import SkipJsonSchema
 from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.secret_references import SecretRef
+from installer.text.written_by_people import UnreadableText, read_toml
 from installer.wifi.networks import Security, check_ssid
 
 if TYPE_CHECKING:
@@ -191,18 +191,10 @@ class Answers(_Answer):
 def load(path: Path) -> Answers:
     """Read an answers file (TOML). Raises ANSWERS_INVALID with the file, the key and what is allowed."""
     try:
-        data = tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        data = read_toml(path)
+    except UnreadableText as error:
         raise InstallerError(
-            ErrorCode.ANSWERS_INVALID,
-            f"The answers file {path} cannot be read: {reason}.",
-            "Check the path and the permissions.",
-            file=str(path),
-        ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise InstallerError(
-            ErrorCode.ANSWERS_INVALID, f"{path} is not TOML: {error}.", "Correct that line.", file=str(path)
+            ErrorCode.ANSWERS_INVALID, f"The answers file {path} {error.why}.", error.todo, file=str(path)
         ) from None
     return validate(data, str(path))
 

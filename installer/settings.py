@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Valid
 from installer import ENVIRONMENT_PREFIX
 from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.secret_references import SecretRef
+from installer.text.written_by_people import UnreadableText, read_toml, without_mark
 
 APP_NAME = "device-installer"
 SETTINGS_FILE = "config.toml"
@@ -244,7 +244,7 @@ def load(path: Path | None = None) -> Settings:
     """The settings of `path`, or else of `config.toml` in `config_dir()`, if it exists. Raises SETTINGS_INVALID."""
     file = path or config_dir() / SETTINGS_FILE
     settings = _read(file, must_exist=path is not None)
-    client_id = os.environ.get(f"{ENVIRONMENT_PREFIX}CLIENT_ID", "").strip()
+    client_id = without_mark(os.environ.get(f"{ENVIRONMENT_PREFIX}CLIENT_ID", "")).strip()
     if client_id:
         settings = settings.model_copy(update={"cloud": settings.cloud.model_copy(update={"client_id": client_id})})
     return settings
@@ -252,25 +252,18 @@ def load(path: Path | None = None) -> Settings:
 
 def _read(file: Path, must_exist: bool) -> Settings:
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_SETTINGS_BYTES + 1)
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and not must_exist:
+        data = read_toml(file, MAX_SETTINGS_BYTES)
+    except UnreadableText as error:
+        if error.missing and not must_exist:
             return Settings()
-        raise _invalid(file, f"it cannot be read ({error.strerror})", "Check the path and the permissions.") from None
-    if len(raw) > MAX_SETTINGS_BYTES:
-        raise _invalid(file, "it is too long", "It should be a short TOML file.")
-    try:
-        data = tomllib.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise _invalid(file, "it is not UTF-8 text", "Save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise _invalid(file, f"it is not TOML: {error}", "Correct that line.") from None
+        raise _invalid(file, error.why, error.todo) from None
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
         found = problems(error, data)
-        raise _invalid(file, "; ".join(found), _hint(found), keys=[f.partition(":")[0] for f in found]) from None
+        raise _invalid(
+            file, f"is wrong: {'; '.join(found)}", _hint(found), keys=[f.partition(":")[0] for f in found]
+        ) from None
 
 
 def _hint(found: Iterable[str]) -> str:
@@ -283,7 +276,7 @@ def _hint(found: Iterable[str]) -> str:
 
 
 def _invalid(file: Path, why: str, todo: str, **data: object) -> InstallerError:
-    return InstallerError(ErrorCode.SETTINGS_INVALID, f"Settings file {file}: {why}.", todo, file=str(file), **data)
+    return InstallerError(ErrorCode.SETTINGS_INVALID, f"The settings file {file} {why}.", todo, file=str(file), **data)
 
 
 def check_database_url(value: str) -> str:

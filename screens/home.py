@@ -19,7 +19,7 @@ from installer.errors import InstallerError
 from installer.flow.resume import Resumable
 from screens.cards import Card, CardChoice, Cards
 from screens.labels import shown
-from screens.widgets import Text, deferred_call
+from screens.widgets import Callout, Text, deferred_call
 from screens.wizard_screen import WizardScreen
 
 MAX_MODELS = 9
@@ -76,6 +76,7 @@ class HomeScreen(WizardScreen):
         return "Find it, choose how it syncs, bring it online, and see its first data."
 
     def body(self) -> Iterable[Widget]:
+        yield Callout("", "error", id="home-problem")
         with Horizontal(id="home"):
             yield Cards(
                 [
@@ -97,7 +98,14 @@ class HomeScreen(WizardScreen):
 
     async def _find_resumable(self) -> None:
         """Show a card for the newest. The focus stays, so that nobody resumes an installation by accident."""
-        self._resumable = tuple(await self.wizard.resumable_installations())
+        problem = ""
+        try:
+            self._resumable = tuple(await self.wizard.resumable_installations())
+        except InstallerError as error:
+            self._resumable, problem = (), f"{error.what} {error.todo}"
+        if not self.query("#home-problem"):
+            return  # the screen was left in the meantime
+        self.query_one("#home-problem", Callout).show_text(problem)
         newest = self._resumable[0] if self._resumable else None
         choice = (
             None

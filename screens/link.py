@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from installer.answers import LinkAnswer
+from installer.cloud.token_store import ListedAccount
 from installer.flow.questions import ChooseAccount
 from screens.cards import Card, CardChoice, Cards
 from screens.installation_state import InstallationState, Mark, ProgressView
@@ -36,9 +37,7 @@ class AccountScreen(QuestionScreen[ChooseAccount]):
         return f"Accounts of {shown(host)}."
 
     def body(self) -> Iterable[Widget]:
-        choices = [
-            CardChoice(a.name, shown(a.name), self._account_text(a.stored_in, a.userid)) for a in self.question.accounts
-        ]
+        choices = [CardChoice(a.name, shown(a.name), self._account_text(a)) for a in self.question.accounts]
         title = "Sign in with another account" if choices else "Sign in"
         choices.append(CardChoice(NEW_ACCOUNT_KEY, title, "In a browser on this computer or on your phone."))
         if self.question.later:
@@ -51,9 +50,11 @@ class AccountScreen(QuestionScreen[ChooseAccount]):
             yield Callout("", "error", id="account-problem")
 
     @staticmethod
-    def _account_text(stored_in: str, userid: str) -> str:
-        user = f"User {shown(userid)}. " if userid else ""
-        return f"{user}Signed in; kept in {shown(stored_in)}."
+    def _account_text(account: ListedAccount) -> str:
+        user = f"User {shown(account.userid)}. " if account.userid else ""
+        if account.damage is not None:
+            return f"{user}Damaged: {account.damage.what} Choose it to sign in again."
+        return f"{user}Signed in; kept in {shown(account.stored_in)}."
 
     def _unused_name(self) -> str:
         taken = {a.name for a in self.question.accounts}

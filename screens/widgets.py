@@ -13,6 +13,8 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.widgets import Button, Checkbox, Input, RadioButton, Static
 
+from installer.text.written_by_people import without_mark
+
 
 def deferred_call(function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
     """A call for `run_worker`. A coroutine would never be awaited if the worker is cancelled before it starts."""
@@ -100,6 +102,10 @@ class SecretInput(Input):
 
     def __init__(self, placeholder: str = "", *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(placeholder=placeholder, password=True, id=id, max_length=1024)
+
+    def validate_value(self, value: str) -> str:
+        """The text without a byte order mark, with which a pasted text may begin. Nobody sees it."""
+        return without_mark(value)
 
     def action_reveal(self) -> None:
         """Show what was typed, or hide it again."""

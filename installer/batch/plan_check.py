@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,13 +30,15 @@ MAX_KEY = 120
 class PlanResources:
     """The models, saved networks and accounts that a plan may name. `accounts` None: any name is valid (in the lab).
 
-    `passphrase`: that of the command line, for an `ssid` that is not saved.
+    `passphrase`: that of the command line, for an `ssid` that is not saved. `damaged_accounts`: those of `accounts`
+    whose tokens cannot be used, and why.
     """
 
     catalogue: Catalogue
     networks: Mapping[str, SavedNetwork]
     accounts: Collection[str] | None = None
     passphrase: SecretRef | None = None
+    damaged_accounts: Mapping[str, InstallerError] = field(default_factory=dict)
 
 
 def check(raw: RawPlan, resources: PlanResources, overrides: Mapping[str, Any] | None = None) -> Plan:
@@ -284,9 +286,19 @@ class _Checker:
                 f"{_did_you_mean(name, [*known, LATER])} Sign in with: device-installer account login {name}".strip()
                 + ".",
             )
+        if raw is not None and part.account is not None:
+            self._check_damage(name, raw.position_of("account"))
         return name
 
+    def _check_damage(self, name: str, position: FilePosition) -> None:
+        error = self._resources.damaged_accounts.get(name)
+        if error is not None:
+            self._add_mistake(position, error.what, error.todo)
+
     def _check_default_account(self, raw: RawRow) -> None:
+        if not self._reported_account and "default" in self._resources.damaged_accounts:
+            self._reported_account = True
+            self._check_damage("default", raw.position)
         if self._resources.accounts is None or "default" in self._resources.accounts or self._reported_account:
             return
         self._reported_account = True

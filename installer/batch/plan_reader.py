@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from installer.batch.plan_format import Defaults, Row
 from installer.batch.spreadsheet import Cell, FilePosition, Mistake
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
+from installer.text.written_by_people import UnreadableText, decode, parse_toml, read_bytes
 
 COLUMNS = tuple(Row.model_fields)
 _ALIASES = {
@@ -67,13 +67,12 @@ class RawPlan:
 def read(path: Path) -> RawPlan:
     """The plan in this file: TOML if it ends in `.toml`, else CSV. Raises PLAN_INVALID if it cannot be read at all."""
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(spreadsheet.MAX_BYTES + 1)
-    except OSError as error:
+        raw = read_bytes(path, spreadsheet.MAX_BYTES)
+    except UnreadableText as error:
         raise InstallerError(
             ErrorCode.PLAN_INVALID,
-            f"The plan {path} cannot be read: {error.strerror}.",
-            "Check the path and the permissions. `device-installer batch --template csv` prints an example plan.",
+            f"The plan {path} {error.why}.",
+            f"{error.todo} `device-installer batch --template csv` prints an example plan.",
             file=str(path),
         ) from None
     plan = RawPlan(source=str(path), name=printable(path.stem, 64) or "plan")
@@ -151,15 +150,10 @@ def _header(header: list[Cell], plan: RawPlan) -> list[str | None]:
 
 def _read_toml(raw: bytes, plan: RawPlan) -> None:
     try:
-        text = raw.decode("utf-8-sig")
-        data = tomllib.loads(text)
-    except UnicodeDecodeError:
-        plan.mistakes.append(Mistake(FilePosition(), "The file is not UTF-8 text.", "Save it as UTF-8."))
-        return
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-        position = FilePosition(int(found[1]), int(found[2])) if found else FilePosition()
-        plan.mistakes.append(Mistake(position, f"This is not TOML: {str(error).partition(' (at')[0]}.", "Correct it."))
+        text = decode(raw)
+        data = parse_toml(text)
+    except UnreadableText as error:
+        plan.mistakes.append(Mistake(FilePosition(error.line, error.column), f"The file {error.why}.", error.todo))
         return
     toml = _TomlPositions(text)
     for key, value in data.items():

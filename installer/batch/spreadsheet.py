@@ -13,10 +13,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from installer.text import written_by_people
+from installer.text.written_by_people import NotThisEncoding, UnreadableText
+
 MAX_BYTES = 4 * 1024 * 1024
 MAX_ROWS = 10_000
 SEPARATORS = (";", "\t", ",", "|")
-_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
 @dataclass(frozen=True)
@@ -94,28 +96,16 @@ def read(raw: bytes) -> Sheet:
 
 
 def _text(raw: bytes, sheet: Sheet) -> str | None:
-    if len(raw) > MAX_BYTES:
-        sheet.mistakes.append(Mistake(FilePosition(), "The file is too large for a plan.", "Give a table of devices."))
-        return None
-    encoding = next((name for mark, name in _BOMS if raw.startswith(mark)), None)
-    if encoding is None and b"\0" in raw[:1024]:
-        # UTF-16 without a BOM: in a table of Latin letters every second byte is zero.
-        encoding = "utf-16-le" if raw[1:2] == b"\0" else "utf-16-be"
     try:
-        text = raw.decode(encoding or "utf-8")
-    except UnicodeDecodeError:
-        if encoding is not None:
-            sheet.mistakes.append(
-                Mistake(
-                    FilePosition(),
-                    f"The file is not valid {encoding.upper()} text, although its start says so.",
-                    "Save it as UTF-8.",
-                )
-            )
+        # The guess: some programs save tables as UTF-16 without a mark.
+        return written_by_people.decode(raw, guess=True)
+    except NotThisEncoding as error:
+        if not error.line:
+            sheet.mistakes.append(Mistake(FilePosition(), f"The file {error.why}.", error.todo))
             return None
-        text = raw.decode("cp1252", "replace")
         sheet.remarks.append("The file is not UTF-8 text; it was read as Windows-1252. Check names with accents.")
-    if "\0" in text:
+        return raw.decode("cp1252", "replace")
+    except UnreadableText:
         sheet.mistakes.append(
             Mistake(
                 FilePosition(),
@@ -124,7 +114,6 @@ def _text(raw: bytes, sheet: Sheet) -> str | None:
             )
         )
         return None
-    return text.removeprefix("\ufeff")
 
 
 def _separator(text: str) -> tuple[int, str]:

@@ -64,11 +64,13 @@ class Station:
         the batch in the ledger. The lab signs in to any account, so its accounts are not checked.
         """
         raw = plan_reader.read(file)
+        accounts = [] if self.resources.config.lab else await self._stored_accounts()
         resources = PlanResources(
             catalogue=self.resources.catalogue,
             networks=saved_networks.load(),
-            accounts=None if self.resources.config.lab else [a.name for a in await self._stored_accounts()],
+            accounts=None if self.resources.config.lab else [a.name for a in accounts],
             passphrase=passphrase,
+            damaged_accounts={a.name: a.damage for a in accounts if a.damage is not None},
         )
         plan = plan_check.check(raw, resources, overrides)
         return replace(plan, name=name or plan.name)

@@ -6,7 +6,6 @@ the same id, so a new vendor's device needs an entry and no new code.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from installer.catalogue.model import CatalogueEntry, Model
 from installer.errors import ErrorCode, InstallerError, problems
+from installer.text.written_by_people import UnreadableText, parse_toml, read_text
 
 
 class Catalogue(CatalogueEntry):
@@ -59,14 +59,9 @@ def load(extra: Sequence[Path] = (), is_protocol: Callable[[str], bool] | None =
     catalogue = Catalogue(models=parse(text, "models.toml"))
     for path in extra:
         try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InstallerError(
-                ErrorCode.CATALOGUE_INVALID,
-                f"The catalogue file {path} cannot be read: {error}.",
-                "Check the path, the permissions, and that it is UTF-8 text.",
-                file=str(path),
-            ) from None
+            text = read_text(path)
+        except UnreadableText as error:
+            raise _unreadable(f"The catalogue file {path}", str(path), error) from None
         catalogue = catalogue.joined(parse(text, str(path), is_protocol))
     return catalogue
 
@@ -74,11 +69,9 @@ def load(extra: Sequence[Path] = (), is_protocol: Callable[[str], bool] | None =
 def parse(text: str, source: str, is_protocol: Callable[[str], bool] | None = None) -> tuple[Model, ...]:
     """The models of one catalogue file. Raises CATALOGUE_INVALID naming file, line or key, and what is allowed."""
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InstallerError(
-            ErrorCode.CATALOGUE_INVALID, f"{source} is not TOML: {error}.", "Correct that line.", file=source
-        ) from None
+        data = parse_toml(text)
+    except UnreadableText as error:
+        raise _unreadable(source, source, error) from None
     try:
         models = CatalogueFile.model_validate(data, context={"is_protocol": is_protocol}).model
     except ValidationError as error:
@@ -98,3 +91,7 @@ def parse(text: str, source: str, is_protocol: Callable[[str], bool] | None = No
             file=source,
         )
     return models
+
+
+def _unreadable(name: str, source: str, error: UnreadableText) -> InstallerError:
+    return InstallerError(ErrorCode.CATALOGUE_INVALID, f"{name} {error.why}.", error.todo, file=source)

@@ -9,10 +9,12 @@ import typer
 
 from installer import output
 from installer.cli import COMMAND_GROUPS
+from installer.cli.failures import Failures
 from installer.cli.option_groups import expand_options
 from installer.cli.options import CloudOptions, PlaceOptions
 from installer.cli.run_command import run
 from installer.errors import ErrorCode, InstallerError
+from installer.text import printable
 
 app = typer.Typer(help=COMMAND_GROUPS["account"], rich_markup_mode=None)
 
@@ -35,20 +37,24 @@ def login(
 @app.command(name="list")
 @expand_options
 def list_accounts(*, place_options: CloudOptions) -> None:
-    """List the stored accounts and where their tokens are kept."""
+    """List the stored accounts and where their tokens are kept; also those that are damaged."""
 
     async def list_stored() -> None:
         from installer.flow.run_resources import RunResources
 
         resources = RunResources(place_options.run_config())
         try:
-            known = await (await resources.accounts()).stored()
-            if not known:
-                output.print_message("No account is stored. `device-installer account login NAME` signs in to one.")
-            for account in known:
-                output.print_result(f"{account.name}  ({account.stored_in})")
+            known = await (await resources.accounts()).stored(look_into_keyring=True)
         finally:
             await resources.close()
+        if not known:
+            output.print_message("No account is stored. `device-installer account login NAME` signs in to one.")
+        failures = Failures()
+        for account in known:
+            state = "damaged: " if account.damage is not None else ""
+            output.print_result(f"{printable(account.name)}  ({state}{account.stored_in})")
+            failures.add(account.damage)
+        failures.raise_first()
 
     run(list_stored())
 

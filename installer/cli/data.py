@@ -14,6 +14,7 @@ import typer
 
 from installer import output
 from installer.cli import COMMAND_GROUPS
+from installer.cli.failures import Failures
 from installer.cli.option_groups import expand_options
 from installer.cli.options import CloudOptions, DatabaseUrl, Json, PlaceOptions, Since, Until, UseLab
 from installer.cli.run_command import run, run_until, stop_on_signals
@@ -62,9 +63,10 @@ def fetch(
     resources = _resources(place_options)
     with _open_store(place_options.use_lab, database) as store:
         ended = run(_fetch(resources, store, account or [], begin, json=json))
+    failures = Failures()
     for account_result in ended:
-        if account_result.error is not None:
-            raise account_result.error
+        failures.add(account_result.error)
+    failures.raise_first()
 
 
 @app.command()
@@ -110,7 +112,9 @@ def show(
     with _open_store(use_lab, database) as store:
         _print_unknown_zones(store)
         rows = store.latest(last, account)
-        devices = selection.with_names(rows, store.devices(), _model_names())
+        known_devices = store.devices()
+        damage = store.damaged.error()
+        devices = selection.with_names(rows, known_devices, _model_names())
     if device is not None:
         wanted = selection.matching_device_ids(device, rows, devices)
         rows = [row for row in rows if row.device in wanted]
@@ -119,12 +123,17 @@ def show(
 
         for row in rows:
             output.print_result(json_lines.value_line(row, "known", charts.device_name(row, devices)).model_dump_json())
+        if damage is not None:
+            trouble = json_lines.Trouble(account=None, error=json_lines.failure_of(damage))
+            output.print_result(trouble.model_dump_json())
     elif rows:
         blocks = charts.BLOCKS if _can_print(charts.BLOCKS) else charts.ASCII_BLOCKS
         for line in charts.table_lines(charts.sections(rows, devices), _terminal_width(), blocks):
             output.print_result(line)
-    else:
+    elif damage is None:
         _print_empty(use_lab, account)
+    if damage is not None:
+        raise damage
 
 
 @app.command()
@@ -184,6 +193,9 @@ def export(
         else:
             for chunk in measurement_export.chunks(lines):
                 output.print_result(chunk)
+        damage = store.damaged.error()
+    if damage is not None:
+        raise damage
     if count == 0:
         _print_empty(use_lab, account, filtered=True)
 
@@ -221,10 +233,14 @@ async def _watch(resources: RunResources, store: Store, names: list[str], every:
         output.print_message("Waiting for new measurements; Ctrl-C ends it.")
         # SIGTERM is how a system ends a service, so it is no failure.
         stop = stop_on_signals(signal.SIGTERM)
-        await run_until(stop, [Watch(fetcher, printer, every=max(every, shortest), names=names).run()])
+        watching = Watch(fetcher, printer, every=max(every, shortest), names=names)
+        await run_until(stop, [watching.run()])
     finally:
         await resources.close()
         output.print_message(f"{printer.total} new values were stored.")
+    damage = watching.damage()
+    if damage is not None:
+        raise damage
 
 
 async def _fetcher(resources: RunResources, store: Store, printer: MeasurementPrinter) -> Fetcher:

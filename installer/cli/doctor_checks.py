@@ -69,6 +69,7 @@ async def run_checks(config: RunConfig) -> list[Finding]:
         ("time zones", _time_zones),
         ("terminal", _terminal),
         ("folders", _folders),
+        ("accounts", _accounts),
     )
     try:
         return [finding for subject, check in checks for finding in await _guarded(subject, check, computer)]
@@ -232,6 +233,15 @@ async def _time_zones(_computer: Computer) -> Finding:
             todo="Install the package tzdata; the next `data` command corrects the days.",
         )
     return Finding(subject="time zones", state="ok", text="the database of time zones is here")
+
+
+async def _accounts(computer: Computer) -> list[Finding]:
+    """The stored accounts whose tokens cannot be read. The other accounts can be used."""
+    if computer.resources is None:
+        return []
+    stored = await (await computer.resources.accounts()).stored()
+    damage = [account.damage for account in stored if account.damage is not None]
+    return [Finding(subject="accounts", state="warning", text=error.what, todo=error.todo) for error in damage]
 
 
 async def _terminal(_computer: Computer) -> Finding:

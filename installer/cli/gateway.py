@@ -60,8 +60,18 @@ def once(
 ) -> None:
     """Collect from every device within range, deliver, and end; for cron."""
 
+    left_out: list[GatewayEvent] = []
+
+    def report(event: GatewayEvent) -> None:
+        from installer.gateway.delivery import DeliveryResult
+        from installer.gateway.gateway import GatewayFailure
+
+        if isinstance(event, GatewayFailure) or (isinstance(event, DeliveryResult) and event.failure is not None):
+            left_out.append(event)
+        _print_sentence(event)
+
     async def collect() -> RoundResult:
-        async with open_gateway(options, _print_sentence, must_have_devices=True) as gateway:
+        async with open_gateway(options, report, must_have_devices=True) as gateway:
             return await gateway.run_once(seconds)
 
     result = run_command(collect())
@@ -71,7 +81,7 @@ def once(
         for line in _result_lines(result):
             output.print_result(line)
     failed = [v for v in result.visited.values() if v.failure is not None]
-    if failed or not result.delivered:
+    if failed or left_out or not result.delivered:
         raise InstallerError(
             ErrorCode.GATEWAY_INCOMPLETE,
             "Not everything was collected and delivered.",

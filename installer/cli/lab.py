@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help=COMMAND_GROUPS["lab"], rich_markup_mode=None)
 
-Scenario = Annotated[Path | None, typer.Option("--scenario", metavar="FILE", help="The world to emulate (TOML).")]
+Scenario = Annotated[
+    Path | None, typer.Option("--scenario", metavar="FILE", help="The world to emulate (TOML); - is standard input.")
+]
 State = Annotated[Path | None, typer.Option("--state", metavar="FILE", help="Where the lab writes how to reach it.")]
 DeviceArgument = Annotated[str, typer.Argument(metavar="DEVICE", help="Address or name of the lab's device.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing.")]

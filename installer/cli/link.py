@@ -13,6 +13,7 @@ from installer.cli.option_groups import only
 from installer.cli.options import BehaviourOptions, Flags, Json, PlaceOptions
 from installer.cli.run_command import run
 from installer.errors import ErrorCode, InstallerError
+from installer.text.written_by_people import without_mark
 
 if TYPE_CHECKING:
     from installer.answers import Answers
@@ -92,7 +93,7 @@ def _device_text(device: str | None, image: Path | None) -> str:
             "The device to link was not given.",
             "Give the id on its label, the text of its code (in quotes), or a picture of it with --qr-image.",
         )
-    return device.strip()
+    return without_mark(device).strip()
 
 
 async def _find(resources: RunResources, text: str) -> tuple[DeviceToLink, str]:

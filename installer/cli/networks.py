@@ -306,11 +306,12 @@ def _ask_passphrase(network: Network) -> SecretStr:
 
     from pydantic import SecretStr
 
+    from installer.text.written_by_people import without_mark
     from installer.wifi.credentials import passphrase_problem
 
     while True:
         try:
-            typed = getpass.getpass(f"Passphrase of {network.label} (hidden; empty if it has none): ")
+            typed = without_mark(getpass.getpass(f"Passphrase of {network.label} (hidden; empty if it has none): "))
         except EOFError:
             raise InstallerError(ErrorCode.INTERRUPTED, "Stopped.", "Nothing was saved.") from None
         problem = passphrase_problem(typed, network.security)

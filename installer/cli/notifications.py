@@ -13,6 +13,7 @@ import typer
 
 from installer import output
 from installer.cli import COMMAND_GROUPS
+from installer.cli.failures import Failures
 from installer.cli.option_groups import expand_options
 from installer.cli.options import CloudOptions, DatabaseUrl, Json, PlaceOptions
 from installer.cli.run_command import run
@@ -122,25 +123,21 @@ def list_subscriptions(*, account: AnyAccount = None, place_options: CloudOption
         from installer.notifications.callback_url import masked
 
         rows: list[output.Row] = []
+        failures = Failures()
         async with _open_accounts(place_options) as (resources, accounts):
             saved = resources.notifications().saved
             for name in await _account_names(accounts, account):
-                at_cloud = await subscriptions.AccountSubscriptions(await accounts.open(name)).list()
-                for state, number, url in _compare(at_cloud, saved.all(name)):
-                    kind = notification_categories.category_words(number)
-                    if json:
-                        _print_subscription(True, state, name, number, url, kind)
-                    rows.append(output.Row((name, f"{kind or 'other'} ({number})", state, printable(masked(url), 60))))
-        if json:
-            return
-        if not rows:
-            output.print_message("Nothing is subscribed. `device-installer notifications subscribe` does that.")
-            return
-        for line in output.table_lines(("account", "kind", "state", "address"), rows):
-            output.print_result(line)
-        if any(row.cells[2] == REMOVED for row in rows):
-            output.print_message("The cloud removes a subscription if its address did not answer for a while.")
-            output.print_message("`device-installer notifications renew` subscribes it again.")
+                with failures.kept():
+                    at_cloud = await subscriptions.AccountSubscriptions(await accounts.open(name)).list()
+                    for state, number, url in _compare(at_cloud, saved.all(name)):
+                        kind = notification_categories.category_words(number)
+                        if json:
+                            _print_subscription(True, state, name, number, url, kind)
+                        address = printable(masked(url), 60)
+                        rows.append(output.Row((name, f"{kind or 'other'} ({number})", state, address)))
+        if not json:
+            _print_table(rows)
+        failures.raise_first()
 
     run(list_all())
 
@@ -154,23 +151,17 @@ def renew(*, account: AnyAccount = None, place_options: CloudOptions, json: Json
         from installer.cloud import notification_categories
         from installer.notifications import subscriptions
 
-        failed: InstallerError | None = None
+        failures = Failures()
         async with _open_accounts(place_options) as (resources, accounts):
             for saved in resources.notifications().saved.all(account):
-                try:
+                # The other accounts are renewed even if one is signed out.
+                with failures.kept():
                     opened = await accounts.open(saved.account)
                     ensured = await subscriptions.AccountSubscriptions(opened).ensure(saved.url, saved.applis)
-                except InstallerError as error:
-                    # The other accounts are renewed even if one is signed out.
-                    if failed is not None:
-                        output.print_message(f"{failed.what} {failed.todo}")
-                    failed = error
-                    continue
-                for number in ensured.new:
-                    kind = notification_categories.category_words(number)
-                    _print_subscription(json, "renewed", saved.account, number, saved.url, kind)
-        if failed is not None:
-            raise failed
+                    for number in ensured.new:
+                        kind = notification_categories.category_words(number)
+                        _print_subscription(json, "renewed", saved.account, number, saved.url, kind)
+        failures.raise_first()
 
     run(renew_all())
 
@@ -194,27 +185,29 @@ def revoke(
         from installer.cloud import notification_categories
         from installer.notifications import subscriptions
 
-        revoked = 0
+        revoked, failures = 0, Failures()
         async with _open_accounts(place_options) as (resources, accounts):
             setup = resources.notifications()
             only_url = (await setup.url(_reference(url))).get_secret_value() if url is not None else None
             for name in await _account_names(accounts, account):
-                client = subscriptions.AccountSubscriptions(await accounts.open(name))
-                saved = {(s.url, number) for s in setup.saved.all(name) for number in s.applis}
-                at_cloud = {(s.url, s.appli) for s in await client.list()}
-                to_revoke = at_cloud if everything else at_cloud & saved
-                if only_url is not None:
-                    to_revoke = {pair for pair in at_cloud if pair[0] == only_url}
-                    saved = {pair for pair in saved if pair[0] == only_url}
-                for target, number in sorted(to_revoke | saved, key=lambda pair: pair[1]):
-                    if appli and number not in appli:
-                        continue
-                    if (target, number) in to_revoke:
-                        await client.revoke(target, number)
-                        kind = notification_categories.category_words(number)
-                        _print_subscription(json, "revoked", name, number, target, kind)
-                        revoked += 1
-                    await setup.saved.remove(name, target, [number])
+                with failures.kept():
+                    client = subscriptions.AccountSubscriptions(await accounts.open(name))
+                    saved = {(s.url, number) for s in setup.saved.all(name) for number in s.applis}
+                    at_cloud = {(s.url, s.appli) for s in await client.list()}
+                    to_revoke = at_cloud if everything else at_cloud & saved
+                    if only_url is not None:
+                        to_revoke = {pair for pair in at_cloud if pair[0] == only_url}
+                        saved = {pair for pair in saved if pair[0] == only_url}
+                    for target, number in sorted(to_revoke | saved, key=lambda pair: pair[1]):
+                        if appli and number not in appli:
+                            continue
+                        if (target, number) in to_revoke:
+                            await client.revoke(target, number)
+                            kind = notification_categories.category_words(number)
+                            _print_subscription(json, "revoked", name, number, target, kind)
+                            revoked += 1
+                        await setup.saved.remove(name, target, [number])
+        failures.raise_first()
         if not revoked and not json:
             output.print_message("There was nothing to end.")
 
@@ -279,6 +272,17 @@ async def _kinds_of_models(
 
 async def _account_names(accounts: Accounts, account: str | None) -> list[str]:
     return [account] if account is not None else [a.name for a in await accounts.stored()]
+
+
+def _print_table(rows: list[output.Row]) -> None:
+    if not rows:
+        output.print_message("Nothing is subscribed. `device-installer notifications subscribe` does that.")
+        return
+    for line in output.table_lines(("account", "kind", "state", "address"), rows):
+        output.print_result(line)
+    if any(row.cells[2] == REMOVED for row in rows):
+        output.print_message("The cloud removes a subscription if its address did not answer for a while.")
+        output.print_message("`device-installer notifications renew` subscribes it again.")
 
 
 def _print_subscription(json: bool, state: str, account: str, number: int, url: str, kind: str) -> None:

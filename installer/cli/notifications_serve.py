@@ -43,6 +43,9 @@ async def serve(resources: RunResources, options: ReceiverOptions, *, json: bool
         stack.callback(listener.close)
         inbox = Inbox(inbox_file)
         stack.callback(inbox.close)
+        damage = inbox.damaged.error()
+        if damage is not None:
+            output.print_message(f"{damage} The next fetch finds the data of these, too.")
         store = await asyncio.to_thread(open_store, resources.settings, lab=lab, given=options.database)
         stack.enter_context(store)
         service = ReceiverService(accounts, setup, inbox, reporter, resources.records(), resources.catalogue, lab=lab)

@@ -57,7 +57,7 @@ def _parts(
     import asyncio
 
     from installer.gateway import devices
-    from installer.gateway.gateway import GatewayParts
+    from installer.gateway.gateway import DEVICES_RELOAD_SECONDS, GatewayFailure, GatewayParts
     from installer.gateway.sinks import StoreSink
     from installer.gateway.visit import VisitTimeouts
     from installer.gateway.visit_scheduler import VisitSettings
@@ -75,9 +75,15 @@ def _parts(
         sinks.append(LabCloudSink(account))
     sinks += [webhook] if webhook is not None else []
 
+    told: set[str] = set()
+
     async def find_devices() -> Sequence[GatewayDevice]:
         installed = await asyncio.to_thread(resources.records().installed, "bluetooth")
         known = devices.installed_devices(installed, resources.catalogue)
+        for error in () if options.device else devices.left_out(installed, resources.catalogue):
+            if error.what not in told:
+                told.add(error.what)
+                report(GatewayFailure(error, DEVICES_RELOAD_SECONDS))
         return devices.selected_devices(options.device, options.profile or (), known) if options.device else known
 
     return GatewayParts(

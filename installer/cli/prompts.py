@@ -31,6 +31,7 @@ from installer.flow.questions import (
     Recovery,
     SignIn,
 )
+from installer.text.written_by_people import without_mark
 from installer.wifi.credentials import passphrase_problem
 from installer.wifi.networks import Network, Security, check_network
 
@@ -164,7 +165,7 @@ async def _passphrase_or_host(question: AskPassphrase) -> SecretStr:
 def _passphrase(network: Network) -> SecretStr:
     while True:
         try:
-            typed = getpass.getpass(f"Passphrase of {network.label} (hidden): ")
+            typed = without_mark(getpass.getpass(f"Passphrase of {network.label} (hidden): "))
         except EOFError:
             raise Cancelled from None
         problem = passphrase_problem(typed, network.security if typed else Security.UNKNOWN)
@@ -191,8 +192,16 @@ def _proof(name: str) -> SecretStr:
 
 def _account(question: ChooseAccount) -> LinkAnswer:
     if question.accounts:
+        damaged = {a.name for a in question.accounts if a.damage is not None}
+        for account in question.accounts:
+            if account.damage is not None:
+                output.print_message(f"{account.damage.what} To choose it means to sign in again.")
         names = [a.name for a in question.accounts] + [""]
-        chosen = _pick("Which account?", names, lambda n: n or "sign in to another one")
+        chosen = _pick(
+            "Which account?",
+            names,
+            lambda n: (f"{n} (damaged)" if n in damaged else n) or "sign in to another one",
+        )
         if chosen:
             return LinkAnswer(account=chosen)
     return LinkAnswer(account=_line("Name for the account [default]: ").strip() or "default")
@@ -238,6 +247,6 @@ def _pick(title: str, items: Sequence[T], label: Callable[[T], str]) -> T:
 
 def _line(text: str) -> str:
     try:
-        return output.ask_line(text)
+        return without_mark(output.ask_line(text))
     except EOFError:
         raise Cancelled from None

@@ -86,22 +86,22 @@ def list_records(
     selection = filter_options.filter()
     with open_archive(ledger, use_lab=use_lab) as archive:
         page = archive.page(selection, limit)
-    if json:
-        for record in page.records:
-            output.print_result(jsonlib.dumps(record, ensure_ascii=False))
-        return
-    if not page.records:
-        output.print_message(_no_record(selection))
-        return
-    from installer.ledger import text_table
+        if json:
+            for record in page.records:
+                output.print_result(jsonlib.dumps(record, ensure_ascii=False))
+            return
+        if not page.records:
+            output.print_message(_no_record(selection))
+            return
+        from installer.ledger import text_table
 
-    wide = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else None
-    for line in text_table.table_lines(page.records, wide):
-        output.print_result(line)
-    if page.total > len(page.records):
-        output.print_message(
-            f"{len(page.records)} of {page.total}; --limit N shows more, and --help lists the filters."
-        )
+        wide = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else None
+        for line in text_table.table_lines(page.records, wide):
+            output.print_result(line)
+        if page.total > len(page.records):
+            output.print_message(
+                f"{len(page.records)} of {page.total}; --limit N shows more, and --help lists the filters."
+            )
 
 
 @app.command()
@@ -114,20 +114,20 @@ def show(
     """Show all of one record: the device, each step with its time, each failure with what to do."""
     with open_archive(ledger, use_lab=use_lab) as archive:
         found = archive.one(record)
-    if json:
-        output.print_result(jsonlib.dumps(found, ensure_ascii=False))
-        return
-    from installer.ledger import text_table
+        if json:
+            output.print_result(jsonlib.dumps(found, ensure_ascii=False))
+            return
+        from installer.ledger import text_table
 
-    for line in text_table.details(found):
-        output.print_result(line)
-    options = (" --lab" if use_lab else "") + (f" --ledger {shlex.quote(ledger)}" if ledger else "")
-    if found["outcome"] == "to_be_linked":
-        output.print_message(
-            f"Its user links it: `device-installer link {found['id']}{options}`, or with the code on its label."
-        )
-    elif found["outcome"] in ("failed", "cancelled", "interrupted") and found["address"]:
-        output.print_message(f"`device-installer resume {found['id']}{options}` continues it.")
+        for line in text_table.details(found):
+            output.print_result(line)
+        options = (" --lab" if use_lab else "") + (f" --ledger {shlex.quote(ledger)}" if ledger else "")
+        if found["outcome"] == "to_be_linked":
+            output.print_message(
+                f"Its user links it: `device-installer link {found['id']}{options}`, or with the code on its label."
+            )
+        elif found["outcome"] in ("failed", "cancelled", "interrupted") and found["address"]:
+            output.print_message(f"`device-installer resume {found['id']}{options}` continues it.")
 
 
 @app.command()
@@ -147,8 +147,8 @@ def export(
     selection = filter_options.filter()
     with open_archive(ledger, use_lab=use_lab) as archive:
         _write(_document(archive, kind, selection), out, bom=kind == "csv")
-    if out is not None:
-        output.print_message(f"Written to {out}.")
+        if out is not None:
+            output.print_message(f"Written to {out}.")
 
 
 @app.command()
@@ -184,7 +184,7 @@ def prune(
 
 @contextmanager
 def open_archive(ledger: str | None, *, use_lab: bool) -> Iterator[Archive]:
-    """The ledger that the options name."""
+    """The ledger that the options name. Raises DATABASE_FAILED at the end, if damaged records were met."""
     from installer import settings
     from installer.ledger import location
     from installer.ledger.archive import Archive
@@ -196,6 +196,9 @@ def open_archive(ledger: str | None, *, use_lab: bool) -> Iterator[Archive]:
         yield Archive(records)
     finally:
         records.close()
+    damage = records.damaged.error()
+    if damage is not None:
+        raise damage
 
 
 def _no_record(selection: Filter) -> str:

@@ -81,6 +81,7 @@ def _list(config: RunConfig, *, json: bool) -> None:
 
     with _records(config) as records:
         found = resume.list_resumable(records)
+        damage = records.damaged.error()
     now = datetime.now(UTC)
     for one in found:
         if json:
@@ -88,6 +89,8 @@ def _list(config: RunConfig, *, json: bool) -> None:
         else:
             batch = f"  (batch {one.batch}: start its plan again)" if one.batch else ""
             output.print_result(f"{one.id}  {one.device}  {one.outcome} at the {one.step} step, {one.ago(now)}{batch}")
+    if damage is not None:
+        raise damage
     if not found and not json:
         output.print_message("There is no installation to resume.")
 

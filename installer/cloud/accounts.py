@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from installer.cloud.token_store import Application, TokenStore
+from installer.cloud.account_file import Application
+from installer.cloud.token_store import ListedAccount, TokenStore
 from installer.errors import ErrorCode, InstallerError
 from installer.settings import CloudSettings
 
@@ -26,12 +26,12 @@ class Accounts:
         self._application = Application.of(cloud)
         self._client: CloudClient | None = None
 
-    async def stored(self) -> list[StoredAccount]:
-        """The accounts with stored tokens, by name."""
-        return [
-            StoredAccount(name=found.record.name, stored_in=found.stored_in, userid=found.record.userid)
-            for found in await self._store.list(self._application)
-        ]
+    async def stored(self, *, look_into_keyring: bool = False) -> list[ListedAccount]:
+        """The accounts with stored tokens, by name, also those whose tokens are damaged.
+
+        `look_into_keyring`: see `TokenStore.list`. Raises SECRET_UNAVAILABLE if the folder cannot be read.
+        """
+        return await self._store.list(self._application, look_into_keyring=look_into_keyring)
 
     async def open(self, name: str) -> Account:
         """The stored account with this name. Raises ACCOUNT_UNKNOWN (with the known names), SECRET_UNAVAILABLE."""
@@ -82,12 +82,3 @@ class Accounts:
         if self._client is None:
             self._client = CloudClient(self.cloud)
         return self._client
-
-
-@dataclass(frozen=True)
-class StoredAccount:
-    """An account with stored tokens: its name, and where the tokens are, in words."""
-
-    name: str
-    stored_in: str
-    userid: str = ""

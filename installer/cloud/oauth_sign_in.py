@@ -23,10 +23,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from pydantic import SecretStr
 
 from installer.cloud.account import Account
+from installer.cloud.account_file import Application, Tokens
 from installer.cloud.api_models import parse_granted
 from installer.cloud.oauth_redirect_listener import Query, RedirectListener, sign_in_page
 from installer.cloud.response import Family
-from installer.cloud.token_store import Application, Tokens, TokenStore
+from installer.cloud.token_store import TokenStore
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from installer import settings
+from installer import output, settings
 from installer.settings import CloudSettings, is_loopback
 from installer.storage.file_lock import file_lock
 from installer.storage.private_files import make_private_folder
@@ -51,6 +51,7 @@ class RateLimit:
         self._times: list[float] = []
         self._paused_until = 0.0
         self._lock = asyncio.Lock()
+        self._told = False
 
     @classmethod
     def of(cls, cloud: CloudSettings) -> RateLimit:
@@ -103,7 +104,11 @@ class RateLimit:
         try:
             make_private_folder(self._file.parent)
             held = await lock.__aenter__()
-        except (OSError, TimeoutError):
+        except TimeoutError:
+            yield lambda: True
+            return
+        except OSError as error:
+            self._tell(self._file, error.strerror or type(error).__name__)
             yield lambda: True
             return
         try:
@@ -118,13 +123,29 @@ class RateLimit:
         try:
             with file.open("rb") as stream:
                 known = json.loads(stream.read(MAX_FILE_BYTES))
-        except (OSError, ValueError, RecursionError):
+        except FileNotFoundError:
             return
-        if not isinstance(known, dict) or known.get("cloud") != self._cloud:
+        except OSError as error:
+            self._tell(file, error.strerror or type(error).__name__)
             return
-        times = known.get("times")
-        self._times = sorted(t for t in times if _is_time(t)) if isinstance(times, list) else []
-        self._paused_until = known["until"] if _is_time(known.get("until")) else 0.0
+        except (ValueError, RecursionError):
+            known = None
+        if isinstance(known, dict) and known.get("cloud") != self._cloud:
+            return  # of another lab
+        times, until = (known.get("times"), known.get("until")) if isinstance(known, dict) else (None, None)
+        if not isinstance(times, list) or not all(map(_is_time, times)) or until is None or not _is_time(until):
+            self._tell(file, "it is damaged and written anew")
+            return
+        self._times, self._paused_until = sorted(times), float(until)
+
+    def _tell(self, file: Path, why: str) -> None:
+        """Say once that the limit is not shared now."""
+        if not self._told:
+            self._told = True
+            output.print_message(
+                f"The times of the last requests in {file} cannot be used ({why}), so this program counts its requests "
+                "without those of the others."
+            )
 
     def _write(self, file: Path) -> None:
         text = json.dumps({"cloud": self._cloud, "times": self._times, "until": self._paused_until})

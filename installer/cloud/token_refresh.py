@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from installer.cloud.account_file import Application, Tokens, login_command
 from installer.cloud.api_models import parse_granted
 from installer.cloud.response import Family
-from installer.cloud.token_store import Application, StoredTokens, Tokens, TokenStore
+from installer.cloud.token_store import StoredTokens, TokenStore
 from installer.errors import ErrorCode, InstallerError
 
 if TYPE_CHECKING:
@@ -160,11 +160,6 @@ class AccountSession:
             account=self.name,
             status=error.data.get("status"),
         )
-
-
-def login_command(name: str) -> str:
-    """The command that signs in to the account with this name."""
-    return f"device-installer account login {shlex.quote(name)}"
 
 
 def account_unknown(name: str, others: Collection[str]) -> InstallerError:

@@ -8,102 +8,46 @@ overwritten by another cloud. Only complete tokens are saved, and atomically.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from installer.cloud.api_models import Granted, Secret
+from installer.cloud.account_file import (
+    AccountFile,
+    Application,
+    Backend,
+    Tokens,
+    account_name,
+    damaged,
+    examine,
+    file_name,
+)
 from installer.errors import ErrorCode, InstallerError
-from installer.settings import CloudSettings, is_loopback
 from installer.storage import keyring as keyrings
 from installer.storage.file_lock import HeldLock, file_lock
 from installer.storage.keyring import KeyringFailed, SystemKeyring
-from installer.storage.private_files import make_private_folder, read_private, write_private
+from installer.storage.private_files import make_private_folder, write_private
 from installer.timing.deadlines import call_with_deadline
 
-Backend = Literal["keyring", "file"]
 LOCK_SECONDS = 60.0
 DISK_SECONDS = 30.0
-MAX_FILE_BYTES = 64 * 1024
-
-
-class Tokens(BaseModel):
-    """The tokens of an account. `issued` and `expires`: unix seconds of this computer's clock."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-    access_token: Secret
-    refresh_token: Secret
-    issued: float
-    expires: float
-    scope: str = ""
-    userid: str = ""
-
-    @classmethod
-    def from_grant(cls, granted: Granted, now: float, userid: str = "") -> Tokens:
-        """The tokens that were granted now. `userid`: used if the answer does not repeat it."""
-        return cls(
-            access_token=granted.access_token,
-            refresh_token=granted.refresh_token,
-            issued=now,
-            expires=now + granted.expires_in,
-            scope=granted.scope,
-            userid=granted.userid or userid,
-        )
-
-    def with_secrets(self) -> dict[str, str | float]:
-        """All fields, with the secrets in plain text: only for the keyring or a private file."""
-        return {
-            **self.model_dump(exclude={"access_token", "refresh_token"}),
-            "access_token": self.access_token.get_secret_value(),
-            "refresh_token": self.refresh_token.get_secret_value(),
-        }
-
-
-@dataclass(frozen=True)
-class Application:
-    """The owner of tokens: an application (its client id) at a cloud (its API's base URL)."""
-
-    cloud: str
-    client_id: str
-
-    @classmethod
-    def of(cls, cloud: CloudSettings) -> Application:
-        """The application of these settings."""
-        return cls(cloud.api, cloud.client_id)
-
-
-class AccountFile(BaseModel):
-    """The content of an account's file."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-    version: Literal[1] = 1
-    name: str
-    cloud: str
-    client_id: str
-    userid: str = ""
-    kept: Backend
-    tokens: Tokens | None = None
-
-    def belongs_to(self, application: Application) -> bool:
-        """Whether it is an account of this application."""
-        return (self.cloud, self.client_id) == (application.cloud, application.client_id)
 
 
 @dataclass(frozen=True)
 class ListedAccount:
-    """An account, and where its tokens are stored, in words."""
+    """An account, and where its tokens are stored, in words. `damage`: why they cannot be used, if so.
 
-    record: AccountFile
+    `userid`: empty if it is not known.
+    """
+
+    name: str
     stored_in: str
+    userid: str = ""
+    damage: InstallerError | None = None
 
 
 @dataclass(frozen=True)
@@ -126,46 +70,73 @@ class TokenStore:
         self._keyring: SystemKeyring | None = None
         self._keyring_searched = False
 
-    async def list(self, application: Application) -> list[ListedAccount]:
-        """The accounts of this application, by name. Damaged files are left out."""
-        found = []
-        for path in sorted(self.folder.glob("*.json")):
-            try:
-                record = _read_account_file(path)
-                stored_in = self._storage_in_words(record, path)
-            except _ReadableByOthers as error:
-                record, stored_in = error.record, f"the file {path}, which is refused because others can read it"
-            except (_Damaged, OSError):
-                continue
-            if record.belongs_to(application):
-                found.append(ListedAccount(record, stored_in))
-        return sorted(found, key=lambda account: account.record.name)
+    async def list(self, application: Application, *, look_into_keyring: bool = False) -> list[ListedAccount]:
+        """The accounts of this application, by name; those that are damaged with the reason.
 
-    async def load(self, application: Application, name: str) -> StoredTokens | None:
-        """The tokens, or None if there is no such account. Raises SECRET_UNAVAILABLE, ACCOUNT_UNKNOWN (damaged)."""
-        path = self._path(application, name)
+        `look_into_keyring`: also find out whether the keyring has the tokens, which may ask its user. Raises
+        SECRET_UNAVAILABLE if the folder cannot be read.
+        """
+        found = [self._listed(path, application) for path in self._files()]
+        listed = sorted((one for one in found if one is not None), key=lambda account: account.name)
+        return [await self._looked_up(one, application) for one in listed] if look_into_keyring else listed
+
+    def _files(self) -> tuple[Path, ...]:
         try:
-            record = await call_with_deadline(lambda: _read_account_file(path), DISK_SECONDS)
+            return tuple(sorted(path for path in self.folder.iterdir() if path.suffix == ".json"))
         except FileNotFoundError:
-            return None
-        except _ReadableByOthers:
+            return ()
+        except OSError as error:
             raise InstallerError(
                 ErrorCode.SECRET_UNAVAILABLE,
-                f"The file {path} with the tokens of account “{name}” can be read by others, so it is not used.",
-                f"If nobody has read it: chmod 600 '{path}'. Otherwise delete it and sign in again.",
-                account=name,
+                f"The folder of the accounts {self.folder} cannot be read ({error.strerror}).",
+                "Check its permissions and its owner.",
+                file=str(self.folder),
             ) from None
-        except (_Damaged, OSError, TimeoutError):
-            raise InstallerError(
-                ErrorCode.ACCOUNT_UNKNOWN,
-                f"The file {path} of account “{name}” is damaged.",
-                "Sign in again.",
-                account=name,
-            ) from None
-        if not record.belongs_to(application) or record.name != name:
+
+    def _listed(self, path: Path, application: Application) -> ListedAccount | None:
+        """The account of this file; None if it is no account of this application."""
+        name = account_name(path, application)
+        try:
+            record, damage = examine(path, name or path.stem)
+        except FileNotFoundError:
             return None
-        tokens = record.tokens if record.kept == "file" else await self._from_keyring(path, name)
-        return StoredTokens(tokens, self._storage_in_words(record, path)) if tokens is not None else None
+        if record is None:
+            return None if name is None else ListedAccount(name, f"the file {path}", damage=damage)
+        if not record.belongs_to(application):
+            return None
+        expected = path.with_name(file_name(application, record.name))
+        if path != expected:
+            if expected.exists() or expected.is_symlink():
+                return None  # a copy of a file that is there
+            damage = damaged(path, record.name, "has a wrong name", f"Rename it to {expected.name}.")
+        return ListedAccount(record.name, self._storage_in_words(record, path), record.userid, damage)
+
+    async def _looked_up(self, listed: ListedAccount, application: Application) -> ListedAccount:
+        if listed.damage is not None:
+            return listed
+        try:
+            await self.load(application, listed.name)
+        except InstallerError as error:
+            return ListedAccount(listed.name, listed.stored_in, listed.userid, error)
+        return listed
+
+    async def load(self, application: Application, name: str) -> StoredTokens | None:
+        """The tokens, or None if there is no such account. Raises SECRET_UNAVAILABLE if they cannot be used."""
+        path = self._path(application, name)
+        try:
+            record, damage = await call_with_deadline(lambda: examine(path, name), DISK_SECONDS)
+        except FileNotFoundError:
+            return None
+        except TimeoutError:
+            raise damaged(path, name, f"was not read within {DISK_SECONDS:g} s") from None
+        if damage is not None:
+            raise damage
+        if record is None or not record.belongs_to(application):
+            return None
+        if record.name != name:
+            raise damaged(path, name, "holds the tokens of another account")
+        tokens = record.tokens if record.tokens is not None else await self._from_keyring(path, name)
+        return StoredTokens(tokens, self._storage_in_words(record, path))
 
     async def save(self, application: Application, name: str, tokens: Tokens) -> StoredTokens:
         """Store the tokens. Raises FILE_UNWRITABLE; SECRET_UNAVAILABLE if the keyring is required and fails."""
@@ -198,13 +169,9 @@ class TokenStore:
         """Delete an account; False if there is none. Raises FILE_UNWRITABLE, SECRET_UNAVAILABLE."""
         path = self._path(application, name)
         try:
-            record: AccountFile | None = _read_account_file(path)
+            record, _ = examine(path, name)
         except FileNotFoundError:
             return False
-        except _ReadableByOthers as error:
-            record = error.record
-        except (_Damaged, OSError):
-            record = None
         if record is not None and not record.belongs_to(application):
             return False
         if record is not None and record.kept == "keyring":
@@ -248,26 +215,25 @@ class TokenStore:
             self._keyring_searched = True
         return self._keyring
 
-    async def _from_keyring(self, path: Path, name: str) -> Tokens | None:
+    async def _from_keyring(self, path: Path, name: str) -> Tokens:
         keyring = await self._usable_keyring()
         if keyring is None:
             raise _keyring_error(name, "it is switched off or not there")
+        entry = _keyring_entry(path)
         try:
-            text = await keyring.get(_keyring_entry(path))
+            text = await keyring.get(entry)
         except KeyringFailed as error:
             raise _keyring_error(name, str(error)) from None
+        place = f"the entry “{entry}” of the keyring"
+        if text is None:
+            raise damaged(path, name, "is missing", place=place)
         try:
-            return Tokens.model_validate_json(text) if text is not None else None
+            return Tokens.model_validate_json(text)
         except ValidationError:
-            return None
+            raise damaged(path, name, "is damaged", place=place) from None
 
     def _path(self, application: Application, name: str) -> Path:
-        # A lab has a new port at each start; its tokens replace those of the previous lab.
-        local = is_loopback(urlsplit(application.cloud).hostname or "")
-        owner = f"{'loopback' if local else application.cloud}\0{application.client_id}\0{name}"
-        # Capitals are escaped too: some file systems do not distinguish “Alex” and “alex”.
-        safe = "".join(c if c in _UNESCAPED else f"%{ord(c):02x}" if ord(c) < 128 else quote(c) for c in name)[:60]
-        return self.folder / f"{safe}.{hashlib.sha256(owner.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}.json"
+        return self.folder / file_name(application, name)
 
     def _storage_in_words(self, record: AccountFile, path: Path) -> str:
         if record.kept == "file":
@@ -276,35 +242,8 @@ class TokenStore:
         return f"the keyring of this system ({name})" if name else "the keyring of this system"
 
 
-_UNESCAPED = "abcdefghijklmnopqrstuvwxyz0123456789-_"
-
-
-class _Damaged(Exception):
-    """Not a valid account file."""
-
-
-class _ReadableByOthers(Exception):
-    """Other users can read the file."""
-
-    def __init__(self, record: AccountFile) -> None:
-        super().__init__()
-        self.record = record
-
-
 def _keyring_entry(path: Path) -> str:
     return f"account:{path.stem}"
-
-
-def _read_account_file(path: Path) -> AccountFile:
-    """Raises FileNotFoundError, OSError, _Damaged, _ReadableByOthers."""
-    content, private = read_private(path, MAX_FILE_BYTES)
-    try:
-        record = AccountFile.model_validate_json(content)
-    except ValidationError:
-        raise _Damaged from None
-    if not private and record.tokens is not None:
-        raise _ReadableByOthers(record.model_copy(update={"tokens": None}))
-    return record
 
 
 def _keyring_error(name: str, why: str) -> InstallerError:

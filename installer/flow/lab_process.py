@@ -7,18 +7,20 @@ The lab keeps running when the installer ends; after half an hour without use it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.private_files import create_private_file
+from installer.text.written_by_people import STDIN
 
 START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 10.0
@@ -51,11 +53,23 @@ class LabState(BaseModel):
 
 
 def read_state(path: Path) -> LabState | None:
-    """The state of the lab that wrote `path`, or None if that lab does not run."""
+    """The state of the lab that wrote `path`, or None if there is no file or that lab does not run.
+
+    Raises LAB_UNAVAILABLE if the file cannot be read: a lab may run.
+    """
     try:
-        state = LabState.model_validate_json(path.read_text("utf-8"))
-    except (OSError, ValidationError, UnicodeDecodeError):
+        content = path.read_bytes()
+        state = LabState.model_validate_json(content)
+    except FileNotFoundError:
         return None
+    except (OSError, ValidationError) as error:
+        why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else "is damaged"
+        raise InstallerError(
+            ErrorCode.LAB_UNAVAILABLE,
+            f"Whether a lab runs is not known: its state file {path} {why}.",
+            "End the lab if it runs (process “installer.lab”), and delete that file.",
+            file=str(path),
+        ) from None
     return state if _alive(state.pid) else None
 
 
@@ -73,13 +87,17 @@ async def start(path: Path, scenario: Path | None = None, idle: int = IDLE_STOP_
     path.unlink(missing_ok=True)
     log = path.with_suffix(".log")
     command = [sys.executable, "-m", "installer.lab", "--state", str(path), "--idle", str(idle)]
-    if scenario is not None:
-        command += ["--scenario", str(scenario)]
     log.unlink(missing_ok=True)
     create_private_file(log)
-    with log.open("wb") as errors:
+    with contextlib.ExitStack() as stack:
+        errors = stack.enter_context(log.open("wb"))
+        given: IO[bytes] | int | None = None if str(scenario) == STDIN else subprocess.DEVNULL
+        if scenario is not None and scenario.is_fifo():
+            # The lab cannot open a pipe of this process by its name, as in `--scenario <(…)`.
+            given, scenario = stack.enter_context(scenario.open("rb")), Path(STDIN)
+        command += ["--scenario", str(scenario)] if scenario is not None else []
         process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
-            command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True
+            command, stdin=given, stdout=errors, stderr=errors, start_new_session=True
         )
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:

@@ -17,7 +17,7 @@ from installer.answers import FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAn
 from installer.bluetooth.sighting import Sighting
 from installer.catalogue.catalogue_file import Catalogue
 from installer.catalogue.model import Model, SyncMethod
-from installer.cloud.accounts import StoredAccount
+from installer.cloud.token_store import ListedAccount
 from installer.errors import InstallerError
 from installer.events.json_lines import Event
 from installer.provisioning.provisioner import DeviceInfo
@@ -155,7 +155,7 @@ class ChooseAccount(Question):
     """Which account? → `LinkAnswer`. A name that is not stored means: sign in. `later`: offer to link later."""
 
     step: StepKey = StepKey.LINK
-    accounts: Sequence[StoredAccount]
+    accounts: Sequence[ListedAccount]
     cloud: str
     later: bool = False
 

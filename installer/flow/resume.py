@@ -13,6 +13,8 @@ from installer.bluetooth.sighting import Certainty
 from installer.catalogue.model import GUIDED, SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger import timestamps
+from installer.ledger.query_types import damaged_record
+from installer.storage.private_files import is_absent
 from installer.text import printable
 from installer.timing.durations import short_time_ago
 
@@ -79,7 +81,9 @@ class EarlierAttempt(AttemptSummary):
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
-        """Read a whole record. Raises ANSWERS_INVALID for answers that this version cannot read."""
+        """Read a whole record. Raises ANSWERS_INVALID for answers that this version cannot read, DATABASE_FAILED."""
+        if record.get("damaged"):
+            raise damaged_record(str(record["id"]), record["damaged"])
         steps = [s for s in record.get("steps", ()) if isinstance(s.get("result"), dict)]
         return cls(
             **_summary_fields(record),
@@ -230,14 +234,16 @@ def list_resumable(records: Records, limit: int = 50) -> list[Resumable]:
 async def list_for_wizard(records: Records, cloud: str | None) -> list[Resumable]:
     """What the wizard offers to resume: no rows of a batch, and only installations with this cloud.
 
-    Empty if the ledger cannot be read: the error is reported when the ledger is needed.
+    Empty if the ledger is outdated: the wizard asks about that when the ledger is needed. Raises what `Records` raises.
     """
     file = records.store.target.file
-    if file is not None and not file.exists():
+    if file is not None and is_absent(file):
         return []
     try:
         found = await records.store.call(list_resumable, records)
-    except InstallerError:
+    except InstallerError as error:
+        if error.code is not ErrorCode.DATABASE_OUTDATED:
+            raise
         return []
     return [r for r in found if r.address and not r.batch and r.cloud == (cloud or "")]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Item, Outbox
-from installer.gateway.sinks import NOTHING_LOST, RefusedItem, Sink, SinkFailure
+from installer.gateway.sinks import NOTHING_LOST, RefusedItem, Sink, SinkFailure, is_damaged
 from installer.timing.backoff import Backoff
 
 # After failures in a row.
@@ -30,6 +30,7 @@ RETRY_REFUSED_SECONDS = 86_400.0
 # After so many deliveries of a device, its old delivered measurements are deleted.
 PRUNE_INTERVAL = 200
 OUTBOX_POLL_SECONDS = 20.0
+DAMAGED = "the measurement in the outbox is damaged"
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,12 @@ class Delivery:
 
     async def _deliver_next(self, sink: Sink, device: str) -> None:
         items = self._outbox.next_items(sink.name, device, sink.batch)
+        damaged = [item for item in items if is_damaged(item)]
+        for item in damaged:
+            self._outbox.mark_refused(sink.name, item.key, DAMAGED)
+        if damaged:
+            self._on_result(DeliveryResult(sink, 0, _damaged_items(device, len(damaged)), RETRY_REFUSED_SECONDS))
+        items = [item for item in items if item not in damaged]
         if not items:
             return
         try:
@@ -206,3 +213,13 @@ async def _deliver(sink: Sink, items: Sequence[Item]) -> Sequence[RefusedItem]:
                 f"Report it. {NOTHING_LOST}",
             )
         ) from error
+
+
+def _damaged_items(device: str, count: int) -> InstallerError:
+    what = "A measurement" if count == 1 else f"{count} measurements"
+    return InstallerError(
+        ErrorCode.OUTBOX_INVALID,
+        f"{what} of {device} in the outbox cannot be read. The others are delivered.",
+        "Their bytes are kept. Check the disk; put back a copy of the outbox from before the damage.",
+        device=device,
+    )

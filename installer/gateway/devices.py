@@ -38,6 +38,23 @@ def installed_devices(installed: Iterable[InstalledDevice], catalogue: Catalogue
     return found
 
 
+def left_out(installed: Iterable[InstalledDevice], catalogue: Catalogue) -> list[InstallerError]:
+    """The devices of the ledger whose model is not in the catalogue, so that nobody knows how to collect from them."""
+    known = {model.id for model in catalogue.models}
+    return [
+        InstallerError(
+            ErrorCode.CATALOGUE_INVALID,
+            f"Nothing is collected from {printable(device.name or 'the device', 32)} {printable(device.address, 64)}: "
+            f"its model “{printable(device.model, 64)}” is not in the catalogue.",
+            "Give the catalogue file with which it was installed (--catalogue), or name the device with --device and "
+            "--profile.",
+            device=device.address,
+        )
+        for device in installed
+        if device.model not in known
+    ]
+
+
 def selected_devices(
     addresses: Sequence[str], profiles: Sequence[str], installed: Iterable[GatewayDevice] = ()
 ) -> list[GatewayDevice]:

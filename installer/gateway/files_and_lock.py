@@ -11,6 +11,7 @@ from pathlib import Path
 from installer import settings
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.file_lock import HeldLock, file_lock
+from installer.storage.private_files import is_absent
 
 LOCK_SECONDS = 2.0
 
@@ -89,14 +90,21 @@ def _check_lock(files: GatewayFiles, lock: HeldLock) -> None:
 
 
 async def is_running(files: GatewayFiles) -> bool:
-    """Whether a gateway holds the lock now."""
-    if not files.lock.exists():
+    """Whether a gateway holds the lock now. Raises FILE_UNWRITABLE if that cannot be found out."""
+    if is_absent(files.lock):
         return False
     try:
         async with file_lock(files.lock, 0.05):
             return False
-    except (TimeoutError, OSError):
+    except TimeoutError:
         return True
+    except OSError as error:
+        raise InstallerError(
+            ErrorCode.FILE_UNWRITABLE,
+            f"Whether a gateway runs is not known: its lock {files.lock} cannot be opened ({error.strerror}).",
+            "Check the owner and the permissions of that file.",
+            file=str(files.lock),
+        ) from None
 
 
 def running_pid(files: GatewayFiles) -> int | None:

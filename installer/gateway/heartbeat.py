@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from typing import Any
 
 from installer.errors import InstallerError
 from installer.gateway.outbox import Outbox
+from installer.storage.damaged_rows import load_json
 
 
 @dataclass(frozen=True)
 class LastHeartbeat:
-    """Times are unix seconds of this computer. `alive`: the last heartbeat; `sinks`: the sinks that it delivers to."""
+    """Times are unix seconds of this computer. `alive`: the last heartbeat; `sinks`: the sinks that it delivers to.
+
+    `damaged`: what is in the file and cannot be read.
+    """
 
     started: float | None = None
     alive: float | None = None
@@ -20,6 +25,17 @@ class LastHeartbeat:
     radio_since: float | None = None
     radio_code: str | None = None
     radio: str | None = None
+    damaged: list[str] = field(default_factory=list)
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "started": (int, float),
+    "alive": (int, float),
+    "sinks": list,
+    "radio_since": (int, float),
+    "radio_code": str,
+    "radio": str,
+}
 
 
 class Heartbeat:
@@ -30,9 +46,15 @@ class Heartbeat:
 
     def read(self) -> LastHeartbeat:
         """What was recorded last."""
-        found = {row["name"]: json.loads(row["value"]) for row in self._outbox.rows("SELECT name, value FROM state")}
-        known = asdict(LastHeartbeat())
-        return LastHeartbeat(**{name: value for name, value in found.items() if name in known})
+        found: dict[str, Any] = {}
+        damaged: list[str] = []
+        for row in self._outbox.rows("SELECT name, value FROM state"):
+            name, value = row["name"], load_json(row["value"])
+            if name in _KINDS and isinstance(value, _KINDS[name]):
+                found[name] = value
+            elif name in _KINDS and value is not None:
+                damaged.append(name)
+        return LastHeartbeat(**found, damaged=damaged)
 
     def record_start(self, now: float, sinks: Sequence[str]) -> None:
         """A gateway starts."""

@@ -17,6 +17,7 @@ from installer.errors import InstallerError
 from installer.gateway import outbox_database
 from installer.gateway.outbox_carry_over import OutboxContent, read_content, write_content
 from installer.storage.open_file_identity import MOST_REOPENINGS, Change, OpenFileIdentity, open_identified
+from installer.storage.private_files import is_absent
 from installer.storage.sqlite_files import has_no_tables, set_up_connection, was_moved
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class OutboxFile:
     @classmethod
     def open_existing(cls, path: Path) -> OutboxFile | None:
         """Open it if it is there and has tables, else None. Raises as `open`."""
-        if not path.exists():
+        if is_absent(path):
             return None
         connection, identity = _open(path)
         try:

@@ -121,6 +121,15 @@ def measurement_of(item: Item) -> Measurement:
     return Measurement.model_validate_json(item.measurement or "{}")
 
 
+def is_damaged(item: Item) -> bool:
+    """Whether its stored measurement cannot be read."""
+    try:
+        measurement_of(item)
+    except ValueError:
+        return True
+    return False
+
+
 def received_time(item: Item) -> datetime:
     """When it was received. If this computer's clock was far off then, the nearest time that can be written."""
     return of_timestamp(item.received)

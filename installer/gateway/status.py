@@ -17,6 +17,7 @@ from installer.gateway.files_and_lock import GatewayFiles, is_running, running_p
 from installer.gateway.heartbeat import Heartbeat, LastHeartbeat
 from installer.gateway.outbox import Outbox, SinkCounts
 from installer.gateway.visit_history import DeviceHistory, VisitHistory
+from installer.storage.damaged_rows import fitting
 from installer.text import printable
 from installer.timing.durations import local_time, of_timestamp, time_ago
 
@@ -28,7 +29,7 @@ NO_HEARTBEAT_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class SinkStatus:
-    """One sink. `waiting`, `refused`: measurements; times are unix seconds."""
+    """One sink. `waiting`, `refused`: measurements; times are unix seconds. `damaged`: what cannot be read of it."""
 
     name: str
     waiting: int = 0
@@ -37,6 +38,7 @@ class SinkStatus:
     last: float | None = None
     failing_since: float | None = None
     failure: str | None = None
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ async def read_status(files: GatewayFiles) -> GatewayStatus:
     with outbox:
         counts = outbox.counts()
         columns = "name, delivered, last, failing_since, failure"
-        known = {row["name"]: dict(row) for row in outbox.rows(f"SELECT {columns} FROM sinks")}
+        known = {row["name"]: fitting(dict(row), _SINK_KINDS) for row in outbox.rows(f"SELECT {columns} FROM sinks")}
         heartbeat = Heartbeat(outbox).read()
         names = list(dict.fromkeys([*heartbeat.sinks, *counts, *known]))
         devices = VisitHistory(outbox).devices()
@@ -76,7 +78,7 @@ async def read_status(files: GatewayFiles) -> GatewayStatus:
             pid,
             heartbeat,
             devices,
-            [_sink_status(name, counts.get(name, SinkCounts()), known.get(name, {})) for name in names],
+            [_sink_status(name, counts.get(name, SinkCounts()), *known.get(name, ({}, []))) for name in names],
             sum(device.collected for device in devices),
             outbox.count_not_understood(),
         )
@@ -85,6 +87,13 @@ async def read_status(files: GatewayFiles) -> GatewayStatus:
 def problems(status: GatewayStatus, now: float) -> list[str]:
     """Why data does not flow now, as sentences; empty if it does."""
     found = flow_problems(status, now)
+    if status.heartbeat.damaged:
+        names = ", ".join(status.heartbeat.damaged)
+        found.append(f"What the gateway noted of itself in the outbox is damaged ({names}). Check the disk.")
+    noted = [(f"{d.name or 'The device'} {d.address}", d.damaged) for d in status.devices]
+    for name, damaged in [*noted, *((sink.name, sink.damaged) for sink in status.sinks)]:
+        if damaged:
+            found.append(f"What the outbox has of {name} is damaged ({', '.join(damaged)}). Check the disk.")
     for device in status.devices:
         trouble = _device_problem(device, now, listening=status.running)
         if trouble is not None:
@@ -208,8 +217,17 @@ def _device_problem(device: DeviceHistory, now: float, *, listening: bool) -> st
     return None
 
 
-def _sink_status(name: str, count: SinkCounts, known: dict[str, Any]) -> SinkStatus:
-    return SinkStatus(**{**known, "name": name, "waiting": count.waiting, "refused": count.refused})
+_SINK_KINDS: dict[str, Any] = {
+    "delivered": int,
+    "last": int | float | None,
+    "failing_since": int | float | None,
+    "failure": str | None,
+}
+
+
+def _sink_status(name: str, count: SinkCounts, known: dict[str, Any], damaged: list[str]) -> SinkStatus:
+    counts = {"waiting": count.waiting, "refused": count.refused}
+    return SinkStatus(**{**known, **counts}, name=name, damaged=tuple(damaged))
 
 
 def _iso_time(when: float | None) -> str | None:

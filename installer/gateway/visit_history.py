@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from installer.errors import InstallerError
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Outbox
+from installer.storage.damaged_rows import fitting
 
 # How often is recorded that a device is in range.
 SEEN_INTERVAL_SECONDS = 30.0
@@ -17,7 +19,10 @@ SEEN_INTERVAL_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class DeviceHistory:
-    """One device. Times are unix seconds of this computer, None: never. `failures`: in a row since the last success."""
+    """One device. Times are unix seconds of this computer, None: never. `failures`: in a row since the last success.
+
+    `damaged`: what the outbox has of it and cannot read.
+    """
 
     address: str
     model: str
@@ -29,6 +34,15 @@ class DeviceHistory:
     failures: int = 0
     code: str | None = None
     failure: str | None = None
+    damaged: tuple[str, ...] = ()
+
+
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("address", "model", "name"), str),
+    **dict.fromkeys(("seen", "visited", "failed"), int | float | None),
+    **dict.fromkeys(("collected", "failures"), int),
+    **dict.fromkeys(("code", "failure"), str | None),
+}
 
 
 @dataclass(frozen=True)
@@ -101,7 +115,12 @@ class VisitHistory:
             "SELECT address, model, name, seen, visited, collected, failed, failures, code, failure FROM devices "
             "ORDER BY address"
         )
-        return [DeviceHistory(**dict(row)) for row in self._outbox.rows(query)]
+        found = [fitting(dict(row), _KINDS) for row in self._outbox.rows(query)]
+        # The address is the key of the table, and a name can be missing.
+        return [
+            DeviceHistory(**{"address": "", "model": "", "name": "", **values}, damaged=tuple(damaged))
+            for values, damaged in found
+        ]
 
     def _execute(self, action: str, statement: str, *values: object) -> None:
         self._outbox.write(action, lambda connection: connection.execute(statement, values))

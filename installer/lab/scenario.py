@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
@@ -16,6 +15,7 @@ from installer.lab.display_units import selectable_units
 from installer.lab.models import Unit
 from installer.lab.protocols import lab_models, protocols
 from installer.lab.scenario_parts import Count, ScenarioPart, Seconds
+from installer.text.written_by_people import STDIN, UnreadableText, parse_toml, read_stdin, read_text
 from installer.wifi.networks import Band, Security
 
 DEFAULT = "default-scenario.toml"
@@ -303,30 +303,25 @@ class Scenario(ScenarioPart):
 
 
 def load(path: Path | None = None) -> Scenario:
-    """The scenario of this file, or the default one. Raises SCENARIO_INVALID naming file and line or key."""
+    """The scenario of this file (`-`: standard input), or the default one.
+
+    Raises SCENARIO_INVALID naming file and line or key.
+    """
     if path is None:
         return parse(resources.files("assets").joinpath(DEFAULT).read_text("utf-8"), DEFAULT)
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InstallerError(
-            ErrorCode.SCENARIO_INVALID,
-            f"The scenario file {path} cannot be read: {why}.",
-            "Check the path and the permissions.",
-            file=str(path),
-        ) from None
-    return parse(text, str(path))
+        text = read_stdin() if str(path) == STDIN else read_text(path)
+    except UnreadableText as error:
+        raise _unreadable(f"The scenario file {path}", str(path), error) from None
+    return parse(text, "standard input" if str(path) == STDIN else str(path))
 
 
 def parse(text: str, source: str) -> Scenario:
     """The scenario in `text`. Raises SCENARIO_INVALID naming `source`, line or key, and what is allowed."""
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InstallerError(
-            ErrorCode.SCENARIO_INVALID, f"{source} is not TOML: {error}.", "Mend that line.", file=source
-        ) from None
+        data = parse_toml(text)
+    except UnreadableText as error:
+        raise _unreadable(source, source, error) from None
     try:
         return Scenario.model_validate(data)
     except ValidationError as error:
@@ -344,3 +339,7 @@ def parse_faults(data: Any) -> Faults:
         return Faults.model_validate(data)
     except ValidationError as error:
         raise ValueError("; ".join(problems(error, data))) from None
+
+
+def _unreadable(name: str, source: str, error: UnreadableText) -> InstallerError:
+    return InstallerError(ErrorCode.SCENARIO_INVALID, f"{name} {error.why}.", error.todo, file=source)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger import timestamps
-from installer.ledger.query_types import Filter, Page, PruneResult, Statistics
+from installer.ledger.query_types import Filter, Page, PruneResult, Statistics, damaged_record
 
 if TYPE_CHECKING:
     from installer.answers import Answers
@@ -149,10 +149,12 @@ def answers_of(record: dict[str, Any]) -> Answers:
     """The answers of a record, to install the same device again.
 
     Left out: the consent to send credentials, and secrets with their references. They are asked for again. Raises
-    ANSWERS_INVALID for a record of another version that cannot be read as answers.
+    ANSWERS_INVALID for a record of another version that cannot be read as answers, DATABASE_FAILED for a damaged one.
     """
     from installer.answers import validate
 
+    if "answers" in record.get("damaged", ()):
+        raise damaged_record(record["id"], ["answers"])
     data = {key: dict(value) for key, value in (record.get("answers") or {}).items() if isinstance(value, dict)}
     data.pop("provision", None)
     find = data.setdefault("find", {})

@@ -26,14 +26,19 @@ IMPORTED_SUFFIX = ".taken-over"
 OUTCOMES = ("installed", "failed", "cancelled")
 
 
-def import_records(connection: Connection, folder: Path) -> int:
-    """Insert the records of the folder that the ledger does not have; returns how many. Other files are skipped."""
+def import_records(connection: Connection, folder: Path) -> list[str]:
+    """Insert the records of the folder that the ledger does not have. Returns the files that cannot be read, with why.
+
+    Files that are no records are left out.
+    """
     known = set(connection.execute(select(installations.c.id)).scalars())
-    imported = 0
+    unreadable = []
     for path in sorted(folder.glob("*.json")):
         try:
             data = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is damaged"
+            unreadable.append(f"{path.name} ({why})")
             continue
         if not isinstance(data, dict) or not isinstance(data.get("steps"), list):
             continue
@@ -41,16 +46,19 @@ def import_records(connection: Connection, folder: Path) -> int:
         if installation not in known:
             known.add(installation)
             _insert(connection, installation, data)
-            imported += 1
-    return imported
+    return unreadable
+
+
+def renamed(folder: Path) -> Path:
+    """Where the folder is after the import."""
+    return folder.with_name(folder.name + IMPORTED_SUFFIX)
 
 
 def rename_folder(folder: Path) -> None:
     """Rename the folder after the import. If that fails, the next import skips the known ids."""
-    renamed = folder.with_name(folder.name + IMPORTED_SUFFIX)
     with contextlib.suppress(OSError):
-        if not renamed.exists():
-            folder.rename(renamed)
+        if not renamed(folder).exists():
+            folder.rename(renamed(folder))
 
 
 def _insert(connection: Connection, installation: str, data: dict[str, Any]) -> None:

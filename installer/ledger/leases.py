@@ -80,7 +80,14 @@ class Lease:
         if self.records.is_dead(str(current["holder"])):
             connection.execute(update(leases).where(this_device).values(**values))
             return
-        raise _taken(self.address, str(current["station"]), float(current["expires"]) - now)
+        expires = current["expires"]
+        if not isinstance(expires, int | float):
+            raise InstallerError(
+                ErrorCode.DATABASE_FAILED,
+                f"The lease of the device {self.address} in the ledger is damaged: when it ends cannot be read.",
+                "Put back a copy of the ledger from before the damage.",
+            )
+        raise _taken(self.address, str(current["station"]), float(expires) - now)
 
     def renew_in(self, connection: Connection) -> None:
         """Extend the lease. Raises DEVICE_TAKEN if it expired and another station took it."""

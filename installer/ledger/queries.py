@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from installer.ledger import timestamps
-from installer.ledger.query_types import Filter, InstalledDevice, Page
+from installer.ledger.damaged_records import readable
+from installer.ledger.query_types import Filter, InstalledDevice, Page, damaged_record
 from installer.ledger.sql_tables import FORGOTTEN_OPTION, TIMED_STEPS, details, failures, installations, leases, steps
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ HIDDEN_COLUMNS = ("holder", "alive_until", "search", "sent_address", "sent_ssid"
 SHOWN_COLUMNS = tuple(
     c for c in installations.columns if c.name not in HIDDEN_COLUMNS and not c.name.startswith("seconds_")
 )
+_WHOLE_COLUMNS = (*(c.name for c in SHOWN_COLUMNS), "handed_over")
 INTERRUPTED = "interrupted"
 STEPS_WITHOUT_RESUME = ("find", "sync")  # an installation that failed here is started again, not resumed
 STEP_ORDER = {step: position for position, step in enumerate(TIMED_STEPS)}
@@ -71,15 +73,18 @@ def complete_records(connection: Connection, ids: Iterable[str]) -> list[dict[st
     query = select(steps).where(steps.c.installation.in_(wanted)).order_by(steps.c.position)
     for row in connection.execute(query).mappings():
         if row["installation"] in found:
-            step = {k: row[k] for k in ("step", "done", "took", "result")}
+            step, damaged = readable({k: row[k] for k in ("step", "done", "took", "result")}, "steps")
             found[row["installation"]]["steps"].append(step)
+            found[row["installation"]]["damaged"] += [f"{step['step']}: {name}" for name in damaged]
     for record in found.values():
         # A resumed installation runs `find` again, and `find` is still its first step.
         record["steps"].sort(key=lambda s: STEP_ORDER.get(s["step"], len(STEP_ORDER)))
     query = select(failures).where(failures.c.installation.in_(wanted)).order_by(failures.c.position)
     for row in connection.execute(query).mappings():
         if row["installation"] in found:
-            found[row["installation"]]["failures"].append({k: row[k] for k in ("step", "code", "what", "time")})
+            failure, damaged = readable({k: row[k] for k in ("step", "code", "what", "time")}, "failures")
+            found[row["installation"]]["failures"].append(failure)
+            found[row["installation"]]["damaged"] += [f"failure: {name}" for name in damaged]
     return [found[i] for i in wanted if i in found]
 
 
@@ -119,10 +124,10 @@ def find(
             columns.started <= after[0],
         )
     query = query.order_by(columns.started.desc(), columns.id.desc()).limit(limit + 1)
-    rows = [dict(r) for r in connection.execute(query).mappings()]
+    rows = connection.execute(query).mappings().all()
     more = len(rows) > limit
     rows = rows[:limit]
-    return Page(rows, total, (rows[-1]["started"], rows[-1]["id"]) if more else None)
+    return Page([_readable(r) for r in rows], total, (rows[-1]["started"], rows[-1]["id"]) if more else None)
 
 
 def filter_conditions(wanted: Filter) -> list[ColumnElement[bool]]:
@@ -180,7 +185,7 @@ def sent(connection: Connection, address: str) -> tuple[str, str] | None:
 def of_batch(connection: Connection, batch: str, row: str | None = None) -> list[dict[str, Any]]:
     """The records of a batch, for a later run of it or for another station: few columns, the newest first.
 
-    `row`: the key of one row; None: all rows.
+    `row`: the key of one row; None: all rows. Raises DATABASE_FAILED if one of them is damaged.
     """
     selected = (
         columns.id,
@@ -198,7 +203,15 @@ def of_batch(connection: Connection, batch: str, row: str | None = None) -> list
         columns.batch == batch
     )
     query = query.where(columns.row == row) if row is not None else query
-    return [dict(r) for r in connection.execute(query.order_by(columns.started.desc(), columns.id.desc())).mappings()]
+    found = connection.execute(query.order_by(columns.started.desc(), columns.id.desc())).mappings()
+    records = []
+    for row_found in found:
+        record, damaged = readable(dict(row_found), "installations")
+        if damaged:
+            # A batch must not guess whether a device is installed.
+            raise damaged_record(str(record["id"]), damaged)
+        records.append(record)
+    return records
 
 
 def can_be_resumed() -> ColumnElement[bool]:
@@ -226,7 +239,8 @@ def unfinished(connection: Connection, limit: int) -> list[dict[str, Any]]:
     )
     ids: list[str] = []
     for row in connection.execute(query):
-        if not (row[1] or {}).get(FORGOTTEN_OPTION):
+        options = row[1] if isinstance(row[1], dict) else {}
+        if not options.get(FORGOTTEN_OPTION):
             ids.append(row[0])
             if len(ids) >= limit:
                 break
@@ -234,13 +248,19 @@ def unfinished(connection: Connection, limit: int) -> list[dict[str, Any]]:
 
 
 def _record(row: RowMapping) -> dict[str, Any]:
-    record: dict[str, Any] = {c.name: row[c.name] for c in SHOWN_COLUMNS}
-    record["handed_over"] = row["handed_over"]
+    found, damaged = readable(
+        {name: row[name] for name in (*_WHOLE_COLUMNS, "sent_address", "sent_ssid", "sent_at")}, "installations"
+    )
+    record: dict[str, Any] = {name: found[name] for name in _WHOLE_COLUMNS}
     record["sent"] = (
-        {"address": row["sent_address"], "ssid": row["sent_ssid"], "time": row["sent_at"]}
-        if row["sent_address"] is not None
+        {"address": found["sent_address"], "ssid": found["sent_ssid"], "time": found["sent_at"]}
+        if found["sent_address"] is not None
         else None
     )
-    for name in ("answers", "options", "reasons", "known"):
-        record[name] = row[name]
-    return record | {"steps": [], "failures": []}
+    more, also_damaged = readable({name: row[name] for name in ("answers", "options", "reasons", "known")}, "details")
+    return record | more | {"steps": [], "failures": [], "damaged": damaged + also_damaged}
+
+
+def _readable(row: RowMapping) -> dict[str, Any]:
+    found, damaged = readable(dict(row), "installations")
+    return found | {"damaged": damaged}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from installer.errors import ErrorCode, InstallerError
+from installer.text import printable
 
 OUTCOMES = ("running", "installed", "to_be_linked", "failed", "cancelled", "interrupted")
 
@@ -111,3 +115,13 @@ class PruneResult:
 
     removed: int
     kept: dict[str, int]
+
+
+def damaged_record(installation: str, names: Sequence[str]) -> InstallerError:
+    """DATABASE_FAILED: a record that must be read whole is damaged. `names`: what cannot be read in it."""
+    return InstallerError(
+        ErrorCode.DATABASE_FAILED,
+        f"The record {printable(installation)} in the ledger is damaged: {', '.join(names)} cannot be read.",
+        "It was not changed. Put back a copy of the ledger from before the damage, or start a new installation.",
+        installation=installation,
+    )

@@ -44,7 +44,8 @@ class Row(_Part):
     """One installation, as `records list --json` prints it: without its steps. `took`: seconds of work, all attempts.
 
     `step`, `error`: where it stands and why, until it is installed. `reasons` of the whole record: how the model was
-    detected. `station`, `batch`, `row`: who worked on it, and for which row of which plan.
+    detected. `station`, `batch`, `row`: who worked on it, and for which row of which plan. `damaged`: what the ledger
+    has and cannot read; a null, an empty text or the year 1970 stands for it.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Row(_Part):
     batch: str | None
     row: str | None
     station: str | None
+    damaged: list[str]
 
 
 class RecordData(Row):

@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select, update
 
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger import timestamps
+from installer.ledger.query_types import damaged_record
 from installer.ledger.records import Context
 from installer.ledger.sql_tables import FORGOTTEN_OPTION, TIMED_STEPS, details, failures, installations, steps
 
@@ -192,7 +193,7 @@ def set_answers(connection: Connection, installation: str, answers: dict[str, An
 
 def set_known_devices(connection: Connection, installation: str, account: str, ids: list[str]) -> None:
     """Save which devices the account had before this one; the first call for an account counts."""
-    known = connection.execute(select(details.c.known).where(details.c.installation == installation)).scalar() or {}
+    known = _object(connection, installation, "known")
     connection.execute(
         update(details)
         .where(details.c.installation == installation)
@@ -236,10 +237,17 @@ def set_ended(connection: Connection, installation: str, holder: str, outcome: s
     _set(connection, installation, holder, values)
 
 
+def _object(connection: Connection, installation: str, column: str) -> dict[str, Any]:
+    """A JSON object of a record that is about to be changed. Raises DATABASE_FAILED if it is damaged."""
+    value = connection.execute(select(details.c[column]).where(details.c.installation == installation)).scalar()
+    if value is not None and not isinstance(value, dict):
+        raise damaged_record(installation, [column])
+    return value or {}
+
+
 def hide_from_resume(connection: Connection, installation: str) -> None:
     """Hide it from the list of what can be resumed."""
-    options = connection.execute(select(details.c.options).where(details.c.installation == installation)).scalar()
-    changed = {**(options or {}), FORGOTTEN_OPTION: True}
+    changed = {**_object(connection, installation, "options"), FORGOTTEN_OPTION: True}
     connection.execute(update(details).where(details.c.installation == installation).values(options=changed))
 
 

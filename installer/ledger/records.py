@@ -7,7 +7,7 @@ these are on disk: the result of a step, and the note that credentials are about
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from installer.ledger.leases import LEASE_SECONDS, Lease
 from installer.ledger.process_alive import ProcessAlive
 from installer.ledger.query_types import Filter, InstalledDevice, Page
 from installer.storage import database
+from installer.storage.damaged_rows import DamagedRows
+from installer.text import printable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -73,6 +75,7 @@ class Records:
         self.store = Store(target, self._own)
         self.process = ProcessAlive(process_folder) if process_folder is not None else None
         self.lease_seconds = lease_seconds
+        self.damaged = DamagedRows("the ledger")  # what was met while reading
         self._unended: set[str] = set()
         self._ended_last: str | None = None
 
@@ -125,24 +128,30 @@ class Records:
     def every(self, wanted: Filter) -> Iterator[dict[str, Any]]:
         """Complete records, the newest first, read a block at a time."""
         self.mark_interrupted()
-        yield from _queries().every(lambda work: self.store.read("read the records", work), wanted)
+        for record in _queries().every(lambda work: self.store.read("read the records", work), wanted):
+            self._note_damage([record])
+            yield record
 
     def find(self, wanted: Filter, limit: int = 50, after: tuple[str, str] | None = None) -> Page:
         """One page of records without their steps, the newest first."""
         self.mark_interrupted()
         found: Page = self.store.read("read the records", lambda c: _queries().find(c, wanted, limit, after))
+        self._note_damage(found.records)
         return found
 
     def get(self, installation: str) -> dict[str, Any] | None:
         """One complete record, or None."""
         self.mark_interrupted()
         found: dict[str, Any] | None = self.store.read("read a record", lambda c: _queries().get(c, installation))
+        self._note_damage([found] if found is not None else [])
         return found
 
     def unfinished(self, limit: int = 20) -> list[dict[str, Any]]:
         """Complete records that can be resumed, the newest first; see `queries.unfinished`."""
         self.mark_interrupted()
-        return self.store.read("read the records", lambda c: _queries().unfinished(c, limit))
+        found: list[dict[str, Any]] = self.store.read("read the records", lambda c: _queries().unfinished(c, limit))
+        self._note_damage(found)
+        return found
 
     def of_batch(self, batch: str, row: str | None = None) -> list[dict[str, Any]]:
         """The records of a batch, or of one of its rows, with few columns, the newest first."""
@@ -187,6 +196,11 @@ class Records:
         """The id of this process in the ledger, and the installations of which it has told that they are written."""
         holder = self.holder() if self.process is None else self.process.token
         return holder, frozenset(self._unended | ({self._ended_last} if self._ended_last else set()))
+
+    def _note_damage(self, records: Iterable[Mapping[str, Any]]) -> None:
+        for record in records:
+            if record["damaged"]:
+                self.damaged.add(f"record {printable(str(record['id']))}", ", ".join(record["damaged"]))
 
     def _mark_interrupted(self, connection: Connection) -> None:
         _queries().mark_interrupted(connection, self.is_dead)

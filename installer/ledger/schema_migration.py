@@ -9,9 +9,11 @@ import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from installer import output
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger.database import Target, open_target
 from installer.storage import database
+from installer.storage.private_files import is_absent
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -77,7 +79,7 @@ def status(target: Target) -> dict[str, Any]:
         "bytes": None,
     }
     if file is not None:
-        if not file.exists():
+        if is_absent(file):
             return found | {"there": False}
         found["bytes"] = sum(f.stat().st_size for f in file.parent.glob(f"{file.name}*") if f.is_file())
     engine = open_target(target)
@@ -207,7 +209,12 @@ def _import_json_records(connection: Connection, target: Target) -> None:
     if target.old_json_folder is not None and target.old_json_folder.is_dir():
         from installer.ledger import import_old_files
 
-        import_old_files.import_records(connection, target.old_json_folder)
+        unreadable = import_old_files.import_records(connection, target.old_json_folder)
+        if unreadable:
+            output.print_message(
+                f"These records of an older version cannot be read and are not in the ledger: {', '.join(unreadable)}. "
+                f"They are kept in {import_old_files.renamed(target.old_json_folder)}."
+            )
 
 
 def _rename_json_folder(target: Target) -> None:

@@ -140,6 +140,7 @@ def record_fields(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Work", compact_duration(record.get("took"))),
         ("Attempts", str(record["attempts"]) if record["attempts"] > 1 else ""),
         ("Program", text("version")),
+        ("Damaged", printable(", ".join(record.get("damaged") or ()), 200)),
     ]
     return [(name, value) for name, value in pairs if value]
 

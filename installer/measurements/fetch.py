@@ -34,7 +34,8 @@ from installer.storage.open_file_identity import MOST_REOPENINGS
 
 if TYPE_CHECKING:
     from installer.cloud.account import Account
-    from installer.cloud.accounts import Accounts, StoredAccount
+    from installer.cloud.accounts import Accounts
+    from installer.cloud.token_store import ListedAccount
 
 # How long before the cursor a fetch starts.
 OVERLAP_SECONDS = 3600
@@ -55,7 +56,7 @@ class Fetched:
 
     `placed`: stored values that only got their time zone and day. `unknown_zones`: names of zones of its values that
     this computer does not know. `not_granted`: services that the account did not grant. `error`: why the account or one
-    service failed.
+    service failed, also that its stored tokens are damaged.
     """
 
     account: str
@@ -91,7 +92,7 @@ class Fetcher:
         chosen = _choose_accounts(await self._accounts.stored(), names)
         turn = asyncio.Semaphore(PARALLEL_ACCOUNTS)
 
-        async def one(account: StoredAccount) -> Fetched:
+        async def one(account: ListedAccount) -> Fetched:
             async with turn:
                 return await self._fetch_account(account, ALL_SERVICES, since)
 
@@ -107,22 +108,29 @@ class Fetcher:
         """Fetch the data of a notification: its user, its appli, and when it was measured (unix seconds).
 
         Other new data of the service is fetched, too. None, and no request: no account here belongs to this user, or
-        the appli is not about data.
+        the appli is not about data. An account that is damaged gives its error.
         """
         service = data_service(appli)
-        account = next((a for a in await self._accounts.stored() if userid and a.userid == userid), None)
+        stored = await self._accounts.stored()
+        own = [a for a in stored if userid and a.userid == userid]
+        account = next((a for a in own if a.damage is None), next(iter(own), None))
+        if service is not None and account is None:
+            # A damaged file may hide this user's account. The notification stays until the file is mended.
+            account = next((a for a in stored if a.damage is not None and not a.userid), None)
         if service is None or account is None:
             return None
         return await self._fetch_account(account, [service], None, _window(start, end))
 
     async def _fetch_account(
         self,
-        stored: StoredAccount,
+        stored: ListedAccount,
         services: Iterable[DataService],
         since: datetime | None,
         window: tuple[datetime, datetime] | None = None,
     ) -> Fetched:
-        result = Fetched(stored.name, stored.userid)
+        result = Fetched(stored.name, stored.userid, error=stored.damage)
+        if stored.damage is not None:
+            return result
         try:
             account = await self._accounts.open(stored.name)
             for service in services:
@@ -254,7 +262,7 @@ def cursor_key(api: str, account: Account) -> str:
     return f"{'lab' if is_loopback(host) else host} {account.userid or account.name}"
 
 
-def _choose_accounts(stored: Sequence[StoredAccount], names: Collection[str]) -> list[StoredAccount]:
+def _choose_accounts(stored: Sequence[ListedAccount], names: Collection[str]) -> list[ListedAccount]:
     """The accounts with these names, or all; a user with two accounts only once."""
     known = {account.name: account for account in stored}
     for name in names:
@@ -267,10 +275,11 @@ def _choose_accounts(stored: Sequence[StoredAccount], names: Collection[str]) ->
             "Sign in: device-installer account login. An installation that links a device does it, too.",
             known=[],
         )
-    chosen: dict[str, StoredAccount] = {}
+    chosen: dict[str, ListedAccount] = {}
     for name in names or known:
         account = known[name]
-        chosen.setdefault(account.userid or f"name {name}", account)
+        # A damaged one stands in for nobody, and nobody stands in for it.
+        chosen.setdefault(account.userid if account.userid and not account.damage else f"name {name}", account)
     return list(chosen.values())
 
 

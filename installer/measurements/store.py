@@ -33,15 +33,18 @@ from installer.measurements.store_statements import (
     read_cursor,
     row_of,
     set_cursor,
+    unreadable_columns,
     upsert,
 )
 from installer.measurements.stored_value import Row
 from installer.storage import database
+from installer.storage.damaged_rows import DamagedRows
 from installer.storage.followed_database import FollowedDatabase
+from installer.text import printable
 from installer.timing.zones import known_zone
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, RowMapping
 
 # How many rows one statement writes or reads.
 INSERT_BATCH = 1000
@@ -80,9 +83,10 @@ class CursorStart:
 
 
 class Store:
-    """An open store. Close it after use."""
+    """An open store. Close it after use. `damaged`: the rows that were met and cannot be read; they are left out."""
 
     def __init__(self, url: str, setting: str = "the database URL") -> None:
+        self.damaged = DamagedRows("the store of measurements")
         self._database = FollowedDatabase(
             lambda: database.open_engine(url, setting), "the store of measurements", prepare_engine, self._carry_over
         )
@@ -275,8 +279,7 @@ class Store:
             with database.database_errors("read the measurements"), self._database.reading() as connection:
                 statement = select(t).where(*where, *after).order_by(*order).limit(READ_PAGE)
                 page = connection.execute(statement).mappings().all()
-            for found in page:
-                yield row_of(found)
+            yield from self._readable(page)
             if len(page) < READ_PAGE:
                 return
             last = (page[-1]["taken"], page[-1]["number"])
@@ -294,7 +297,7 @@ class Store:
         ranked = select(t, rank.label("rank")).where(*where).subquery()
         statement = select(ranked).where(ranked.c.rank <= each).order_by(ranked.c.taken.desc(), ranked.c.number.desc())
         with database.database_errors("read the measurements"), self._database.reading() as connection:
-            return [row_of(found) for found in connection.execute(statement).mappings()]
+            return list(self._readable(connection.execute(statement).mappings()))
 
     def count(self) -> int:
         """The number of rows."""
@@ -312,8 +315,11 @@ class Store:
         from installer.measurements.store_tables import devices as table
 
         with database.database_errors("read the names of devices"), self._database.reading() as connection:
-            found = connection.execute(select(table)).mappings()
-            return {d["device"]: Device(**d) for d in found}
+            found = [dict(row) for row in connection.execute(select(table)).mappings()]
+        for row in found:
+            if not all(isinstance(value, str) for value in row.values()):
+                self.damaged.add(f"device {printable(str(row['device']), 64)}", "its names")
+        return {d["device"]: Device(**d) for d in found if all(isinstance(value, str) for value in d.values())}
 
     def cursor(self, account: str, service: str) -> int | None:
         """The cursor of this service of this account; None: never fetched."""
@@ -334,3 +340,12 @@ class Store:
         """All of it was fetched once more."""
         with database.database_errors("store measurements"):
             self._database.write(lambda connection: clear_again_from(connection, account, service))
+
+    def _readable(self, found: Iterable[RowMapping]) -> Iterator[Row]:
+        """The rows that can be read; the others are noted in `damaged`."""
+        for row in found:
+            wrong = unreadable_columns(row)
+            if wrong:
+                self.damaged.add(f"measurement {row['number']}", ", ".join(wrong))
+            else:
+                yield row_of(row)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from installer.errors import ErrorCode, InstallerError
 from installer.measurements import store_schema
 from installer.measurements.own_day import DAY_PERIOD
 from installer.measurements.stored_value import Row
 from installer.storage import database
+from installer.text import printable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping
@@ -70,14 +73,22 @@ def upsert(connection: Connection, rows: Sequence[Row], now: datetime) -> list[t
 
 
 def read_cursor(connection: Connection, account: str, service: str) -> int | None:
-    """The cursor of this service of this account; None: never fetched."""
+    """The cursor of this service of this account; None: never fetched. Raises DATABASE_FAILED if it is damaged."""
     from sqlalchemy import select
 
     from installer.measurements.store_tables import cursors as table
 
     where = (table.c.account == account, table.c.service == service)
     value = connection.execute(select(table.c.lastupdate).where(*where)).scalar_one_or_none()
-    return None if value is None else int(value)
+    if value is not None and not isinstance(value, int):
+        # Without it all would be fetched again, and the damaged value written over.
+        raise InstallerError(
+            ErrorCode.DATABASE_FAILED,
+            f"The store of measurements is damaged: how far {service} of “{printable(account)}” was fetched cannot be "
+            "read.",
+            "Put back a copy of the store from before the damage, or name another store with --database.",
+        )
+    return value
 
 
 def set_cursor(connection: Connection, account: str, service: str, lastupdate: int) -> None:
@@ -120,6 +131,24 @@ def _storable(value: Any) -> Any:
     if not isinstance(value, str) or (value.isascii() and "\0" not in value):
         return value
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+_NUMBERS, _TIMES = ("value", "measured"), ("taken", "ended")
+
+
+def unreadable_columns(row: RowMapping) -> list[str]:
+    """The columns of a stored row whose values are damaged."""
+    return [column for column in _FIELDS if not _fits(column, row[column])]
+
+
+def _fits(column: str, value: Any) -> bool:
+    if column in _NUMBERS:
+        return isinstance(value, Decimal)
+    if column in _TIMES:
+        return isinstance(value, datetime) or (value is None and column == "ended")
+    if column == "zone_known":
+        return isinstance(value, bool)
+    return isinstance(value, int if column == "modified" else str) or (value is None and column == "zone")
 
 
 def row_of(found: RowMapping) -> Row:

@@ -24,6 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeEngine
 
+from installer.storage.damaged_rows import Unreadable
+
 VERSION = 2
 metadata = MetaData()
 
@@ -38,13 +40,21 @@ class ExactDecimal(TypeDecorator[Decimal]):
         """The column's type in this database."""
         return dialect.type_descriptor(Numeric() if dialect.name == "postgresql" else Text())
 
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: Decimal | Unreadable | None, dialect: Dialect) -> Any:
         """To the database."""
+        if isinstance(value, Unreadable):
+            return value.raw
         return value if value is None or dialect.name == "postgresql" else f"{value:f}"
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        """From the database."""
-        return None if value is None else Decimal(value)
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """From the database. `Unreadable` for a damaged value; `Store` leaves such a row out."""
+        if value is None:
+            return None
+        try:
+            found = Decimal(value)
+        except (ArithmeticError, TypeError, ValueError):
+            return Unreadable(value)
+        return found if found.is_finite() else Unreadable(value)
 
 
 class UtcTimestamp(TypeDecorator[datetime]):
@@ -57,17 +67,22 @@ class UtcTimestamp(TypeDecorator[datetime]):
         """The column's type in this database."""
         return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == "postgresql" else String(32))
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: datetime | Unreadable | None, dialect: Dialect) -> Any:
         """To the database."""
+        if isinstance(value, Unreadable):
+            return value.raw
         if value is None or dialect.name == "postgresql":
             return value
         return value.astimezone(UTC).isoformat(timespec="microseconds")
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """From the database."""
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """From the database. `Unreadable` for a damaged value; `Store` leaves such a row out."""
         if value is None:
             return None
-        return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
+        try:
+            return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
+            return Unreadable(value)
 
 
 # SQLite numbers rows automatically only in a column of type INTEGER.

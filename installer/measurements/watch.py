@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection
 from typing import Protocol
 
+from installer.cloud.account_file import is_damaged
 from installer.errors import ErrorCode, InstallerError
 from installer.measurements.fetch import ALL_SERVICES, Fetched, Fetcher
 from installer.timing.backoff import Backoff
@@ -45,7 +46,7 @@ class Watch:
         self._listener = listener
         self._every = every
         self._names = names
-        self._troubles: dict[str | None, ErrorCode] = {}
+        self._troubles: dict[str | None, InstallerError] = {}
 
     async def run(self, rounds: int | None = None) -> None:
         """Poll forever, or for so many rounds. Raises errors that are not temporary: ACCOUNT_UNKNOWN."""
@@ -70,6 +71,10 @@ class Watch:
             if rounds is None or done < rounds:
                 await asyncio.sleep(wait)
 
+    def damage(self) -> InstallerError | None:
+        """Why the tokens of an account cannot be used now, if they are damaged: only a person can mend that."""
+        return next((error for error in self._troubles.values() if is_damaged(error)), None)
+
     def _next_wait(self, wait: float, errors: list[InstallerError]) -> float:
         """Twice the last wait, up to a limit; at least what the cloud asks for."""
         asked = max((float(e.data.get("wait_seconds", 0)) for e in errors), default=0.0)
@@ -81,9 +86,10 @@ class Watch:
             if known is not None:
                 del self._troubles[account]
                 self._listener.trouble(account, None)
-        elif known is not error.code:
-            self._troubles[account] = error.code
-            self._listener.trouble(account, error)
+        else:
+            self._troubles[account] = error
+            if known is None or known.code is not error.code:
+                self._listener.trouble(account, error)
 
 
 def min_interval(accounts: int, requests_per_minute: int) -> float:

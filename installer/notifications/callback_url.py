@@ -17,7 +17,8 @@ from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
 from installer.settings import is_loopback
-from installer.storage.private_files import read_private, write_private
+from installer.storage.private_files import OTHER_OWNER, read_private, write_private
+from installer.text.written_by_people import UnreadableText, decode, without_mark
 
 MAX_URL_LENGTH = 255
 PATH_PLACEHOLDER = "{path}"
@@ -85,7 +86,7 @@ def expand_path(text: str, path_file: Path) -> SecretStr:
 
     Raises NOTIFICATIONS_REFUSED, SECRET_UNAVAILABLE, FILE_UNWRITABLE.
     """
-    text = text.strip()
+    text = without_mark(text).strip()
     if PATH_PLACEHOLDER in text:
         text = text.replace(PATH_PLACEHOLDER, secret_path(path_file).get_secret_value())
     check_url(text)
@@ -98,14 +99,18 @@ def secret_path(file: Path) -> SecretStr:
     Raises SECRET_UNAVAILABLE if others can read the file or it holds no valid path, FILE_UNWRITABLE.
     """
     try:
-        content, private = read_private(file, 4096)
+        content, exposed = read_private(file, 4096)
     except FileNotFoundError:
         return _new_path(file)
     except OSError as error:
         raise _unusable(file, f"it cannot be read ({error.strerror})", "Check the path and the permissions.") from None
-    text = content.decode("ascii", "replace").strip()
-    if not private:
-        raise _unusable(file, "others can read it", f"Delete it, so that a new one is made; or: chmod 600 {file}")
+    if exposed:
+        how = f"sudo chown $USER '{file}'" if exposed == OTHER_OWNER else f"chmod 600 '{file}'"
+        raise _unusable(file, f"it {exposed}", f"Delete it, so that a new one is made; or: {how}")
+    try:
+        text = decode(content).strip()
+    except UnreadableText as error:
+        raise _unusable(file, f"it {error.why}", error.todo) from None
     if not MIN_PATH_LENGTH <= len(text) <= MAX_PATH_LENGTH or not set(text) <= _PATH_CHARACTERS:
         raise _unusable(
             file,

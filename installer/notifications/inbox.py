@@ -17,13 +17,16 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from installer import output
 from installer.errors import ErrorCode, InstallerError
 from installer.notifications.notification import Notification, merge_windows
+from installer.storage.damaged_rows import DamagedRows
 from installer.storage.open_file_identity import MOST_REOPENINGS, Change, OpenFileIdentity, open_identified
 from installer.storage.private_files import make_private_folder
 from installer.storage.sqlite_files import create_sqlite_file, set_up_connection, was_moved
+from installer.text import printable
 
 BUSY_SECONDS = 1.0
 MAX_WAIT_SECONDS = 3600.0
@@ -36,6 +39,7 @@ CREATE TABLE IF NOT EXISTS entries (
 """
 _COLUMNS = 'userid, appli, "start", "end", count, number, received, due, tries'
 _INSERT = f"INSERT OR REPLACE INTO entries ({_COLUMNS}) VALUES ({', '.join('?' * 9)})"
+_KINDS: tuple[Any, ...] = (str, int, int | None, int | None, int, int, int | float, int | float, int)
 Key = tuple[str, int]
 WHAT = "the inbox of notifications"
 
@@ -67,6 +71,7 @@ class Inbox:
     """An open inbox. Its calls block on the disk and are thread-safe; all may raise DATABASE_FAILED.
 
     `on_replaced` is called when the file at the path is another one now, and the inbox goes on in that.
+    `damaged`: the rows that cannot be read. They stay in the file until a new notification takes their place.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,6 +79,7 @@ class Inbox:
         self.on_replaced: Callable[[InstallerError], None] = lambda error: output.print_message(str(error))
         self._lock = threading.Lock()
         self._path = path
+        self.damaged = DamagedRows("the inbox of notifications")
         self._connection, self._identity = self._open()
         try:
             self._entries = {entry.key: entry for entry in self._read(self._connection)}
@@ -267,7 +273,15 @@ class Inbox:
 
     def _read(self, connection: sqlite3.Connection) -> list[Entry]:
         with self._database_errors("read the inbox of notifications"):
-            return [Entry(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM entries")]
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM entries").fetchall()
+        entries = []
+        for row in rows:
+            if all(isinstance(value, kinds) for value, kinds in zip(row, _KINDS, strict=True)):
+                entries.append(Entry(*row))
+            else:
+                named = f"user {printable(str(row[0]), 32)}, category {printable(str(row[1]), 16)}"
+                self.damaged.add(named, "its values")
+        return entries
 
     @contextmanager
     def _database_errors(self, task: str) -> Iterator[None]:

@@ -32,7 +32,10 @@ from installer.notifications.notification import Notification
 from installer.notifications.subscriptions import AccountSubscriptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from installer.cloud.accounts import Accounts
+    from installer.cloud.token_store import ListedAccount
     from installer.events.json_lines import Event
     from installer.ledger.records import Records
     from installer.notifications.callback_setup import NotificationSetup
@@ -50,6 +53,7 @@ class ReceiverOutput:
         self._json = json
         self._error_codes: dict[tuple[str, str], str] = {}
         self._zone_notes = ZoneNotes()
+        self._damaged: dict[str, str] = {}
 
     def event(self, event: Event) -> None:
         """Print an event as JSON."""
@@ -75,6 +79,19 @@ class ReceiverOutput:
         """Print which time zones this computer does not know, once each."""
         for note in self._zone_notes.about(names):
             output.print_message(note)
+
+    def accounts_read(self, accounts: Sequence[ListedAccount]) -> None:
+        """Print which accounts are damaged, each once."""
+        damaged = {a.name: a.damage for a in accounts if a.damage is not None}
+        for name, error in damaged.items():
+            if self._damaged.get(name) == error.what:
+                continue
+            self.event(
+                NotificationFollowed(account=name, kind="", code=error.code.value, what=error.what, todo=error.todo)
+            )
+            if not self._json:
+                output.print_message(str(error))
+        self._damaged = {name: error.what for name, error in damaged.items()}
 
     def followed(self, event: NotificationFollowed) -> None:
         """Print the result of a fetch. The same error is printed once."""
@@ -186,26 +203,33 @@ class ReceiverService:
             await asyncio.sleep(every)
 
     async def renew(self) -> None:
-        """Renew the subscriptions that the cloud has removed, at the start and then every hour."""
+        """Renew the subscriptions that the cloud has removed, at the start and then every hour.
+
+        What fails again in the same way is told once.
+        """
+        told: list[str] = []
         while True:
+            subscriptions = []
+            failures: list[str] = []
             try:
                 subscriptions = self.setup.saved.all()
             except InstallerError as error:
-                output.print_message(f"The subscriptions cannot be renewed. {error}")
-                subscriptions = []
+                failures.append(f"The subscriptions cannot be renewed. {error}")
             for saved in subscriptions:
                 try:
                     account = await self.accounts.open(saved.account)
                     ensured = await AccountSubscriptions(account).ensure(saved.url, saved.applis)
                 except InstallerError as error:
-                    output.print_message(
-                        f"The notifications of account “{saved.account}” could not be renewed: {error}"
-                    )
+                    failures.append(f"The notifications of account “{saved.account}” could not be renewed: {error}")
                     continue
                 if ensured.new:
                     output.print_message(
                         f"Subscribed again for account “{saved.account}”: {categories_in_words(ensured.new)}."
                     )
+            for text in failures:
+                if text not in told:
+                    output.print_message(text)
+            told = failures
             await asyncio.sleep(RENEW_SECONDS)
 
     async def _account_name(self, userid: str) -> str | None:
@@ -224,4 +248,6 @@ class ReceiverService:
 
     async def _read_accounts(self) -> None:
         self._accounts_read_at = time.monotonic()
-        self._account_names = {a.userid: a.name for a in reversed(await self.accounts.stored()) if a.userid}
+        stored = await self.accounts.stored()
+        self.reporter.accounts_read(stored)
+        self._account_names = {a.userid: a.name for a in reversed(stored) if a.userid}

@@ -118,14 +118,16 @@ class SavedSubscriptions:
 
     def _read(self) -> _File:
         try:
-            content, private = read_private(self.path, MAX_FILE_BYTES)
+            content, exposed = read_private(self.path, MAX_FILE_BYTES)
             file = _File.model_validate_json(content)
         except FileNotFoundError:
             return _File()
-        except (OSError, ValidationError):
-            raise self._unusable("it cannot be read or is damaged") from None
-        if not private:
-            raise self._unusable("others can read it, and the addresses in it are secrets")
+        except OSError as error:
+            raise self._unusable(f"it cannot be read ({error.strerror})") from None
+        except ValidationError:
+            raise self._unusable("it is damaged" if content.strip() else "it is empty") from None
+        if exposed:
+            raise self._unusable(f"it {exposed}, and the addresses in it are secrets")
         return file
 
     def _unwritable(self, why: str, todo: str) -> InstallerError:
@@ -136,6 +138,6 @@ class SavedSubscriptions:
         return InstallerError(
             ErrorCode.SECRET_UNAVAILABLE,
             f"The file of subscriptions {self.path} cannot be used: {why}.",
-            "Delete it, and subscribe again.",
+            "Put the right file back, or delete it and subscribe again.",
             file=str(self.path),
         )

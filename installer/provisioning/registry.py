@@ -89,8 +89,22 @@ def load_catalogue(extra: Sequence[Path] = ()) -> Catalogue:
 
     Raises CATALOGUE_INVALID, also for an entry that names a protocol that is not here; SETTINGS_INVALID.
     """
-    user_files = sorted(settings.config_dir().joinpath("catalogue").glob("*.toml"))
-    return catalogue_file.load([*user_files, *extra], is_protocol)
+    return catalogue_file.load([*_user_catalogue_files(), *extra], is_protocol)
+
+
+def _user_catalogue_files() -> list[Path]:
+    folder = settings.config_dir() / "catalogue"
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix == ".toml")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InstallerError(
+            ErrorCode.CATALOGUE_INVALID,
+            f"The folder of your catalogue files {folder} cannot be read ({error.strerror}).",
+            "Check its owner and its permissions.",
+            file=str(folder),
+        ) from None
 
 
 def detector(catalogue: Catalogue) -> Detector:

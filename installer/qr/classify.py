@@ -23,6 +23,7 @@ from installer.qr.device_setup_code import (
 )
 from installer.qr.wifi_text import WifiText
 from installer.text import printable
+from installer.text.written_by_people import without_mark
 
 VENDOR_HOST = "withings.com"
 LABEL_START = "device-installer:link/"  # as `installer/batch/labels.py` writes it
@@ -50,7 +51,7 @@ class VendorLink:
 
 def kind_of(text: str) -> QrKind:
     """The kind of this text, from its beginning. Never raises."""
-    text = text.strip()
+    text = without_mark(text).strip()
     start = text[:8].upper()
     if start.startswith(wifi_text.PREFIX):
         return QrKind.WIFI
@@ -74,7 +75,7 @@ def classify(text: str) -> WifiText | DevicePayload | VendorLink:
     Raises DEVICE_UNSUPPORTED for the codes of other systems, with what to use instead; ANSWERS_INVALID for a text
     that is not a set-up code; the errors of `installer.qr.wifi_text.parse`. No error repeats the text.
     """
-    text = text.strip()
+    text = without_mark(text).strip()
     if len(text) > MAX_CHARACTERS:
         raise not_a_setup_code(f"The text is too long for a QR code ({len(text)} characters).")
     match kind_of(text):
@@ -150,6 +151,7 @@ def proof_in(text: str, name: str) -> SecretStr:
     Raises ANSWERS_INVALID for the code of another device or without a proof; the errors of `device_of` for other
     codes. A text that only looks like a code is used as the proof.
     """
+    text = without_mark(text)
     kind = kind_of(text)
     if kind in (QrKind.OTHER, QrKind.URL):
         return SecretStr(text)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from installer.errors import ErrorCode, InstallerError
+from installer.storage.damaged_rows import load_json
 from installer.storage.sqlite_files import create_sqlite_file, set_up_connection
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def open_engine(url: str, setting: str = "the database URL") -> Engine:
     path = sqlite_path(parsed)
     if path is not None:
         make_folder(path.parent)
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, json_deserializer=load_json)
     event.listen(engine, "do_connect", _create_private_file)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_transaction)

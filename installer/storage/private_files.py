@@ -13,19 +13,63 @@ _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 # Without it, opening a pipe in place of the file would wait for a writer.
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 
+OTHER_OWNER = "belongs to another user"
+READ_BY_OTHERS = "can be read by others"
 
-def read_private(path: Path, limit: int) -> tuple[bytes, bool]:
-    """The content, and whether the file belongs to this user and nobody else can read or write it.
 
-    A symbolic link is not followed. Raises FileNotFoundError, and OSError if it is not a file of at most `limit` bytes.
+def read_private(path: Path, limit: int) -> tuple[bytes, str]:
+    """The content, and why it may not be private: `OTHER_OWNER` or `READ_BY_OTHERS`, which complete “the file …”.
+
+    A symbolic link is not followed. Raises FileNotFoundError, and OSError with the reason in words if it is not a file
+    of at most `limit` bytes that this user can read.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | _CLOSE_ON_EXEC | _NONBLOCK)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - opened above without following a link
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | _CLOSE_ON_EXEC | _NONBLOCK)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link to another file") from None
+        if isinstance(error, PermissionError) and _owner(path) not in (None, _user()):
+            raise OSError(errno.EACCES, "it belongs to another user") from None
+        raise
+    try:
         info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode) or info.st_size > limit:
-            raise OSError(errno.EINVAL, "not a small file")
-        content = file.read(limit)
-    return content, os.name != "posix" or (info.st_mode & 0o077 == 0 and info.st_uid == os.geteuid())
+        if not stat.S_ISREG(info.st_mode):
+            raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(info.st_mode) else "it is no file")
+        if info.st_size > limit:
+            raise OSError(errno.EFBIG, f"it is longer than {limit} bytes")
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(limit)
+    finally:
+        os.close(descriptor)
+    if os.name != "posix":
+        return content, ""
+    if info.st_uid != _user():
+        return content, OTHER_OWNER
+    return content, READ_BY_OTHERS if info.st_mode & 0o077 else ""
+
+
+def is_absent(path: Path) -> bool:
+    """Whether nothing has this name. False also for a broken link, and if that cannot be found out."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _user() -> int | None:
+    return os.geteuid() if os.name == "posix" else None
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.lstat().st_uid if os.name == "posix" else None
+    except OSError:
+        return None
 
 
 def write_private(path: Path, content: bytes) -> None:

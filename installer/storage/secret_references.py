@@ -8,13 +8,13 @@ is standard input; `{ host = true }` is the passphrase that this computer uses f
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
 from installer.errors import ErrorCode, InstallerError
+from installer.text import capitalized
+from installer.text.written_by_people import STDIN, UnreadableText, read_secret, without_mark_and_line_break
 
 KEYRING_SERVICE = "device-installer"
 MAX_SECRET_BYTES = 4096
@@ -41,18 +41,21 @@ class SecretRef(BaseModel):
         return self
 
     def fetch(self, what: str = "passphrase") -> SecretStr:
-        """Read the secret. One trailing line break is removed. Raises SECRET_UNAVAILABLE, without the secret."""
+        """Read the secret. Raises SECRET_UNAVAILABLE, without the secret.
+
+        A byte order mark at its start and one line break at its end are taken off; blanks stay.
+        """
         if self.host:
             raise _unavailable(what, "host = true gives the passphrase of a Wi-Fi network only")
         if self.env is not None:
-            value = os.environ.get(self.env)
-            if value is None:
+            variable = os.environ.get(self.env)
+            if variable is None:
                 raise _unavailable(what, f"the environment variable {self.env} is not set")
+            value = without_mark_and_line_break(variable)
         elif self.file is not None:
             value = _from_file(self.file, what)
         else:
-            value = _from_keyring(self.keyring or "", what)
-        value = value.removesuffix("\n").removesuffix("\r")
+            value = without_mark_and_line_break(_from_keyring(self.keyring or "", what))
         if len(value.encode("utf-8", "surrogatepass")) > MAX_SECRET_BYTES:
             raise _unavailable(what, f"it is longer than {MAX_SECRET_BYTES} bytes")
         return SecretStr(value)
@@ -71,14 +74,10 @@ def parse_reference(text: str) -> SecretRef | str:
 
 def _from_file(name: str, what: str) -> str:
     try:
-        if name == "-":
-            return sys.stdin.readline(MAX_SECRET_BYTES + 2)
-        with Path(name).expanduser().open(encoding="utf-8", newline="") as file:
-            return file.read(MAX_SECRET_BYTES + 2)
-    except OSError as error:
-        raise _unavailable(what, f"the file {name} cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise _unavailable(what, f"the file {name} is not UTF-8 text") from None
+        return read_secret(name, MAX_SECRET_BYTES)
+    except UnreadableText as error:
+        place = "standard input" if name == STDIN else f"the file {name}"
+        raise _unavailable(what, f"{place} {error.why}", error.todo) from None
 
 
 def _from_keyring(name: str, what: str) -> str:
@@ -94,9 +93,10 @@ def _from_keyring(name: str, what: str) -> str:
     return value
 
 
-def _unavailable(what: str, why: str) -> InstallerError:
+def _unavailable(what: str, why: str, todo: str = "") -> InstallerError:
+    other = "name another source: a file (- is standard input), an environment variable, or the keyring."
     return InstallerError(
         ErrorCode.SECRET_UNAVAILABLE,
         f"The {what} cannot be read: {why}.",
-        "Name another source: a file (- is standard input), an environment variable, or the keyring.",
+        f"{todo} Or {other}" if todo else capitalized(other),
     )

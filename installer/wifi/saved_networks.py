@@ -13,7 +13,6 @@ operating system's keyring, entry `network:NAME`; a line written by hand may nam
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,6 +24,7 @@ from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.atomic_write import replace_file
 from installer.storage.secret_references import SecretRef
 from installer.text import printable
+from installer.text.written_by_people import UnreadableText, read_toml
 from installer.wifi.networks import Network, Security, check_network, check_ssid
 
 FILE_NAME = "networks.toml"
@@ -75,25 +75,16 @@ def load() -> dict[str, SavedNetwork]:
     """All saved networks by name, in the order of the file; none if there is no file. Raises SETTINGS_INVALID."""
     file = path()
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise _invalid(file, f"it cannot be read ({error.strerror})", "Check the path and the permissions.") from None
-    if len(raw) > MAX_FILE_BYTES:
-        raise _invalid(file, "it is too long", "It should be a short TOML file.")
-    try:
-        data = tomllib.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise _invalid(file, "it is not UTF-8 text", "Save it as UTF-8.") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _invalid(file, f"it is not TOML: {error}", "Correct that line.") from None
+        data = read_toml(file, MAX_FILE_BYTES)
+    except UnreadableText as error:
+        if error.missing:
+            return {}
+        raise _invalid(file, error.why, error.todo) from None
     _no_plain_passphrase(file, data)
     try:
         return dict(_NetworksFile.model_validate(data).networks)
     except ValidationError as error:
-        raise _invalid(file, "; ".join(problems(error, data)), "Correct or remove that key.") from None
+        raise _invalid(file, f"is wrong: {'; '.join(problems(error, data))}", "Correct or remove that key.") from None
 
 
 def find(name: str) -> SavedNetwork:
@@ -152,11 +143,11 @@ def _no_plain_passphrase(file: Path, data: Mapping[str, object]) -> None:
         if isinstance(entry, dict) and isinstance(entry.get("passphrase"), str):
             raise _invalid(
                 file,
-                f"networks.{name}.passphrase contains a passphrase in plain text",
+                f"contains a passphrase in plain text (networks.{name}.passphrase)",
                 'Write a reference instead: { keyring = "NAME" }, { env = "VARIABLE" } or { file = "PATH" }; '
                 "`device-installer networks add` puts it into the keyring.",
             )
 
 
 def _invalid(file: Path, why: str, todo: str) -> InstallerError:
-    return InstallerError(ErrorCode.SETTINGS_INVALID, f"Saved networks {file}: {why}.", todo, file=str(file))
+    return InstallerError(ErrorCode.SETTINGS_INVALID, f"The file of saved networks {file} {why}.", todo, file=str(file))

@@ -20,8 +20,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from installer.catalogue import catalogue_file
+from installer.cloud.account_file import Application
 from installer.cloud.accounts import Accounts
-from installer.cloud.token_store import Application, TokenStore
+from installer.cloud.token_store import TokenStore
 from installer.measurements.fetch import Fetcher
 from installer.measurements.store import Store
 from installer.settings import CloudSettings

@@ -68,8 +68,10 @@ async def test_without_a_gateway_nothing_is_kept(world: LabWorld) -> None:
 async def test_a_damaged_outbox_stops_no_installation(world: LabWorld) -> None:
     files = gateway_was_here()
     files.outbox.write_text("no database " * 100)
-    ended, _ = await install(answers_for(world, "move", "bluetooth"))
+    ended, front = await install(answers_for(world, "move", "bluetooth"))
     assert ended.outcome == "installed"
+    [notice] = [one for one in front.of(Notice) if one.code == "not_handed_over"]
+    assert str(files.outbox) in notice.text
 
 
 async def test_what_cannot_be_written_is_told(world: LabWorld) -> None:

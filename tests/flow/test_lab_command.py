@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+from pathlib import Path
 
 import pytest
 
 from installer.cli.main import _main
+from installer.flow import lab_process
+from installer.flow.run_resources import lab_state_file
 from tests.flow.support import LabWorld
 
 
@@ -30,3 +35,18 @@ def test_what_it_cannot_measure(world: LabWorld, capsys: pytest.CaptureFixture[s
     assert _main(["lab", "measure", "generic"]) == 21
     assert _main(["lab", "measure", "Temperature Monitor"]) == 80
     assert "measures nothing" in capsys.readouterr().err
+
+
+def test_a_scenario_comes_from_a_pipe(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe = tmp_path / "scenario"
+    os.mkfifo(pipe)
+    writing = threading.Thread(target=pipe.write_text, args=('name = "piped"\n', "utf-8-sig"))
+    writing.start()
+    assert _main(["lab", "start", "--scenario", str(pipe)]) == 0
+    writing.join(10)
+    try:
+        state = lab_process.read_state(lab_state_file())
+        assert state is not None
+        assert state.scenario == "piped"
+    finally:
+        assert _main(["lab", "stop"]) == 0

@@ -42,7 +42,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
     def make(way: str, text: str) -> list[str]:
         option, _, place = way.partition(" ")
         if place == "-":
-            monkeypatch.setattr("sys.stdin", io.StringIO(text + "\n"))
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((text + "\n").encode())))
             return [option, "-"]
         if place == "@":
             path = tmp_path / "code.txt"
@@ -169,7 +169,7 @@ def test_the_wizard_needs_standard_input_for_itself(home: Path, capsys: pytest.C
 
 
 def save(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str, passphrase: str = PASSPHRASE) -> int:
-    monkeypatch.setattr("sys.stdin", io.StringIO(passphrase + "\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((passphrase + "\n").encode())))
     return _main(["networks", "add", name, "--passphrase-file", "-", *arguments])
 
 
@@ -288,7 +288,7 @@ def test_what_no_device_could_join_is_not_saved(
 def test_nobody_to_ask_for_the_passphrase(
     home: Path, memory: MemoryKeyring, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     assert _main(["networks", "add", "Home"]) == ErrorCode.ANSWER_MISSING.exit_status
     assert "--passphrase-file" in capsys.readouterr().err
 

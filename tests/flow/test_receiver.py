@@ -22,6 +22,7 @@ from installer.catalogue.catalogue_file import load
 from installer.cli.main import _main
 from installer.cloud.account import Account
 from installer.errors import ErrorCode
+from installer.events.json_lines import Event
 from installer.events.notifications import NotificationArrived, NotificationFollowed
 from installer.gateway.files_and_lock import GatewayFiles
 from installer.gateway.wake import take_wake_requests
@@ -51,6 +52,10 @@ class RecordedOutput(ReceiverOutput):
         super().__init__(json=False)
         self.arrivals: list[NotificationArrived] = []
         self.fetches: list[NotificationFollowed] = []
+        self.events: list[Event] = []
+
+    def event(self, event: Event) -> None:
+        self.events.append(event)
 
     def arrived(self, event: NotificationArrived) -> None:
         self.arrivals.append(event)
@@ -465,3 +470,16 @@ def is_held(lock: Path) -> bool:
     if descriptor is not None:
         os.close(descriptor)
     return descriptor is None
+
+
+async def test_a_damaged_account_is_told_once_and_again_after_it_was_mended(tmp_path: Path) -> None:
+    async with station(tmp_path, follow=False) as here:
+        [path] = (tmp_path / "accounts").glob("*.json")
+        content = path.read_bytes()
+        here.output.events.clear()
+        for damaged in (True, True, False, True):
+            path.write_bytes(b"" if damaged else content)
+            await here.service.poll(0)
+        told = [event for event in here.output.events if isinstance(event, NotificationFollowed)]
+        assert [(one.account, one.code) for one in told] == [("default", "secret_unavailable")] * 2
+        assert str(path) in told[0].what

@@ -140,7 +140,7 @@ def test_a_passphrase_that_was_typed_is_wanted_again_only_if_it_is_needed(
     world.faults("body-plus", {"network_vanishes": {"times": 1}})
     network = {"ssid": "Home", "passphrase": {"file": "-"}}
     answers = answers_for(world, "body-plus", "wifi", network=network)
-    monkeypatch.setattr("sys.stdin", io.StringIO(PASSPHRASE + "\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((PASSPHRASE + "\n").encode())))
     failed(answers, ErrorCode.JOIN_FAILED)
     status, events = resume(capsys)
     assert status == ErrorCode.ANSWER_MISSING.exit_status

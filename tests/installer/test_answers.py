@@ -90,11 +90,6 @@ def test_a_proof_in_plain_text_is_refused_too(find: dict[str, str]) -> None:
     assert "abcd1234" not in str(caught.value) + str(caught.value.data)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InstallerError, match="cannot be read"):
-        load(tmp_path / "none.toml")
-
-
 def test_flags_win_over_the_file() -> None:
     file = validate(
         {"find": {"device": "00:24:E4:00:00:02"}, "sync": {"method": "bluetooth"}, "network": {"ssid": "A"}}, "f"

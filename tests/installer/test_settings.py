@@ -135,16 +135,6 @@ def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path, line: 
     assert "{ env =" in error.todo
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    assert "cannot be read" in failing(tmp_path / "none.toml").what
-    assert "cannot be read" in failing(tmp_path).what
-    path = tmp_path / "config.toml"
-    path.write_bytes(b"\xff\xfe")
-    assert "UTF-8" in failing().what
-    path.write_bytes(b"#" * 300_000)
-    assert "too long" in failing().what
-
-
 @pytest.mark.parametrize("url", ["https://wbsapi.us.withingsmed.net", "https://account.us.withingsmed.com/"])
 def test_one_of_the_vendors_clouds_by_either_host(url: str) -> None:
     cloud = CloudSettings(client_id="app").at(url)

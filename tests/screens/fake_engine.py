@@ -17,7 +17,7 @@ from installer.answers import Answers, FindAnswer, LinkAnswer, StepKey, SyncAnsw
 from installer.bluetooth.sighting import Advert, Certainty, Detection, SetupState, Sighting
 from installer.catalogue.catalogue_file import Catalogue
 from installer.catalogue.model import CloudIds, DataService, DeviceType, Model, Profile, SyncMethod
-from installer.cloud.accounts import StoredAccount
+from installer.cloud.token_store import ListedAccount
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import (
     DeviceConnected,
@@ -186,7 +186,7 @@ class Script:
     model: Model = BODY_PLUS
     sightings: Sightings = field(default_factory=Sightings)
     networks: Sequence[Network] = NETWORKS
-    accounts: Sequence[StoredAccount] = (StoredAccount("alex", "the keyring of this system", "1234567"),)
+    accounts: Sequence[ListedAccount] = (ListedAccount("alex", "the keyring of this system", "1234567"),)
     encrypted: bool = False
     button: bool = True
     failures: int = 0
@@ -199,6 +199,7 @@ class Script:
     hold: asyncio.Event | None = None  # the engine waits for this event …
     hold_at: str = "join"  # … here: button, join or verify
     offers: list[Resumable] = field(default_factory=list)
+    unreadable: InstallerError | None = None  # why the interrupted installations cannot be read
 
 
 class FakeInstallation:
@@ -451,6 +452,8 @@ class Starter:
     # Implements `screens.engine_interface.ResumableInstallations`.
 
     async def offers(self) -> Sequence[Resumable]:
+        if self.script.unreadable is not None:
+            raise self.script.unreadable
         return self.script.offers
 
     def resume(self, front: FrontEnd, offer: Resumable) -> FakeInstallation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from installer.errors import ErrorCode, InstallerError
 from screens.find import FindScreen
 from screens.home import HomeScreen
 from tests.screens.driver import choose_card, flat_text, screen_text, until, wait_for_screen, wait_for_text
@@ -58,3 +59,12 @@ async def test_forgetting_asks_first_and_offers_the_next() -> None:
         await pilot.press("right", "enter")
         await wait_for_text(pilot, "Continue Body+ 4C")
         assert [o.name for o in starter.script.offers] == ["Body+ 4C"]
+
+
+async def test_a_ledger_that_cannot_be_read_is_told_and_a_device_can_still_be_installed() -> None:
+    error = InstallerError(ErrorCode.DATABASE_FAILED, "The database could not read the records.", "Check the disk.")
+    async with running(Script(unreadable=error)) as (pilot, starter):
+        await wait_for_text(pilot, "The database could not read the records. Check the disk.")
+        starter.script.unreadable = None
+        await pilot.press("i")
+        await wait_for_screen(pilot, FindScreen)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 
+from installer.cloud.token_store import ListedAccount
+from installer.errors import ErrorCode, InstallerError
 from installer.flow.questions import SignIn
 from screens.sign_in import SignInScreen
 from tests.screens.driver import (
@@ -79,3 +81,14 @@ async def test_the_wait_for_data_says_what_to_do_now() -> None:
         await answer_account(pilot, "alex")
         await wait_for_progress(pilot, "Step on the scale")
         assert "Now measure once" in screen_text(pilot)
+
+
+async def test_a_damaged_account_is_shown_as_damaged_and_can_be_chosen_to_sign_in_again() -> None:
+    what = "The tokens of account “alex” cannot be used: the file alex.json is empty."
+    damage = InstallerError(ErrorCode.SECRET_UNAVAILABLE, what, "Sign in again.")
+    accounts = (ListedAccount("alex", "the file alex.json", damage=damage), ListedAccount("sam", "the keyring"))
+    async with running(Script(accounts=accounts), size=(100, 40)) as (pilot, _):
+        await to_account(pilot)
+        text = flat_text(pilot)
+        assert f"Damaged: {what} Choose it to sign in again." in text
+        assert "Signed in; kept in the keyring." in text

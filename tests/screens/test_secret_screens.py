@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 from textual.worker import Worker
@@ -160,3 +161,12 @@ async def test_nothing_of_it_where_this_computer_is_on_another_network() -> None
     async with running() as (pilot, _):
         await asked(pilot)
         assert "F4" not in screen_text(pilot)
+
+
+async def test_a_pasted_passphrase_loses_its_byte_order_mark() -> None:
+    async with running() as (pilot, _):
+        answer = await asked(pilot)
+        pilot.app.screen.post_message(events.Paste(f"\ufeff{PASSPHRASE}"))
+        await wait_for_text(pilot, f"{len(PASSPHRASE)} characters. Enter goes on.")
+        await pilot.press("enter")
+        assert (await answer.wait()).get_secret_value() == PASSPHRASE

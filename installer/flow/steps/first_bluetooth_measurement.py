@@ -11,6 +11,7 @@ from installer.events.installation import FirstMeasurement, Notice, WaitingForDa
 from installer.flow.situation import Situation
 from installer.flow.steps import device_connection
 from installer.measurement import Measurement
+from installer.storage.private_files import is_absent
 
 if TYPE_CHECKING:
     from installer.bluetooth.connection import Connection
@@ -93,7 +94,7 @@ def _open_gateway_handover(
 ) -> InstallationHandover | None:
     """The handover to this computer's gateway, until the stack closes; None without a usable gateway."""
     files = situation.environment.gateway
-    if files is None or not files.outbox.exists():
+    if files is None or is_absent(files.outbox):
         return None
     from installer.gateway.devices import GatewayDevice
     from installer.gateway.installation_handover import outbox_handover
@@ -103,6 +104,8 @@ def _open_gateway_handover(
     target = GatewayDevice(connection.address, (), model.id, name, account.name if account is not None else "")
     try:
         return stack.enter_context(outbox_handover(files, target))
-    except InstallerError:
-        # An installation does not depend on the gateway; `gateway status` reports the error.
+    except InstallerError as error:
+        # An installation does not depend on the gateway.
+        text = f"The gateway will not deliver the measurements that are read now. {error}"
+        situation.emit(Notice(code="not_handed_over", text=text))
         return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from installer.answers import LinkAnswer, LinkMode, StepKey
 from installer.catalogue.model import Model, SyncMethod
+from installer.cloud.account_file import is_damaged
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Linked, Linking, Notice, SignedIn, SignInNeeded
 from installer.flow.questions import ChooseAccount, Recovery, SignIn
@@ -159,8 +160,9 @@ class LinkStep(Step):
         try:
             await (await accounts.open(answer.account)).devices()
         except InstallerError as error:
-            if error.code not in (ErrorCode.ACCOUNT_UNKNOWN, ErrorCode.TOKEN_REJECTED):
+            if not _needs_sign_in(error):
                 raise
+            self._tell_damage(situation, error)
             await self._sign_in(situation, accounts, answer.account)
 
     async def _open_account(self, situation: Situation, accounts: Accounts, answer: LinkAnswer) -> Account:
@@ -176,14 +178,21 @@ class LinkStep(Step):
             await self._note_known_devices(situation, account)
             return account
         except InstallerError as error:
-            if error.code not in (ErrorCode.ACCOUNT_UNKNOWN, ErrorCode.TOKEN_REJECTED):
+            if not _needs_sign_in(error):
                 raise
             robot = situation.environment.sign_in_lab_user
             if not situation.may_ask(self.key) and robot is None:
                 raise
+            self._tell_damage(situation, error)
         account = await self._sign_in(situation, accounts, answer.account)
         await self._note_known_devices(situation, account)
         return account
+
+    @staticmethod
+    def _tell_damage(situation: Situation, error: InstallerError) -> None:
+        """Say why tokens that are there are replaced."""
+        if is_damaged(error):
+            situation.emit(Notice(code="account_damaged", text=f"{error.what} The next sign-in replaces them."))
 
     async def _note_known_devices(self, situation: Situation, account: Account) -> None:
         """Note which devices are in the account before this one; this also proves that the tokens work."""
@@ -256,3 +265,7 @@ class LinkStep(Step):
         finally:
             result.cancel()
             await asyncio.gather(result, return_exceptions=True)
+
+
+def _needs_sign_in(error: InstallerError) -> bool:
+    return error.code in (ErrorCode.ACCOUNT_UNKNOWN, ErrorCode.TOKEN_REJECTED) or is_damaged(error)

@@ -5,7 +5,6 @@ This is no provisioner: the program sends nothing to such a device. The texts ar
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -14,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from installer.catalogue.model import Model, SyncMethod
+from installer.text.written_by_people import parse_toml
 
 
 class _Part(BaseModel):
@@ -71,4 +71,4 @@ def checklist(model: Model, sync: SyncMethod, account: str, *, associated: bool 
 @cache
 def _guides() -> tuple[Guide, ...]:
     text = resources.files("assets").joinpath("guides.toml").read_text("utf-8")
-    return GuideFile.model_validate(tomllib.loads(text)).guide
+    return GuideFile.model_validate(parse_toml(text)).guide

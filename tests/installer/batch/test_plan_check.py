@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,9 +238,16 @@ def test_what_is_no_plan_is_told_in_words(tmp_path: Path, resources: PlanResourc
     assert words in " ".join(m["what"] for m in mistakes(written(tmp_path, text), resources))
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InstallerError, match="cannot be read"):
-        plan_reader.read(tmp_path / "none.csv")
+@pytest.mark.parametrize("account", ["default", ""])
+def test_an_account_whose_tokens_are_damaged_is_a_mistake_and_not_unknown(
+    tmp_path: Path, resources: PlanResources, account: str
+) -> None:
+    error = InstallerError(ErrorCode.SECRET_UNAVAILABLE, "The file default.json is empty.", "Sign in again.")
+    damaged = replace(resources, accounts=["default", "ward-3"], damaged_accounts={"default": error})
+    text = table([("model", "network", "account"), ("body", "clinic", account), ("body", "clinic", "ward-3")], ",")
+    [mistake] = mistakes(written(tmp_path, text), damaged)
+    assert (mistake["what"], mistake["todo"]) == ("The file default.json is empty.", "Sign in again.")
+    assert mistake["line"] == 2
 
 
 def test_what_a_row_is_known_by_does_not_depend_on_its_place(tmp_path: Path, resources: PlanResources) -> None:

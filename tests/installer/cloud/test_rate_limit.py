@@ -144,17 +144,29 @@ async def test_a_short_wait_of_the_cloud_is_waited_for(tmp_path: Path) -> None:
         '{"cloud": "cloud"}',
     ],
 )
-async def test_a_damaged_file_stops_nobody(tmp_path: Path, content: str) -> None:
-    (tmp_path / "rate.json").write_text(content, "utf-8")
-    await RateLimit(1, tmp_path / "rate.json", "cloud").wait_for_slot(1)
+async def test_a_damaged_file_stops_nobody_and_is_told_once(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rate.json"
+    limit = RateLimit(2, file, "cloud")
+    for _ in range(2):
+        file.write_text(content, "utf-8")
+        await limit.wait_for_slot(1)
+    assert capsys.readouterr().err.count(str(file)) == 1
+    await limit.pause(0)
+    await RateLimit(1000, file, "cloud").wait_for_slot(1)
+    assert capsys.readouterr().err == ""
 
 
-async def test_without_a_file_a_program_counts_alone(tmp_path: Path) -> None:
+async def test_without_a_file_a_program_counts_alone_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("in the way", "utf-8")
     own = RateLimit(1, tmp_path / "file" / "rate.json", "cloud")
     await own.wait_for_slot(1)
     with pytest.raises(RateLimited):
         await own.wait_for_slot(1)
+    assert capsys.readouterr().err.count("counts its requests without those of the others") == 1
 
 
 async def test_a_lock_that_was_deleted_lets_no_request_through_uncounted(

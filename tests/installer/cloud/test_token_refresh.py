@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from installer.cloud.account_file import Application, Tokens
 from installer.cloud.token_refresh import is_fresh
-from installer.cloud.token_store import Application, Tokens, TokenStore
+from installer.cloud.token_store import TokenStore
 from installer.errors import ErrorCode, InstallerError
 from tests.installer.cloud.world import (
     ACCESS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
 from keyring.errors import KeyringLocked, PasswordDeleteError
 
-from installer.cloud.token_store import Application, StoredTokens, TokenStore
+from installer.cloud.account_file import Application
+from installer.cloud.token_store import StoredTokens, TokenStore
 from installer.errors import ErrorCode, InstallerError
 from tests.installer.cloud.world import ACCESS, REFRESH, everything_in, tokens
 
@@ -125,48 +127,108 @@ async def test_an_open_folder_is_closed(tmp_path: Path) -> None:
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
+def copied(path: Path) -> bytes:
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
+def linked(path: Path, target: Path) -> None:
+    path.rename(target)
+    path.symlink_to(target)
+
+
+def of_another_owner(path: Path) -> None:
+    os.chown(path, 12345, -1)
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda p: p.write_bytes(b""), "is empty"),
+    "cut": (lambda p: p.write_bytes(p.read_bytes()[:40]), "is damaged"),
+    "no object": (lambda p: p.write_bytes(b"[]"), "is damaged"),
+    "no text": (lambda p: p.write_bytes(b"\xff\xfe\x00"), "is damaged"),
+    "another version": (lambda p: p.write_bytes(b'{"version":2}'), "of another version"),
+    "too long": (lambda p: p.write_bytes(b"x" * 100_000), "longer than 65536 bytes"),
+    "without tokens": (lambda p: p.write_bytes(re.sub(rb',\s*"tokens": {.*?}', b"", p.read_bytes(), flags=re.S)),
+                       "its tokens are missing"),
+    "another account": (lambda p: p.write_bytes(p.read_bytes().replace(b'"name": "alex"', b'"name": "sam"')),
+                        "holds the tokens of another account"),
+    "folder": (lambda p: copied(p) and p.mkdir(), "is a folder"),
+    "link": (lambda p: linked(p, p.with_name("elsewhere")), "is a link"),
+    "broken link": (lambda p: copied(p) and p.symlink_to("nowhere"), "is a link"),
+    "read by others": (lambda p: p.chmod(0o640), "can be read by others"),
+    "written by others": (lambda p: p.chmod(0o602), "can be read by others"),
+}  # fmt: skip
+if hasattr(os, "mkfifo"):
+    DAMAGES["pipe"] = (lambda p: copied(p) and os.mkfifo(p), "is no file")
+if hasattr(os, "geteuid") and os.geteuid() == 0:
+    DAMAGES["another owner"] = (of_another_owner, "belongs to another user")
+
+
 @posix
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o777])
-async def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_file_that_cannot_be_used_is_a_damaged_account_and_none_that_is_absent(
+    tmp_path: Path, damage: str
+) -> None:
+    store = TokenStore(tmp_path)
+    await store.save(REAL, "alex", tokens())
+    path = only_file(tmp_path)
+    await store.save(REAL, "healthy", tokens("healthy"))
+    make, words = DAMAGES[damage]
+    make(path)
+    with pytest.raises(InstallerError) as caught:
+        await store.load(REAL, "alex")
+    error = caught.value
+    assert (error.code, error.data["damaged"]) == (ErrorCode.SECRET_UNAVAILABLE, True)
+    assert words in error.what
+    assert str(path) in error.what
+    assert ACCESS not in f"{error} {error.data}"
+    listed = {one.name: one.damage for one in await store.list(REAL)}
+    assert listed["healthy"] is None
+    if damage == "another account":  # nobody stored this one under the name of its file
+        assert "has a wrong name" in str(listed["sam"])
+    else:
+        assert str(listed["alex"]) == str(error)
+    assert access(await store.load(REAL, "healthy")) == "healthy"
+    assert await store.list(Application("https://other.example", "real-client")) == []
+    if damage != "folder":
+        # Signing in again is how a person replaces it.
+        await store.save(REAL, "alex", tokens("again"))
+        assert access(await store.load(REAL, "alex")) == "again"
+
+
+@posix
+async def test_damaged_files_can_be_removed_by_signing_out(tmp_path: Path) -> None:
     store = TokenStore(tmp_path)
     await store.save(REAL, "default", tokens())
-    path = only_file(tmp_path)
-    path.chmod(mode)
-    with pytest.raises(InstallerError) as caught:
+    only_file(tmp_path).chmod(0o644)
+    with pytest.raises(InstallerError, match="can be read by others") as caught:
         await store.load(REAL, "default")
-    assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
-    assert f"chmod 600 '{path}'" in caught.value.todo
-    (listed,) = await store.list(REAL)
-    assert "refused" in listed.stored_in
-    assert listed.record.tokens is None
+    assert f"chmod 600 '{only_file(tmp_path)}'" in caught.value.todo
     assert await store.delete(REAL, "default")
-    assert not path.exists()
+    assert list(tmp_path.glob("*.json")) == []
 
 
-@posix
-async def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path) -> None:
-    store = TokenStore(tmp_path / "accounts")
-    await store.save(REAL, "default", tokens())
-    path = only_file(store.folder)
-    path.rename(tmp_path / "elsewhere")
-    path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InstallerError):
-        await store.load(REAL, "default")
-    assert await store.list(REAL) == []
+async def test_a_folder_that_cannot_be_listed_has_no_accounts_that_are_absent(tmp_path: Path) -> None:
+    (tmp_path / "accounts").write_text("")
+    with pytest.raises(InstallerError, match="folder of the accounts") as caught:
+        await TokenStore(tmp_path / "accounts").list(REAL)
+    assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"version":2}', b"x" * 100_000, b'{"tokens":'])
-async def test_a_damaged_file_means_signing_in_again(tmp_path: Path, content: bytes) -> None:
+async def test_a_copy_beside_the_file_is_no_second_account_but_one_without_it_is_told(tmp_path: Path) -> None:
     store = TokenStore(tmp_path)
-    await store.save(REAL, "default", tokens())
+    await store.save(REAL, "alex", tokens())
     path = only_file(tmp_path)
-    path.write_bytes(content)
-    with pytest.raises(InstallerError) as caught:
-        await store.load(REAL, "default")
-    assert caught.value.code is ErrorCode.ACCOUNT_UNKNOWN
-    assert await store.list(REAL) == []
-    await store.save(REAL, "default", tokens("again"))
-    assert access(await store.load(REAL, "default")) == "again"
+    copy = path.with_name(f"{path.stem} (conflicted copy).json")
+    copy.write_bytes(path.read_bytes())
+    copy.chmod(0o600)
+    assert [(one.name, one.damage) for one in await store.list(REAL)] == [("alex", None)]
+    path.unlink()
+    (listed,) = await store.list(REAL)
+    assert listed.damage is not None
+    assert str(copy) in listed.damage.what
+    assert f"Rename it to {path.name}" in listed.damage.todo
 
 
 async def test_no_account(tmp_path: Path) -> None:
@@ -202,16 +264,6 @@ async def test_the_tokens_of_another_lab_are_not_used_but_replaced(tmp_path: Pat
     assert await store.load(LAB, "default") is None
 
 
-async def test_a_file_that_was_renamed_to_another_account_is_not_that_account(tmp_path: Path) -> None:
-    store = TokenStore(tmp_path)
-    await store.save(REAL, "one", tokens("one"))
-    source = only_file(tmp_path)
-    await store.save(REAL, "two", tokens("two"))
-    target = next(p for p in tmp_path.glob("*.json") if p != source)
-    source.replace(target)
-    assert await store.load(REAL, "two") is None
-
-
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", ".", "..", "a/b", "a\\b", "CON", "Größe", "😀" * 64, "%2e", "a b", "x" * 64]
 )
@@ -220,7 +272,7 @@ async def test_any_name_has_its_own_file_in_the_folder(tmp_path: Path, name: str
     await store.save(REAL, name, tokens())
     await store.save(REAL, "other", tokens("other"))
     assert access(await store.load(REAL, name)) == ACCESS
-    assert {listed.record.name for listed in await store.list(REAL)} == {name, "other"}
+    assert {listed.name for listed in await store.list(REAL)} == {name, "other"}
     assert {p.parent for p in tmp_path.rglob("*.json")} == {tmp_path / "accounts"}
 
 
@@ -275,19 +327,34 @@ async def test_the_keyring_holds_the_tokens_and_the_file_only_says_so(tmp_path: 
     assert REFRESH not in everything_in(tmp_path)
     assert access(await TokenStore(tmp_path).load(REAL, "default")) == ACCESS
     (listed,) = await TokenStore(tmp_path).list(REAL)
-    assert (listed.record.name, listed.record.userid) == ("default", "7")
+    assert (listed.name, listed.userid) == ("default", "7")
     assert "keyring" in listed.stored_in
     assert await TokenStore(tmp_path).delete(REAL, "default")
     assert backend.entries == {}
     assert list(tmp_path.glob("*.json")) == []
 
 
-async def test_a_keyring_entry_that_is_gone_is_no_account(tmp_path: Path, use: Use) -> None:
+@pytest.mark.parametrize(("entry", "words"), [(None, "is missing"), ("{", "is damaged"), ("", "is damaged")])
+async def test_a_keyring_entry_that_cannot_be_used_is_a_damaged_account(
+    tmp_path: Path, use: Use, entry: str | None, words: str
+) -> None:
     backend = Good()
     use(backend)
     await TokenStore(tmp_path).save(REAL, "default", tokens())
-    backend.entries.clear()
-    assert await TokenStore(tmp_path).load(REAL, "default") is None
+    (key,) = backend.entries
+    if entry is None:
+        del backend.entries[key]
+    else:
+        backend.entries[key] = entry
+    store = TokenStore(tmp_path)
+    with pytest.raises(InstallerError, match=words) as caught:
+        await store.load(REAL, "default")
+    assert (caught.value.code, caught.value.data["damaged"]) == (ErrorCode.SECRET_UNAVAILABLE, True)
+    assert "the keyring" in caught.value.what
+    (listed,) = await store.list(REAL)
+    assert listed.damage is None  # the keyring may ask its user, so not every list looks into it
+    (listed,) = await store.list(REAL, look_into_keyring=True)
+    assert str(listed.damage) == str(caught.value)
 
 
 @pytest.mark.parametrize("error", [KeyringLocked("no"), OSError("dbus"), ZeroDivisionError()])

@@ -23,10 +23,11 @@ from starlette.routing import Route
 from installer.catalogue import catalogue_file
 from installer.catalogue.model import Model
 from installer.cloud.account import Account
+from installer.cloud.account_file import Application, Tokens
 from installer.cloud.accounts import Accounts
 from installer.cloud.embedded_web_server import serving
 from installer.cloud.lab_sign_in import sign_in_by_form
-from installer.cloud.token_store import Application, Tokens, TokenStore
+from installer.cloud.token_store import TokenStore
 from installer.lab.cloud.app import build_app
 from installer.lab.cloud.scenario import CloudScenario
 from installer.lab.cloud.store import CloudStore, Sample

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,30 @@ async def test_a_clock_that_was_set_back_makes_nothing_negative(files: GatewayFi
         found = await status.read_status(files)
     ahead = status.status_lines(found, NOW - 365 * DAY)
     assert "just now" in next(line for line in ahead if line.startswith(ONE))
+
+
+async def test_what_is_damaged_in_the_outbox_is_a_problem_and_the_rest_is_shown(files: GatewayFiles) -> None:
+    scene(files)
+    with closing(sqlite3.connect(files.outbox)) as connection, connection:
+        connection.execute("UPDATE state SET value = '{' WHERE name = 'alive'")
+        connection.execute("UPDATE state SET value = '7' WHERE name = 'sinks'")
+        connection.execute("UPDATE devices SET seen = 'noon' WHERE address = ?", (ONE,))
+        connection.execute("UPDATE sinks SET last = 'noon' WHERE name = 'store'")
+    found = await status.read_status(files)
+    assert "What the gateway noted of itself in the outbox is damaged (alive, sinks)." in str(
+        status.problems(found, NOW)
+    )
+    assert [device.address for device in found.devices] == [ONE, OTHER]
+    said = "\n".join(status.status_lines(found, NOW))
+    assert f"What the outbox has of Scale in the hall {ONE} is damaged (seen)." in said
+    assert "What the outbox has of store is damaged (last)." in said
+    assert status.status_json(found, NOW)["devices"][0]["damaged"] == ("seen",)
+    assert found.heartbeat.started == NOW - 3 * DAY
+
+
+async def test_a_lock_that_cannot_be_opened_is_no_running_gateway_and_no_absent_one(files: GatewayFiles) -> None:
+    files.lock.mkdir()
+    with pytest.raises(InstallerError, match="Whether a gateway runs is not known") as caught:
+        await status.read_status(files)
+    assert caught.value.code is ErrorCode.FILE_UNWRITABLE
+    assert str(files.lock) in caught.value.what

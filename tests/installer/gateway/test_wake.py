@@ -80,3 +80,18 @@ def test_a_named_device_that_is_installed_needs_no_profile_and_another_one_does(
     with pytest.raises(InstallerError) as caught:
         devices.selected_devices(["F0:00:00:00:00:01"], [], known)
     assert "--profile" in caught.value.todo
+
+
+def test_an_installed_device_whose_model_nobody_knows_is_told() -> None:
+    from installer.catalogue import catalogue_file
+    from installer.gateway.devices import left_out
+    from installer.ledger.query_types import InstalledDevice
+
+    installed = [
+        InstalledDevice("F0:00:00:00:00:01", "body", "Body", None, "1"),
+        InstalledDevice("F0:00:00:00:00:02", "kitchen-scale", "Scale", None, "2"),
+    ]
+    [error] = left_out(installed, catalogue_file.load())
+    assert "Scale F0:00:00:00:00:02" in error.what
+    assert "“kitchen-scale” is not in the catalogue" in error.what
+    assert "--catalogue" in error.todo

@@ -241,3 +241,19 @@ def test_a_weak_key_is_refused_unrepeated(key: str) -> None:
         signing_key(SecretStr(key))
     assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
     assert not key or key not in str(caught.value)
+
+
+async def test_a_measurement_that_is_damaged_in_the_outbox_is_told_and_holds_up_no_other(outbox: Outbox) -> None:
+    ids = fill(outbox, 1, 2, 3)
+    outbox.write(
+        "damage it",
+        lambda connection: connection.execute("UPDATE items SET measurement = '{' WHERE key = ?", (ids[1],)),
+    )
+    told: list[DeliveryResult] = []
+    async with receiver() as to:
+        await Delivery(outbox, [webhook(to)], on_result=told.append).deliver_once()
+    assert to.taken() == [ids[0], ids[2]]
+    assert outbox.counts()["webhook"].refused == 1
+    [failure] = [one.failure for one in told if one.failure is not None]
+    assert failure.code is ErrorCode.OUTBOX_INVALID
+    assert ONE in failure.what

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from installer.errors import ErrorCode, InstallerError
@@ -75,15 +73,6 @@ def test_a_mistake_in_a_network_does_not_show_its_passphrase() -> None:
     with pytest.raises(InstallerError) as wrong:
         scenario.parse('[[network]]\nssid = "Home"\npassphrase = "hush hush"\nsecurity = "magic"', "mine.toml")
     assert "hush" not in str(wrong.value)
-
-
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(InstallerError) as wrong:
-        scenario.load(tmp_path / "none.toml")
-    assert wrong.value.code is ErrorCode.SCENARIO_INVALID
-    (tmp_path / "latin.toml").write_bytes(b'name = "caf\xe9"')
-    with pytest.raises(InstallerError, match="not UTF-8"):
-        scenario.load(tmp_path / "latin.toml")
 
 
 def test_passphrases_are_in_no_repr_and_no_description() -> None:

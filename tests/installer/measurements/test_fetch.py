@@ -18,8 +18,9 @@ import pytest
 from installer.catalogue.model import DataService
 from installer.cli.measurement_printer import MeasurementPrinter
 from installer.cloud import client
+from installer.cloud.account_file import Application
 from installer.cloud.accounts import Accounts
-from installer.cloud.token_store import Application, TokenStore
+from installer.cloud.token_store import TokenStore
 from installer.errors import ErrorCode, InstallerError
 from installer.lab.cloud.store import Sample
 from installer.measurements import fetch
@@ -553,3 +554,24 @@ async def test_watching_goes_on_in_the_file_at_the_path_and_fetches_what_it_lack
         assert sorted(weights) == [70, 71, 72]
     assert ended.new
     assert "was renamed to tidied-up.sqlite while this program used it" in capsys.readouterr().err
+
+
+async def test_a_damaged_account_is_an_error_of_its_own_and_hides_no_notification(practice: Lab, store: Store) -> None:
+    practice.weigh(SCALE)
+    [path] = practice.folder.glob("*.json")
+    content = path.read_bytes()
+    path.write_bytes(b"")
+    getting = fetcher(practice, store)
+    [ended] = await getting.fetch_all()
+    assert (ended.account, ended.new) == ("default", 0)
+    # Whose file it is cannot be told, so the notification must stay in the inbox.
+    kept = await getting.fetch("40000001", 1)
+    for one in (ended, kept):
+        assert one is not None
+        assert one.error is not None
+        assert one.error.code is ErrorCode.SECRET_UNAVAILABLE
+        assert str(path) in one.error.what
+    path.write_bytes(content)
+    [ended] = await getting.fetch_all()
+    assert (ended.error, ended.new) == (None, 3)
+    assert await getting.fetch("40000777", 1) is None

@@ -102,7 +102,7 @@ def test_a_path_that_others_can_read_is_no_secret(tmp_path: Path) -> None:
     file = tmp_path / "path"
     file.write_text(SECRET, "utf-8")
     file.chmod(0o644)
-    with pytest.raises(InstallerError, match="others can read it") as caught:
+    with pytest.raises(InstallerError, match="can be read by others") as caught:
         callback_url.secret_path(file)
     assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
     assert SECRET not in str(caught.value)

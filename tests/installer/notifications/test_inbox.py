@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,23 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(InstallerError) as caught:
         Inbox(tmp_path / "file" / "inbox.sqlite")
     assert caught.value.code is ErrorCode.FILE_UNWRITABLE
+
+
+@pytest.mark.parametrize(("column", "value"), [("due", "soon"), ("count", b"\xff"), ('"start"', "then")])
+def test_a_row_that_cannot_be_read_is_named_and_holds_up_no_other(tmp_path: Path, column: str, value: object) -> None:
+    path = tmp_path / "inbox.sqlite"
+    first = Inbox(path)
+    first.put(WEIGHT, 1.0)
+    first.put(Notification("8", 1, 100, 101), 1.0)
+    first.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE entries SET {column} = ? WHERE userid = '7'", (value,))
+    again = Inbox(path)
+    assert [entry.userid for entry in again.due(2.0)] == ["8"]
+    error = again.damaged.error()
+    again.close()
+    assert error is not None
+    assert error.code is ErrorCode.DATABASE_FAILED
+    assert "user 7, category 1" in error.what
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM entries").fetchone() == (2,)

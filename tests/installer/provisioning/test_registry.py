@@ -65,3 +65,14 @@ def test_a_package_that_cannot_be_used_is_named_and_prevents_nothing_else(broken
     with pytest.raises(InstallerError) as caught:
         registry.is_protocol(broken_package)
     assert caught.value.code is ErrorCode.SETTINGS_INVALID
+
+
+def test_a_folder_of_catalogue_files_that_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVICE_INSTALLER_CONFIG_DIR", str(tmp_path))
+    assert registry.load_catalogue().models
+    (tmp_path / "catalogue").write_text("in the way")
+    with pytest.raises(InstallerError, match="folder of your catalogue files") as caught:
+        registry.load_catalogue()
+    assert caught.value.code is ErrorCode.CATALOGUE_INVALID
