@@ -122,6 +122,23 @@ def test_an_installation_tells_what_is_damaged_before_the_next_sign_in_replaces_
     assert path.stat().st_size
 
 
+def test_an_installation_without_a_person_ends_before_anything_is_sent(
+    scale: LabWorld, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = scale.state
+    monkeypatch.setenv("DEVICE_INSTALLER_CLIENT_ID", state.client_id)
+    # The real accounts of the lab's cloud: nobody signs in by himself there.
+    (home / "data" / "lab-accounts").rename(home / "data" / "accounts")
+    (healthy,) = (home / "data" / "accounts").glob("default.*.json")
+    emptied(healthy)
+    scale.call("POST", "/lab/reset")
+    install = [*INSTALL, "--adapter", state.adapter, "--cloud", state.cloud]
+    install.remove("--lab")
+    assert _main(install) == UNREADABLE
+    assert str(healthy) in capsys.readouterr().err
+    assert scale.device("body-plus")["credentials_received"] == 0
+
+
 def test_a_watch_says_once_what_is_damaged_serves_the_rest_and_ends_with_its_status(
     scale: LabWorld, home: Path
 ) -> None:

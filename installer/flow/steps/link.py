@@ -38,10 +38,17 @@ class LinkStep(Step):
         return None if model.cloud.data else f"no cloud is known for {model.name}; the device is used where it is"
 
     async def check_computer(self, situation: Situation, model: Model) -> None:
-        """The way to the cloud: a proxy or certificates that cannot be used are found before the device joins."""
-        given = situation.given.link
-        if model.cloud.data and (given is None or not given.later):
-            (await situation.environment.open_accounts()).check_connection_settings()
+        """The way to the cloud, and the account: what cannot be used is found before the device joins."""
+        answer = situation.given.link or LinkAnswer()
+        if not model.cloud.data or answer.later:
+            return
+        accounts = await situation.environment.open_accounts()
+        accounts.check_connection_settings()
+        if situation.may_ask(self.key) or situation.environment.sign_in_lab_user is not None:
+            return  # a sign-in replaces damaged tokens
+        for account in await accounts.stored():
+            if account.name == answer.account and account.damage is not None:
+                raise account.damage
 
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> LinkAnswer:
         """The given account, the one that a person chooses, or `default`."""
