@@ -26,11 +26,16 @@ from pydantic.json_schema import SkipJsonSchema
 from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.secret_references import SecretRef
+from installer.text import looks_like_code
 from installer.text.written_by_people import UnreadableText, read_toml
+from installer.wifi.card_readings import CardReading, CardReadings
 from installer.wifi.networks import Security, check_ssid
 
 if TYPE_CHECKING:
     from installer.wifi.saved_networks import SavedNetwork
+
+
+UNDECIDED_SSID = "?"  # while `NetworkAnswer.readings` says which networks it may be
 
 
 class StepKey(enum.StrEnum):
@@ -102,6 +107,7 @@ class NetworkAnswer(_Answer):
     """Which network, and where its passphrase is.
 
     `secret` is the passphrase that a person typed; it lives in this run only and is never dumped.
+    `readings`: a card that can be read in several ways; then the network is not decided yet, and `ssid` is a stand-in.
     """
 
     ssid: str
@@ -109,6 +115,7 @@ class NetworkAnswer(_Answer):
     hidden: bool = False
     passphrase: SecretRef | None = None
     secret: SkipJsonSchema[SecretStr | None] = Field(default=None, exclude=True)
+    readings: SkipJsonSchema[CardReadings | None] = Field(default=None, exclude=True)
 
     @field_validator("ssid")
     @classmethod
@@ -118,6 +125,19 @@ class NetworkAnswer(_Answer):
         except InstallerError as error:
             raise ValueError(f"{error.what} {error.todo}") from None
         return value
+
+    @classmethod
+    def from_card(cls, readings: CardReadings, *, hidden: bool = False) -> NetworkAnswer:
+        """The answer that a card gives; undecided if it can be read in several ways. `hidden`: it hides its name."""
+        if readings.certain is None:
+            return cls(ssid=UNDECIDED_SSID, hidden=hidden, readings=readings)
+        return cls.from_reading(readings.certain, hidden=hidden)
+
+    @classmethod
+    def from_reading(cls, reading: CardReading, *, hidden: bool = False) -> NetworkAnswer:
+        """The answer that one reading of a card gives, with its passphrase; an open network has an empty one."""
+        security = None if reading.security is Security.UNKNOWN else reading.security
+        return cls(ssid=reading.ssid, security=security, hidden=hidden or reading.hidden, secret=reading.passphrase)
 
     @classmethod
     def from_saved(cls, saved: SavedNetwork) -> NetworkAnswer:
@@ -183,6 +203,19 @@ class Answers(_Answer):
         """A copy with this answer for this step."""
         return self.model_copy(update={key.value: answer})
 
+    def to_keep(self) -> Answers:
+        """A copy for a file or a record: without a network that is not decided yet, and without a secret's place whose
+        name may be the secret itself, because a person mistook the option.
+        """
+        kept = self
+        if self.network is not None and self.network.readings is not None:
+            kept = kept.without([StepKey.NETWORK])
+        elif self.network is not None and self.network.passphrase and not self.network.passphrase.names_a_place:
+            kept = kept.with_answer(StepKey.NETWORK, self.network.model_copy(update={"passphrase": None}))
+        if self.find is not None and self.find.proof and not self.find.proof.names_a_place:
+            kept = kept.with_answer(StepKey.FIND, self.find.model_copy(update={"proof": None}))
+        return kept
+
     def without(self, keys: Iterable[StepKey]) -> Answers:
         """A copy without answers for these steps, so that they are asked."""
         return self.model_copy(update={k.value: None for k in keys})
@@ -203,12 +236,23 @@ def validate(data: Any, source: str) -> Answers:
     """Answers from plain data. Raises ANSWERS_INVALID, also for a secret in plain text."""
     for step, key in (("network", "passphrase"), ("find", "proof")):
         answer = data.get(step) if isinstance(data, dict) else None
-        if not isinstance(answer, dict) or not ("secret" in answer or isinstance(answer.get(key), str)):
+        secret = isinstance(answer, dict) and ("secret" in answer or "readings" in answer)
+        if not isinstance(answer, dict) or not (secret or isinstance(answer.get(key), str)):
             continue
         raise InstallerError(
             ErrorCode.ANSWERS_INVALID,
             f"{source}: {step}.{key} contains a secret in plain text.",
             'Write a reference instead: passphrase = { keyring = "home" }, { env = "NAME" } or { file = "PATH" }.',
+            file=source,
+        )
+    network = data.get("network") if isinstance(data, dict) else None
+    ssid = network.get("ssid") if isinstance(network, dict) else None
+    if isinstance(ssid, str) and looks_like_code(ssid):
+        # Not in the model: a device may receive a network that is called so.
+        raise InstallerError(
+            ErrorCode.ANSWERS_INVALID,
+            f"{source}: network.ssid is the text of a code, not the name of a network.",
+            "Give the code with --wifi-qr or --wifi-qr-image.",
             file=source,
         )
     try:
@@ -226,4 +270,4 @@ def to_toml(answers: Answers) -> str:
     """The TOML text of `answers`, for `--answers`; without secrets."""
     import tomli_w
 
-    return tomli_w.dumps(answers.model_dump(mode="json", exclude_none=True))
+    return tomli_w.dumps(answers.to_keep().model_dump(mode="json", exclude_none=True))

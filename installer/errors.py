@@ -141,6 +141,9 @@ class ErrorCode(enum.Enum):
     PASSPHRASE_INVALID = (
         "passphrase_invalid", 43, "not a possible passphrase for this network",
         "Check the passphrase and the security of the network.")
+    NETWORK_AMBIGUOUS = (
+        "network_ambiguous", 44, "the code of a network can be read in several ways",
+        "Name the network with `--ssid`, and give its passphrase with `--passphrase-file`.")
 
     JOIN_FAILED = (
         "join_failed", 50, "the device could not join the network",

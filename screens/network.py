@@ -1,4 +1,7 @@
-"""The network step: choose the Wi-Fi network for the device, from its list, by name, or from the text of a QR code."""
+"""The network step: choose the Wi-Fi network for the device, from its list, by name, or from the text of a QR code.
+
+If the maker of the code left open what it means, a second screen asks which of its readings is right.
+"""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -12,17 +15,20 @@ from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input, RadioSet
+from textual.widgets import Button, Checkbox, Input, RadioSet, Static
 
 from installer.answers import NetworkAnswer
 from installer.bluetooth.signal_strength import signal_bars
 from installer.errors import InstallerError
-from installer.flow.questions import ChooseNetwork
+from installer.flow.questions import ChooseNetwork, ChooseReading
 from installer.qr.classify import QrKind, kind_of
-from installer.wifi.networks import Network, Security, by_ssid, check_network, check_ssid
+from installer.text import capitalized
+from installer.wifi.card_readings import CardReading
+from installer.wifi.networks import Network, Security, by_ssid, check_network, check_typed_ssid
+from screens.cards import Card, CardChoice, Cards
 from screens.choice_list import ChoiceColumn, ChoiceList, ChoiceRow, ChoiceTable
 from screens.dialogs import Dialog
-from screens.labels import security_label, signal, strength
+from screens.labels import security_label, shown, signal, strength
 from screens.qr_text_dialogs import WifiQrTextDialog
 from screens.question_screen import QuestionScreen
 from screens.widgets import Callout, RadioOption, Text, TickBox, button
@@ -222,7 +228,7 @@ class OtherNetworkDialog(Dialog[NetworkAnswer]):
     def _use(self) -> None:
         ssid = self.query_one("#ssid", Input).value
         try:
-            check_ssid(ssid)
+            check_typed_ssid(ssid)
         except InstallerError as error:
             self.query_one("#ssid-problem", Callout).show_text(f"{error.what} {error.todo}")
             return
@@ -232,3 +238,81 @@ class OtherNetworkDialog(Dialog[NetworkAnswer]):
     @on(Button.Pressed, "#cancel")
     def _cancel(self) -> None:
         self.dismiss(None)
+
+
+class CardReadingScreen(QuestionScreen[ChooseReading]):
+    """Offers each reading as a card: the whole SSID, and the passphrase hidden behind its length."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "f2,ctrl+t",
+            "reveal",
+            "Passphrases",
+            key_display="F2",
+            id="reading.reveal",
+            tooltip="Show or hide the passphrases",
+        ),
+    ]
+
+    def __init__(self, question: ChooseReading) -> None:
+        super().__init__(question)
+        self._revealed = False
+
+    def heading(self) -> str:
+        return "Which of these is your network?"
+
+    def hint(self) -> str:
+        return (
+            f"Its code can be read in {len(self.question.readings.readings)} ways: the maker of the code left open "
+            "which special characters belong to it."
+        )
+
+    def body(self) -> Iterable[Widget]:
+        yield Cards(
+            [
+                CardChoice(str(index), f"“{shown(reading.ssid)}”", self._text(reading))
+                for index, reading in enumerate(self.question.readings.readings)
+            ]
+        )
+
+    def on_mount(self) -> None:
+        cards = list(self.query(Card))
+        in_reach = (c for c, r in zip(cards, self.question.readings.readings, strict=True) if self._is_heard(r))
+        next(in_reach, cards[0]).focus()
+
+    def _is_heard(self, reading: CardReading) -> bool:
+        return reading.ssid in self.question.heard
+
+    def _text(self, reading: CardReading) -> str:
+        secret = reading.passphrase.get_secret_value()
+        if not secret:
+            passphrase = "no passphrase"
+        elif self._revealed:
+            passphrase = f"passphrase “{shown(secret)}”"
+        else:
+            passphrase = f"passphrase of {len(secret)} characters"
+        known = "" if reading.security is Security.UNKNOWN else f"{security_label(reading.security)}, "
+        reach = " It is in reach." if self._is_heard(reading) else ""
+        return f"{known}{passphrase}.{reach}\n{capitalized(reading.how)}."
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """An answered question shows no passphrase any more."""
+        if action == "reveal":
+            return not self.result.done()
+        return super().check_action(action, parameters)
+
+    def action_reveal(self) -> None:
+        """Show or hide the passphrases."""
+        self._reveal(not self._revealed)
+
+    def _reveal(self, revealed: bool) -> None:
+        self._revealed = revealed
+        for card, reading in zip(self.query(Card), self.question.readings.readings, strict=False):
+            card.query_one(".card-text", Static).update(Content(self._text(reading)))
+
+    def clear_secrets(self) -> None:
+        self._reveal(False)
+
+    @on(Card.Chosen)
+    def _chosen(self, event: Card.Chosen) -> None:
+        self.answer(NetworkAnswer.from_reading(self.question.readings.readings[int(event.choice.key)]))

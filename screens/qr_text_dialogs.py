@@ -13,14 +13,17 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input
+from textual.widgets import Button, Input
 
 from installer.answers import FindAnswer, NetworkAnswer
 from installer.errors import InstallerError
 from installer.qr.classify import device_of, network_of
+from installer.wifi.card_readings import PASSWORD_IDENTIFIER
+from installer.wifi.credentials import passphrase_warning
+from installer.wifi.networks import Security
 from screens.dialogs import Dialog, ResultT
 from screens.labels import security_label, shown
-from screens.widgets import Callout, SecretInput, Text, TickBox, button
+from screens.widgets import Callout, SecretInput, Text, button
 
 MIN_CHARACTERS_FOR_ERRORS = 6  # while a shorter text is typed, nothing is called wrong
 
@@ -46,12 +49,7 @@ class QrTextDialog(Dialog[ResultT]):
         yield Text(f"Paste what a QR reader shows. It looks like  {self.EXAMPLE}")
         yield SecretInput(f"{self.PLACEHOLDER}   (F2 shows it)", id="qr-text")
         yield Text("", id="reading")
-        yield from self.options()
         yield Callout("", "error", id="qr-problem")
-
-    def options(self) -> Iterable[Widget]:
-        """Widgets that change how the text is read."""
-        return ()
 
     def buttons(self) -> Iterable[Button]:
         yield button("Use it", "use", "primary")
@@ -76,7 +74,6 @@ class QrTextDialog(Dialog[ResultT]):
         return answer
 
     @on(Input.Changed)
-    @on(Checkbox.Changed)
     def _changed(self) -> None:
         self._read(show_errors=len(self.query_one(SecretInput).value) >= MIN_CHARACTERS_FOR_ERRORS)
 
@@ -138,23 +135,21 @@ class WifiQrTextDialog(QrTextDialog[NetworkAnswer]):
     def title_text(self) -> str:
         return "The text of a Wi-Fi QR code"
 
-    def options(self) -> Iterable[Widget]:
-        box = TickBox(Content("Read % as an encoded character"), False, id="decoded")
-        box.display = False
-        yield box
-
     def read_code(self, text: str) -> tuple[NetworkAnswer, str]:
-        decoded = self.query_one("#decoded", Checkbox)
-        try:
-            code = network_of(text)
-        except InstallerError:
-            decoded.display = False
-            raise
-        decoded.display = code.other is not None
-        if code.other is not None and decoded.value:
-            code = code.other
-        secret = code.passphrase if code.passphrase.get_secret_value() else None
+        card = network_of(text)
+        code = card.certain
+        if code is None:
+            # The names are shown on the next page only: a wrong one may hold a part of the passphrase.
+            return NetworkAnswer.from_card(card), (
+                f"This code can be read in {len(card.readings)} ways. Use it, then choose the right one."
+            )
         description = f"Network: {shown(code.ssid)}, {security_label(code.security)}"
-        description += ", with its passphrase" if secret is not None else ""
+        description += ", with its passphrase" if code.passphrase.get_secret_value() else ""
         description += ", hides its name" if code.hidden else ""
-        return NetworkAnswer(ssid=code.ssid, security=code.security, hidden=code.hidden, secret=secret), description
+        if not code.states_security and code.security is Security.OPEN:
+            description += ", as far as the code says"
+        if code.password_identifier:
+            description += f". {PASSWORD_IDENTIFIER}"
+        elif warning := passphrase_warning(code.passphrase.get_secret_value(), code.security):
+            description += f". {warning}"
+        return NetworkAnswer.from_card(card), description

@@ -22,7 +22,7 @@ from textual.widgets import Button, Input
 from installer.errors import InstallerError
 from installer.flow.questions import AskPassphrase, AskProof
 from installer.qr.classify import proof_in
-from installer.wifi.credentials import passphrase_problem
+from installer.wifi.credentials import passphrase_problem, passphrase_warning
 from screens.labels import security_label
 from screens.question_screen import QuestionScreen, QuestionT
 from screens.widgets import SecretInput, Text, button
@@ -152,7 +152,10 @@ class PassphraseScreen(SecretScreen[AskPassphrase]):
             return SecretCheck(False, "8 to 63 characters. Capital and small letters differ.")
         if not value:
             return SecretCheck(True, "Leave it empty if the network has none.")
-        return SecretCheck(problem is None, problem or f"{len(value)} characters. Enter goes on.")
+        if problem is not None:
+            return SecretCheck(False, problem)
+        warning = passphrase_warning(value, self.question.network.security)
+        return SecretCheck(True, f"{len(value)} characters. Enter goes on. {warning}".rstrip())
 
 
 class ProofScreen(SecretScreen[AskProof]):

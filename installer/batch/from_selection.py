@@ -17,6 +17,8 @@ from installer.batch.runner import Batch
 from installer.batch.station import Station
 from installer.catalogue.model import CloudIds, DataService, DeviceType, Model, SyncMethod
 from installer.errors import ErrorCode, InstallerError
+from installer.events.installation import Notice
+from installer.flow.card_reading import decide
 from installer.flow.questions import AskPassphrase, Back, ChooseAccount, ChooseNetwork, ChooseSync, SyncChoice
 from installer.flow.situation import Situation
 from installer.flow.steps.link import LinkStep
@@ -136,6 +138,9 @@ class SelectionBatch:
                 )
             )
             try:
+                answer = await decide(
+                    answer, by_host=network_manager.ssids_in_reach, ask=self._front.ask, say=self._say
+                )
                 known = saved.get(answer.ssid)
                 if answer.secret is None and known is not None and known.passphrase is not None:
                     answer = NetworkAnswer.from_saved(known)
@@ -148,6 +153,9 @@ class SelectionBatch:
                 problem = error
             except Back:
                 problem = None
+
+    def _say(self, code: str, text: str) -> None:
+        self._front.show(Notice(code=code, text=text))
 
     async def _passphrase(self, answer: NetworkAnswer) -> NetworkAnswer:
         security = answer.security or Security.UNKNOWN

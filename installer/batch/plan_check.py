@@ -19,7 +19,7 @@ from installer.catalogue.model import Model, SyncMethod
 from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.secret_references import SecretRef
-from installer.text import printable
+from installer.text import printable, printable_name
 from installer.wifi.credentials import Credentials, check_credentials
 from installer.wifi.saved_networks import SavedNetwork
 
@@ -238,7 +238,7 @@ class _Checker:
             if found is None and raw is not None:
                 self._add_mistake(
                     raw.position_of("network"),
-                    f"No network is saved as “{printable(name, 40)}”.",
+                    f"No network is saved as “{printable_name(name, 40)}”.",
                     _did_you_mean(name, list(self._resources.networks))
                     or "Save it with: device-installer networks add NAME.",
                 )
@@ -249,7 +249,7 @@ class _Checker:
             if found is None and raw is not None:
                 self._add_mistake(
                     raw.position_of("ssid"),
-                    f"No network with the SSID “{printable(part.ssid, 40)}” is saved, so its passphrase is not known.",
+                    f"No network with SSID “{printable_name(part.ssid, 40)}” is saved: its passphrase is not known.",
                     "Save it with: device-installer networks add NAME. Or give --passphrase-file or --passphrase-env.",
                 )
         if found is None:

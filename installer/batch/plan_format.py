@@ -14,7 +14,7 @@ from installer.answers import FindAnswer, LinkAnswer
 from installer.catalogue.model import SyncMethod
 from installer.errors import InstallerError
 from installer.storage.secret_references import SecretRef
-from installer.wifi.networks import check_ssid
+from installer.wifi.networks import check_typed_ssid
 
 LATER = "later"
 MAX_COUNT = 1000
@@ -67,7 +67,7 @@ class _Part(BaseModel):
     def _ssid(cls, value: str | None) -> str | None:
         if value is not None:
             try:
-                check_ssid(value)
+                check_typed_ssid(value)
             except InstallerError as error:
                 raise ValueError(f"{error.what} {error.todo}") from None
         return value

@@ -9,11 +9,10 @@ from installer.answers import Answers, NetworkAnswer, StepKey, load, validate
 from installer.cli.options import Flags
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.secret_references import SecretRef, parse_reference
-from installer.wifi.networks import Security
 
 if TYPE_CHECKING:
     from installer.qr.device_setup_code import DevicePayload
-    from installer.qr.wifi_text import WifiText
+    from installer.wifi.card_readings import CardReadings
 
 
 def load_file(path: Path | None) -> Answers | None:
@@ -60,7 +59,10 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     if flags.sync:
         data["sync"] = {"method": flags.sync.strip().lower()}
     network = data.get("network", {})
-    if flags.ssid is not None:
+    if wifi is not None:
+        card = NetworkAnswer.from_card(wifi)
+        network = card.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    elif flags.ssid is not None:
         network = _given(ssid=flags.ssid, passphrase=network.get("passphrase"))
     elif flags.network is not None:
         from installer.wifi import saved_networks
@@ -68,9 +70,6 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
         network = NetworkAnswer.from_saved(saved_networks.find(flags.network)).model_dump(
             mode="json", exclude_none=True
         )
-    elif wifi is not None:
-        known = None if wifi.security is Security.UNKNOWN else wifi.security.value
-        network = _given(ssid=wifi.ssid, security=known, hidden=wifi.hidden)
     if flags.hidden:
         network["hidden"] = True
     passphrase = _passphrase_reference(flags)
@@ -121,13 +120,13 @@ def steps(text: str) -> frozenset[StepKey]:
     return frozenset(StepKey(n) for n in names)
 
 
-def _qr_codes(flags: Flags) -> tuple[DevicePayload | None, WifiText | None]:
+def _qr_codes(flags: Flags) -> tuple[DevicePayload | None, CardReadings | None]:
     if not any((flags.qr, flags.qr_image, flags.wifi_qr, flags.wifi_qr_image)):
         return None, None
     # Imported late: most runs have no QR code.
     from installer.cli.qr_code_arguments import device_code, wifi_code
 
-    return device_code(flags.qr, flags.qr_image), wifi_code(flags.wifi_qr, flags.wifi_qr_image)
+    return device_code(flags.qr, flags.qr_image), wifi_code(flags.wifi_qr, flags.wifi_qr_image, flags.ssid)
 
 
 def _is_stdin(argument: str | None) -> bool:
@@ -144,23 +143,26 @@ def check_terminal(flags: Flags) -> None:
         )
 
 
-def _with_secrets(answers: Answers, device: DevicePayload | None, wifi: WifiText | None) -> Answers:
+def _with_secrets(answers: Answers, device: DevicePayload | None, wifi: CardReadings | None) -> Answers:
     if device is not None and device.proof is not None and answers.find is not None:
         answers = answers.with_answer(StepKey.FIND, answers.find.model_copy(update={"secret": device.proof}))
     if wifi is not None and answers.network is not None:
-        # Also for an open network: then nothing is asked.
-        answers = answers.with_answer(StepKey.NETWORK, answers.network.model_copy(update={"secret": wifi.passphrase}))
+        # An open network has a secret too, an empty one: then nothing is asked.
+        card = NetworkAnswer.from_card(wifi)
+        kept = answers.network.model_copy(update={"secret": card.secret, "readings": card.readings})
+        answers = answers.with_answer(StepKey.NETWORK, kept)
     return answers
 
 
 def _check_sources(flags: Flags) -> None:
     """Raise USAGE if a choice is made twice, or standard input is needed twice."""
     wifi_code = flags.wifi_qr is not None or flags.wifi_qr_image is not None
-    if sum((flags.ssid is not None, flags.network is not None, wifi_code)) > 1:
+    if flags.network is not None and (flags.ssid is not None or wifi_code):
         raise InstallerError(
             ErrorCode.USAGE,
             "The network is named in several places.",
-            "Give only one of --ssid, --network, --wifi-qr, --wifi-qr-image.",
+            "Give only one of --ssid, --network, --wifi-qr, --wifi-qr-image. Only a code and --ssid go together: the "
+            "name then says which reading of the code is meant.",
         )
     if wifi_code and _passphrase_reference(flags):
         raise InstallerError(

@@ -34,7 +34,10 @@ LOCK_TIMEOUT_SECONDS = 10.0
 @app.command()
 def add(
     name: Name,
-    ssid: Annotated[str | None, typer.Option("--ssid", metavar="SSID", help="The SSID, if it is not NAME.")] = None,
+    ssid: Annotated[
+        str | None,
+        typer.Option("--ssid", metavar="SSID", help="The SSID, if it is not NAME. With a code: the one it means."),
+    ] = None,
     security: Annotated[
         str, typer.Option("--security", metavar="S", help="open, wpa, wpa2, wpa/wpa2, wpa3, wpa2/wpa3 or unknown.")
     ] = "unknown",
@@ -51,27 +54,35 @@ def add(
     """Save a network. Its passphrase is asked for, and stored in the system's keyring."""
     from installer.cli import qr_code_arguments
     from installer.wifi import saved_networks
-    from installer.wifi.credentials import Credentials, check_credentials
-    from installer.wifi.networks import Network, check_network
+    from installer.wifi.credentials import Credentials, check_credentials, passphrase_warning
+    from installer.wifi.networks import Network, check_network, check_typed_ssid
 
     saved_networks.check_name(name)
     _check_free(name, replace)
-    code = qr_code_arguments.wifi_code(wifi_qr, wifi_qr_image)
+    code = qr_code_arguments.wifi_code(wifi_qr, wifi_qr_image, ssid)
     secrets = [given for given in (passphrase_file, passphrase_env) if given is not None]
     if len(secrets) > 1:
         raise InstallerError(
             ErrorCode.USAGE, "The passphrase is named in two places.", "Give --passphrase-file or --passphrase-env."
         )
-    if code is not None and (ssid is not None or secrets or security != "unknown"):
+    if code is not None and (secrets or security != "unknown"):
         raise InstallerError(
             ErrorCode.USAGE,
             "The network is given twice: by the code and by other options.",
-            "Give either the code, or --ssid with --security and --passphrase-file.",
+            "Give either the code (with --ssid, if it can be read in several ways), or --ssid with --security and "
+            "--passphrase-file.",
         )
     if code is not None:
-        network, passphrase = code.network, code.passphrase
+        network, passphrase = qr_code_arguments.chosen_network(code, may_ask=wifi_qr not in ("-", "@-"))
         network = network.model_copy(update={"hidden": network.hidden or hidden})
     else:
+        check_typed_ssid(name if ssid is None else ssid)
+        if passphrase_env is not None and not passphrase_env.isidentifier():
+            raise InstallerError(
+                ErrorCode.USAGE,
+                "--passphrase-env names no variable.",  # it may be the passphrase itself
+                "Give the name of the environment variable that holds the passphrase, for example CLINIC.",
+            )
         network = Network(ssid=name if ssid is None else ssid, security=_security(security), hidden=hidden)
         check_network(network)
         if passphrase_env is not None:
@@ -82,6 +93,8 @@ def add(
             return
         passphrase = _passphrase(network, passphrase_file)
     check_credentials(Credentials(network=network, passphrase=passphrase))
+    if warning := passphrase_warning(passphrase.get_secret_value(), network.security):
+        output.print_message(warning)
     keyring = run(_add(name, network, passphrase, replace))
     output.print_message(f"Saved “{name}”: {network.label}{f', its passphrase in {keyring}' if keyring else ''}.")
 

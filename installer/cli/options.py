@@ -74,7 +74,9 @@ class Flags:
         str | None, typer.Option("--model", metavar="NAME", help="A device of this model (see: models).")
     ] = None
     sync: Annotated[str | None, typer.Option("--sync", metavar="METHOD", help="wifi or bluetooth.")] = None
-    ssid: Annotated[str | None, typer.Option("--ssid", metavar="NAME", help="The Wi-Fi network.")] = None
+    ssid: Annotated[
+        str | None, typer.Option("--ssid", metavar="NAME", help="The Wi-Fi network. With a code: the one it means.")
+    ] = None
     hidden: Hidden = False
     passphrase_file: PassphraseFile = None
     passphrase_env: Annotated[

@@ -21,6 +21,7 @@ from installer.flow.questions import (
     ChooseAccount,
     ChooseDevice,
     ChooseNetwork,
+    ChooseReading,
     ChooseSync,
     ConfirmDevice,
     ConfirmSending,
@@ -32,7 +33,8 @@ from installer.flow.questions import (
     SignIn,
 )
 from installer.text.written_by_people import without_mark
-from installer.wifi.credentials import passphrase_problem
+from installer.wifi.card_readings import CardReading
+from installer.wifi.credentials import passphrase_problem, passphrase_warning
 from installer.wifi.networks import Network, Security, check_network
 
 T = TypeVar("T")
@@ -52,6 +54,8 @@ async def prompt(question: Question) -> Any:
             return await _in_thread(_sync, question)
         case ChooseNetwork():
             return await _in_thread(_network, question)
+        case ChooseReading():
+            return await _in_thread(_reading, question)
         case AskProof():
             return await _in_thread(_proof, question.name)
         case AskPassphrase():
@@ -78,7 +82,7 @@ async def choose_recovery(failure: Failure) -> Recovery:
     """Ask what to do about a failure."""
     output.print_message(f"{failure.error.what} {failure.error.todo}")
     names = {Recovery.RETRY: "try again", Recovery.CHANGE: "change it", Recovery.STOP: "stop"}
-    return await _in_thread(_pick, "What now?", failure.recoveries, lambda r: names[r])
+    return await _in_thread(pick, "What now?", failure.recoveries, lambda r: names[r])
 
 
 async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
@@ -117,7 +121,7 @@ async def _device(question: ChooseDevice) -> FindAnswer:
             known = [s for s in known if s.detection.model_id == question.wanted.id]
         known.sort(key=lambda s: (-s.rssi, s.address))
         if known:
-            chosen = await _in_thread(_pick, "Which device?", known, _sighting_line)
+            chosen = await _in_thread(pick, "Which device?", known, _sighting_line)
             return FindAnswer(device=chosen.address)
         await _in_thread(_line, "No device within range. Press Enter to scan again (Ctrl-C stops): ")
         await asyncio.sleep(SCAN_SECONDS)
@@ -133,16 +137,30 @@ def _sync(question: ChooseSync) -> SyncAnswer:
         if not choice.allowed:
             output.print_message(f"Not possible: {choice.method.label}. {choice.reason}")
     allowed = [c for c in question.choices if c.allowed]
-    return SyncAnswer(method=_pick("How will it sync?", allowed, lambda c: c.method.label).method)
+    return SyncAnswer(method=pick("How will it sync?", allowed, lambda c: c.method.label).method)
 
 
 def _network(question: ChooseNetwork) -> NetworkAnswer:
     other = Network(ssid="another network, by name")
-    chosen = _pick("Which network?", [*question.networks, other], _network_line)
+    chosen = pick("Which network?", [*question.networks, other], _network_line)
     if chosen is not other:
         check_network(chosen)
         return NetworkAnswer(ssid=chosen.ssid, security=chosen.security)
     return NetworkAnswer(ssid=_line("Name of the network (SSID): "), hidden=True)
+
+
+def _reading(question: ChooseReading) -> NetworkAnswer:
+    chosen = pick(
+        "The code of the network can be read in several ways. Which one is right?",
+        question.readings.readings,
+        lambda reading: reading_line(reading, heard=reading.ssid in question.heard),
+    )
+    return NetworkAnswer.from_reading(chosen)
+
+
+def reading_line(reading: CardReading, *, heard: bool) -> str:
+    """One reading of a card for a list: the whole SSID, how long the passphrase is, whether the network is in reach."""
+    return f"“{reading.network.label}”  {reading.summary}{', in reach' if heard else ''}  ({reading.how})"
 
 
 def _network_line(network: Network) -> str:
@@ -170,6 +188,8 @@ def _passphrase(network: Network) -> SecretStr:
             raise Cancelled from None
         problem = passphrase_problem(typed, network.security if typed else Security.UNKNOWN)
         if problem is None:
+            if warning := passphrase_warning(typed, network.security):
+                output.print_message(warning)
             return SecretStr(typed)
         output.print_message(problem)
 
@@ -197,7 +217,7 @@ def _account(question: ChooseAccount) -> LinkAnswer:
             if account.damage is not None:
                 output.print_message(f"{account.damage.what} To choose it means to sign in again.")
         names = [a.name for a in question.accounts] + [""]
-        chosen = _pick(
+        chosen = pick(
             "Which account?",
             names,
             lambda n: (f"{n} (damaged)" if n in damaged else n) or "sign in to another one",
@@ -234,7 +254,8 @@ def _confirm(text: str) -> bool:
     raise Cancelled
 
 
-def _pick(title: str, items: Sequence[T], label: Callable[[T], str]) -> T:
+def pick(title: str, items: Sequence[T], label: Callable[[T], str]) -> T:
+    """The item that a person chooses from a numbered list. Raises `Cancelled` at the end of input."""
     output.print_message(title)
     for number, item in enumerate(items, 1):
         output.print_message(f"  {number}. {label(item)}")

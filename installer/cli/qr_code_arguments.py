@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
 
 from installer import output
 from installer.errors import ErrorCode, InstallerError
 from installer.qr.classify import QrKind, VendorLink, classify, kind_of, vendor_app
 from installer.qr.device_setup_code import DevicePayload
-from installer.qr.wifi_text import WifiText
 from installer.storage.secret_references import SecretRef
-from installer.text import printable
+from installer.wifi.card_readings import PASSWORD_IDENTIFIER, CardReadings
+
+if TYPE_CHECKING:
+    from installer.wifi.networks import Network
 
 STDIN = "-"
 FILE_MARK, ENV_MARK = "@", "env:"
 
 
-def wifi_code(argument: str | None, image: Path | None) -> WifiText | None:
-    """The network of `--wifi-qr` or `--wifi-qr-image`; None if neither was given.
+def wifi_code(argument: str | None, image: Path | None, ssid: str | None = None) -> CardReadings | None:
+    """The readings of `--wifi-qr` or `--wifi-qr-image`; None if neither was given. `ssid`: only those of this network.
 
     Raises USAGE (given twice, empty, a passphrase as a plain argument), ANSWERS_INVALID and DEVICE_UNSUPPORTED (another
     kind of code, no code), SECRET_UNAVAILABLE, and what `installer.qr.wifi_text.parse` raises.
@@ -36,14 +41,43 @@ def wifi_code(argument: str | None, image: Path | None) -> WifiText | None:
         raise _other_kind("This is the set-up code of a device, not of a Wi-Fi network.", "--qr")
     if isinstance(found, VendorLink):
         raise vendor_app()
-    if found.passphrase.get_secret_value() and _is_plain(argument):
+    if found.has_secret and _is_plain(argument):
         raise _plain_secret(option, "a passphrase")
-    if found.other is not None:
-        output.print_message(
-            "The % in this code may be a percent sign or begin an encoded character. It is read as a percent sign: "
-            f"network {printable(found.ssid)}."
-        )
+    if ssid is not None:
+        found = found.named(ssid)
+    if found.certain is not None and found.certain.password_identifier:
+        output.print_message(PASSWORD_IDENTIFIER)
     return found
+
+
+def chosen_network(code: CardReadings, *, may_ask: bool) -> tuple[Network, SecretStr]:
+    """The network that is meant, with its passphrase: the only one in reach, or the one that a person chooses.
+
+    `may_ask`: if standard input is a terminal. Raises NETWORK_AMBIGUOUS if nothing decides, INTERRUPTED.
+    """
+    import sys
+
+    from installer.answers import NetworkAnswer
+    from installer.cli.prompts import prompt
+    from installer.cli.run_command import run
+    from installer.flow.card_reading import decide
+    from installer.flow.questions import Cancelled
+    from installer.wifi.network_manager import ssids_in_reach
+    from installer.wifi.networks import Network, Security
+
+    try:
+        answer = run(
+            decide(
+                NetworkAnswer.from_card(code),
+                by_host=ssids_in_reach,
+                ask=prompt if may_ask and sys.stdin.isatty() else None,
+                say=lambda _, text: output.print_message(text),
+            )
+        )
+    except Cancelled:
+        raise InstallerError(ErrorCode.INTERRUPTED, "Stopped.", "Nothing was saved.") from None
+    network = Network(ssid=answer.ssid, security=answer.security or Security.UNKNOWN, hidden=answer.hidden)
+    return network, answer.secret or SecretStr("")
 
 
 def device_code(argument: str | None, image: Path | None) -> DevicePayload | None:
@@ -53,7 +87,7 @@ def device_code(argument: str | None, image: Path | None) -> DevicePayload | Non
     if text is None:
         return None
     found = classify(text)
-    if isinstance(found, WifiText):
+    if isinstance(found, CardReadings):
         raise _other_kind("This is the code of a Wi-Fi network, not of a device.", "--wifi-qr")
     if isinstance(found, VendorLink):
         raise vendor_app()

@@ -68,7 +68,7 @@ def recorded_answers(situation: Situation) -> dict[str, Any]:
 
 def without_secrets(answers: Answers) -> dict[str, Any]:
     """The answers as plain data: a secret is only named by its keyring entry, variable or file."""
-    return answers.model_dump(mode="json", exclude_none=True)
+    return answers.to_keep().model_dump(mode="json", exclude_none=True)
 
 
 def with_steps_done(error: InstallerError, situation: Situation) -> InstallerError:

@@ -21,6 +21,7 @@ from installer.cloud.token_store import ListedAccount
 from installer.errors import InstallerError
 from installer.events.json_lines import Event
 from installer.provisioning.provisioner import DeviceInfo
+from installer.wifi.card_readings import CardReadings
 from installer.wifi.networks import Network
 
 
@@ -123,6 +124,18 @@ class ChooseNetwork(Question):
     scan: Callable[[], Awaitable[Sequence[Network]]] | None = None
     host_ssid: str | None = None
     saved: bool = False
+
+
+@dataclass(kw_only=True)
+class ChooseReading(Question):
+    """Which reading of the network's card is right? → `NetworkAnswer`, with its passphrase.
+
+    `heard`: the SSIDs that the device, or else this computer, receives.
+    """
+
+    step: StepKey = StepKey.NETWORK
+    readings: CardReadings
+    heard: frozenset[str] = frozenset()
 
 
 @dataclass(kw_only=True)

@@ -1,19 +1,19 @@
 """Classifies the text of a QR code: a Wi-Fi network, the set-up code of a device, or another system's code. Pure.
 
 Sources: `facts/detection.md` §5 (how each text begins), `facts/esp-provisioning.md` §9 (the JSON text of
-Espressif devices), `facts/other-ble-provisioning.md` §3 to §5 (Matter, Wi-Fi Easy Connect, `WIFI:`).
+Espressif devices), `facts/other-ble-provisioning.md` §5 (`WIFI:`).
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
 from installer.qr import wifi_text
+from installer.qr.code_in_address import code_in_address, host_of
 from installer.qr.device_setup_code import (
     MAX_CHARACTERS,
     DevicePayload,
@@ -21,9 +21,10 @@ from installer.qr.device_setup_code import (
     parse_device,
     unsupported_code,
 )
-from installer.qr.wifi_text import WifiText
+from installer.qr.other_systems import other_system
 from installer.text import printable
 from installer.text.written_by_people import without_mark
+from installer.wifi.card_readings import CardReadings
 
 VENDOR_HOST = "withings.com"
 LABEL_START = "device-installer:link/"  # as `installer/batch/labels.py` writes it
@@ -34,8 +35,7 @@ class QrKind(enum.StrEnum):
 
     WIFI = "the code of a Wi-Fi network"
     DEVICE = "the set-up code of a device"
-    MATTER = "the set-up code of a Matter device"
-    DPP = "a Wi-Fi Easy Connect (DPP) code"
+    OTHER_SYSTEM = "a code of another system, such as Matter"
     LABEL = "the label of a device that was set up"
     VENDOR = "a link to Withings"
     URL = "a web address"
@@ -49,35 +49,42 @@ class VendorLink:
     url: str
 
 
+def code_of(text: str) -> str:
+    """The code itself: without white space and a byte order mark, and out of the address that a reader's page has."""
+    text = text.strip("\ufeff \t\r\n")
+    return code_in_address(text) or text
+
+
 def kind_of(text: str) -> QrKind:
     """The kind of this text, from its beginning. Never raises."""
-    text = without_mark(text).strip()
+    text = code_of(text)
     start = text[:8].upper()
     if start.startswith(wifi_text.PREFIX):
         return QrKind.WIFI
     if start.startswith("{"):
         return QrKind.DEVICE
-    if start.startswith("MT:"):
-        return QrKind.MATTER
-    if start.startswith("DPP:"):
-        return QrKind.DPP
+    if other_system(text) is not None:
+        return QrKind.OTHER_SYSTEM
     if text[: len(LABEL_START)].lower() == LABEL_START:
         return QrKind.LABEL
-    host = _host(text)
+    host = host_of(text)
     if host is None:
         return QrKind.OTHER
     return QrKind.VENDOR if host == VENDOR_HOST or host.endswith("." + VENDOR_HOST) else QrKind.URL
 
 
-def classify(text: str) -> WifiText | DevicePayload | VendorLink:
+def classify(text: str) -> CardReadings | DevicePayload | VendorLink:
     """Read the text of any QR code.
 
     Raises DEVICE_UNSUPPORTED for the codes of other systems, with what to use instead; ANSWERS_INVALID for a text
     that is not a set-up code; the errors of `installer.qr.wifi_text.parse`. No error repeats the text.
     """
-    text = without_mark(text).strip()
+    text = code_of(text)
     if len(text) > MAX_CHARACTERS:
         raise not_a_setup_code(f"The text is too long for a QR code ({len(text)} characters).")
+    system = other_system(text)
+    if system is not None:
+        raise unsupported_code(system.what, system.todo)
     match kind_of(text):
         case QrKind.WIFI:
             return wifi_text.parse(text)
@@ -85,16 +92,6 @@ def classify(text: str) -> WifiText | DevicePayload | VendorLink:
             return parse_device(text)
         case QrKind.VENDOR:
             return VendorLink(printable(text, 200))
-        case QrKind.MATTER:
-            raise unsupported_code(
-                "This is the set-up code of a Matter device.",
-                "Set it up with a Matter app: that of your phone, of your smart home, or of the device's maker.",
-            )
-        case QrKind.DPP:
-            raise unsupported_code(
-                "This is a Wi-Fi Easy Connect (DPP) code, which uses Wi-Fi and not Bluetooth.",
-                "Scan it with an Android phone (Settings, Wi-Fi, add a device), or use a router that can take it.",
-            )
         case QrKind.LABEL:
             raise InstallerError(
                 ErrorCode.ANSWERS_INVALID,
@@ -121,10 +118,10 @@ def device_of(text: str) -> DevicePayload:
     )
 
 
-def network_of(text: str) -> WifiText:
-    """The network of a code's text. Raises ANSWERS_INVALID for a device's code, and the errors of `classify`."""
+def network_of(text: str) -> CardReadings:
+    """The readings of a network's code. Raises ANSWERS_INVALID for a device's code, and the errors of `classify`."""
     found = classify(text)
-    if isinstance(found, WifiText):
+    if isinstance(found, CardReadings):
         return found
     if isinstance(found, VendorLink):
         raise vendor_app()
@@ -153,11 +150,11 @@ def proof_in(text: str, name: str) -> SecretStr:
     """
     text = without_mark(text)
     kind = kind_of(text)
-    if kind in (QrKind.OTHER, QrKind.URL):
+    if kind in (QrKind.OTHER, QrKind.URL) or text[:1].isdigit():  # digits may be a proof, whatever else they are
         return SecretStr(text)
     if kind is QrKind.DEVICE:
         try:
-            found = parse_device(text)
+            found = parse_device(code_of(text))
         except InstallerError:
             return SecretStr(text)
     else:
@@ -175,12 +172,3 @@ def proof_in(text: str, name: str) -> SecretStr:
             "Type the proof as it is printed on the device.",
         )
     return found.proof
-
-
-def _host(text: str) -> str | None:
-    try:
-        parts = urlsplit(text)
-        host = parts.hostname
-    except ValueError:
-        return None
-    return host.lower().rstrip(".") if parts.scheme.lower() in ("http", "https") and host else None

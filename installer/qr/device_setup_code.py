@@ -6,12 +6,12 @@ Source: `facts/esp-provisioning.md` §9, the JSON text of version 1.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.text import printable
 
 MAX_CHARACTERS = 4296  # the capacity of the largest QR code
 MAX_NAME_BYTES = 248  # a Bluetooth device name
@@ -48,7 +48,8 @@ def parse_device(text: str) -> DevicePayload:
     data = _json(text)
     version = data.get("ver")
     if version != "v1":
-        suffix = f" (version {printable(version, 16)})" if isinstance(version, str) else ""
+        known_form = isinstance(version, str) and re.fullmatch(r"v\d{1,3}", version)
+        suffix = f" (version {version})" if known_form else ""
         raise not_a_setup_code(f"This is the code of a device in a form that this program does not know{suffix}.")
     transport = _text(data, "transport", 32).lower() or "ble"
     if transport != "ble":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from installer.errors import ErrorCode, InstallerError
+from installer.text import printable_name
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -108,4 +109,5 @@ def _check_file(path: Path) -> None:
 
 
 def _failed(path: Path, why: str, todo: str) -> InstallerError:
-    return InstallerError(ErrorCode.ANSWERS_INVALID, f"The image {path} cannot be used: {why}.", todo, file=str(path))
+    name = printable_name(str(path), 400)  # a person may have given the text of the code here
+    return InstallerError(ErrorCode.ANSWERS_INVALID, f"The image {name} cannot be used: {why}.", todo, file=name)

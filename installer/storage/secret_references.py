@@ -8,16 +8,19 @@ is standard input; `{ host = true }` is the passphrase that this computer uses f
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
 from installer.errors import ErrorCode, InstallerError
-from installer.text import capitalized
+from installer.text import capitalized, looks_like_code, printable_name
 from installer.text.written_by_people import STDIN, UnreadableText, read_secret, without_mark_and_line_break
 
 KEYRING_SERVICE = "device-installer"
 MAX_SECRET_BYTES = 4096
+NOT_REPEATED = "(its name is not repeated: it may be the secret itself)"
 
 
 class SecretRef(BaseModel):
@@ -40,6 +43,13 @@ class SecretRef(BaseModel):
             raise ValueError("name exactly one of keyring, env, file, host")
         return self
 
+    @property
+    def names_a_place(self) -> bool:
+        """Whether a record may keep it. Not so if the name of the variable or file may be the secret itself."""
+        if self.env is not None:
+            return self.env in os.environ or _name_of_variable(self.env) == self.env
+        return self.file in (None, "-") or _exists(self.file or "") or _name_of_file(self.file or "") == self.file
+
     def fetch(self, what: str = "passphrase") -> SecretStr:
         """Read the secret. Raises SECRET_UNAVAILABLE, without the secret.
 
@@ -50,7 +60,7 @@ class SecretRef(BaseModel):
         if self.env is not None:
             variable = os.environ.get(self.env)
             if variable is None:
-                raise _unavailable(what, f"the environment variable {self.env} is not set")
+                raise _unavailable(what, f"the environment variable {_name_of_variable(self.env)} is not set")
             value = without_mark_and_line_break(variable)
         elif self.file is not None:
             value = _from_file(self.file, what)
@@ -76,8 +86,26 @@ def _from_file(name: str, what: str) -> str:
     try:
         return read_secret(name, MAX_SECRET_BYTES)
     except UnreadableText as error:
-        place = "standard input" if name == STDIN else f"the file {name}"
+        place = "standard input" if name == STDIN else f"the file {_name_of_file(name)}"
         raise _unavailable(what, f"{place} {error.why}", error.todo) from None
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def _name_of_variable(name: str) -> str:
+    """The name for an error; hidden if it does not look like one, because it may be the secret itself."""
+    return name if re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) else NOT_REPEATED
+
+
+def _name_of_file(name: str) -> str:
+    """The name for an error; hidden if nothing in it shows a path, because it may be the secret itself."""
+    is_path = re.search(r"[/\\]|\.\w{1,5}$", name) is not None
+    return name if is_path and not looks_like_code(name) else NOT_REPEATED
 
 
 def _from_keyring(name: str, what: str) -> str:
@@ -89,7 +117,7 @@ def _from_keyring(name: str, what: str) -> str:
     except KeyringError as error:
         raise _unavailable(what, f"the keyring of this system does not answer ({type(error).__name__})") from None
     if value is None:
-        raise _unavailable(what, f"the keyring has no entry “{name}”")
+        raise _unavailable(what, f"the keyring has no entry “{printable_name(name)}”")
     return value
 
 

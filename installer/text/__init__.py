@@ -9,6 +9,7 @@ import unicodedata
 _CONTROL_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 # Emoji need the zero-width joiner and the variation selector. Both are harmless.
 _HARMLESS = {"\u200d", "\ufe0f"}
+_CODE = re.compile(r"\W{0,8}(?:WIFI:.*:|\{\s*\"|https?:.*[?&]data=|otpauth)", re.IGNORECASE | re.DOTALL)
 
 
 def printable(text: str, limit: int = 80) -> str:
@@ -17,6 +18,16 @@ def printable(text: str, limit: int = 80) -> str:
         c if c in _HARMLESS or unicodedata.category(c) not in _CONTROL_CATEGORIES else "\ufffd" for c in text
     )
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+
+
+def looks_like_code(text: str) -> bool:
+    """Whether this is the text of a set-up code, with its secret, where a name was asked for."""
+    return _CODE.match(text) is not None
+
+
+def printable_name(text: str, limit: int = 80) -> str:
+    """A name that a person gave, for an error: `printable`, but never the text of a code, which holds a secret."""
+    return "(the text of a code)" if looks_like_code(text) else printable(text, limit)
 
 
 def without_score(reason: str) -> str:

@@ -142,18 +142,29 @@ async def passphrase_of(
     return found.passphrase
 
 
-async def bands_of(ssid: str, *, seconds: float = DBUS_TIMEOUT_SECONDS, address: str | None = None) -> tuple[Band, ...]:
-    """The bands on which this computer receives access points of `ssid`; empty if unknown. Never raises."""
+async def networks_in_reach(*, seconds: float = DBUS_TIMEOUT_SECONDS, address: str | None = None) -> list[Network]:
+    """The networks that this computer receives, one per SSID; empty if unknown. Never raises."""
     try:
         async with _bus(seconds, address) as bus, asyncio.timeout(seconds):
-            return await _bands(bus, ssid)
+            return by_ssid(await _access_points(bus))
     except _DBUS_ERRORS:
-        return ()
+        return []
 
 
-async def _bands(bus: MessageBus, ssid: str) -> tuple[Band, ...]:
+async def ssids_in_reach() -> frozenset[str]:
+    """The SSIDs that this computer receives; empty if unknown. Never raises."""
+    return frozenset(network.ssid for network in await networks_in_reach())
+
+
+async def heard(ssid: str, *, seconds: float = DBUS_TIMEOUT_SECONDS, address: str | None = None) -> Network | None:
+    """The network `ssid` as this computer receives it; None if it does not, or if that is unknown. Never raises."""
+    found = await networks_in_reach(seconds=seconds, address=address)
+    return next((network for network in found if network.ssid == ssid), None)
+
+
+async def _access_points(bus: MessageBus) -> list[Network]:
     manager = await _properties(bus, ROOT, SERVICE)
-    heard: list[Network] = []
+    found: list[Network] = []
     for path in _paths(manager.get("Devices"))[:MAX_CONNECTIONS]:
         try:
             points = _paths((await _properties(bus, path, WIRELESS)).get("AccessPoints"))
@@ -162,9 +173,8 @@ async def _bands(bus: MessageBus, ssid: str) -> tuple[Band, ...]:
         answers = await asyncio.gather(
             *(_properties(bus, point, ACCESS_POINT) for point in points[:MAX_ACCESS_POINTS]), return_exceptions=True
         )
-        heard += [n for a in answers if isinstance(a, Mapping) and (n := parse_access_point(a)) and n.ssid == ssid]
-    merged = by_ssid(heard)
-    return merged[0].all_bands if merged else ()
+        found += [n for a in answers if isinstance(a, Mapping) and (n := parse_access_point(a))]
+    return found
 
 
 async def _active_network(bus: MessageBus) -> tuple[Network, str] | None:

@@ -1,7 +1,7 @@
 """Wi-Fi networks: SSID, security, bands; which networks a device can join.
 
-Sources: IEEE 802.11 (SSID of 1 to 32 bytes; passphrase of 8 to 63 printable ASCII
-characters or 64 hexadecimal digits), `facts/other-ble-provisioning.md` §5.
+Sources: IEEE 802.11 (SSID of 1 to 32 bytes; passphrase of 8 to 63 bytes or 64 hexadecimal digits; WPA3 alone takes
+shorter ones), `facts/other-ble-provisioning.md` §5.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict
 
 from installer.errors import ErrorCode, InstallerError
-from installer.text import printable
+from installer.text import capitalized, looks_like_code, printable
 
 SSID_BYTES = 32
 PASSPHRASE_MIN, PASSPHRASE_MAX = 8, 63
@@ -123,24 +123,37 @@ def check_ssid(ssid: str) -> None:
         )
 
 
-def check_network(network: Network, bands: Iterable[str] = ()) -> None:
+def check_typed_ssid(ssid: str) -> None:
+    """`check_ssid`, and SSID_INVALID for the text of a code, which a person pasted where the name belongs."""
+    check_ssid(ssid)
+    if looks_like_code(ssid):
+        raise InstallerError(
+            ErrorCode.SSID_INVALID,
+            "The network name is the text of a code, not a name.",
+            "Give the code with --wifi-qr or --wifi-qr-image, or paste it on the page of networks in the wizard.",
+        )
+
+
+def check_network(network: Network, bands: Iterable[str] = (), *, called: str | None = None) -> None:
     """Raise SSID_INVALID or NETWORK_UNSUPPORTED for a network that a device cannot join.
 
+    `called`: what an error calls the network, if its SSID must not be shown; by default its SSID.
     `bands`: of the device's radio (the catalogue's `bands`; empty: unknown). A network that is on other bands only is
     refused; a network whose bands are unknown is not.
     """
     check_ssid(network.ssid)
+    name = capitalized(called) if called else network.label
     if network.security is Security.ENTERPRISE:
         raise InstallerError(
             ErrorCode.NETWORK_UNSUPPORTED,
-            f"{network.label} is a company network (802.1X, “enterprise”): it needs a user name or "
+            f"{name} is a company network (802.1X, “enterprise”): it needs a user name or "
             "a certificate, which these devices cannot present.",
             "Choose a network with a plain passphrase, for example a guest network.",
         )
     if network.security is Security.WEP:
         raise InstallerError(
             ErrorCode.NETWORK_UNSUPPORTED,
-            f"{network.label} uses WEP, which current devices refuse because it is broken.",
+            f"{name} uses WEP, which current devices refuse because it is broken.",
             "Set the router to WPA2 or WPA3, or choose another network.",
         )
     _check_bands(network, tuple(bands))

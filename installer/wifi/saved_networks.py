@@ -23,9 +23,9 @@ from installer import settings
 from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.atomic_write import replace_file
 from installer.storage.secret_references import SecretRef
-from installer.text import printable
+from installer.text import looks_like_code, printable, printable_name
 from installer.text.written_by_people import UnreadableText, read_toml
-from installer.wifi.networks import Network, Security, check_network, check_ssid
+from installer.wifi.networks import Network, Security, check_network, check_typed_ssid
 
 FILE_NAME = "networks.toml"
 MAX_FILE_BYTES = 256 * 1024
@@ -48,7 +48,7 @@ class SavedNetwork(BaseModel):
     @classmethod
     def _ssid(cls, value: str) -> str:
         try:
-            check_ssid(value)
+            check_typed_ssid(value)
         except InstallerError as error:
             raise ValueError(f"{error.what} {error.todo}") from None
         return value
@@ -100,11 +100,11 @@ def not_saved(name: str, known: Mapping[str, SavedNetwork]) -> InstallerError:
     """ANSWERS_INVALID with the names of the saved networks."""
     return InstallerError(
         ErrorCode.ANSWERS_INVALID,
-        f"No network is saved under the name “{printable(name)}”.",
+        f"No network is saved under the name “{printable_name(name)}”.",
         f"These are saved: {', '.join(map(printable, known))}."
         if known
         else "Save one with `device-installer networks add NAME`.",
-        network=name,
+        network=printable_name(name),
     )
 
 
@@ -128,7 +128,13 @@ def save(networks: Mapping[str, SavedNetwork]) -> None:
 
 def check_name(name: str) -> None:
     """Raise ANSWERS_INVALID unless `name` can be the name of a saved network."""
-    if not name.strip() or name != name.strip() or len(name) > MAX_NAME_LENGTH or not name.isprintable():
+    if (
+        not name.strip()
+        or name != name.strip()
+        or len(name) > MAX_NAME_LENGTH
+        or not name.isprintable()
+        or looks_like_code(name)
+    ):
         raise InstallerError(
             ErrorCode.ANSWERS_INVALID,
             "This cannot be the name of a saved network.",

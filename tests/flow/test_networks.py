@@ -11,13 +11,14 @@ from typing import Any
 import keyring
 import pytest
 import qrcode
+from pydantic import SecretStr
 
 from installer.answers import Answers, NetworkAnswer, StepKey, to_toml
 from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.events.installation import NetworkChosen
-from installer.flow.questions import ChooseNetwork, Recovery
-from installer.wifi.networks import Band
+from installer.events.installation import NetworkChosen, Notice
+from installer.flow.questions import AskPassphrase, ChooseNetwork, ChooseReading, Recovery
+from installer.wifi.networks import Band, Security
 from tests.flow.support import PASSPHRASE, Front, LabWorld, answers_for, install, lines, use
 from tests.installer.storage.test_secret_references import MemoryKeyring
 
@@ -146,13 +147,15 @@ def test_a_code_of_another_device_finds_none(
         (["--wifi-qr", "WIFI:T:WPA2-EAP;S:Corp;E:PEAP;;"], ErrorCode.NETWORK_UNSUPPORTED, "company network"),
         (["--wifi-qr", "WIFI:T:WEP;S:Old;P:12345;;"], ErrorCode.NETWORK_UNSUPPORTED, "WEP"),
         (["--wifi-qr", f"WIFI:S:{'x' * 33};;"], ErrorCode.SSID_INVALID, "33 bytes"),
-        (["--wifi-qr", "WIFI:S:Home;;", "--ssid", "Home"], ErrorCode.USAGE, "several places"),
+        (["--wifi-qr", "WIFI:S:Home;;", "--ssid", "Office"], ErrorCode.ANSWERS_INVALID, "another network than --ssid"),
+        (["--network", "home", "--ssid", "Home"], ErrorCode.USAGE, "several places"),
         (["--wifi-qr", "WIFI:S:Home;;", "--network", "home"], ErrorCode.USAGE, "several places"),
         (["--wifi-qr", "WIFI:S:Home;;", "--wifi-qr-image", "x.png"], ErrorCode.USAGE, "twice"),
         (["--wifi-qr", "WIFI:S:Home;;", "--passphrase-env", "P"], ErrorCode.USAGE, "two places"),
         (["--wifi-qr", "-", "--qr", "-"], ErrorCode.USAGE, "one option only"),
         (["--qr", "-", "--passphrase-file", "-", "--ssid", "Home"], ErrorCode.USAGE, "one option only"),
         (["--network", "clinic"], ErrorCode.ANSWERS_INVALID, "networks add"),
+        (["--wifi-qr", "3497-011-2332"], ErrorCode.DEVICE_UNSUPPORTED, "Matter app"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_looked_for(
@@ -161,6 +164,111 @@ def test_what_cannot_be_is_said_before_anything_is_looked_for(
     assert _main([*SCRIPT, *arguments]) == code.exit_status
     (event,) = lines(capsys.readouterr().out)
     assert says in f"{event['what']} {event['todo']}"
+
+
+SPLIT = f"WIFI:T:WPA;S:Home;P:{PASSPHRASE};tail;;"  # two passphrases of one network
+OFFICE = f"WIFI:T:WPA;S:Home;Office;P:{PASSPHRASE};;"  # two names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--ssid", WIFI], ErrorCode.ANSWERS_INVALID),
+        (["--network", WIFI], ErrorCode.ANSWERS_INVALID),
+        (["--wifi-qr", f"@{WIFI}"], ErrorCode.SECRET_UNAVAILABLE),
+        (["--wifi-qr", f"env:{WIFI}"], ErrorCode.SECRET_UNAVAILABLE),
+        (["--wifi-qr-image", WIFI], ErrorCode.ANSWERS_INVALID),
+        (["--ssid", "Home", "--passphrase-file", PASSPHRASE], ErrorCode.SECRET_UNAVAILABLE),
+        (["--ssid", "Home", "--passphrase-env", PASSPHRASE], ErrorCode.SECRET_UNAVAILABLE),
+        (["--wifi-qr", "@code"], ErrorCode.NETWORK_AMBIGUOUS),
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated(
+    home: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: ErrorCode,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("code").write_text(SPLIT, "utf-8")
+    assert _main([*SCRIPT, "--model", "body", "--sync", "wifi", *arguments]) == code.exit_status
+    said = capsys.readouterr()
+    assert PASSPHRASE[:8] not in said.out + said.err
+    assert holds(home, PASSPHRASE) == []
+
+
+async def card(text: str, world: LabWorld, given: Callable[[str, str], list[str]], **flags: Any) -> Answers:
+    from installer.cli.answers_from_options import merge
+    from installer.cli.options import Flags
+
+    file = given("--wifi-qr @", text)[1]
+    return merge(answers_for(world, "generic", None, sync={"method": "wifi"}), Flags(wifi_qr=file, **flags))
+
+
+async def test_a_card_with_two_names_is_that_of_the_network_in_reach(
+    world: LabWorld, given: Callable[[str, str], list[str]]
+) -> None:
+    ended, front = await install(await card(OFFICE, world, given))
+    assert ended.outcome == "installed", front.text()
+    (said,) = [n.text for n in front.of(Notice) if n.code == "card_reading"]
+    assert "the device receives only Home" in said
+    assert "Office" not in front.text()
+    assert PASSPHRASE not in front.text() + repr(ended.answers)
+    assert 'ssid = "Home"' in to_toml(ended.answers)
+
+
+async def test_ssid_says_which_reading_of_a_card_is_meant(
+    world: LabWorld, given: Callable[[str, str], list[str]]
+) -> None:
+    answers = await card(OFFICE, world, given, ssid="Home;Office")
+    assert answers.network is not None
+    assert (answers.network.ssid, answers.network.readings) == ("Home;Office", None)
+
+
+async def test_a_card_that_nothing_decides_ends_a_script_and_is_in_no_record(
+    world: LabWorld, given: Callable[[str, str], list[str]]
+) -> None:
+    neither = f"WIFI:T:WPA;S:Tom;Jerry;P:{PASSPHRASE};;"
+    ended, front = await install(await card(neither, world, given))
+    assert ended.error is not None
+    assert ended.error.code is ErrorCode.NETWORK_AMBIGUOUS
+    assert "--ssid" in ended.error.todo
+    assert not any(word in front.text() + repr(ended.error) for word in ("Tom", "Jerry", PASSPHRASE))
+    assert "network" not in to_toml(ended.answers)
+
+
+async def test_a_person_chooses_the_reading(world: LabWorld, given: Callable[[str, str], list[str]]) -> None:
+    def second(question: ChooseReading) -> NetworkAnswer:
+        assert question.heard == {"Home"}
+        return NetworkAnswer.from_reading(question.readings.readings[1])
+
+    front = Front(answers={ChooseReading: second, ChooseNetwork: lambda _: pasted})
+    answers = await card(SPLIT, world, given)
+    pasted = answers.network
+    ended, front = await install(answers, front, ask=frozenset([StepKey.NETWORK]), non_interactive=True)
+    assert [type(q) for q in front.asked] == [ChooseNetwork, ChooseReading]
+    assert ended.outcome == "installed", front.text()
+    assert PASSPHRASE not in front.text()
+
+
+async def test_a_card_that_only_names_a_protected_network_is_not_taken_as_open(
+    world: LabWorld, given: Callable[[str, str], list[str]]
+) -> None:
+    answers = await card("WIFI:S:Home;;", world, given)
+    ended, front = await install(answers)
+    assert ended.error is not None
+    assert ended.error.code is ErrorCode.PASSPHRASE_INVALID
+    assert "the device sees that it is protected" in ended.error.what
+    # A person is asked for the passphrase.
+    front = Front(answers={ChooseNetwork: answers.network, AskPassphrase: SecretStr(PASSPHRASE)})
+    ended, front = await install(answers, front, ask=frozenset([StepKey.NETWORK]))
+    assert ended.outcome == "installed", front.text()
+    (question,) = [q for q in front.asked if isinstance(q, AskPassphrase)]
+    assert question.problem is not None
+    assert question.network.security is Security.WPA2
+    assert 'security = "wpa2"' in to_toml(ended.answers)
 
 
 def test_the_wizard_needs_standard_input_for_itself(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,6 +332,36 @@ def test_a_network_is_saved_from_a_picture_of_its_code(
 ) -> None:
     assert _main(["networks", "add", "home", *given("--wifi-qr-image", WIFI)]) == 0
     assert list(memory.entries.values()) == [PASSPHRASE]
+
+
+def test_a_code_with_several_readings_is_saved_when_its_name_is_given(
+    home: Path,
+    memory: MemoryKeyring,
+    given: Callable[[str, str], list[str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = given("--wifi-qr @", OFFICE)
+    assert _main(["networks", "add", "office", *code]) == ErrorCode.NETWORK_AMBIGUOUS.exit_status
+    said = capsys.readouterr().err
+    assert "--ssid NAME" in said
+    assert not any(word in said for word in ("Office", PASSPHRASE))
+    assert _main(["networks", "add", "office", *code, "--ssid", "Home;Office"]) == 0
+    assert list(memory.entries.values()) == [PASSPHRASE]
+    assert _main(["networks", "list"]) == 0
+    assert "Home;Office" in capsys.readouterr().out
+
+
+def test_letters_beyond_ascii_and_short_wpa3_passphrases_are_saved_with_a_warning(
+    home: Path, memory: MemoryKeyring, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert save(monkeypatch, "garden", passphrase="Grüne Wiese") == 0
+    assert "as UTF-8" in capsys.readouterr().err
+    assert save(monkeypatch, "shed", "--security", "wpa3", passphrase="abc12") == 0
+    assert "fewer than 8" in capsys.readouterr().err
+    assert sorted(memory.entries.values()) == ["Grüne Wiese", "abc12"]
+    # A passphrase that is given as the name of its variable is not kept and not repeated.
+    assert _main(["networks", "add", "x", "--passphrase-env", PASSPHRASE]) == ErrorCode.USAGE.exit_status
+    assert PASSPHRASE not in capsys.readouterr().err
 
 
 def test_without_a_keyring_no_passphrase_is_kept_anywhere(

@@ -24,6 +24,11 @@ model = "nordic"
 address = "F4:CE:36:00:00:01"
 
 """
+GARDEN = """
+[[network]]
+ssid = "Gärten"
+passphrase = "Grüne Wiese ☘"
+"""
 GENERIC = "PROV_CE03C0"
 
 
@@ -32,7 +37,7 @@ def many(lab_factory: Callable[[str], LabProcess], home: Path) -> LabWorld:
     """The default world with a Shelly and a Nordic unit in it."""
     scenario = fast_scenario()
     at = scenario.index("# Networks.")
-    process = lab_factory(scenario[:at] + MORE + scenario[at:])
+    process = lab_factory(scenario[:at] + MORE + scenario[at:] + GARDEN)
     state = lab_process.read_state(process.state_file)
     assert state is not None
     use(LabWorld(state), process.state_file)
@@ -55,6 +60,23 @@ async def test_a_whole_installation_and_one_after_the_link_dropped(many: LabWorl
     ended, front = await install(answers)
     assert ended.outcome == "installed", front.text()
     assert many.device(model)["joined"] == "Home"
+
+
+async def test_every_protocol_carries_letters_beyond_ascii(many: LabWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GARDEN", "Grüne Wiese ☘")
+    network = {"ssid": "Gärten", "passphrase": {"env": "GARDEN"}}
+    for model, protocol in (
+        ("body-plus", "improv"),
+        ("bpm-connect", "espressif"),
+        ("shelly", "shelly"),
+        ("nordic", "nordic"),
+    ):
+        ended, front = await install(answers_for(many, model, "wifi", network=network))
+        assert ended.outcome == "installed", front.text()
+        assert front.of(DeviceConnected)[0].protocol == protocol
+        assert many.device(model)["joined"] == "Gärten"
+        assert [n.text for n in front.of(Notice) if n.code == "passphrase"]
+        assert "Wiese" not in front.text()
 
 
 OWN = """

@@ -90,6 +90,16 @@ def test_a_proof_in_plain_text_is_refused_too(find: dict[str, str]) -> None:
     assert "abcd1234" not in str(caught.value) + str(caught.value.data)
 
 
+def test_a_file_holds_no_reading_of_a_card_and_no_code_as_a_name() -> None:
+    readings = {"readings": [{"ssid": "Home", "security": "wpa2", "passphrase": "correct horse"}]}
+    with pytest.raises(InstallerError, match="contains a secret") as caught:
+        validate({"network": {"ssid": "Home", "readings": readings}}, "f.toml")
+    assert "correct horse" not in str(caught.value)
+    with pytest.raises(InstallerError, match="the text of a code") as caught:
+        validate({"network": {"ssid": "WIFI:S:a;P:correct horse;;"}}, "f.toml")
+    assert "correct horse" not in str(caught.value)
+
+
 def test_flags_win_over_the_file() -> None:
     file = validate(
         {"find": {"device": "00:24:E4:00:00:02"}, "sync": {"method": "bluetooth"}, "network": {"ssid": "A"}}, "f"

@@ -15,7 +15,8 @@ from textual.widgets import Input
 
 from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.questions import OfferNotifications
+from installer.flow.questions import ChooseReading, OfferNotifications
+from installer.qr.wifi_text import parse
 from screens.app import WizardApp
 from screens.confirm_device import ConfirmDeviceScreen
 from screens.dialogs import ConfirmDialog
@@ -24,7 +25,7 @@ from screens.find import FindScreen
 from screens.help import HelpDialog
 from screens.home import HomeScreen
 from screens.link import AccountScreen
-from screens.network import NetworkScreen, OtherNetworkDialog
+from screens.network import CardReadingScreen, NetworkScreen, OtherNetworkDialog
 from screens.notification_offer import NotificationOfferScreen
 from screens.provision import SendScreen
 from screens.qr_text_dialogs import WifiQrTextDialog
@@ -37,6 +38,7 @@ from tests.screens.driver import (
     answer_find,
     answer_network,
     answer_sync,
+    ask_question,
     begin,
     choose_card,
     choose_row,
@@ -226,6 +228,13 @@ async def network_text(pilot: Pilot[Any]) -> None:
     await wait_for_text(pilot, "with its passphrase")
 
 
+async def card_with_two_readings(pilot: Pilot[Any]) -> None:
+    await to_network(pilot)
+    readings = parse(r"WIFI:T:WPA;S:back\slash;P:C:\temp\x1;;")
+    ask_question(pilot, ChooseReading(readings=readings, heard=frozenset([r"back\slash"]), can_go_back=True))
+    await wait_for_screen(pilot, CardReadingScreen)
+
+
 async def joining(pilot: Pilot[Any]) -> None:
     await to_sending(pilot)
     await confirm_sending(pilot)
@@ -359,6 +368,7 @@ SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
     "sync": (Script, to_sync),
     "sync_sleep": (Script, sync_sleep),
     "network": (Script, to_network),
+    "card_with_two_readings": (Script, card_with_two_readings),
     "network_refused": (Script, network_refused),
     "network_other": (Script, network_other),
     "network_text": (Script, network_text),

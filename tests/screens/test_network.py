@@ -13,10 +13,11 @@ from textual.worker import Worker
 
 from installer.answers import NetworkAnswer
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.questions import ChooseNetwork
+from installer.flow.questions import ChooseNetwork, ChooseReading
+from installer.qr.wifi_text import parse
 from installer.wifi.networks import Network, Security
 from screens.choice_list import ChoiceList
-from screens.network import NetworkScreen, OtherNetworkDialog
+from screens.network import CardReadingScreen, NetworkScreen, OtherNetworkDialog
 from screens.qr_text_dialogs import WifiQrTextDialog
 from tests.screens.driver import (
     answer_network,
@@ -32,6 +33,7 @@ from tests.screens.driver import (
 from tests.screens.fake_engine import BODY_PLUS, NETWORKS
 from tests.screens.scenes import PASSPHRASE, running
 
+SECRET = r"C:\garden\x1"
 REFUSED = InstallerError(ErrorCode.DEVICE_REFUSED, "The device cannot search.", "Name the network instead.")
 
 
@@ -143,15 +145,51 @@ async def test_the_text_of_a_qr_code_fills_name_and_passphrase(by_key: bool) -> 
         assert field.value == ""
 
 
-async def test_a_text_with_two_readings_shows_both() -> None:
+LEFT_OPEN = parse(rf"WIFI:T:WPA;S:back\slash;P:{SECRET};;")
+
+
+async def test_a_text_with_two_readings_is_handed_on_with_both() -> None:
     async with running() as (pilot, _):
-        await asked(pilot)
+        asking = await asked(pilot)
         await pilot.press("p")
         await wait_for_screen(pilot, WifiQrTextDialog)
-        await type_text(pilot, "WIFI:T:WPA;S:My%20Net;P:12345678;;")
-        await wait_for_text(pilot, "Network: My%20Net")
-        await pilot.press("tab", "space")
-        await wait_for_text(pilot, "Network: My Net")
+        await type_text(pilot, rf"WIFI:T:WPA;S:back\slash;P:{SECRET};;")
+        await wait_for_text(pilot, "can be read in 2 ways")
+        await pilot.press("enter")
+        answer: NetworkAnswer = await asking.wait()
+        assert answer.readings == LEFT_OPEN
+        assert answer.secret is None
+
+
+async def test_a_person_sees_each_reading_and_its_passphrase_only_on_demand() -> None:
+    async with running() as (pilot, _):
+        answer = ask_question(pilot, ChooseReading(readings=LEFT_OPEN, heard=frozenset(["backslash"])))
+        await wait_for_screen(pilot, CardReadingScreen)
+        shown = screen_text(pilot)
+        assert "“back\\slash”" in shown
+        assert "“backslash”" in shown
+        assert "passphrase of 12 characters" in shown
+        assert "passphrase of 10 characters. It is in reach." in shown
+        assert SECRET not in shown + pilot.app.export_screenshot()
+        await pilot.press("f2")
+        await wait_for_text(pilot, f"passphrase “{SECRET}”")
+        await pilot.press("f2")
+        await wait_for_text(pilot, "passphrase of 12 characters")
+        await pilot.press("enter")  # the one in reach has the focus
+        found: NetworkAnswer = await answer.wait()
+        assert (found.ssid, found.readings) == ("backslash", None)
+        assert found.secret is not None
+        assert len(found.secret.get_secret_value()) == 10
+
+
+async def test_the_text_of_a_code_is_not_taken_as_a_name() -> None:
+    async with running() as (pilot, _):
+        await asked(pilot)
+        await pilot.press("h")
+        await wait_for_screen(pilot, OtherNetworkDialog)
+        await type_text(pilot, "WIFI:S:x;P:12345678;;")
+        await pilot.press("enter")
+        await wait_for_text(pilot, "the text of a code, not a name")
 
 
 async def test_a_text_of_another_kind_is_named() -> None:

@@ -101,9 +101,13 @@ async def test_enter_does_nothing_until_it_is_possible() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "words"),
-    [("über8Zeichen", "plain ASCII"), ("x" * 64, "hexadecimal"), ("y" * 65, "at most 63 characters; this has 65")],
+    [
+        ("über8Zeichen", "12 characters. Enter goes on. The passphrase has letters beyond ASCII"),
+        ("x" * 64, "hexadecimal"),
+        ("y" * 65, "at most 63 characters; this has 65"),
+    ],
 )
-async def test_it_says_what_is_wrong(typed: str, words: str) -> None:
+async def test_it_says_what_is_wrong_or_unusual(typed: str, words: str) -> None:
     async with running() as (pilot, _):
         await asked(pilot)
         pilot.app.screen.query_one(Input).value = typed

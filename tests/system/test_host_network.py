@@ -25,9 +25,9 @@ from installer.wifi.network_manager import (
     ROOT,
     SERVICE,
     WIRELESS,
-    bands_of,
     current_credentials,
     current_network,
+    heard,
     passphrase_of,
 )
 from installer.wifi.networks import Band, Security
@@ -222,12 +222,17 @@ async def test_a_bus_without_networkmanager_has_no_passphrase(bus: str) -> None:
         await passphrase_of("Home", address=bus)
 
 
+async def bands(ssid: str, bus: str) -> tuple[Band, ...]:
+    network = await heard(ssid, address=bus)
+    return () if network is None else network.all_bands
+
+
 async def test_the_bands_on_which_this_computer_hears_a_network(bus: str, serve: Any) -> None:
     manager = await serve(Manager(objects()))
-    assert await bands_of("Home", address=bus) == (Band.GHZ_5,)
-    assert await bands_of("Cafe", address=bus) == ()
+    assert await bands("Home", bus) == (Band.GHZ_5,)
+    assert await bands("Cafe", bus) == ()
     manager.objects[OTHER_POINT, ACCESS_POINT]["Frequency"] = Variant("u", 2437)
-    assert await bands_of("Home", address=bus) == (Band.GHZ_2_4, Band.GHZ_5)
+    assert await bands("Home", bus) == (Band.GHZ_2_4, Band.GHZ_5)
 
 
 async def test_a_script_takes_the_passphrase_of_this_computer(
@@ -267,6 +272,20 @@ async def test_a_person_is_offered_it_and_the_answers_name_it(
     text = to_toml(ended.answers)
     assert "host = true" in text
     assert PASSPHRASE not in text + front.text()
+
+
+@pytest.mark.parametrize(("flags", "words"), [(0x188, "protected (wpa2)"), (0x288, "company network")])
+async def test_an_open_network_that_this_computer_hears_as_protected_is_told(
+    world: LabWorld, bus: str, serve: Any, monkeypatch: pytest.MonkeyPatch, flags: int, words: str
+) -> None:
+    found = objects(Ssid=Variant("ay", b"Cellar"), RsnFlags=Variant("u", flags))
+    await serve(Manager(found))
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
+    network = {"ssid": "Cellar", "security": "open"}
+    _, front = await install(answers_for(world, "body-plus", "wifi", network=network))
+    (hint,) = [n.text for n in front.of(Notice) if n.code == "not_open"]
+    assert "this computer sees" in hint
+    assert words in hint
 
 
 async def test_a_network_that_this_computer_hears_on_5_ghz_only_is_told_before_and_after(

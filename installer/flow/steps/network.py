@@ -13,6 +13,7 @@ from installer.answers import NetworkAnswer, StepKey
 from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import NetworkChosen, Notice
+from installer.flow.card_reading import decide
 from installer.flow.questions import AskPassphrase, Back, ChooseNetwork, Recovery
 from installer.flow.situation import PROOF_ERRORS, Situation, answer_missing, model_in_given_answers
 from installer.flow.steps import device_connection
@@ -20,7 +21,7 @@ from installer.flow.steps.step import Step
 from installer.provisioning.provisioner import Capability
 from installer.storage.secret_references import SecretRef
 from installer.wifi import network_manager
-from installer.wifi.credentials import Credentials, check_credentials
+from installer.wifi.credentials import Credentials, check_credentials, passphrase_warning
 from installer.wifi.networks import Network, Security, by_ssid, check_network
 
 # After these errors only the passphrase is asked again; the network is right or may be.
@@ -51,6 +52,10 @@ class NetworkStep(Step):
         no_wifi = model is not None and not model.allows(SyncMethod.WIFI)
         bluetooth = sync is not None and sync.method is SyncMethod.BLUETOOTH
         if given is None or no_wifi or bluetooth or options.keep_wifi or options.guided:
+            return
+        if given.readings is not None:
+            if len(given.readings.ssids) == 1:
+                raise given.readings.ambiguous()  # no scan can decide between passphrases
             return
         if given.passphrase is not None and given.passphrase.host:
             return  # the system is asked in the step: it may ask the person for permission
@@ -127,14 +132,19 @@ class NetworkStep(Step):
                 )
             )
         network = seen or Network(ssid=answer.ssid, security=answer.security or Security.UNKNOWN, hidden=answer.hidden)
-        no_passphrase = answer.passphrase is None and not (answer.secret and answer.secret.get_secret_value())
-        if network.security.needs_passphrase and no_passphrase and not situation.may_ask(self.key):
+        problem = _protected_after_all(answer, network, "the device") if _has_no_passphrase(answer) else None
+        if problem is not None:
+            raise problem
+        if network.security.needs_passphrase and _has_no_passphrase(answer) and not situation.may_ask(self.key):
             raise answer_missing(self.key, f"the passphrase of {network.label}")
-        situation.band_hint = "" if seen is not None else await _band_hint(situation, network)
-        if situation.band_hint:
-            situation.emit(Notice(code="band", text=situation.band_hint))
+        situation.band_hint = ""
+        if seen is None:
+            await _tell_what_this_computer_hears(situation, answer, network)
         credentials = _credentials(answer, network.security)
         check_credentials(credentials)
+        warning = passphrase_warning(credentials.passphrase.get_secret_value(), network.security)
+        if warning:
+            situation.emit(Notice(code="passphrase", text=warning))
         situation.network, situation.credentials = network, credentials
         situation.emit(
             NetworkChosen(ssid=network.label, security=network.security.value, seen_by_device=seen is not None)
@@ -167,7 +177,27 @@ class NetworkStep(Step):
         situation.scanned_networks = by_ssid(await provisioner.networks())
         return situation.scanned_networks
 
+    async def _decided(self, situation: Situation, answer: NetworkAnswer) -> NetworkAnswer:
+        """The answer with one reading of its card."""
+        if answer.readings is None:
+            return answer
+        seen = situation.scanned_networks if situation.scanned_networks is not None else await self._networks(situation)
+        return await decide(
+            answer,
+            by_device={network.ssid for network in seen},
+            by_host=network_manager.ssids_in_reach,
+            ask=situation.ask if situation.may_ask(self.key) else None,
+            say=lambda code, text: situation.emit(Notice(code=code, text=text)),
+        )
+
     async def _with_passphrase(self, situation: Situation, answer: NetworkAnswer) -> NetworkAnswer:
+        answer = await self._decided(situation, answer)
+        seen = _as_seen(situation, answer.ssid)
+        if seen is not None and _has_no_passphrase(answer) and situation.may_ask(self.key):
+            problem = _protected_after_all(answer, seen, "the device")
+            if problem is not None:
+                check_network(seen, situation.chosen_model.bands)
+                return await self._ask_passphrase(situation, answer, problem)
         if answer.secret is not None:
             return answer
         if answer.passphrase is not None and answer.passphrase.host:
@@ -206,7 +236,8 @@ class NetworkStep(Step):
         )
         # A saved answers file refers to this computer's passphrase and holds no secret.
         reference = SecretRef(host=True) if secret in from_host else None
-        return answer.model_copy(update={"secret": secret, "passphrase": reference})
+        security = network.security if answer.security is Security.OPEN else answer.security
+        return answer.model_copy(update={"secret": secret, "passphrase": reference, "security": security})
 
 
 @asynccontextmanager
@@ -225,20 +256,47 @@ async def _result_in_time(lookup: asyncio.Task[Network | None]) -> Network | Non
     return lookup.result() if done else None
 
 
-async def _band_hint(situation: Situation, network: Network) -> str:
-    """A hint if this computer receives the network only on bands that the device lacks; else empty.
+async def _tell_what_this_computer_hears(situation: Situation, answer: NetworkAnswer, network: Network) -> None:
+    """Hints if this computer receives the network on other bands than the device's, or protected instead of open.
 
-    Reception may differ where the device is.
+    Reception may differ where the device is, so they are only hints.
     """
     bands = situation.chosen_model.bands
-    heard = await network_manager.bands_of(network.ssid) if bands else ()
-    if not heard or any(band.value in bands for band in heard):
-        return ""
-    return (
-        f"This computer receives {network.label} on {' and '.join(heard)} only, and the radio of "
-        f"{situation.chosen_model.name} has {' and '.join(bands)} only. If it cannot join: switch on {bands[0]} in the "
-        "router, or choose another network."
+    heard = await network_manager.heard(network.ssid) if bands or _has_no_passphrase(answer) else None
+    if heard is None:
+        return
+    if bands and heard.all_bands and not any(band.value in bands for band in heard.all_bands):
+        situation.band_hint = (
+            f"This computer receives {network.label} on {' and '.join(heard.all_bands)} only, and the radio of "
+            f"{situation.chosen_model.name} has {' and '.join(bands)} only. If it cannot join: switch on {bands[0]} in "
+            "the router, or choose another network."
+        )
+        situation.emit(Notice(code="band", text=situation.band_hint))
+    problem = _protected_after_all(answer, heard, "this computer") if _has_no_passphrase(answer) else None
+    if problem is not None:
+        situation.emit(Notice(code="not_open", text=f"{problem.what} {problem.todo}"))
+
+
+def _protected_after_all(answer: NetworkAnswer, seen: Network, who: str) -> InstallerError | None:
+    """The error of a network that was given as open, if `who` receives it as protected. Else None."""
+    if answer.security is not Security.OPEN or not seen.security.needs_passphrase:
+        return None
+    if seen.security is Security.ENTERPRISE:
+        return InstallerError(
+            ErrorCode.NETWORK_UNSUPPORTED,
+            f"{seen.label} was given as an open network, but {who} sees a company network (802.1X, “enterprise”).",
+            "Choose a network with a plain passphrase, for example a guest network.",
+        )
+    return InstallerError(
+        ErrorCode.PASSPHRASE_INVALID,
+        f"{seen.label} was given as an open network, without a passphrase, but {who} sees that it is protected "
+        f"({seen.security}).",
+        "Give its passphrase. A code that names only the network says nothing about its passphrase.",
     )
+
+
+def _has_no_passphrase(answer: NetworkAnswer) -> bool:
+    return answer.passphrase is None and not (answer.secret and answer.secret.get_secret_value())
 
 
 def _as_seen(situation: Situation, ssid: str) -> Network | None:
@@ -247,6 +305,9 @@ def _as_seen(situation: Situation, ssid: str) -> Network | None:
 
 
 def _security(situation: Situation, answer: NetworkAnswer) -> Security:
+    seen = _as_seen(situation, answer.ssid)
+    if answer.security is Security.OPEN and seen is not None and seen.security.needs_passphrase:
+        return seen.security  # a card that names only the network is read as open
     if answer.security is not None:
         return answer.security
     if situation.network is not None and situation.network.ssid == answer.ssid:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import string
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from installer.errors import ErrorCode, InstallerError
-from installer.qr.classify import QrKind, VendorLink, classify, kind_of
+from installer.qr.classify import QrKind, VendorLink, classify, kind_of, proof_in
 from installer.qr.device_setup_code import MAX_CHARACTERS, DevicePayload, parse_device
-from installer.qr.wifi_text import WifiText
+from installer.wifi.card_readings import CardReadings
 
 PROOF = "abcd1234 proof"
 
@@ -63,8 +65,22 @@ def test_a_proof_is_in_no_repr_and_no_dump() -> None:
 
 def test_a_wifi_code_goes_to_the_wifi_parser() -> None:
     found = classify(" WIFI:T:WPA;S:Home;P:12345678;;\n")
-    assert isinstance(found, WifiText)
-    assert found.ssid == "Home"
+    assert isinstance(found, CardReadings)
+    assert found.ssids == {"Home"}
+
+
+PRINTED = "https://espressif.github.io/esp-jumpstart/qrcode.html?data="
+
+
+@pytest.mark.parametrize("pop", ["abcd1234", "a+b c", "a&b=c#d", "50%25"])
+@pytest.mark.parametrize("encode", [quote, str], ids=["encoded", "as printed"])
+def test_the_code_in_an_address_that_a_device_prints_is_taken_out(pop: str, encode: Callable[[str], str]) -> None:
+    found = classify(PRINTED + encode(code(pop=pop)))
+    assert isinstance(found, DevicePayload)
+    assert proof(found) == (pop if encode is quote else unquote(pop))
+    assert kind_of(f"{PRINTED}MT%3AY.K9042C00KA0648G00") is QrKind.OTHER_SYSTEM
+    assert kind_of(f"{PRINTED}hello") is QrKind.URL
+    assert proof_in(PRINTED + encode(code(pop="abcd1234")), "PROV_CE03C0").get_secret_value() == "abcd1234"
 
 
 @pytest.mark.parametrize(
@@ -86,6 +102,15 @@ def test_a_link_that_only_looks_like_the_vendors(url: str) -> None:
     ("text", "says", "todo"),
     [
         ("MT:Y.K9042C00KA0648G00", "Matter", "Matter app"),
+        ("34970112332", "Matter", "Matter app"),
+        ("3497-011-2332", "Matter", "Matter app"),
+        ("749701123365521327694", "Matter", "Matter app"),
+        ("X-HM://0023ISYWYDEMO", "HomeKit", "Home app"),
+        ("123-45-678", "HomeKit", "Home app"),
+        ("v=1&&eui=18b430000000000a&&cc=J01NU5", "Thread", "app of its maker"),
+        ("Z:000D6F0000000001$I:83FED3407A939723A5C639B26916D505C3B5", "Zigbee", "Zigbee hub"),
+        ("90" + "01234567890" * 5, "Z-Wave", "Z-Wave hub"),
+        ("otpauth://totp/me?secret=JBSWY3DPEHPK3PXP", "authenticator app", "show it to nobody"),
         ("DPP:C:81/1;M:aabbccddeeff;V:2;K:MDkw;;", "Easy Connect", "Android phone"),
         (code(transport="softap"), "SoftAP", "app of the device's maker"),
         (code(transport="carrier pigeon"), "neither over Bluetooth", "app of the device's maker"),
@@ -104,12 +129,14 @@ def test_other_systems_are_named_with_what_to_use_instead(text: str, says: str, 
     [
         ("", "not the text of a set-up code"),
         ("hello", "not the text of a set-up code"),
+        ("34970112333", "not the text of a set-up code"),  # the check digit of a Matter code is wrong
         ("{", "damaged"),
         ('{"ver":"v1","name":"PRO', "damaged"),
         ("[" * 2000, "not the text"),
         ("{" + '"a":[' * 700, "damaged"),
         ('{"ver":"v2","name":"PROV_1","pop":"abcd1234 proof"}', "version v2"),
         ('{"name":"PROV_1"}', "does not know"),
+        (code(ver=PROOF), "does not know"),
         (code(name=""), "names no device"),
         (code(name=None), "names no device"),
         (code(name="a\x1b[31m"), "names no device"),
@@ -128,6 +155,11 @@ def test_damaged_and_foreign_texts_say_what_is_wrong_and_repeat_nothing(text: st
     assert error.code is ErrorCode.ANSWERS_INVALID
     assert says in error.what
     assert PROOF not in str(error)
+
+
+@pytest.mark.parametrize("digits", ["34970112332", "123-45-678", "12345678"])
+def test_digits_may_be_a_proof_whatever_else_they_are(digits: str) -> None:
+    assert proof_in(digits, "PROV_1").get_secret_value() == digits
 
 
 def test_every_number_of_a_security_scheme() -> None:

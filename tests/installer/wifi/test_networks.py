@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.wifi.credentials import Credentials, check_credentials, passphrase_problem
+from installer.wifi.credentials import Credentials, check_credentials, passphrase_problem, passphrase_warning
 from installer.wifi.networks import Band, Network, Security, by_ssid, check_network, check_ssid
 
 
@@ -33,7 +33,8 @@ def test_an_impossible_ssid_says_why(ssid: str, word: str) -> None:
         ("", Security.WPA2, "empty"),
         ("x" * 65, Security.WPA2, "at most 63"),
         ("g" * 64, Security.WPA2, "hexadecimal"),
-        ("pässword", Security.WPA2, "plain ASCII"),
+        ("1234567", Security.UNKNOWN, "WPA3 and nothing older"),
+        ("ä" * 32, Security.WPA2, "64"),
         ("password\n", Security.WPA2, "line break"),
         ("password\n", Security.WPA3, "line break"),
         ("password", Security.OPEN, "takes no passphrase"),
@@ -53,6 +54,11 @@ def test_an_impossible_passphrase_says_why_and_never_repeats_it(passphrase: str,
         ("x" * 63, Security.WPA_WPA2),
         ("0123456789abcdefABCDEF" + "0" * 42, Security.WPA2),
         ("pässwörd", Security.WPA3),
+        ("pässwort", Security.WPA2),
+        ("äää-1", Security.WPA2),
+        ("ä" * 31, Security.WPA_WPA2),
+        ("кодовое слово", Security.UNKNOWN),
+        ("abc", Security.WPA3),
         ("", Security.OPEN),
         ("", Security.UNKNOWN),
         ("correct horse battery staple", Security.UNKNOWN),
@@ -60,6 +66,23 @@ def test_an_impossible_passphrase_says_why_and_never_repeats_it(passphrase: str,
 )
 def test_a_possible_passphrase(passphrase: str, security: Security) -> None:
     assert passphrase_problem(passphrase, security) is None
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "security", "words"),
+    [
+        ("correct horse", Security.WPA2, []),
+        ("кодовое слово", Security.WPA2, ["as UTF-8"]),
+        ("schönschön", Security.WPA2, ["as UTF-8", "stored in two ways"]),
+        ("abc", Security.WPA3, ["fewer than 8"]),
+        ("", Security.OPEN, []),
+    ],
+)
+def test_a_passphrase_that_not_everything_takes_is_told(passphrase: str, security: Security, words: list[str]) -> None:
+    warning = passphrase_warning(passphrase, security)
+    assert all(word in warning for word in words)
+    assert bool(warning) is bool(words)
+    assert not passphrase or passphrase not in warning
 
 
 @pytest.mark.parametrize(("security", "word"), [(Security.ENTERPRISE, "company network"), (Security.WEP, "WEP")])
