@@ -92,6 +92,8 @@ async def run_installation(
     finally:
         await resources.close()
     if ended.error is not None:
+        if config.options.dry_run:
+            raise ended.error  # nothing was recorded that could be resumed
         raise with_resume_command(ended.error, ended.summary, lab=config.lab)
     print_summary(ended, json=json)
 

@@ -65,6 +65,18 @@ def test_the_sync_rule_by_answers_file(
     assert events[-1]["event"] == "installation_done"
 
 
+def test_a_dry_run_that_fails_offers_nothing_to_resume(
+    world: LabWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARD", 'WIFI:S:"Quoted";T:WPA;P:longenough;;')
+    arguments = ["--lab", "--non-interactive", "--device", world.address("body-plus"), "--sync", "wifi"]
+    card = ["--wifi-qr", "env:CARD"]
+    for dry_run in (True, False):
+        status = _main(["install", *arguments, *card, *(["--dry-run"] if dry_run else [])])
+        assert status == ErrorCode.NETWORK_AMBIGUOUS.exit_status
+        assert ("device-installer resume" in capsys.readouterr().err) is not dry_run
+
+
 def test_results_on_standard_output_words_on_standard_error(
     world: LabWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
