@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ class Saboteur:
         self._moment: Moment | None = None
         self._act: Callable[[], object] = lambda: None
         self._written = self._committed = False
+        self._writer = 0
         change, connect = OpenFileIdentity.change, sqlite3.connect
 
         def watched_change(identity: OpenFileIdentity) -> Change | None:
@@ -82,7 +84,7 @@ class Saboteur:
 
     def _statement(self, sql: str) -> None:
         if sql.startswith(self._insert):
-            self._written = True
+            self._written, self._writer = True, threading.get_ident()
             self._fire(Moment.BEFORE_INSERT)
             if "OR REPLACE" in sql:  # without a transaction of its own
                 self._fire(Moment.BEFORE_COMMIT)
@@ -92,7 +94,8 @@ class Saboteur:
             self._committed = True
 
     def _look(self, change: Callable[[], Change | None]) -> Change | None:
-        if not self._committed:
+        # Another thread looks at another file, and could act while this write is still in its commit.
+        if not self._committed or threading.get_ident() != self._writer:
             return change()
         self._fire(Moment.AFTER_COMMIT)
         found = change()
