@@ -24,7 +24,7 @@ from installer.provisioning.shelly import codec as shelly
 from installer.provisioning.shelly.driver import ShellyProvisioner
 from installer.wifi.credentials import Credentials
 from installer.wifi.networks import Network, Security
-from tests.installer.provisioning.conversations import KINDS, table
+from tests.installer.provisioning.conversations import table
 from tests.installer.provisioning.lab_bench import RIGHT, Bench, failure, stages, until
 
 PROOF = SecretStr("abcd1234")
@@ -178,20 +178,3 @@ async def test_all_who_listen_to_a_nordic_device_get_all_responses() -> None:
         await theirs.close()
         assert (await stages(mine))[-1].stage is Stage.JOINED
         assert bench.device.joined == "Home"
-
-
-@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.joins])
-async def test_the_fault_of_it_at_every_message(name: str) -> None:
-    """Whatever comes of it, it is told in words, and a second try succeeds."""
-    async with table(name) as talks:
-        messages = await talks.whole()
-        talks.device.factory_reset()
-        errors = []
-        for number in range(1, len(messages) + 1, 3):
-            error = await talks.fault(takeover={"number": number})
-            if error is not None:
-                errors.append(error.code)
-        assert ErrorCode.SESSION_TAKEN in errors or name == "improv"
-        # A Nordic device that failed to join what the other app wants says so to both.
-        allowed = {ErrorCode.SESSION_TAKEN, ErrorCode.PROOF_WRONG, ErrorCode.NETWORK_NOT_FOUND}
-        assert set(errors) <= allowed, errors

@@ -1,4 +1,4 @@
-"""Faults at every message of every driver: links that drop, answers that are cut, too long, or of another question.
+"""Faults at every message of every driver: links that drop, wrong answers, another app that takes over.
 
 The messages are counted in a conversation without a fault, so none is left out when one is added.
 """
@@ -59,3 +59,20 @@ async def test_a_reboot_while_joining(name: str) -> None:
         error = await talks.fault(reboot={})
         assert error is not None
         assert (error.code, error.data.get("sent", True)) == (ErrorCode.CONNECTION_LOST, True)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.joins])
+async def test_another_app_takes_over_at_every_message(name: str) -> None:
+    """Whatever comes of it, it is told in words, and a second try succeeds."""
+    async with table(name) as talks:
+        messages = await talks.whole()
+        talks.device.factory_reset()
+        errors = []
+        for number in range(1, len(messages) + 1, 3):
+            error = await talks.fault(takeover={"number": number})
+            if error is not None:
+                errors.append(error.code)
+        assert ErrorCode.SESSION_TAKEN in errors or name == "improv"
+        # A Nordic device that failed to join what the other app wants says so to both.
+        allowed = {ErrorCode.SESSION_TAKEN, ErrorCode.PROOF_WRONG, ErrorCode.NETWORK_NOT_FOUND}
+        assert set(errors) <= allowed, errors
