@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import metadata
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from installer.errors import InstallerError
 from installer.flow.run_options import RunConfig
 from installer.flow.run_resources import RunResources
 from installer.storage.secret_references import SecretRef
+from installer.text import printable
 from installer.timing.deadlines import call_with_deadline
 
 OWN_PACKAGES = ("installer", "screens", "assets")
@@ -223,7 +225,8 @@ async def _webhook(computer: Computer) -> list[Finding]:
 
 
 async def _time_zones(_computer: Computer) -> Finding:
-    from installer.timing.zones import known_zone
+    from installer.timing.own_zone import named_zone
+    from installer.timing.zones import known_zone, offset_name
 
     if known_zone("Europe/Paris") is None:
         return Finding(
@@ -232,7 +235,16 @@ async def _time_zones(_computer: Computer) -> Finding:
             text="This computer has no database of time zones, so days are stored without their hours.",
             todo="Install the package tzdata; the next `data` command corrects the days.",
         )
-    return Finding(subject="time zones", state="ok", text="the database of time zones is here")
+    name = named_zone()
+    if name is not None and known_zone(name) is None:
+        return Finding(
+            subject="time zones",
+            state="warning",
+            text=f"TZ names “{printable(name)}”, which this computer does not know, so its clock counts as UTC.",
+            todo="Correct TZ, for example to Europe/Paris.",
+        )
+    here = offset_name(datetime.now().astimezone())
+    return Finding(subject="time zones", state="ok", text=f"the database is here; this computer's clock is {here}")
 
 
 async def _accounts(computer: Computer) -> list[Finding]:

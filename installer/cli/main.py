@@ -70,6 +70,10 @@ def main(arguments: list[str] | None = None) -> None:
     """The program. It ends with the exit status, and no traceback reaches the user."""
     # Pydantic looks for plug-ins in the metadata of every installed package. There are none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if os.environ.get("TZ"):
+        from installer.timing.own_zone import use_own_zone
+
+        use_own_zone()
     sys.exit(_main(arguments))
 
 
