@@ -168,7 +168,7 @@ async def _keyring(_computer: Computer) -> Finding:
 
 async def _connection(computer: Computer) -> Finding:
     """The proxy and the certificates of this computer, without asking any server."""
-    from installer.cloud.http_client import describe_connection
+    from installer.cloud.connection_settings import describe_connection
 
     cloud = await _cloud_settings(computer)
     if cloud is None:
@@ -211,7 +211,7 @@ async def _cloud_settings(computer: Computer) -> settings.CloudSettings | None:
 
 async def _webhook(computer: Computer) -> list[Finding]:
     """The gateway's webhook, if there is one: the way to it. Nothing is sent to it."""
-    from installer.cloud.http_client import describe_connection
+    from installer.cloud.connection_settings import describe_connection
     from installer.gateway.webhook_sink import check_url
 
     webhook = computer.resources.settings.gateway.webhook if computer.resources is not None else ""

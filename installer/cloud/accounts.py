@@ -66,7 +66,7 @@ class Accounts:
 
     def check_connection_settings(self) -> None:
         """Check this computer's proxy and certificates for the cloud; nothing is sent. Raises CLOUD_UNREACHABLE."""
-        from installer.cloud.http_client import check_connection_settings
+        from installer.cloud.connection_settings import check_connection_settings
 
         check_connection_settings(self.cloud.api)
 

@@ -6,75 +6,18 @@ Everything that this program asks of a server outside of this computer goes thro
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import os
-import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
 from installer import __version__
-from installer.cloud import shown_certificate, trusted_certificates
-from installer.cloud.proxies import Proxy, proxy_for
+from installer.cloud import shown_certificate
+from installer.cloud.connection_settings import connection_settings
 from installer.cloud.unreachable import CHECK_CONNECTION, Unreachable
-from installer.settings import is_loopback
 from installer.text import printable
-
-
-def check_connection_settings(url: str) -> None:
-    """Check what a client for this server would need, without sending anything and without loading httpx.
-
-    Raises Unreachable, which names the variable or the file: a proxy or certificates that cannot be used.
-    """
-    _connection_settings(url)
-
-
-def describe_connection(url: str) -> str:
-    """How this server is reached, in words without secrets. Raises Unreachable, as `check_connection_settings`."""
-    proxy, _ = _connection_settings(url)
-    host = urlsplit(url).hostname
-    way = f"{host} through {proxy}" if proxy is not None else f"{host} without a proxy"
-    named = [variable for variable in trusted_certificates.VARIABLES if os.environ.get(variable)]
-    more = f" and {', '.join(named)}" if named else ""
-    return f"{way}; trusted: the system's certificates{more}"
-
-
-def _check_host(host: str) -> None:
-    """Raises Unreachable for a host name that no resolver could know, or an address that is none."""
-    labels = host.removesuffix(".").split(".")
-    try:
-        if ":" in host or all(label.isdecimal() for label in labels):
-            ipaddress.ip_address(host)
-            return
-        if not host.isascii() or any(label.startswith("xn--") for label in labels):
-            import idna
-
-            idna.decode(idna.encode(host, uts46=True), strict=True)
-            return
-        valid = all(re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})", label) for label in labels)
-    except ValueError:
-        valid = False
-    if not valid:
-        raise Unreachable(
-            f"“{printable(host, 100)}” is not the name or the address of a server.",
-            "Correct the address in the settings or on the command line.",
-            sent=False,
-            permanent=True,
-        )
-
-
-def _connection_settings(url: str) -> tuple[Proxy | None, ssl.SSLContext | bool]:
-    parts = urlsplit(url)
-    _check_host(parts.hostname or "")
-    local = is_loopback(parts.hostname or "")
-    proxy = None if local else proxy_for(url)
-    # Loading the certificates takes time, and http:// (this computer only) needs none.
-    needs_tls = parts.scheme == "https" or (proxy is not None and proxy.url.startswith("https:"))
-    return proxy, trusted_certificates.trusting_context() if needs_tls else False
 
 
 class HttpClient:
@@ -93,7 +36,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._url, self._server = url, server
-        self._proxy, self._trusted = _connection_settings(url)
+        self._proxy, self._trusted = connection_settings(url)
         try:
             self._http = httpx.AsyncClient(
                 base_url=url,

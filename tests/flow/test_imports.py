@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from installer.errors import ErrorCode
 from installer.flow.lab_process import LabState
 from tests.flow.support import LabWorld
 
@@ -56,3 +57,14 @@ def test_a_scripted_installation_loads_no_textual(world: LabWorld) -> None:
     assert last.startswith("status=0")
     assert "textual" not in last
     assert "screens" not in last
+
+
+def test_the_way_to_the_cloud_is_checked_without_the_http_library(home: Path) -> None:
+    """Before the first scan, where half a second of imports would be felt."""
+    wifi = ["--sync", "wifi", "--ssid", "Home", "--passphrase-env", "TEST_PASSPHRASE"]
+    adapter = ["--adapter", "hci:tcp-client:127.0.0.1:9"]
+    _, last = run(
+        "install", "--non-interactive", "--model", "body-plus", *wifi, *adapter, "--cloud", "https://cloud.test"
+    )
+    assert last.startswith(f"status={ErrorCode.ADAPTER_FAILED.exit_status} "), "the check was passed"
+    assert "httpx" not in last

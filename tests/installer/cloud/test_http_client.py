@@ -14,7 +14,8 @@ import pytest
 import trustme
 
 from installer.cloud import proxies
-from installer.cloud.http_client import HttpClient, check_connection_settings, describe_connection
+from installer.cloud.connection_settings import check_connection_settings, describe_connection
+from installer.cloud.http_client import HttpClient
 from installer.cloud.proxies import proxy_for
 from installer.cloud.unreachable import Unreachable
 from tests.proxies import ENVIRONMENT, HOST, HttpsServer, InspectingProxy, SocksServer, listening, save_certificate
