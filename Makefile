@@ -57,7 +57,7 @@ imports: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
 tests: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q --ignore=tests/system --ignore=tests/proof
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q --ignore=tests/system --ignore=tests/security/system --ignore=tests/proof
 
 proof: $(STAMP)
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \

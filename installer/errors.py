@@ -90,6 +90,9 @@ class ErrorCode(enum.Enum):
     RECORD_AMBIGUOUS = (
         "record_ambiguous", 18, "several records have an id that begins with this text",
         "Give more characters of the id.")
+    REFERENCE_REFUSED = (
+        "reference_refused", 19, "answers, a plan or a shared record name something of this computer without its leave",
+        "Look at what is named. If you trust the origin, give it on the command line or allow it by the option.")
 
     DEVICE_NOT_FOUND = (
         "device_not_found", 20, "the device was not found within Bluetooth range",
@@ -118,6 +121,9 @@ class ErrorCode(enum.Enum):
     DEVICE_TAKEN = (
         "device_taken", 28, "another station is installing this device",
         "Wait until the other station is done, or choose another device.")
+    DEVICE_CHANGED = (
+        "device_changed", 29, "another device, or one with less security, answers at the address of the first one",
+        "Check which device is in front of you, and that nobody pretends to be it. Then start a new installation.")
 
     SYNC_WIFI_ONLY = (
         "sync_wifi_only", 30, "Bluetooth-only sync was chosen for a model that syncs by Wi-Fi only",
@@ -128,6 +134,9 @@ class ErrorCode(enum.Enum):
     ENCRYPTION_REQUIRED = (
         "encryption_required", 32, "--require-encryption is set, and the device takes credentials unencrypted",
         "Leave out `--require-encryption` if you accept that, or use another device.")
+    SECURITY_TOO_LOW = (
+        "security_too_low", 33, "the device did not prove itself as the given proof or its label asks",
+        "Nothing was sent. Check that it is the right device, and restart or reset it.")
 
     NETWORK_NOT_FOUND = (
         "network_not_found", 40, "the device does not see this network",
@@ -247,6 +256,12 @@ class ErrorCode(enum.Enum):
     LABEL_UNKNOWN = (
         "label_unknown", 93, "the text given to `link` is neither a known id nor the text of a label",
         "Give the id on the label, the text of its QR code in quotes, or `--qr-image`.")
+    ACCOUNT_CHANGED = (
+        "account_changed", 94, "another person signed in than the one whom this account belongs to",
+        "Sign in as that person, or store the other one under a name of its own.")
+    FOLDER_UNSAFE = (
+        "folder_unsafe", 95, "a folder of this program belongs to another user, or others can write to it",
+        "Take the folder over with `chown` and `chmod 700`, or choose another with DEVICE_INSTALLER_HOME.")
     INTERRUPTED = (
         "interrupted", 130, "stopped by the user (Ctrl-C)",
         "Start again, or continue with `resume`.")
