@@ -17,7 +17,7 @@ from tests.flow.support import LabWorld
 from tests.screens.driver import read_codes, until
 from tests.screens.scenes import running
 from tests.screens.test_qr_codes_are_read import LABEL
-from tests.system.test_terminal import PROGRAM, Terminal
+from tests.terminal import PROGRAM, Terminal
 from tests.terminal_picture import DARK_TERMINAL, LIGHT_TERMINAL, picture, picture_of_output
 
 

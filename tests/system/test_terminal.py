@@ -2,63 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
-import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.flow.support import PASSPHRASE, LabWorld
-
-PROGRAM = Path(sys.executable).with_name("device-installer")
-WAIT_SECONDS = 30.0
-
-
-class Terminal:
-    """One tmux session of 80×24."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.socket = f"device-installer-{uuid.uuid4().hex[:8]}"
-        self.folder = folder
-        self.environment = environment
-
-    def tmux(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["tmux", "-L", self.socket, "-f", "/dev/null", *arguments],
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-        return done.stdout
-
-    def start(self, command: str) -> None:
-        self.tmux("new-session", "-d", "-x", "80", "-y", "24", command)
-
-    def screen(self, *, history: bool = False) -> str:
-        return self.tmux("capture-pane", "-p", *(["-S", "-2000"] if history else []))
-
-    def keys(self, *keys: str) -> None:
-        self.tmux("send-keys", *keys)
-
-    def text(self, text: str) -> None:
-        self.tmux("send-keys", "-l", text)
-
-    def wait(self, condition: Callable[[str], bool], what: str) -> str:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while True:
-            shown = self.screen()
-            if condition(shown):
-                return shown
-            assert time.monotonic() < deadline, f"waited for {what}; the terminal shows:\n{shown}"
-
-    def wait_text(self, text: str) -> str:
-        return self.wait(lambda shown: text in shown, repr(text))
+from tests.terminal import PROGRAM, Terminal, choose
 
 
 @pytest.fixture
@@ -67,23 +19,6 @@ def terminal(home: Path, world: LabWorld, tmp_path: Path) -> Iterator[Terminal]:
     one = Terminal(tmp_path, {"DEVICE_INSTALLER_HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color"})
     yield one
     one.tmux("kill-server")
-
-
-def choose(terminal: Terminal, name: str) -> None:
-    """Move the cursor to the row that begins with `name`, and press Enter."""
-
-    def row(shown: str) -> str | None:
-        return next((line for line in shown.splitlines() if "❯" in line), None)
-
-    terminal.wait(lambda shown: name in shown and row(shown) is not None, f"a row {name!r}")
-    for _ in range(20):
-        at = row(terminal.screen()) or ""
-        if at.split("❯")[1].strip().startswith(name):
-            terminal.keys("Enter")
-            return
-        terminal.keys("Down")
-        terminal.wait(lambda shown, at=at: row(shown) != at, "the cursor to move")  # type: ignore[misc]
-    raise AssertionError(f"no way to {name!r}:\n{terminal.screen()}")
 
 
 def test_an_installation_with_nothing_but_the_keyboard(terminal: Terminal, world: LabWorld) -> None:

@@ -1,0 +1,25 @@
+"""A terminal for an observed run; a database server."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.security.observed_run import Observed
+from tests.system.conftest import postgres
+from tests.terminal import Terminal
+
+__all__ = ["postgres"]
+
+
+@pytest.fixture
+def terminal(observed: Observed) -> Iterator[Terminal]:
+    """A terminal with the environment of the observed run."""
+    assert shutil.which("tmux"), ".ci/run installs tmux"
+    names = ("MATRIX_", "WITNESS_", "PYTHONPATH", "DEVICE_INSTALLER_HOME")
+    environment = {k: v for k, v in observed.environment().items() if k.startswith(names)}
+    one = Terminal(observed.folder.parent, {**environment, "LANG": "C.UTF-8", "TERM": "xterm-256color"})
+    yield one
+    one.tmux("kill-server")

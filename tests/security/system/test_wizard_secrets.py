@@ -1,0 +1,56 @@
+"""The wizard in a real terminal: what a person types goes to the device, and nowhere else."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.security.observed_run import PROGRAM, Observed
+from tests.security.secret_matrix import Secret, WayOut
+from tests.terminal import Terminal, choose
+
+DEVICES = ("Body+ 3C", "BPM Connect", "Sleep", "Thermo", "PROV_CE03C0")
+
+
+def test_what_is_typed_goes_to_the_device_only(observed: Observed, terminal: Terminal) -> None:
+    observed.run("install", "--lab", "--non-interactive", "--device", observed.world.address("move"))
+    written = observed.folder.parent / "terminal"
+    terminal.start("sh")
+    terminal.pipe(written)
+    # Debugging variables of libraries must not change it: Textual would write every key to this file.
+    log = observed.folder.parent / "textual.log"
+    terminal.text(f"TEXTUAL_LOG={log} {sys.executable} -c '{PROGRAM}' wizard --lab; echo status=$?")
+    terminal.keys("Enter")
+    terminal.wait_text("Install a device")
+    terminal.keys("Enter")
+    # The list is complete: a device that comes later could move the row below the cursor.
+    terminal.wait(lambda s: all(name in s for name in DEVICES), "all devices")
+    choose(terminal, "BPM Connect")
+    terminal.wait_text("Is it this BPM Connect?")
+    terminal.keys("Enter")
+    terminal.wait(lambda s: "Bluetooth only" in s and "❯" in s, "the sync methods")
+    terminal.keys("Enter")
+    terminal.wait_text("Capital and small letters differ")
+    terminal.text(Secret.PROOF.value)
+    terminal.keys("Enter")
+    choose(terminal, "Home")
+    terminal.wait_text("passphrase of")
+    terminal.text(Secret.PASSPHRASE.value)
+    # Copying it with the keys of the field puts it into no clipboard.
+    terminal.keys("Home", "S-End", "C-c", "C-c")
+    terminal.keys("Enter")
+    terminal.wait_text("Send")
+    terminal.keys("Enter")
+    choose(terminal, "default")
+    terminal.wait_text("Should the cloud tell you of new data?")
+    terminal.keys("Enter")
+    terminal.wait_text("is installed")
+    terminal.keys("q")
+    terminal.wait_text("status=0")
+    assert observed.world.device("bpm-connect")["joined"] == "Home"
+    observed.add(WayOut.WIZARD, "terminal", written.read_bytes())
+    observed.add(WayOut.WIZARD, "scrollback", terminal.screen(history=True).encode())
+    if log.exists():
+        observed.add(WayOut.LOGS, "log of Textual", log.read_bytes())
+    observed.collect()
+    assert b"BPM Connect" in observed.ways[WayOut.WIZARD]["terminal"]
+    assert observed.leaks() == []

@@ -1,0 +1,148 @@
+"""Every secret of the program against every way out, in real runs with a witness in each process."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from installer.errors import ErrorCode
+from tests.security import secret_matrix
+from tests.security.observed_run import Observed, password_server, webhook_server
+from tests.security.secret_matrix import NOT_POSSIBLE, ON_PURPOSE, Secret, WayOut
+
+WIFI = ("--sync", "wifi", "--ssid", "Home", "--passphrase-env", "MATRIX_PASSPHRASE")
+SCRIPT = ("install", "--lab", "--non-interactive", "--json")
+# A defect in the middle of sending: the values in its frames and its message are the secrets themselves.
+DEFECT = """
+from installer.provisioning.espressif import codec
+def broken(ssid, passphrase):
+    raise RuntimeError(f'cannot send {passphrase!r}')
+codec.set_config = broken
+from installer.cli.main import main
+main()
+"""
+
+
+def installs(it: Observed) -> None:
+    """A Wi-Fi device with a proof, by script; the account is signed in to, and the cloud is to notify."""
+    address = it.world.address("bpm-connect")
+    device = ("--device", address, "--proof-env", "MATRIX_PROOF")
+    with webhook_server() as to:
+        it.run(*SCRIPT, *device, *WIFI, "--notify", f"{to.base}/{{path}}")
+    assert it.world.device("bpm-connect")["joined"] == "Home"
+    it.run("install", "--lab", "--non-interactive", "--device", it.world.address("body"), *WIFI)
+    listed = it.run("records", "list", "--json", "--lab")
+    record = json.loads(listed.stdout.splitlines()[0])["id"]
+    for words in (("list",), ("show", record), ("show", "--json", record)):
+        it.run("records", *words, "--lab")
+    for ending in ("json", "csv", "html"):
+        it.run("records", "export", "--lab", "--out", str(it.home / "export" / f"records.{ending}"))
+    it.run("notifications", "list", "--lab", "--json")
+    it.run("account", "list", "--lab")
+    it.run("doctor", "--lab", "--json")
+
+
+def fails(it: Observed) -> None:
+    """Each secret is wrong, refused or in the way of a defect."""
+    device = ("--device", it.world.address("bpm-connect"), "--proof-env", "MATRIX_PROOF")
+    wrong = it.run(*SCRIPT, *device, *WIFI, status=ErrorCode.JOIN_FAILED.exit_status, MATRIX_PASSPHRASE="wrong horse")
+    it.run("install", "--lab", "--non-interactive", *device, *WIFI, status=53, MATRIX_PROOF="wrong proof")
+    it.run(*SCRIPT, *device, *WIFI, status=ErrorCode.INTERNAL.exit_status, program=DEFECT)
+    it.run("resume", "--lab", "--list", "--json")
+    assert b"wrong horse" not in wrong.stdout + wrong.stderr
+
+
+def collects(it: Observed) -> None:
+    """The gateway delivers to a webhook; and the unit that would start it."""
+    it.run(*SCRIPT, "--device", it.world.address("pulse-hr"), "--sync", "bluetooth")
+    with webhook_server() as to:
+        it.run("gateway", "once", "--lab", "--json", MATRIX_WEBHOOK=f"{to.base}/{Secret.WEBHOOK_ADDRESS.value}")
+    assert to.got
+    it.run("gateway", "status", "--lab")
+    it.add(WayOut.SERVICE, "unit", it.run("gateway", "install-service", "--print").stdout)
+    it.run("data", "fetch", "--lab")
+    it.run("data", "export", "--lab", "--out", str(it.home / "export" / "data.csv"))
+
+
+def asks_databases(it: Observed) -> None:
+    """Servers that ask for the password and end the connection."""
+    for words in (("ledger", "status", "--ledger"), ("data", "show", "--database")):
+        with password_server() as server:
+            it.run(*words, f"postgresql://nurse@{server.host}/clinic", status=ErrorCode.DATABASE_FAILED.exit_status)
+        assert server.asked
+        it.add(WayOut.ADDRESSES, f"server of {words[0]}", server.got)
+
+
+def signs_in(it: Observed) -> None:
+    """A person signs in with a browser, which is a process of its own; and the lab is one, too."""
+    it.run("account", "login", "home", "--cloud", it.world.state.cloud, BROWSER=it.browser())
+    it.run("account", "list", "--cloud", it.world.state.cloud)
+    it.run("account", "logout", "home", "--cloud", it.world.state.cloud)
+
+
+def serves(it: Observed) -> None:
+    """The receiver of notifications is told of data by the cloud."""
+    it.run(*SCRIPT, "--device", it.world.address("body"), *WIFI)
+    with it.running("notifications", "serve", "--lab", "--port", "0", "--poll", "0", "--json") as serving:
+        assert serving.stdout is not None
+        while b"receiver_ready" not in (line := serving.stdout.readline()):
+            assert line, "it ended"
+
+
+class Run(NamedTuple):
+    """A run; the secrets that the program gets or makes in it, beside the given ones; and the ways out that it goes."""
+
+    act: Callable[[Observed], Any]
+    makes: set[Secret]
+    goes: set[WayOut]
+
+
+_ALWAYS = {WayOut.MESSAGES, WayOut.FILES, WayOut.CORE, WayOut.ADDRESSES, WayOut.LOGS}
+_INSTALLS = {Secret.CLIENT_SECRET, Secret.LAB_USER, Secret.TOKENS}
+RUNS = (
+    Run(
+        installs,
+        _INSTALLS | {Secret.RECEIVER_PATH},
+        _ALWAYS | {WayOut.RESULTS, WayOut.LEDGER, WayOut.TEMPORARY, WayOut.EXPORTS},
+    ),
+    Run(fails, _INSTALLS, _ALWAYS | {WayOut.RESULTS, WayOut.LEDGER, WayOut.CRASH_REPORT}),
+    Run(collects, _INSTALLS, _ALWAYS | {WayOut.RESULTS, WayOut.LEDGER, WayOut.EXPORTS, WayOut.SERVICE}),
+    Run(asks_databases, set(), _ALWAYS - {WayOut.FILES, WayOut.LOGS}),
+    Run(signs_in, {Secret.SIGN_IN, Secret.CLIENT_SECRET, Secret.LAB_USER}, _ALWAYS | {WayOut.CHILD}),
+    Run(serves, _INSTALLS | {Secret.RECEIVER_PATH}, _ALWAYS | {WayOut.RESULTS}),
+)
+GIVEN = {s for s in Secret if "matrix" in s.value}
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.act.__name__)
+def test_no_secret_goes_out(observed: Observed, run: Run) -> None:
+    run.act(observed)
+    observed.collect()
+    gone = {way for way, places in observed.ways.items() if any(places.values())}
+    assert run.goes <= gone
+    assert run.makes | GIVEN <= {secret for secret, _ in observed.secrets()}
+    assert observed.leaks() == []
+    # No process may leave an image of its memory.
+    assert {line for core in observed.ways[WayOut.CORE].values() for line in core.split()} == {b"0"}
+
+
+def test_every_secret_is_tried_on_every_way_out() -> None:
+    tried = {(secret, way) for run in RUNS for secret in run.makes | GIVEN for way in run.goes}
+    cells = set(itertools.product(Secret, WayOut))
+    assert sorted(cells - tried - set(NOT_POSSIBLE)) == []
+    assert not tried & set(NOT_POSSIBLE)
+    assert set(ON_PURPOSE) <= tried
+
+
+def test_every_field_with_a_secret_has_a_place_in_the_matrix() -> None:
+    listed = [field for fields in secret_matrix.FIELDS.values() for field in fields]
+    assert sorted(listed) == sorted(secret_matrix.fields_with_secrets())
+
+
+def test_every_module_with_a_way_out_has_a_place_in_the_matrix() -> None:
+    listed = {module for modules in secret_matrix.MODULES.values() for module in modules}
+    assert listed == secret_matrix.modules_with_ways_out()
