@@ -262,6 +262,9 @@ class ErrorCode(enum.Enum):
     FOLDER_UNSAFE = (
         "folder_unsafe", 95, "a folder of this program belongs to another user, or others can write to it",
         "Take the folder over with `chown` and `chmod 700`, or choose another with DEVICE_INSTALLER_HOME.")
+    ERASURE_INCOMPLETE = (
+        "erasure_incomplete", 96, "not all that was to be erased is erased",
+        "Do what the message says, then give the same command again.")
     INTERRUPTED = (
         "interrupted", 130, "stopped by the user (Ctrl-C)",
         "Start again, or continue with `resume`.")

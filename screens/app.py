@@ -137,10 +137,10 @@ class WizardApp(FrontEndApp):
         """The interrupted installations that can be resumed, newest first."""
         return await self._resumable.offers() if self._resumable is not None else ()
 
-    async def forget_resumable(self, resumable: Resumable) -> None:
+    async def dismiss_resumable(self, resumable: Resumable) -> None:
         """Stop offering to resume this one."""
         assert self._resumable is not None
-        await self._resumable.forget(resumable)
+        await self._resumable.dismiss(resumable)
 
     def begin_next_installation(self) -> None:
         """Start the next installation; a preset device address is dropped, because it was the last device's."""

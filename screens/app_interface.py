@@ -71,7 +71,7 @@ class Wizard(Protocol):
         """The installations that can be resumed, newest first."""
         ...
 
-    async def forget_resumable(self, resumable: Resumable) -> None:
+    async def dismiss_resumable(self, resumable: Resumable) -> None:
         """Stop offering to resume this one. May raise `InstallerError`."""
         ...
 

@@ -70,7 +70,7 @@ class ResumableInstallations(Protocol):
         """An installation that does the remaining steps."""
         ...
 
-    async def forget(self, installation: Resumable) -> None:
+    async def dismiss(self, installation: Resumable) -> None:
         """Stop offering this one. May raise `InstallerError`."""
         ...
 

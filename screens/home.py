@@ -64,7 +64,7 @@ class HomeScreen(WizardScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "install", "Install", id="home.install", tooltip="Install a device"),
         Binding("c", "resume", "Continue", id="home.continue", tooltip="Resume the interrupted installation"),
-        Binding("f", "forget", "Forget", id="home.forget", tooltip="Stop offering to resume it"),
+        Binding("d", "stop_offering", "Dismiss", id="home.dismiss", tooltip="Stop offering to resume it"),
         Binding("r", "records", "Records", id="home.records", tooltip="What was installed, and what failed"),
         Binding("q", "app.quit", "Quit", id="home.quit", tooltip="Leave the program"),
     ]
@@ -118,8 +118,8 @@ class HomeScreen(WizardScreen):
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There are no answers to save; resuming and forgetting need an interrupted installation."""
-        if action in ("resume", "forget"):
+        """There are no answers to save; resuming and dismissing need an interrupted installation."""
+        if action in ("resume", "stop_offering"):
             return bool(self._resumable)
         if action == "records":
             return self.wizard.ledger is not None
@@ -148,7 +148,7 @@ class HomeScreen(WizardScreen):
         if self._resumable:
             self.wizard.begin(self._resumable[0])
 
-    def action_forget(self) -> None:
+    def action_stop_offering(self) -> None:
         """Ask, then stop offering to resume the newest one."""
         from screens.dialogs import ConfirmDialog
 
@@ -157,24 +157,24 @@ class HomeScreen(WizardScreen):
         newest = self._resumable[0]
         sent = "It may have its Wi-Fi already; nothing is undone. " if newest.sent else "Nothing is undone. "
         dialog = ConfirmDialog(
-            f"Forget {resumable_name(newest, self.wizard.catalogue)}?",
+            f"Stop offering {resumable_name(newest, self.wizard.catalogue)}?",
             f"{sent}It is just not offered here any more. Its record stays, and "
-            f"`device-installer resume {newest.id}` still resumes it.",
-            yes="Forget it",
-            no="Keep it",
+            f"`device-installer resume {newest.id}` still resumes it. `device-installer records forget` erases it.",
+            yes="Stop offering it",
+            no="Keep offering it",
         )
 
-        def decide(forget: bool | None) -> None:
-            if forget:
-                self.run_worker(self._forget(newest), group="resumable", exclusive=True)
+        def decide(dismiss: bool | None) -> None:
+            if dismiss:
+                self.run_worker(self._dismiss(newest), group="resumable", exclusive=True)
 
         self.app.push_screen(dialog, decide)
 
-    async def _forget(self, resumable: Resumable) -> None:
+    async def _dismiss(self, resumable: Resumable) -> None:
         try:
-            await self.wizard.forget_resumable(resumable)
+            await self.wizard.dismiss_resumable(resumable)
         except InstallerError as error:
-            self.notify(str(error), title="It was not forgotten", severity="error", markup=False)
+            self.notify(str(error), title="It is still offered", severity="error", markup=False)
         await self._find_resumable()
 
     def action_records(self) -> None:

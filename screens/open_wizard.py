@@ -68,10 +68,10 @@ class LedgerResumables:
         """An installation that does the remaining steps."""
         return ResumedInstallation(self._resources, front, installation.id)
 
-    async def forget(self, installation: Resumable) -> None:
+    async def dismiss(self, installation: Resumable) -> None:
         """Stop offering to resume this one."""
         records = self._resources.records()
-        await records.store.call(records.forget, installation.id)
+        await records.store.call(records.hide_from_resume, installation.id)
 
 
 class ResumedInstallation:

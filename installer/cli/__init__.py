@@ -2,11 +2,12 @@
 
 COMMAND_GROUPS = {
     "account": "Accounts of the vendor's cloud: sign in, list, remove.",
+    "bonds": "Keys of paired devices on this computer: list, forget.",
     "gateway": "Collect from Bluetooth-only devices in the background.",
-    "data": "Measurements from the cloud: fetch, watch, show, export.",
+    "data": "Measurements: fetch, watch, show, export, forget.",
     "lab": "Emulated devices and cloud, to practise without hardware.",
     "ledger": "The database of the records: status and migration.",
     "networks": "Saved Wi-Fi networks, for `install --network NAME`.",
     "notifications": "Notifications: subscribe, list, renew, revoke, serve.",
-    "records": "What was installed: list, show, export, prune.",
+    "records": "What was installed: list, show, export, prune, forget.",
 }

@@ -72,13 +72,30 @@ def logout(*, name: Name = "default", place_options: CloudOptions) -> None:
             await (await resources.accounts()).logout(name)
             if await resources.notifications().saved.remove_account(name):
                 output.print_message(
-                    "Its notifications are not renewed any more. The cloud ends them when the address stops answering."
+                    "Its notifications are not renewed any more. The cloud ends them when the address stops answering; "
+                    "`device-installer notifications revoke` before a sign-out ends them at once."
                 )
         finally:
             await resources.close()
 
     run(sign_out())
     output.print_message(f"The tokens of account “{name}” are removed from this computer.")
+    _print_what_stays(name, place_options)
+
+
+def _print_what_stays(name: str, place_options: PlaceOptions) -> None:
+    """What a sign-out does not remove, and the commands that do."""
+    import shlex
+
+    quoted, lab = shlex.quote(name), " --lab" if place_options.use_lab else ""
+    output.print_message(
+        "It stays here, until you erase it:\n"
+        f"  measurements, and what the gateway collected: device-installer data forget --account {quoted}{lab}\n"
+        f"  records of its installations: device-installer records forget {quoted}{lab}\n"
+        "  keys of paired devices: device-installer bonds list\n"
+        "It stays at the vendor's cloud: its data, its devices, and that you allowed this application to read them. "
+        "All this is ended in the vendor's app. Answers files and exports are where you saved them."
+    )
 
 
 def _draw_qr(address: str) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from installer import output
 from installer.cli import COMMAND_GROUPS
+from installer.cli.data_forget import forget
 from installer.cli.failures import Failures
 from installer.cli.option_groups import expand_options
 from installer.cli.options import CloudOptions, DatabaseUrl, Json, PlaceOptions, Since, Until, UseLab
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from installer.measurements.stored_value import Row
 
 app = typer.Typer(help=COMMAND_GROUPS["data"], rich_markup_mode=None)
+app.command()(expand_options(forget))
 
 # How much earlier than here a date can begin elsewhere.
 ZONES_APART = timedelta(hours=27)

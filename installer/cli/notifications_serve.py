@@ -16,7 +16,8 @@ from installer.flow.run_resources import RunResources
 from installer.measurements.fetch import Fetcher
 from installer.measurements.open_store import open_store
 from installer.notifications import callback_url, inbox_worker, receiver
-from installer.notifications.inbox import Inbox
+from installer.notifications.inbox import Inbox, inbox_lock, inbox_path
+from installer.notifications.receiver_certificate import exposure
 from installer.notifications.receiver_service import ReceiverOutput, ReceiverService
 from installer.storage.file_lock import HeldLock, file_lock
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from installer.notifications.callback_setup import NotificationSetup
 
 LOCK_CHECK_SECONDS = 1.0
-INBOX_FILE, LAB_INBOX_FILE = "notifications-inbox.sqlite", "lab-notifications-inbox.sqlite"
 
 
 async def serve(resources: RunResources, options: ReceiverOptions, *, json: bool) -> None:
@@ -36,7 +36,7 @@ async def serve(resources: RunResources, options: ReceiverOptions, *, json: bool
     secret = callback_url.secret_path(setup.path_file)
     reporter = ReceiverOutput(json=json)
     lab = resources.config.lab
-    inbox_file = settings.data_dir() / (LAB_INBOX_FILE if lab else INBOX_FILE)
+    inbox_file = inbox_path(settings.data_dir(), lab=lab)
     async with contextlib.AsyncExitStack() as stack:
         lock = await stack.enter_async_context(_only_receiver(inbox_file))
         listener = receiver.listen(options.host, options.port)
@@ -53,9 +53,13 @@ async def serve(resources: RunResources, options: ReceiverOptions, *, json: bool
         service.worker = inbox_worker.InboxWorker(inbox, fetcher, service.fetched, service.wake_gateway)
         web = receiver.Receiver(secret, service.store)
         await stack.enter_async_context(web.serve(listener, options.certificate, options.key))
-        port = listener.getsockname()[1]
+        host, port = listener.getsockname()[:2]
+        exposed = exposure(host, options.certificate)
         address = await _address(setup)
-        reporter.ready(ReceiverReady(host=options.host, port=port, url=callback_url.masked(address) if address else ""))
+        url = callback_url.masked(address) if address else ""
+        reporter.ready(ReceiverReady(host=options.host, port=port, url=url, exposed=bool(exposed)))
+        if exposed:
+            output.print_message(exposed)
         if options.show_url:
             output.print_message(f"Address to register; keep it secret: {address or callback_url.PATH_PLACEHOLDER}")
         if not setup.saved.all() and not json:
@@ -78,7 +82,7 @@ async def _address(setup: NotificationSetup) -> str:
 @contextlib.asynccontextmanager
 async def _only_receiver(inbox_file: Path) -> AsyncIterator[HeldLock]:
     """Hold the lock by which only one receiver uses an inbox. Raises RECEIVER_FAILED, FILE_UNWRITABLE."""
-    lock = inbox_file.with_suffix(".lock")
+    lock = inbox_lock(inbox_file)
     async with contextlib.AsyncExitStack() as stack:
         try:
             lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,4 +1,4 @@
-"""The command `records`: lists, shows, exports and prunes the records of installations."""
+"""The command `records`: lists, shows, exports, prunes and forgets the records of installations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,9 @@ import typer
 from installer import output
 from installer.cli import COMMAND_GROUPS
 from installer.cli.option_groups import expand_options
-from installer.cli.options import Json, LedgerUrl, Since, Until, UseLab
+from installer.cli.options import Json, LedgerUrl, UseLab
+from installer.cli.record_filter_options import FilterOptions
+from installer.cli.records_forget import forget
 from installer.errors import ErrorCode, InstallerError
 
 if TYPE_CHECKING:
@@ -25,51 +26,10 @@ if TYPE_CHECKING:
     from installer.ledger.query_types import Filter
 
 app = typer.Typer(help=COMMAND_GROUPS["records"], rich_markup_mode=None)
+app.command()(expand_options(forget))
 
 LIST_LIMIT = 50
 EXPORT_FORMATS = ("csv", "json", "html")
-
-
-@dataclass(frozen=True)
-class FilterOptions:
-    """Which records a command is about."""
-
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="WORDS", help="Only records that contain all of these words.")
-    ] = None
-    outcome: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--outcome", metavar="O", help="installed, to_be_linked, failed, cancelled, interrupted, running."
-        ),
-    ] = None
-    model: Annotated[list[str] | None, typer.Option("--model", metavar="NAME", help="Of this model (repeatable).")] = (
-        None
-    )
-    site: Annotated[list[str] | None, typer.Option("--site", metavar="S", help="At this site (repeatable).")] = None
-    operator: Annotated[
-        list[str] | None, typer.Option("--operator", metavar="O", help="By this operator (repeatable).")
-    ] = None
-    batch: Annotated[list[str] | None, typer.Option("--batch", metavar="NAME", help="Of this batch (repeatable).")] = (
-        None
-    )
-    since: Since = None
-    until: Until = None
-
-    def filter(self) -> Filter:
-        """The same for the ledger. Raises USAGE."""
-        from installer.ledger.filter_options import filter_from_options
-
-        return filter_from_options(
-            outcome=self.outcome or (),
-            model=self.model or (),
-            site=self.site or (),
-            operator=self.operator or (),
-            batch=self.batch or (),
-            since=self.since,
-            until=self.until,
-            text=" ".join(self.words or ()) or None,
-        )
 
 
 @app.command(name="list")

@@ -18,12 +18,16 @@ class NotificationsSubscribed(BaseEvent):
 
 
 class ReceiverReady(BaseEvent):
-    """`notifications serve` listens; `url` as the cloud reaches it, without its secret part, if it is known."""
+    """`notifications serve` listens; `url` as the cloud reaches it, without its secret part, if it is known.
+
+    `exposed`: it listens on an address of the network without a certificate, so others can read what comes.
+    """
 
     event: Literal["receiver_ready"] = "receiver_ready"
     host: str
     port: int
     url: str = ""
+    exposed: bool = False
 
 
 class NotificationArrived(BaseEvent):

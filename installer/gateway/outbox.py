@@ -228,6 +228,10 @@ class Outbox:
         """Run `work` in one transaction; see `OutboxFile.write`."""
         return self._file.write(action, work)
 
+    def rewrite(self) -> None:
+        """Write the file anew, so that nothing of removed measurements is in it. Raises ERASURE_INCOMPLETE."""
+        self._file.rewrite()
+
     def _write_again(self, connection: sqlite3.Connection) -> int:
         self._file.must_have = next(reversed(self._remembered), None)
         return sum(_insert(connection, item, sorted(sinks)) for item, sinks in self._remembered.values())

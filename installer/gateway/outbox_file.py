@@ -16,6 +16,7 @@ from installer import output
 from installer.errors import InstallerError
 from installer.gateway import outbox_database
 from installer.gateway.outbox_carry_over import OutboxContent, read_content, write_content
+from installer.storage.erasing import rewrite_sqlite
 from installer.storage.open_file_identity import MOST_REOPENINGS, Change, OpenFileIdentity, open_identified
 from installer.storage.private_files import is_absent
 from installer.storage.sqlite_files import has_no_tables, set_up_connection, was_moved
@@ -91,6 +92,11 @@ class OutboxFile:
             self.follow()  # carries over what was committed just now
             return result
         raise self._identity.failure(self._identity.change() or Change.GONE)
+
+    def rewrite(self) -> None:
+        """Write the file anew, so that nothing of removed rows is in it. Raises ERASURE_INCOMPLETE."""
+        self.follow()
+        rewrite_sqlite(self._connection, WHAT)
 
     def follow(self) -> None:
         """Go on in the file at the path, if it is another one. Raises as `write`; the outbox stays open then."""

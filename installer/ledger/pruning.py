@@ -26,7 +26,7 @@ GATEWAY_DEVICE = "needed by the gateway to know its devices"
 
 def count(connection: Connection, before: str, *, force: bool) -> PruneResult:
     """How many records would be removed. `before`: a timestamp; `force`: keep only running installations."""
-    reason = _reason(force=force)
+    reason = why_kept(force=force)
     found = connection.execute(select(reason, func.count()).where(*_old(before)).group_by(reason))
     counts = {str(why): int(number) for why, number in found}
     return PruneResult(counts.pop(REMOVABLE, 0), counts)
@@ -35,14 +35,16 @@ def count(connection: Connection, before: str, *, force: bool) -> PruneResult:
 def removable_ids(connection: Connection, before: str, *, force: bool) -> list[str]:
     """The ids of the records to remove, the oldest first."""
     query = (
-        select(columns.id).where(*_old(before), _reason(force=force) == REMOVABLE).order_by(columns.started, columns.id)
+        select(columns.id)
+        .where(*_old(before), why_kept(force=force) == REMOVABLE)
+        .order_by(columns.started, columns.id)
     )
     return list(connection.execute(query).scalars())
 
 
 def remove(connection: Connection, ids: Sequence[str], before: str, *, force: bool) -> int:
     """Delete these records and their steps and failures; returns how many. One that is needed by now is kept."""
-    still_removable = *_old(before), _reason(force=force) == REMOVABLE
+    still_removable = *_old(before), why_kept(force=force) == REMOVABLE
     return connection.execute(delete(installations).where(columns.id.in_(ids), *still_removable)).rowcount
 
 
@@ -50,7 +52,7 @@ def _old(before: str) -> tuple[ColumnElement[bool], ...]:
     return columns.started < before, func.coalesce(columns.ended, columns.started) < before
 
 
-def _reason(*, force: bool) -> ColumnElement[Any]:
+def why_kept(*, force: bool) -> ColumnElement[Any]:
     """Why a record is kept, or `REMOVABLE`."""
     if force:
         return case((columns.outcome == RUNNING, literal(RUNNING)), else_=literal(REMOVABLE))

@@ -164,6 +164,12 @@ def installed(connection: Connection, method: str) -> list[InstalledDevice]:
     ]
 
 
+def addresses(connection: Connection) -> set[str]:
+    """The addresses of all devices of the records."""
+    query = select(columns.address).distinct().where(columns.address.is_not(None))
+    return {str(address) for address in connection.execute(query).scalars()}
+
+
 def handed_over(connection: Connection, address: str) -> str | None:
     """The cloud's id of the device, if the vendor's app set it up during a guided hand-off."""
     query = select(columns.handed_over).where(columns.address == address, columns.handed_over.is_not(None))
@@ -227,7 +233,7 @@ def can_be_resumed() -> ColumnElement[bool]:
 def unfinished(connection: Connection, limit: int) -> list[dict[str, Any]]:
     """Complete records that can be resumed, the newest first.
 
-    Left out: a record whose device has a newer one, and a record that a person chose to forget.
+    Left out: a record whose device has a newer one, and a record that a person dismissed.
     """
     later = installations.alias()
     newer = select(later.c.id).where(later.c.address == columns.address, later.c.started > columns.started)

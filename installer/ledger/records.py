@@ -115,7 +115,7 @@ class Records:
         lease.acquire()
         return lease
 
-    def forget(self, installation: str) -> None:
+    def hide_from_resume(self, installation: str) -> None:
         """Hide it from the list of what can be resumed. The record stays, and can be resumed by its id."""
         self.store.write("write a record", lambda c: _updates().hide_from_resume(c, installation))
 

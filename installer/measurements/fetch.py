@@ -168,7 +168,7 @@ class Fetcher:
                 moved = key if cursor is None else None
                 await self._fetch_pages(account, service, result, start, moved, measured=measured)
             else:
-                changed = None if cursor is None else max(0, cursor - OVERLAP_SECONDS)
+                changed = None if cursor is None else max(0, cursor - OVERLAP_SECONDS, start.first_change)
                 window_found = await self._fetch_pages(
                     account, service, result, start, key, changed_since=changed, window=window
                 )

@@ -15,19 +15,18 @@ are stored. A cursor moves only in the file that the fetch began with, so that a
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from installer.errors import InstallerError
-from installer.measurements import stored_zones
+from installer.measurements import forgetting, stored_zones
+from installer.measurements.store_results import Added, CursorStart, Device
 from installer.measurements.store_statements import (
     clear_again_from,
-    insert_for,
     prepare_engine,
     read_again_from,
     read_cursor,
@@ -35,10 +34,12 @@ from installer.measurements.store_statements import (
     set_cursor,
     unreadable_columns,
     upsert,
+    upsert_devices,
 )
 from installer.measurements.stored_value import Row
 from installer.storage import database
 from installer.storage.damaged_rows import DamagedRows
+from installer.storage.erasing import rewrite
 from installer.storage.followed_database import FollowedDatabase
 from installer.text import printable
 from installer.timing.zones import known_zone
@@ -46,40 +47,12 @@ from installer.timing.zones import known_zone
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping
 
+__all__ = ["Added", "CursorStart", "Device", "Store"]
+
+T = TypeVar("T")
 # How many rows one statement writes or reads.
 INSERT_BATCH = 1000
 READ_PAGE = 1000
-
-
-@dataclass(frozen=True)
-class Added:
-    """The result of adding rows: the new ones and those that changed. The others were stored already.
-
-    `placed`: how many only got their time zone and day.
-    """
-
-    new: tuple[Row, ...] = ()
-    changed: tuple[Row, ...] = ()
-    placed: int = 0
-
-
-@dataclass(frozen=True)
-class Device:
-    """The names of a device. `device`: as in the rows; `address`: its Bluetooth address, if known."""
-
-    device: str
-    name: str = ""
-    model: str = ""
-    address: str = ""
-    account: str = ""
-
-
-@dataclass(frozen=True)
-class CursorStart:
-    """Where a fetch begins: the cursor (None: never fetched), and the opening of the store that had it."""
-
-    value: int | None
-    opened: int
 
 
 class Store:
@@ -92,6 +65,7 @@ class Store:
         )
         # What was added last, until a later call has seen that it is still in the file.
         self._added_last: dict[str, Row] = {}
+        self._erasures = 0  # how often something had been erased then
         self._guard = threading.Lock()
 
     @classmethod
@@ -154,8 +128,8 @@ class Store:
         with database.database_errors("store measurements"):
             added = self._database.write(lambda connection: self._add(connection, distinct, cursors, start))
         with self._guard:
-            self._added_last = distinct
-        return added
+            self._added_last = {} if added is None else distinct
+        return added or Added()
 
     def _add(
         self,
@@ -163,11 +137,15 @@ class Store:
         distinct: dict[str, Row],
         cursors: Sequence[tuple[str, str, int]],
         start: CursorStart | None,
-    ) -> Added:
+    ) -> Added | None:
+        """None: something was erased since `start`. The rows may be of it; the next fetch gets what was not."""
         new: list[Row] = []
         changed: list[Row] = []
         placed = 0
         now = datetime.now(UTC)
+        self._erasures = forgetting.erasures(connection)
+        if start is not None and start.opened == self.opened and start.erasures != self._erasures:
+            return None
         remaining = iter(distinct.values())
         while batch := list(islice(remaining, INSERT_BATCH)):
             for key, revision, stored in upsert(connection, batch, now):
@@ -189,13 +167,11 @@ class Store:
         def move(connection: Connection) -> int:
             return sum(stored_zones.move_rows(connection, zone) for zone in known)
 
-        with database.database_errors("store measurements"):
-            return self._database.write(move)
+        return self.change("store measurements", move)
 
     def unknown_zones(self) -> list[str]:
         """The names of the time zones of rows that could not be put on the person's day; empty: the cloud gave none."""
-        with database.database_errors("read the measurements"), self._database.reading() as connection:
-            return stored_zones.unknown_zones(connection)
+        return self.look("read the measurements", stored_zones.unknown_zones)
 
     def _is_from(self, connection: Connection, start: CursorStart, account: str, service: str) -> bool:
         """Whether a fetch that began at `start` leaves no gap in this file."""
@@ -217,6 +193,8 @@ class Store:
                 key = next(reversed(last))
                 if connection.execute(select(t.c.key).where(t.c.key == key)).first() is not None:
                     return
+                if forgetting.erasures(connection) > self._erasures:
+                    return  # somebody erased it
             with database.database_errors("store measurements"):
                 self._database.write(lambda connection: self._add(connection, last, (), None))
             self._database.report_overwritten(f"Values written into it again: {len(last)}.")
@@ -234,20 +212,22 @@ class Store:
 
     def name_devices(self, devices: Iterable[Device]) -> None:
         """Store the names of devices; an empty field keeps the stored value."""
-        from installer.measurements.store_tables import devices as table
+        named = [device.__dict__ for device in devices]
+        self.change("store the names of devices", lambda connection: upsert_devices(connection, named))
 
-        named = list(devices)
+    def look(self, task: str, work: Callable[[Connection], T]) -> T:
+        """Run `work`, which only reads. `task` completes “could not …”."""
+        with database.database_errors(task), self._database.reading() as connection:
+            return work(connection)
 
-        def write(connection: Connection) -> None:
-            insert = insert_for(connection)
-            for device in named:
-                values = {**device.__dict__}
-                statement = insert(table).values(values)
-                fresh = {name: getattr(statement.excluded, name) for name, value in values.items() if value}
-                connection.execute(statement.on_conflict_do_update(index_elements=["device"], set_=fresh))
+    def change(self, task: str, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one transaction."""
+        with database.database_errors(task):
+            return self._database.write(work)
 
-        with database.database_errors("store the names of devices"):
-            self._database.write(write)
+    def rewrite(self) -> None:
+        """Write the database anew, so that nothing of removed rows is in its files. Raises ERASURE_INCOMPLETE."""
+        rewrite(self._database.engine(), "the store of measurements", forgetting.TABLES)
 
     def rows(
         self,
@@ -305,8 +285,8 @@ class Store:
 
         from installer.measurements.store_tables import measurements as t
 
-        with database.database_errors("count the measurements"), self._database.reading() as connection:
-            return int(connection.execute(select(func.count()).select_from(t)).scalar_one())
+        query = select(func.count()).select_from(t)
+        return self.look("count the measurements", lambda connection: int(connection.execute(query).scalar_one()))
 
     def devices(self) -> dict[str, Device]:
         """The known devices by id."""
@@ -329,17 +309,20 @@ class Store:
         """The cursor, from which a fetch begins, and of which opening of the store it is."""
         self.follow_file()
         with database.database_errors("read the store"), self._database.reading() as connection:
-            return CursorStart(read_cursor(connection, account, service), self.opened)
+            return CursorStart(
+                read_cursor(connection, account, service),
+                self.opened,
+                forgetting.first_change(connection, account, service),
+                forgetting.erasures(connection),
+            )
 
     def again_from(self, account: str, service: str) -> datetime | None:
         """From when on this service of this account has to be fetched once more, for the zones; None: not at all."""
-        with database.database_errors("read the store"), self._database.reading() as connection:
-            return read_again_from(connection, account, service)
+        return self.look("read the store", lambda connection: read_again_from(connection, account, service))
 
     def fetched_again(self, account: str, service: str) -> None:
         """All of it was fetched once more."""
-        with database.database_errors("store measurements"):
-            self._database.write(lambda connection: clear_again_from(connection, account, service))
+        self.change("store measurements", lambda connection: clear_again_from(connection, account, service))
 
     def _readable(self, found: Iterable[RowMapping]) -> Iterator[Row]:
         """The rows that can be read; the others are noted in `damaged`."""

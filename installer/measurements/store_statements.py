@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -154,6 +154,16 @@ def _fits(column: str, value: Any) -> bool:
 def row_of(found: RowMapping) -> Row:
     """A row as it was stored."""
     return Row(**{name: found[column] for column, name in _FIELDS.items()})
+
+
+def upsert_devices(connection: Connection, named: Sequence[Mapping[str, str]]) -> None:
+    """Store the names of devices; an empty field keeps the stored value."""
+    from installer.measurements.store_tables import devices as table
+
+    for values in named:
+        statement = insert_for(connection)(table).values(dict(values))
+        fresh = {name: getattr(statement.excluded, name) for name, value in values.items() if value}
+        connection.execute(statement.on_conflict_do_update(index_elements=["device"], set_=fresh))
 
 
 def read_again_from(connection: Connection, account: str, service: str) -> datetime | None:

@@ -23,6 +23,7 @@ from installer import output
 from installer.errors import ErrorCode, InstallerError
 from installer.notifications.notification import Notification, merge_windows
 from installer.storage.damaged_rows import DamagedRows
+from installer.storage.erasing import rewrite_sqlite
 from installer.storage.open_file_identity import MOST_REOPENINGS, Change, OpenFileIdentity, open_identified
 from installer.storage.private_files import make_private_folder
 from installer.storage.sqlite_files import create_sqlite_file, set_up_connection, was_moved
@@ -40,8 +41,19 @@ CREATE TABLE IF NOT EXISTS entries (
 _COLUMNS = 'userid, appli, "start", "end", count, number, received, due, tries'
 _INSERT = f"INSERT OR REPLACE INTO entries ({_COLUMNS}) VALUES ({', '.join('?' * 9)})"
 _KINDS: tuple[Any, ...] = (str, int, int | None, int | None, int, int, int | float, int | float, int)
+INBOX_FILE, LAB_INBOX_FILE = "notifications-inbox.sqlite", "lab-notifications-inbox.sqlite"
 Key = tuple[str, int]
 WHAT = "the inbox of notifications"
+
+
+def inbox_path(folder: Path, *, lab: bool) -> Path:
+    """The file of the inbox in the data folder. The lab's receiver has its own."""
+    return folder / (LAB_INBOX_FILE if lab else INBOX_FILE)
+
+
+def inbox_lock(inbox: Path) -> Path:
+    """The file that the receiver of this inbox locks."""
+    return inbox.with_suffix(".lock")
 
 
 @dataclass(frozen=True)
@@ -158,6 +170,18 @@ class Inbox:
             if current is not None:
                 self._entries[entry.key] = replace(current, due=not_before, tries=current.tries + 1)
                 self._write(self._entries[entry.key])
+
+    def erase(self, keys: Collection[Key] | None) -> None:
+        """Remove these entries, None: all, and write the file anew. Raises ERASURE_INCOMPLETE."""
+        with self._lock:
+            if keys is None:
+                self._execute("DELETE FROM entries", ())
+                self._entries.clear()
+            for key in keys or ():
+                self._execute("DELETE FROM entries WHERE userid = ? AND appli = ?", key)
+                self._entries.pop(key, None)
+            self._follow_file()
+            rewrite_sqlite(self._connection, WHAT)
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -1,13 +1,27 @@
-"""Checks the certificate and the key that the receiver of notifications serves HTTPS with, and names what is wrong."""
+"""The receiver's HTTPS: checks its certificate and key, and says what others can read if it has none."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
 
+from installer.settings import is_loopback
+
 
 class UnusableCertificate(ValueError):
     """The certificate or its key cannot be used. The text says which file, and why."""
+
+
+def exposure(address: str, certificate: Path | None) -> str:
+    """What others can read if the receiver listens at this IP address without a certificate; empty: nothing."""
+    if certificate is not None or is_loopback(address.partition("%")[0]):
+        return ""
+    return (
+        f"The receiver listens at {address}, an address of the network, without a certificate. Whoever can listen on "
+        "the way to it reads the secret path, and of which user something was measured, of what kind and when. With "
+        "the path, others can send notifications of their own. Let it listen on this computer only (--host 127.0.0.1), "
+        "behind a reverse proxy or tunnel that has a certificate; or give --certificate and --key."
+    )
 
 
 def check_certificate(certificate: Path, key: Path | None) -> None:

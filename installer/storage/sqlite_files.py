@@ -16,7 +16,8 @@ from typing import Any
 from installer.storage.atomic_write import PRIVATE_MODE
 
 # EXTRA: the folder is synced, too, when the journal is deleted. Only then does a commit survive a power cut.
-_PRAGMAS = ("synchronous = EXTRA", "foreign_keys = ON")
+# secure_delete: what is deleted is written over with zeros. Else it stays readable in the free parts of the file.
+_PRAGMAS = ("synchronous = EXTRA", "foreign_keys = ON", "secure_delete = ON")
 
 
 def create_sqlite_file(path: Path) -> None:

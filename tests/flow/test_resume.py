@@ -231,7 +231,7 @@ def test_the_one_to_resume_is_named_where_there_are_several(
     assert (status, events[-1]["installation"]) == (0, second)
     status, events = resume(capsys, "nothing")
     assert (status, events[-1]["code"]) == (16, "record_unknown")
-    records.forget(first)
+    records.hide_from_resume(first)
     assert resume(capsys)[0] == 16
     # A forgotten installation is not offered, and can still be resumed.
     assert resume(capsys, first)[0] == 0

@@ -460,5 +460,5 @@ class Starter:
         self.resumed = offer
         return self(front, Answers(find=FindAnswer(device=offer.address)))
 
-    async def forget(self, offer: Resumable) -> None:
+    async def dismiss(self, offer: Resumable) -> None:
         self.script.offers = [o for o in self.script.offers if o.id != offer.id]

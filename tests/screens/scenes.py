@@ -160,9 +160,9 @@ async def home_offer(pilot: Pilot[Any]) -> None:
     await wait_for_text(pilot, "Continue Body+ 3C")
 
 
-async def home_forget(pilot: Pilot[Any]) -> None:
+async def home_dismiss(pilot: Pilot[Any]) -> None:
     await home_offer(pilot)
-    await pilot.press("f")
+    await pilot.press("d")
     await wait_for_screen(pilot, ConfirmDialog)
 
 
@@ -358,7 +358,7 @@ LATER = "A sleep mat has something to tell after the first night: its data comes
 SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
     "home": (Script, home),
     "home_offer": (lambda: Script(offers=offers(3)), home_offer),
-    "home_forget": (lambda: Script(offers=offers(1)), home_forget),
+    "home_dismiss": (lambda: Script(offers=offers(1)), home_dismiss),
     "find": (Script, find),
     "find_all": (Script, find_all),
     "find_filter": (Script, find_filter),

@@ -1,4 +1,4 @@
-"""The home screen offers interrupted installations: to resume, to forget, or to leave for later."""
+"""The home screen offers interrupted installations: to resume, to dismiss, or to leave for later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.screens.scenes import running
 async def test_nothing_is_offered_where_nothing_was_cut_off() -> None:
     async with running() as (pilot, starter):
         await wait_for_screen(pilot, HomeScreen)
-        await pilot.press("c", "f")
+        await pilot.press("c", "d")
         await pilot.pause()
         assert "Continue" not in screen_text(pilot)
         assert starter.made == []
@@ -46,16 +46,16 @@ async def test_going_on(by_key: bool) -> None:
         assert starter.resumed == starter.script.offers[0]
 
 
-async def test_forgetting_asks_first_and_offers_the_next() -> None:
+async def test_dismissing_asks_first_and_offers_the_next() -> None:
     async with running(Script(offers=offers(2))) as (pilot, starter):
         await wait_for_text(pilot, "Continue Body+ 3C")
-        await pilot.press("f")
-        await wait_for_text(pilot, "Forget Body+ 3C?")
+        await pilot.press("d")
+        await wait_for_text(pilot, "Stop offering Body+ 3C?")
         await pilot.press("enter")  # the safe answer
         await wait_for_text(pilot, "Continue Body+ 3C")
         assert len(starter.script.offers) == 2
-        await pilot.press("f")
-        await wait_for_text(pilot, "Forget Body+ 3C?")
+        await pilot.press("d")
+        await wait_for_text(pilot, "Stop offering Body+ 3C?")
         await pilot.press("right", "enter")
         await wait_for_text(pilot, "Continue Body+ 4C")
         assert [o.name for o in starter.script.offers] == ["Body+ 4C"]

@@ -171,7 +171,7 @@ async def what_is_still_needed_stays_without_force(make: Make) -> None:
     await installed(records, "ble", "E", "bluetooth")
     age(records, "ble-before", days=200)
     await installed(records, "ble-now", "D", "bluetooth")
-    records.forget("unwanted")
+    records.hide_from_resume("unwanted")
     nothing = records.begin("nothing", "1.0")
     await nothing.end("failed")
     age(records, "int", "link", "bad", "unwanted", "nothing", "ble", "ble-now")

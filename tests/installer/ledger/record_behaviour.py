@@ -250,7 +250,7 @@ async def what_can_be_gone_on_with_is_listed(make: Make) -> None:
     await sent.end("cancelled")
     await newer.set_device("A4", name="Scale", model="body", certainty="certain", reasons=[])
     await newer.end("failed")
-    records.forget("6")
+    records.hide_from_resume("6")
     assert [r["id"] for r in records.unfinished()] == ["5", "3", "1"]
     assert records.unfinished()[0]["failures"]
     again = await found(records, "7", "A1")

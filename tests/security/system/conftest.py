@@ -1,4 +1,4 @@
-"""A terminal for an observed run; a database server."""
+"""A terminal for an observed run; a database server; a D-Bus daemon."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 
 from tests.security.observed_run import Observed
 from tests.system.conftest import postgres
+from tests.system.test_host_network import bus
 from tests.terminal import Terminal
 
-__all__ = ["postgres"]
+__all__ = ["bus", "postgres"]
 
 
 @pytest.fixture
