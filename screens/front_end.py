@@ -22,6 +22,7 @@ from installer.flow.questions import (
     ChooseNetwork,
     ChooseReading,
     ChooseSync,
+    ConfirmAccount,
     ConfirmDevice,
     ConfirmSending,
     Failure,
@@ -56,6 +57,7 @@ QUESTION_SCREENS: dict[type[Question], tuple[str, str]] = {
     FollowGuide: ("screens.guide", "GuideScreen"),
     ChooseAccount: ("screens.link", "AccountScreen"),
     OfferNotifications: ("screens.notification_offer", "NotificationOfferScreen"),
+    ConfirmAccount: ("screens.confirm_account", "ConfirmAccountScreen"),
     SignIn: ("screens.sign_in", "SignInScreen"),
 }
 

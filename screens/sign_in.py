@@ -19,7 +19,7 @@ from installer.flow.questions import SignIn
 from installer.timing.durations import minutes_and_seconds
 from screens.labels import shown
 from screens.question_screen import QuestionScreen
-from screens.widgets import QrCode, SecretInput, Text, button
+from screens.widgets import Callout, QrCode, SecretInput, Text, button
 
 REFRESH_SECONDS = 0.5
 PASTE_ADDRESS_TEXT = (
@@ -34,6 +34,7 @@ class SignInScreen(QuestionScreen[SignIn]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o,f3", "open", "Open browser", id="sign_in.open", tooltip="Open the page in a browser here"),
+        Binding("r,f6", "new_link", "New link", id="sign_in.new", tooltip="Make a new link; the old one ends"),
         Binding("l,f4", "by_itself", "Practice user", id="sign_in.lab", tooltip="Sign in the lab's user, by itself"),
     ]
 
@@ -46,6 +47,7 @@ class SignInScreen(QuestionScreen[SignIn]):
         return "In the browser: sign in and allow access. This page then goes on by itself."
 
     def body(self) -> Iterable[Widget]:
+        yield Callout("", "warning", id="sign-in-warning")
         with Horizontal(id="sign-in"):
             yield QrCode(id="qr")
             with Vertical():
@@ -65,6 +67,7 @@ class SignInScreen(QuestionScreen[SignIn]):
             "In a browser on this computer, open:\n",
             (shown(self.question.short_url, 200), "bold"),
             "\nThis short address works on this computer only.",
+            "\nOne browser can open it; R makes a new one." if self.question.new_link is not None else "",
         )
 
     def on_mount(self) -> None:
@@ -98,11 +101,17 @@ class SignInScreen(QuestionScreen[SignIn]):
         left = self._deadline - self.wizard.clock()
         text = f"{minutes_and_seconds(left)} left." if left > 0 else "The time is over."
         self.query_one("#remaining", Text).update(Content(text))
+        warning = self.question.warning() if self.question.warning is not None else ""
+        callout = self.query_one("#sign-in-warning", Callout)
+        if callout.text != warning:
+            callout.show_text(shown(warning, 300))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The browser and the practice user are offered only if they exist."""
         if action == "open":
             return self.question.open_browser is not None
+        if action == "new_link":
+            return self.question.new_link is not None
         if action == "by_itself":
             return self.question.sign_in_lab_user is not None
         return super().check_action(action, parameters)
@@ -122,6 +131,15 @@ class SignInScreen(QuestionScreen[SignIn]):
     def _opened(self, opened: bool) -> None:
         if not self.result.done():
             self.show_problem("" if opened else "No browser could be opened here. Open the address yourself.")
+
+    def action_new_link(self) -> None:
+        """Make a new link and show it; the old one counts no more."""
+        if self.question.new_link is None or self.result.done():
+            return
+        self.question.url, self.question.short_url = self.question.new_link()
+        self.query_one("#ways", Text).update(self._browser_text())
+        self._draw_qr()
+        self._update_time_left()
 
     @on(Button.Pressed, "#by-itself")
     async def action_by_itself(self) -> None:

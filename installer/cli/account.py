@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from installer.cli.options import CloudOptions, PlaceOptions
 from installer.cli.run_command import run
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
+
+if TYPE_CHECKING:
+    from installer.cloud.oauth_sign_in import SignInSession
 
 app = typer.Typer(help=COMMAND_GROUPS["account"], rich_markup_mode=None)
 
@@ -29,15 +32,21 @@ def login(
     place_options: CloudOptions,
     browser: Annotated[bool, typer.Option(help="Open the browser of this computer.")] = True,
     seconds: Annotated[float, typer.Option("--timeout", metavar="S", min=1, help="How long to wait.")] = 600.0,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="If NAME belongs to another person: let it belong to who signs in now.")
+    ] = False,
+    second_name: Annotated[
+        bool, typer.Option("--second-name", help="If this person is stored under another name: store them twice.")
+    ] = False,
 ) -> None:
-    """Sign in and store the tokens, for unattended installations."""
-    run(_login(place_options, name, browser, seconds))
+    """Sign in and store the tokens, for unattended installations. Shows whose account it is before it is stored."""
+    run(_login(place_options, name, seconds, browser=browser, replace=replace, second_name=second_name))
 
 
 @app.command(name="list")
 @expand_options
 def list_accounts(*, place_options: CloudOptions) -> None:
-    """List the stored accounts and where their tokens are kept; also those that are damaged."""
+    """List the stored accounts, whose they are, and where their tokens are kept; also those that are damaged."""
 
     async def list_stored() -> None:
         from installer.flow.run_resources import RunResources
@@ -52,7 +61,8 @@ def list_accounts(*, place_options: CloudOptions) -> None:
         failures = Failures()
         for account in known:
             state = "damaged: " if account.damage is not None else ""
-            output.print_result(f"{printable(account.name)}  ({state}{account.stored_in})")
+            who = f"; user {printable(account.userid, 40)}" if account.userid else ""
+            output.print_result(f"{printable(account.name)}  ({state}{account.stored_in}{who})")
             failures.add(account.damage)
         failures.raise_first()
 
@@ -114,30 +124,52 @@ def _draw_qr(address: str) -> None:
         output.print_message("Or scan the code with a phone.")
 
 
-async def _login(place_options: PlaceOptions, name: str, browser: bool, seconds: float) -> None:
+async def _login(
+    place_options: PlaceOptions, name: str, seconds: float, *, browser: bool, replace: bool, second_name: bool
+) -> None:
     import asyncio
 
     from installer.cli.prompts import prompt
-    from installer.flow.questions import SignIn
+    from installer.cloud.whose_account import SignedInPerson, accept_what_fits, wrong_person
+    from installer.flow.questions import ConfirmAccount, SignIn
     from installer.flow.run_resources import RunResources
+
+    allowed = accept_what_fits(replace=replace, second_name=second_name)
+
+    async def decide(person: SignedInPerson) -> None:
+        """A person is asked, unless an option or the stored account has answered."""
+        answered = person.is_known or (person.is_another and replace) or (person.has_other_name and second_name)
+        if answered or not sys.stdin.isatty():
+            await allowed(person)
+            output.print_message(f"Signed in: {person.text}.")
+        elif not await prompt(ConfirmAccount(person=person)):
+            raise wrong_person(person)
 
     resources = RunResources(place_options.run_config())
     try:
         accounts = await resources.accounts()
         async with accounts.sign_in(name, seconds=seconds) as session:
-            if browser and not resources.config.lab and session.open_browser():
+            session.on_notice = lambda notice: output.print_message(notice.text)
+            if browser and not resources.config.lab and await asyncio.to_thread(session.open_browser):
                 output.print_message("The browser was opened.")
-            output.print_message(f"Open in the browser of this computer: {session.short_url}")
-            output.print_message(f"or anywhere: {session.authorize_url}")
-            if sys.stderr.isatty():
-                _draw_qr(session.authorize_url)
+            _print_link(session)
+
+            def new_link() -> tuple[str, str]:
+                session.new_link()
+                _print_link(session)
+                return session.authorize_url, session.short_url
+
             question = SignIn(
-                account=name, url=session.authorize_url, short_url=session.short_url, seconds=session.seconds
+                account=name,
+                url=session.authorize_url,
+                short_url=session.short_url,
+                seconds=session.seconds,
+                new_link=new_link,
             )
             while True:
                 pasting = asyncio.ensure_future(prompt(question)) if sys.stdin.isatty() else None
                 try:
-                    account = await session.result(pasting)
+                    account = await session.result(pasting, decide)
                     break
                 except InstallerError as error:
                     if error.code is not ErrorCode.SIGN_IN_FAILED or not error.data.get("paste"):
@@ -147,6 +179,13 @@ async def _login(place_options: PlaceOptions, name: str, browser: bool, seconds:
                     if pasting is not None:
                         pasting.cancel()
                         await asyncio.gather(pasting, return_exceptions=True)
-        output.print_message(f"Signed in. The tokens of “{name}” are kept in {account.stored_in}.")
+        output.print_message(f"The tokens of “{name}” are kept in {account.stored_in}.")
     finally:
         await resources.close()
+
+
+def _print_link(session: SignInSession) -> None:
+    output.print_message(f"Open in the browser of this computer: {session.short_url}")
+    output.print_message(f"or anywhere: {session.authorize_url}")
+    if sys.stderr.isatty():
+        _draw_qr(session.authorize_url)

@@ -270,7 +270,7 @@ async def _sign_in_lab_user(resources: RunResources, name: str) -> None:
     robot = resources.environment().sign_in_lab_user
     assert robot is not None
     async with (await resources.accounts()).sign_in(name, seconds=30) as session:
-        await robot(session.authorize_url)
+        await robot(session.short_url)
         await session.result()
 
 

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from installer import output
 from installer.answers import FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, SyncAnswer
 from installer.bluetooth.sighting import Sighting
+from installer.cli.terminal_lines import ask_line
 from installer.errors import ErrorCode, InstallerError
 from installer.flow.questions import (
     AskPassphrase,
@@ -23,6 +24,7 @@ from installer.flow.questions import (
     ChooseNetwork,
     ChooseReading,
     ChooseSync,
+    ConfirmAccount,
     ConfirmDevice,
     ConfirmSending,
     Failure,
@@ -71,7 +73,9 @@ async def prompt(question: Question) -> Any:
         case FollowGuide():
             return await _guide(question)
         case SignIn():
-            return await _in_thread(_pasted_address)
+            return await _pasted_address(question)
+        case ConfirmAccount():
+            return await _in_thread(_right_account, question)
         case _:
             raise InstallerError(
                 ErrorCode.INTERNAL, f"No prompt for {type(question).__name__}.", "This is a defect; report it."
@@ -240,8 +244,27 @@ async def _guide(question: FollowGuide) -> bool:
     return True
 
 
-def _pasted_address() -> str:
-    return _line("Sign in in the browser, or paste the address where the browser ended: ")
+async def _pasted_address(question: SignIn) -> str:
+    again = ", or r for a new link" if question.new_link is not None else ""
+    while True:
+        typed = await _in_thread(
+            _line, f"Sign in in the browser, or paste the address where the browser ended{again}: "
+        )
+        if question.new_link is None or typed.strip().lower() != "r":
+            return typed
+        question.new_link()
+
+
+def _right_account(question: ConfirmAccount) -> bool:
+    person = question.person
+    output.print_message(person.warning or f"Signed in: {person.text}.")
+    if person.warning:
+        return _yes(f"Store it as “{person.account}” all the same?")
+    return _line(f"Is this the account that you mean, to be stored as “{person.account}”? [Y/n] ").strip().lower() in (
+        "",
+        "y",
+        "yes",
+    )
 
 
 def _yes(text: str) -> bool:
@@ -268,6 +291,6 @@ def pick(title: str, items: Sequence[T], label: Callable[[T], str]) -> T:
 
 def _line(text: str) -> str:
     try:
-        return without_mark(output.ask_line(text))
+        return without_mark(ask_line(text))
     except EOFError:
         raise Cancelled from None

@@ -153,7 +153,7 @@ def event_text(event: Event) -> str | None:
         case SignInNeeded():
             return f"Sign in to the account “{event.account}” in a browser: {event.short_url}\n  or: {event.url}"
         case SignedIn():
-            return f"Signed in. The tokens are kept in {event.stored_in}."
+            return f"Signed in{_whose(event)}. The tokens are kept in {event.stored_in}."
         case Linking():
             return "Linking the device to the account." if event.way == "link" else "Watching the account."
         case Linked():
@@ -176,6 +176,11 @@ def event_text(event: Event) -> str | None:
             return "Dry run: nothing was changed."
         case _:
             return None
+
+
+def _whose(event: SignedIn) -> str:
+    devices = "" if event.devices is None else f" (devices there: {', '.join(event.devices) or 'none'})"
+    return f" as user {event.userid}{devices}" if event.userid else ""
 
 
 def print_summary(ended: Outcome, *, json: bool) -> None:

@@ -58,19 +58,22 @@ class _FormParser(HTMLParser):
             self._open = False
 
 
-async def sign_in_by_form(authorize_url: str, email: str, password: SecretStr) -> None:
-    """Open the page, fill in its form, allow the access, and follow all redirects.
+async def sign_in_by_form(url: str, email: str, password: SecretStr) -> None:
+    """Open the short link of a sign-in, fill in the form to which it leads, allow access, and follow all redirects.
 
-    Raises SIGN_IN_FAILED, CLOUD_UNREACHABLE.
+    As with a browser, the page at the end belongs to the one that has opened the link. Raises SIGN_IN_FAILED,
+    CLOUD_UNREACHABLE.
     """
-    if not is_loopback(urlsplit(authorize_url).hostname or ""):
+    if not is_loopback(urlsplit(url).hostname or ""):
         raise _sign_in_failed("automatic sign-in is allowed at the lab's cloud only")
     try:
         with _http_log_off():
-            tls = not authorize_url.startswith("http:")  # loading the certificates takes time
+            tls = not url.startswith("http:")  # loading the certificates takes time
             async with httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False, verify=tls) as browser:
-                page = await _follow_redirects(browser, await browser.get(authorize_url))
+                page = await _follow_redirects(browser, await browser.get(url))
                 page.raise_for_status()
+                if not tls and page.url.scheme != "http":
+                    raise _sign_in_failed("the page is not that of a lab")
                 form = _sign_in_form(page.text)
                 form.fields.update({"email": email, "password": password.get_secret_value()})
                 allow = [(n, v) for n, v in form.buttons if v.lower() in ("allow", "yes", "accept")] or form.buttons

@@ -1,32 +1,35 @@
-"""OAuth redirect listener: the local web server to which the browser returns after the sign-in, and its page.
+"""OAuth redirect listener: the local web server to which the browser returns after the sign-in, and its pages.
 
-It listens on loopback addresses only, during one sign-in, and refuses requests for another host name. `GET /`
-redirects to the cloud's page, so that a person can type a short address.
+It listens on loopback addresses only, during one sign-in. It answers this user's programs only (where the system tells
+whose a connection is), requests for a loopback host name only, and GET only. The link that the person opens counts for
+one browser (`sign_in_link.py`); a browser that comes back without having opened it is refused.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import html
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from enum import Enum
 from urllib.parse import urlsplit
 
 import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from installer.cloud import guarded_web_server as guard
 from installer.cloud.embedded_web_server import mute_server_log, serving
+from installer.cloud.sign_in_link import SignInLink
 from installer.errors import ErrorCode, InstallerError
 from installer.settings import is_loopback
 
 PORT_ATTEMPTS = 20
 MAX_QUERY_LENGTH = 8192
+MAX_CONNECTIONS = 32
 
 Query = Mapping[str, str]
 
@@ -36,6 +39,7 @@ PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+    "Connection": "close",  # a connection that waits for a second request would stay open
 }
 _PAGE_STYLE = """
 :root { color-scheme: light dark; --ink: #14212b; --soft: #4f5d68; --paper: #fff; --ground: #eef2f4; --mark: #0b6b63; }
@@ -52,6 +56,14 @@ h1 { margin: 0 0 .5rem; font-size: 1.4rem; line-height: 1.25; } p { margin: .5re
 mute_server_log()
 
 
+class Incident(Enum):
+    """A request that was refused, and of which the person at the terminal hears."""
+
+    OTHER_USER = "sign_in_other_user"
+    SECOND_BROWSER = "sign_in_second_browser"
+    UNKNOWN_BROWSER = "sign_in_unknown_browser"
+
+
 class RedirectListener:
     """Binds its port at once, so that the port is known, and serves while the context of `serve` lasts."""
 
@@ -66,7 +78,8 @@ class RedirectListener:
         wanted = (80 if parts.port is None else parts.port) if self._is_local and parts.scheme == "http" else 0
         self._sockets, self.port = _bind(host, wanted)
         shown = f"[{host}]" if ":" in host else host
-        self.short_url = f"http://{shown}:{self.port}/"
+        self.base_url = f"http://{shown}:{self.port}"
+        self._host = host
         self._path = parts.path or "/"
         # A fixed port: exactly the text of the settings, because the cloud compares it with the registered one.
         self.redirect_uri = redirect_uri
@@ -75,25 +88,51 @@ class RedirectListener:
 
     @asynccontextmanager
     async def serve(
-        self, authorize_url: str, redirected: Callable[[Query], Awaitable[Response]]
+        self,
+        link: SignInLink,
+        authorize_url: Callable[[], str],
+        redirected: Callable[[Query], Awaitable[Response]],
+        refused: Callable[[Incident, str], None],
+        seconds: float,
     ) -> AsyncIterator[None]:
-        """Answer requests; `redirected` gets the query of a request to the redirect URI."""
+        """Answer requests. `redirected` gets the query of a request to the redirect URI from the browser of the link.
 
-        async def handle(request: Request) -> Response:
-            if not is_loopback(_host_name(request.headers.get("host", ""))):
+        `refused` gets what the person at the terminal is to hear; its text is whose the request was, or empty.
+        `seconds`: how long the sign-in lasts.
+        """
+
+        async def answer(request: Request) -> Response:
+            headers = guard.headers_of(request.scope)
+            if guard.is_foreign_host(headers):
                 return sign_in_page("Not here", "This address answers to this computer only.", 421)
+            who = guard.stranger_of(request.scope)
+            if who is not None:
+                refused(Incident.OTHER_USER, who)
+                return _refusal_of_another_user()
+            if request.method != "GET":
+                return sign_in_page("Not so", "A browser opens this address.", 405)
+            if guard.is_prefetch(headers) or guard.is_part_of_a_page(headers):
+                return sign_in_page("Not yet", "Open this address yourself.", 503)
+            cookies = headers.get("cookie", "")
             query = request.query_params
             if self._is_local and request.url.path == self._path and query.keys() & {"code", "error", "state"}:
                 if len(request.url.query) > MAX_QUERY_LENGTH:
                     return sign_in_page("Too long", "This is not an answer of the cloud.", 414)
+                if link.is_state(query.get("state", "")) and not link.is_browser(cookies):
+                    refused(Incident.UNKNOWN_BROWSER, "")
+                    return _refusal_of_an_unknown_browser()
                 return await redirected(dict(query))
-            if request.url.path == "/":
-                return RedirectResponse(authorize_url, 302, PAGE_HEADERS)
-            return sign_in_page("Nothing here", "There is nothing at this address.", 404)
+            if link.is_path(request.url.path):
+                return self._open_link(link, headers, authorize_url(), refused, seconds)
+            return sign_in_page("Nothing here", "Open the whole address that the program shows.", 404)
 
-        app = Starlette(routes=[Route("/{path:path}", handle, methods=["GET"])])
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await answer(Request(scope, receive))
+            await response(scope, receive, send)
+
         config = uvicorn.Config(
             app,
+            http=guard.GuardedProtocol,
             log_config=None,
             access_log=False,  # an address holds the code
             lifespan="off",
@@ -101,15 +140,40 @@ class RedirectListener:
             date_header=False,
             ws="none",
             timeout_graceful_shutdown=2,
+            limit_concurrency=MAX_CONNECTIONS,
             h11_max_incomplete_event_size=32 * 1024,
         )
         not_started = InstallerError(
             ErrorCode.SIGN_IN_FAILED,
-            f"The address {self.short_url}, to which the browser returns, could not be served.",
+            f"The address {self.base_url}, to which the browser returns, could not be served.",
             "Try again.",
         )
         async with serving(config, self._sockets, not_started):
             yield
+
+    def _open_link(
+        self,
+        link: SignInLink,
+        headers: Mapping[str, str],
+        authorize_url: str,
+        refused: Callable[[Incident, str], None],
+        seconds: float,
+    ) -> Response:
+        if self._is_local and guard.host_name(headers.get("host", "")) != self._host:
+            # The cookie belongs to the host name to which the cloud sends the browser back.
+            return RedirectResponse(self.base_url + link.path, 302, PAGE_HEADERS)
+        if not link.open(headers.get("cookie", "")):
+            refused(Incident.SECOND_BROWSER, "")
+            return sign_in_page(
+                "This link was used",
+                "Another browser has opened it, and it counts once. Go back to the program and ask for a new link "
+                "there. If it was not you who opened it, tell nobody the new one.",
+                410,
+            )
+        response = RedirectResponse(authorize_url, 302, PAGE_HEADERS)
+        for cookie in link.cookies(self._path, seconds):
+            response.headers.append("Set-Cookie", cookie)
+        return response
 
     def close(self) -> None:
         """Close the port."""
@@ -117,10 +181,23 @@ class RedirectListener:
             listening.close()
 
 
-def _host_name(header: str) -> str:
-    with contextlib.suppress(ValueError):
-        return urlsplit(f"//{header}").hostname or ""
-    return ""
+def _refusal_of_another_user() -> Response:
+    return sign_in_page(
+        "Not yours",
+        "This sign-in belongs to another user of this computer. If it is yours: go back to the program, and paste the "
+        "address there at which your browser ended.",
+        403,
+    )
+
+
+def _refusal_of_an_unknown_browser() -> Response:
+    return sign_in_page(
+        "Not from this browser",
+        "This browser did not open the link of the program, so the program took nothing. If this sign-in is yours: "
+        "copy the address of this page and paste it in the program within 30 seconds. Or open the link that the "
+        "program shows.",
+        403,
+    )
 
 
 def _bind(host: str, port: int) -> tuple[list[socket.socket], int]:

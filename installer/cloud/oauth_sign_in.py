@@ -7,27 +7,27 @@ first of the two counts. A code is valid for 30 s, so it is exchanged at once.
 from __future__ import annotations
 
 import asyncio
-import hmac
-import os
+import contextlib
 import re
-import secrets
-import sys
-import threading
 import time
-import webbrowser
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pydantic import SecretStr
 
-from installer.cloud.account import Account
+from installer.cloud import browser_start
+from installer.cloud.account import USER_PATH, Account
 from installer.cloud.account_file import Application, Tokens
-from installer.cloud.api_models import parse_granted
-from installer.cloud.oauth_redirect_listener import Query, RedirectListener, sign_in_page
+from installer.cloud.api_models import CloudDevice, parse_granted, parse_list
+from installer.cloud.oauth_redirect_listener import Incident, Query, RedirectListener, sign_in_page
 from installer.cloud.response import Family
+from installer.cloud.sign_in_link import SignInLink
 from installer.cloud.token_store import TokenStore
+from installer.cloud.whose_account import Decide, SignedInPerson, accept_what_fits, person_of
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
@@ -37,15 +37,45 @@ if TYPE_CHECKING:
     from installer.cloud.client import CloudClient
 
 AUTHORIZE_PATH = "/oauth2_user/authorize2"
-BROWSER_START_SECONDS = 0.3
+# How long the devices of the person who signed in may take; without them the user's number is shown alone.
+DEVICES_SECONDS = 10.0
+# A program that goes on knocking does not fill the terminal.
+MAX_NOTICES_OF_A_KIND = 3
 _CODE = re.compile(r"[A-Za-z0-9._~+/=-]{16,1024}")
 PASTE_HINT = (
     "Paste the whole address at which the browser ended (it begins with {uri} and contains code=), or only the code."
 )
 
 
+_INCIDENTS = {
+    Incident.OTHER_USER: (
+        "A request of {who} came to this sign-in and was refused; nothing was taken from it. If it was your own "
+        "browser, paste the address at which it ended."
+    ),
+    Incident.SECOND_BROWSER: (
+        "A second browser opened the link of this sign-in and was refused. If you did not open the first one, ask for "
+        "a new link."
+    ),
+    Incident.UNKNOWN_BROWSER: (
+        "A browser that had not opened the link came back from the cloud, and nothing was taken from it. If it was "
+        "yours, paste its address here."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class SignInNotice:
+    """What happened at the sign-in that its person is to know. `code`: for programs."""
+
+    code: str
+    text: str
+
+
 class SignInSession:
-    """One sign-in; use `async with`. It ends after `seconds`. Tokens are stored only if it succeeds."""
+    """One sign-in; use `async with`. It ends after `seconds`. Tokens are stored only if it succeeds.
+
+    `on_notice`: gets what the person at the terminal is to know while the sign-in waits.
+    """
 
     def __init__(
         self,
@@ -60,24 +90,44 @@ class SignInSession:
         self._client = client
         self._store = store
         self._clock = clock
-        self._state = secrets.token_urlsafe(32)
+        self.on_notice: Callable[[SignInNotice], None] = lambda _notice: None
+        self.last_notice = ""
+        self._notices: Counter[Incident] = Counter()
+        self._link = SignInLink()
         self._answered = False
         self._exit = AsyncExitStack()
         self._listener: RedirectListener | None = None
+        self.person: SignedInPerson | None = None
         self._end = 0.0
-        self._url = ""
-        self._outcome: asyncio.Future[Account] | None = None
-        self._exchange: asyncio.Task[Account] | None = None
+        self._outcome: asyncio.Future[Tokens] | None = None
+        self._exchange: asyncio.Task[Tokens] | None = None
 
     @property
     def authorize_url(self) -> str:
-        """The cloud's page, for a browser."""
-        return self._url
+        """The cloud's page, for a browser elsewhere; the address at which that browser ends is pasted.
+
+        It contains the `state` of this sign-in, so it belongs on the person's screen, and into no command line.
+        """
+        cloud = self._client.cloud
+        query = {
+            "response_type": "code",
+            "client_id": cloud.client_id,
+            "scope": ",".join(cloud.scopes),
+            "redirect_uri": self.redirect_uri,
+            "state": self._link.state,
+            **({"mode": "demo"} if cloud.demo else {}),
+        }
+        return f"{cloud.authorize}{AUTHORIZE_PATH}?{urlencode(query, safe=',')}"
 
     @property
     def short_url(self) -> str:
-        """A short address on this computer that leads to the same page."""
-        return self._running_listener.short_url
+        """A short address on this computer that leads to the same page, for the first browser that opens it."""
+        return self._running_listener.base_url + self._link.path
+
+    def new_link(self) -> None:
+        """Make new addresses: for a link that somebody else has opened. The old ones count no more."""
+        self._link.renew()
+        self.last_notice = ""
 
     @property
     def redirect_uri(self) -> str:
@@ -90,18 +140,11 @@ class SignInSession:
         self._listener = RedirectListener(self._client.cloud.redirect_uri)
         self._outcome = loop.create_future()
         self._end = loop.time() + self.seconds
-        cloud = self._client.cloud
-        query = {
-            "response_type": "code",
-            "client_id": cloud.client_id,
-            "scope": ",".join(cloud.scopes),
-            "redirect_uri": self._listener.redirect_uri,
-            "state": self._state,
-            **({"mode": "demo"} if cloud.demo else {}),
-        }
-        self._url = f"{cloud.authorize}{AUTHORIZE_PATH}?{urlencode(query, safe=',')}"
+        serving = self._listener.serve(
+            self._link, lambda: self.authorize_url, self._redirected, self._refused, self.seconds
+        )
         try:
-            await self._exit.enter_async_context(self._listener.serve(self._url, self._redirected))
+            await self._exit.enter_async_context(serving)
         except BaseException:
             self._listener.close()
             raise
@@ -116,32 +159,31 @@ class SignInSession:
             self._outcome.exception()  # marks the error as retrieved: it was raised by `result`, or nobody waits for it
 
     def open_browser(self) -> bool:
-        """Open the page in the browser of this computer. Returns soon; False if no browser seems to open."""
-        if not _has_display():
-            return False
-        opened: list[bool] = []
+        """Open the short link in the browser of this computer. Returns soon; False if no browser seems to open."""
+        return browser_start.open_browser(self.short_url)
 
-        def open_page() -> None:
-            try:
-                opened.append(webbrowser.open(self._url))
-            except (webbrowser.Error, OSError):
-                opened.append(False)
-
-        thread = threading.Thread(target=open_page, name="device-installer browser", daemon=True)
-        thread.start()
-        thread.join(BROWSER_START_SECONDS)
-        # The call has not returned: a slow browser or a text browser is open.
-        return opened[0] if opened else True
-
-    async def result(self, pasted: Awaitable[str] | None = None) -> Account:
+    async def result(self, pasted: Awaitable[str] | None = None, decide: Decide | None = None) -> Account:
         """The account, when the browser has returned or the person has pasted the address. May be called again.
 
+        `decide` gets the person who signed in before anything is stored, and raises if the account is not wanted.
+        Without it, only what fits the stored accounts is taken.
+
         Raises SIGN_IN_FAILED (access refused; with `paste: True`, the pasted text cannot be used: ask again),
-        SIGN_IN_TIMEOUT, CODE_EXPIRED, the errors of the cloud and the store, and what `pasted` raises.
+        SIGN_IN_TIMEOUT, CODE_EXPIRED, ACCOUNT_CHANGED, the errors of the cloud and the store, and what `pasted` and
+        `decide` raise.
         """
+        tokens = await self._tokens(pasted)
+        self.person = await self._person(tokens)
+        await (decide or accept_what_fits())(self.person)
+        application = Application.of(self._client.cloud)
+        async with self._store.lock(application, self.name):
+            stored = await self._store.save(application, self.name, tokens)
+        return Account(self.name, self._client, self._store, stored, self._clock)
+
+    async def _tokens(self, pasted: Awaitable[str] | None) -> Tokens:
         outcome = self._future
         paste = asyncio.ensure_future(pasted) if pasted is not None else None
-        waiting: set[asyncio.Future[Account] | asyncio.Future[str]] = {outcome}
+        waiting: set[asyncio.Future[Tokens] | asyncio.Future[str]] = {outcome}
         if paste is not None:
             waiting.add(paste)
         try:
@@ -158,6 +200,30 @@ class SignInSession:
             if paste is not None and not paste.cancel() and not paste.cancelled():
                 paste.exception()  # marks the error as retrieved: the browser was first
 
+    async def _person(self, tokens: Tokens) -> SignedInPerson:
+        """Who signed in. The tokens are not stored, so they are not refreshed either: one try, a few seconds."""
+        devices: tuple[str, ...] | None = None
+        with contextlib.suppress(InstallerError):
+            body = await self._client.call(
+                USER_PATH,
+                "getdevice",
+                "reading the devices of the account",
+                token=tokens.access_token,
+                idempotent=False,
+                seconds=DEVICES_SECONDS,
+            )
+            found = parse_list(CloudDevice, body, "devices")
+            devices = tuple(printable(device.model or device.type or "device", 40) for device in found)
+        cloud = self._client.cloud
+        stored = await self._store.list(Application.of(cloud))
+        return person_of(self.name, cloud.name, tokens.userid, devices, stored)
+
+    def _refused(self, incident: Incident, who: str) -> None:
+        self._notices[incident] += 1
+        if self._notices[incident] <= MAX_NOTICES_OF_A_KIND:
+            self.last_notice = _INCIDENTS[incident].format(who=who)
+            self.on_notice(SignInNotice(incident.value, self.last_notice))
+
     @property
     def _running_listener(self) -> RedirectListener:
         if self._listener is None:
@@ -165,7 +231,7 @@ class SignInSession:
         return self._listener
 
     @property
-    def _future(self) -> asyncio.Future[Account]:
+    def _future(self) -> asyncio.Future[Tokens]:
         if self._outcome is None:
             raise RuntimeError("the sign-in has not started: use `async with`")
         return self._outcome
@@ -176,7 +242,7 @@ class SignInSession:
 
     async def _redirected(self, query: Query) -> Response:
         """Answer a request to the redirect URI. Only a request with our `state` counts, and only the first."""
-        if not self._is_our_state(query.get("state", "")):
+        if not self._link.is_state(query.get("state", "")):
             return sign_in_page(
                 "This is not the answer to this sign-in",
                 "It belongs to another sign-in or to none. The program goes on waiting. Use the address that it shows.",
@@ -188,7 +254,10 @@ class SignInSession:
             await asyncio.shield(self._future)
         except InstallerError as error:
             return sign_in_page("Signing in did not work", f"{error} You can close this window.", 400)
-        return sign_in_page("You are signed in", "You can close this window and go back to the program.")
+        return sign_in_page(
+            "You are signed in",
+            "You can close this window. Go back to the program: it shows whose account this is.",
+        )
 
     def _use_answer(self, query: Query) -> bool:
         """Use the cloud's answer, whose state is ours; False if an answer was used before."""
@@ -218,7 +287,7 @@ class SignInSession:
             query = _query(text)
             if not (query.get("code") or query.get("error")):
                 raise self._paste_error("there is no code in this address")
-            if not self._is_our_state(query.get("state", "")):
+            if not self._link.is_state(query.get("state", "")):
                 raise self._paste_error("this address belongs to another sign-in")
             if not self._use_answer(query):
                 return
@@ -227,9 +296,6 @@ class SignInSession:
                 self._start_exchange(SecretStr(text))
         else:
             raise self._paste_error("this is neither an address nor a code")
-
-    def _is_our_state(self, state: str) -> bool:
-        return hmac.compare_digest(state.encode("utf-8", "surrogatepass"), self._state.encode())
 
     def _paste_error(self, why: str) -> InstallerError:
         return InstallerError(
@@ -253,7 +319,7 @@ class SignInSession:
         self._exchange = asyncio.ensure_future(self._exchange_code(code))
         self._exchange.add_done_callback(self._set_outcome)
 
-    def _set_outcome(self, exchange: asyncio.Task[Account]) -> None:
+    def _set_outcome(self, exchange: asyncio.Task[Tokens]) -> None:
         if self._future.done():
             return
         if exchange.cancelled():
@@ -263,7 +329,7 @@ class SignInSession:
         else:
             self._future.set_result(exchange.result())
 
-    async def _exchange_code(self, code: SecretStr) -> Account:
+    async def _exchange_code(self, code: SecretStr) -> Tokens:
         fields: dict[str, SecretStr | str] = {
             "grant_type": "authorization_code",
             "code": code,
@@ -273,18 +339,7 @@ class SignInSession:
             body = await self._client.request_token("signing in", fields)
         except InstallerError as error:
             raise _as_sign_in_error(error) from None
-        tokens = Tokens.from_grant(parse_granted(body), self._clock())
-        application = Application.of(self._client.cloud)
-        async with self._store.lock(application, self.name):
-            stored = await self._store.save(application, self.name, tokens)
-        return Account(self.name, self._client, self._store, stored, self._clock)
-
-
-def _has_display() -> bool:
-    """Whether a browser can open a window. Without a display, a text browser would take over this terminal."""
-    if os.name != "posix" or sys.platform == "darwin":
-        return True
-    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+        return Tokens.from_grant(parse_granted(body), self._clock())
 
 
 def _query(text: str) -> dict[str, str]:

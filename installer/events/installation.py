@@ -136,7 +136,10 @@ class GuideWaiting(BaseEvent):
 
 
 class SignInNeeded(BaseEvent):
-    """Somebody must sign in to the cloud. `url` opens the vendor's page; `short_url` is served by this machine."""
+    """Somebody must sign in to the cloud. `url` opens the vendor's page; `short_url` is served by this machine.
+
+    `short_url` counts for the first browser that opens it. The event comes again if its person asks for a new link.
+    """
 
     event: Literal["sign_in_needed"] = "sign_in_needed"
     account: str
@@ -146,11 +149,17 @@ class SignInNeeded(BaseEvent):
 
 
 class SignedIn(BaseEvent):
-    """Tokens for the account are there. `stored_in`: the keyring or the file that keeps them."""
+    """Tokens for the account are there. `stored_in`: the keyring or the file that keeps them.
+
+    `userid`: the cloud's number of the person who signed in; `devices`: the names of the devices that were on the
+    account then; null: not known.
+    """
 
     event: Literal["signed_in"] = "signed_in"
     account: str
     stored_in: str
+    userid: str = ""
+    devices: tuple[str, ...] | None = None
 
 
 class Linking(BaseEvent):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -19,12 +20,14 @@ from typing import IO, Any, Literal
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from installer.errors import ErrorCode, InstallerError
-from installer.storage.private_files import create_private_file
+from installer.storage.child_environment import smallest_environment
+from installer.storage.private_files import OTHER_OWNER, create_private_file, read_private
 from installer.text.written_by_people import STDIN
 
 START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 10.0
 IDLE_STOP_SECONDS = 1800
+MAX_STATE_BYTES = 64 * 1024
 
 
 class LabUser(BaseModel):
@@ -37,7 +40,7 @@ class LabUser(BaseModel):
 
 
 class LabState(BaseModel):
-    """What a running lab writes into its state file when it is ready."""
+    """What a running lab writes into its state file when it is ready. `token`: for its control API."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -46,6 +49,7 @@ class LabState(BaseModel):
     http: str
     adapter: str
     cloud: str
+    token: SecretStr = SecretStr("")
     client_id: str
     client_secret: SecretStr
     user: LabUser
@@ -58,7 +62,9 @@ def read_state(path: Path) -> LabState | None:
     Raises LAB_UNAVAILABLE if the file cannot be read: a lab may run.
     """
     try:
-        content = path.read_bytes()
+        content, exposed = read_private(path, MAX_STATE_BYTES)
+        if exposed == OTHER_OWNER:
+            raise OSError(errno.EACCES, "it belongs to another user")  # who could name a lab of their own
         state = LabState.model_validate_json(content)
     except FileNotFoundError:
         return None
@@ -97,7 +103,13 @@ async def start(path: Path, scenario: Path | None = None, idle: int = IDLE_STOP_
             given, scenario = stack.enter_context(scenario.open("rb")), Path(STDIN)
         command += ["--scenario", str(scenario)] if scenario is not None else []
         process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
-            command, stdin=given, stdout=errors, stderr=errors, start_new_session=True
+            command,
+            env=smallest_environment(),
+            stdin=given,
+            stdout=errors,
+            stderr=errors,
+            close_fds=True,
+            start_new_session=True,
         )
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
@@ -138,7 +150,9 @@ async def call(state: LabState, method: str, path: str, body: dict[str, Any] | N
     try:
         # Loading the certificates takes time, and http:// on this computer needs none.
         async with httpx.AsyncClient(base_url=state.http, timeout=10.0, trust_env=False, verify=False) as client:
-            answer = await client.request(method, path, json=body)
+            token = state.token.get_secret_value()
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            answer = await client.request(method, path, json=body, headers=headers)
             data = answer.json() if answer.content else {}
     except (httpx.HTTPError, ValueError) as error:
         raise InstallerError(

@@ -18,6 +18,7 @@ from installer.bluetooth.sighting import Sighting
 from installer.catalogue.catalogue_file import Catalogue
 from installer.catalogue.model import Model, SyncMethod
 from installer.cloud.token_store import ListedAccount
+from installer.cloud.whose_account import SignedInPerson
 from installer.errors import InstallerError
 from installer.events.json_lines import Event
 from installer.provisioning.provisioner import DeviceInfo
@@ -193,7 +194,9 @@ class OfferNotifications(Question):
 class SignIn(Question):
     """Sign in in a browser → the pasted address (`str`). Withdrawn when the browser was redirected to this computer.
 
-    `url`: for a browser, or as a QR code for a phone. `short_url` opens the same page through this computer.
+    `url`: for a browser, or as a QR code for a phone. `short_url` opens the same page through this computer, for the
+    first browser that opens it. `new_link` makes both anew and returns (`url`, `short_url`); the old ones
+    count no more. `warning`: what happened at the link that its person is to know, or an empty text.
     `sign_in_lab_user`: only in the lab; signs in the lab's user without a browser.
     """
 
@@ -203,7 +206,20 @@ class SignIn(Question):
     short_url: str
     seconds: float
     open_browser: Callable[[], bool] | None = None
+    new_link: Callable[[], tuple[str, str]] | None = None
+    warning: Callable[[], str] | None = None
     sign_in_lab_user: Callable[[], Awaitable[None]] | None = None
+
+
+@dataclass(kw_only=True)
+class ConfirmAccount(Question):
+    """Is this the account that is meant? → True or False. Asked before anything of a new sign-in is stored.
+
+    `person.warning` says what does not fit the accounts that are stored.
+    """
+
+    step: StepKey = StepKey.LINK
+    person: SignedInPerson
 
 
 class AccountWatch(Protocol):

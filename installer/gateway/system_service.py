@@ -15,6 +15,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.gateway import launchd_agent, scheduled_task, systemd_unit
 from installer.gateway.service_environment import ServiceEnvironment, check_text, service_environment
 from installer.storage.atomic_write import PRIVATE_MODE, SHARED_MODE, replace_file
+from installer.storage.child_environment import environment_without_secrets
 from installer.storage.private_files import write_private
 
 SERVICE_NAME = "device-installer-gateway"
@@ -112,7 +113,14 @@ def _run(command: Sequence[str]) -> str:
     """Run a command of the system. Returns why it failed; empty if it did not."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=COMMAND_SECONDS, check=False
+            command,
+            env=environment_without_secrets(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=COMMAND_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return type(error).__name__

@@ -1,4 +1,7 @@
-"""The lab's TCP server for hosts: each connection speaks HCI (H4) to its own controller on the virtual radio."""
+"""The lab's TCP server for hosts: each connection speaks HCI (H4) to its own controller on the virtual radio.
+
+Other users of this computer are refused where the system tells whose a connection is.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from bumble import hci
 from bumble.core import InvalidPacketError
 from bumble.transport.common import PacketParser
 
+from installer.cloud.guarded_web_server import stranger_at
 from installer.lab.virtual_controller import LabController
 from installer.lab.virtual_radio import Radio
 
@@ -22,17 +26,25 @@ class HostConnection(asyncio.Protocol):
     def __init__(self, hci_server: HciServer) -> None:
         self._hci_server = hci_server
         self._parser = PacketParser()
+        self.controller: LabController | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Add a new controller to the radio."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        other_user = stranger_at(transport)
+        if other_user is not None:
+            self._hci_server.on_refused(other_user)
+            transport.abort()
+            return
         self.controller = self._hci_server.add_controller(self)
         self.controller.host = self
         self._parser.set_packet_sink(self.controller)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the host; bytes that are not HCI end the connection."""
+        if self.controller is None:
+            return
         try:
             self._parser.feed_data(data)
         except InvalidPacketError:
@@ -49,6 +61,8 @@ class HostConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The host ended or was killed: its links end after the supervision timeout."""
+        if self.controller is None:
+            return
         self.controller.vanish()
         self._hci_server.connections.discard(self)
         self._hci_server.on_change()
@@ -59,7 +73,10 @@ class HostConnection(asyncio.Protocol):
 
 
 class HciServer:
-    """The TCP port for hosts; any number may connect. `on_change` is called when one connects or disconnects."""
+    """The TCP port for hosts; any number may connect. `on_change` is called when one connects or disconnects.
+
+    `on_refused`: gets whose connection was refused, in words.
+    """
 
     def __init__(self, radio: Radio, jitter: int = 0) -> None:
         self._radio = radio
@@ -68,6 +85,7 @@ class HciServer:
         self._server: asyncio.Server | None = None
         self.connections: set[HostConnection] = set()
         self.on_change: Callable[[], None] = lambda: None
+        self.on_refused: Callable[[str], None] = lambda _who: None
 
     async def open(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Start listening; returns the port."""

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -18,10 +19,12 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from installer.cloud.embedded_web_server import serving
+from installer.cloud.guarded_web_server import GuardedProtocol
 from installer.errors import ErrorCode, InstallerError
 from installer.lab import scenario as scenarios
 from installer.lab.cloud.app import build_app
 from installer.lab.control_api import routes
+from installer.lab.guard import LabGuard
 from installer.lab.world import World
 from installer.storage.atomic_write import replace_file
 
@@ -39,7 +42,7 @@ class Options:
 
 
 class LastUse:
-    """Middleware that records when the lab was last used."""
+    """Middleware that records when the lab was last used; what its guard refuses is no use."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -59,9 +62,16 @@ async def serve(options: Options) -> None:
     hci_port = await world.start()
     end = asyncio.Event()
     app = LastUse(build_app(world.store, routes(world, end.set)))
+    token = secrets.token_urlsafe(32)
     world.hci_server.on_change = lambda: setattr(app, "time", time.monotonic())
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
+        LabGuard(app, token, log),
+        http=GuardedProtocol,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=1,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,7 +82,7 @@ async def serve(options: Options) -> None:
         await stack.enter_async_context(serving(config, [listener], _unavailable("the HTTP server did not start")))
         stack.callback(_remove_state_file, options.state)
         http = f"http://{HOST}:{listener.getsockname()[1]}"
-        _write_state_file(options.state, _state_file_content(world, http, hci_port))
+        _write_state_file(options.state, _state_file_content(world, http, hci_port, token))
         log(f"ready: {http}, --adapter hci:tcp-client:{HOST}:{hci_port}, scenario {scenario.name}")
         await _wait_for_end(end, options.idle, world, app)
 
@@ -116,7 +126,7 @@ def _unavailable(why: str) -> InstallerError:
     return InstallerError(ErrorCode.LAB_UNAVAILABLE, f"The lab cannot start: {why}.", "Choose another port, or 0.")
 
 
-def _state_file_content(world: World, http: str, hci_port: int) -> dict[str, object]:
+def _state_file_content(world: World, http: str, hci_port: int, token: str) -> dict[str, object]:
     cloud = world.scenario.cloud
     user = cloud.users[0]
     return {
@@ -125,6 +135,7 @@ def _state_file_content(world: World, http: str, hci_port: int) -> dict[str, obj
         "http": http,
         "adapter": f"hci:tcp-client:{HOST}:{hci_port}",
         "cloud": http,
+        "token": token,
         "client_id": cloud.client_id,
         "client_secret": cloud.client_secret.get_secret_value(),
         "user": {"email": user.email, "password": user.password.get_secret_value()},

@@ -30,6 +30,7 @@ class World:
         self._bystanders = Bystanders(self.radio, scenario.bystanders, scenario.radio.bystander_interval, scenario.seed)
         self.store.on_linked.append(self._linked)
         self._log = log
+        self.hci_server.on_refused = lambda who: log(f"a host was refused: {who}")
 
     async def start(self, port: int = 0) -> int:
         """Bring everything up; the TCP port for hosts."""

@@ -22,6 +22,13 @@ KEYRING_SERVICE = "device-installer"
 MAX_SECRET_BYTES = 4096
 NOT_REPEATED = "(its name is not repeated: it may be the secret itself)"
 
+_named_variables: set[str] = set()
+
+
+def named_variables() -> frozenset[str]:
+    """The environment variables that a reference of this run has named. No child of this process gets them."""
+    return frozenset(_named_variables)
+
 
 class SecretRef(BaseModel):
     """Where a secret is. Exactly one of the four is given.
@@ -41,6 +48,8 @@ class SecretRef(BaseModel):
     def _exactly_one(self) -> SecretRef:
         if sum(v is not None for v in (self.keyring, self.env, self.file, self.host)) != 1:
             raise ValueError("name exactly one of keyring, env, file, host")
+        if self.env is not None:
+            _named_variables.add(self.env)
         return self
 
     @property

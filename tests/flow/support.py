@@ -13,7 +13,7 @@ from installer.events.json_lines import Event
 from installer.flow import lab_process
 from installer.flow.installation import Installation
 from installer.flow.outcome import Outcome
-from installer.flow.questions import Failure, OfferNotifications, Question, Recovery
+from installer.flow.questions import ConfirmAccount, Failure, OfferNotifications, Question, Recovery
 from installer.flow.run_options import Deadlines, Options, RunConfig
 from installer.flow.run_resources import RunResources, lab_state_file
 from tests.installer.lab.lab_process import control
@@ -79,6 +79,8 @@ class Front:
     async def ask(self, question: Question) -> Any:
         if isinstance(question, OfferNotifications) and OfferNotifications not in self.answers:
             return False  # the usual answer; only some tests are about this question
+        if isinstance(question, ConfirmAccount) and ConfirmAccount not in self.answers:
+            return True
         self.asked.append(question)
         answer = self.answers[type(question)]
         if isinstance(answer, list):
@@ -109,7 +111,8 @@ class LabWorld:
         self.state = state
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        answer = control().request(method, self.state.http + path, json=body)
+        headers = {"Authorization": f"Bearer {self.state.token.get_secret_value()}"}
+        answer = control().request(method, self.state.http + path, json=body, headers=headers)
         answer.raise_for_status()
         return answer.json() if answer.content else {}
 

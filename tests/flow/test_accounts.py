@@ -38,8 +38,8 @@ def log_in(world: LabWorld, cloud: list[str], name: str) -> tuple[int, str]:
     said = ""
     for line in process.stderr:
         said += line
-        if line.startswith("or anywhere: "):
-            url = line.removeprefix("or anywhere: ").strip()
+        if line.startswith("Open in the browser of this computer: "):
+            url = line.partition(": ")[2].strip()
             asyncio.run(sign_in_by_form(url, world.state.user.email, world.state.user.password))
             break
     said += process.stderr.read()

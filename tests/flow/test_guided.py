@@ -45,6 +45,7 @@ from tests.screens.driver import (
     answer_find,
     answer_sync,
     begin,
+    confirm_account,
     flat_text,
     screen_text,
     wait_for_finish,
@@ -200,7 +201,7 @@ async def test_a_person_needs_no_flag(retail: LabWorld, address: str) -> None:
     """The device speaks no open protocol and is recognised by the vendor's pipe (the scale) or its advertisements."""
 
     async def sign_in(question: SignIn) -> None:
-        await sign_in_by_form(question.url, retail.state.user.email, retail.state.user.password)
+        await sign_in_by_form(question.short_url, retail.state.user.email, retail.state.user.password)
         await asyncio.Event().wait()
 
     async def follow(question: FollowGuide) -> bool:
@@ -431,7 +432,8 @@ async def to_the_guide(pilot: Pilot[Any], world: LabWorld, address: str, method:
     await answer_sync(pilot, method)
     await answer_account(pilot, None)
     screen = await wait_for_screen(pilot, SignInScreen)
-    await sign_in_by_form(screen.question.url, world.state.user.email, world.state.user.password)
+    await sign_in_by_form(screen.question.short_url, world.state.user.email, world.state.user.password)
+    await confirm_account(pilot)
     return await wait_for_screen(pilot, GuideScreen)
 
 

@@ -206,7 +206,7 @@ def sign_in(world: LabWorld) -> Any:
     async def signing(question: SignIn) -> str:
         import asyncio
 
-        await sign_in_by_form(question.url, world.state.user.email, world.state.user.password)
+        await sign_in_by_form(question.short_url, world.state.user.email, world.state.user.password)
         await asyncio.Event().wait()
         return ""
 

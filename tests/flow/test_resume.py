@@ -35,6 +35,7 @@ from tests.installer.lab.lab_process import LabProcess
 from tests.proof.killing import Bench, Lane, trial
 from tests.screens.driver import (
     answer_account,
+    confirm_account,
     confirm_sending,
     flat_text,
     screen_text,
@@ -326,7 +327,8 @@ async def test_the_wizard_offers_it_and_goes_on(world: LabWorld, records: Record
         await answer_account(pilot, None)
         screen = await wait_for_screen(pilot, SignInScreen)
         user = world.state.user
-        await sign_in_by_form(screen.question.url, user.email, user.password)
+        await sign_in_by_form(screen.question.short_url, user.email, user.password)
+        await confirm_account(pilot)
         finish = await wait_for_finish(pilot)
         assert finish.outcome.outcome == "installed", screen_text(pilot)
         await pilot.press("h")

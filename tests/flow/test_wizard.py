@@ -39,6 +39,7 @@ from tests.screens.driver import (
     answer_passphrase,
     answer_sync,
     begin,
+    confirm_account,
     confirm_sending,
     decide,
     paste_address,
@@ -85,7 +86,8 @@ async def opened(answers: Answers | None = None) -> AsyncIterator[Pilot[Any]]:
 async def sign_in(pilot: Pilot[Any], world: LabWorld) -> None:
     """The person's browser: the cloud's page, the form, the redirect to this computer."""
     screen = await wait_for_screen(pilot, SignInScreen)
-    await sign_in_by_form(screen.question.url, world.state.user.email, world.state.user.password)
+    await sign_in_by_form(screen.question.short_url, world.state.user.email, world.state.user.password)
+    await confirm_account(pilot)
 
 
 async def answer_proof(pilot: Pilot[Any], proof: str) -> None:
@@ -273,6 +275,7 @@ async def test_signing_in_on_a_phone_by_pasting_the_address(world: LabWorld) -> 
         await wait_for_text(pilot, "address")
         screen = await wait_for_screen(pilot, SignInScreen)
         await paste_address(pilot, await phone(screen.question.url, world))
+        await confirm_account(pilot)
         await wait_for_finish(pilot)
     assert world.device("move")["linked"]
 
@@ -333,6 +336,7 @@ async def test_the_practice_user_signs_in_without_a_browser(world: LabWorld) -> 
         await answer_account(pilot, None)
         await wait_for_screen(pilot, SignInScreen)
         await press_button(pilot, "by-itself")
+        await confirm_account(pilot)
         await wait_for_finish(pilot)
     assert world.device("move")["linked"]
 

@@ -22,6 +22,7 @@ from installer.flow.questions import Question, Recovery
 from screens.app import WizardApp
 from screens.cards import Card
 from screens.choice_list import ChoiceList
+from screens.confirm_account import ConfirmAccountScreen
 from screens.confirm_device import ConfirmDeviceScreen
 from screens.failure_dialog import FailureDialog
 from screens.find import FindScreen
@@ -242,6 +243,13 @@ async def paste_address(pilot: Pilot[Any], address: str, timeout: float = TIMEOU
     screen.query_one("#pasted").focus()
     await type_text(pilot, address)
     await pilot.press("enter")
+
+
+async def confirm_account(pilot: Pilot[Any], answer: str = "yes", timeout: float = TIMEOUT) -> ConfirmAccountScreen:
+    """Say whether the account that was signed in is the right one: `yes` or `no`."""
+    screen = await wait_for_screen(pilot, ConfirmAccountScreen, timeout)
+    await press_button(pilot, answer)
+    return screen
 
 
 async def decide(pilot: Pilot[Any], recovery: Recovery, timeout: float = TIMEOUT) -> None:

@@ -195,6 +195,7 @@ class Script:
     scan: Callable[[], Awaitable[Sequence[Network]]] | None = None
     identify: Callable[[], Awaitable[None]] | None = None
     offer: OfferNotifications | None = None  # asked when the device is linked
+    sign_in_warning: str = ""  # what happened at the link of the sign-in
     later: str = ""  # no measurement yet; the notice says when it will come
     hold: asyncio.Event | None = None  # the engine waits for this event …
     hold_at: str = "join"  # … here: button, join or verify
@@ -394,7 +395,14 @@ class FakeInstallation:
         short = "http://127.0.0.1:8765/go"
         self.front.show(SignInNeeded(time=TIME, account=account, url=url, short_url=short, seconds=600))
         question = SignIn(
-            account=account, url=url, short_url=short, seconds=600, open_browser=lambda: False, can_go_back=False
+            account=account,
+            url=url,
+            short_url=short,
+            seconds=600,
+            open_browser=lambda: False,
+            new_link=lambda: (url, "http://127.0.0.1:8765/new"),
+            warning=lambda: self.script.sign_in_warning,
+            can_go_back=False,
         )
         asking = asyncio.create_task(self.front.ask(question))
         came_back = self.script.browser_came_back or asyncio.Event()

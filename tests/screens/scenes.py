@@ -14,10 +14,12 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from installer.catalogue.model import SyncMethod
+from installer.cloud.whose_account import SignedInPerson
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.questions import ChooseReading, OfferNotifications
+from installer.flow.questions import ChooseReading, ConfirmAccount, OfferNotifications
 from installer.qr.wifi_text import parse
 from screens.app import WizardApp
+from screens.confirm_account import ConfirmAccountScreen
 from screens.confirm_device import ConfirmDeviceScreen
 from screens.dialogs import ConfirmDialog
 from screens.failure_dialog import FailureDialog
@@ -281,6 +283,21 @@ async def sign_in(pilot: Pilot[Any]) -> None:
     await wait_for_screen(pilot, SignInScreen)
 
 
+def person(**changes: Any) -> SignedInPerson:
+    values = {"account": "alex", "cloud": "the Withings cloud", "userid": "40000001", "devices": ("Body+", "Sleep")}
+    return SignedInPerson(**{**values, **changes})
+
+
+async def confirm_account(pilot: Pilot[Any]) -> None:
+    ask_question(pilot, ConfirmAccount(person=person()))
+    await wait_for_screen(pilot, ConfirmAccountScreen)
+
+
+async def confirm_changed_account(pilot: Pilot[Any]) -> None:
+    ask_question(pilot, ConfirmAccount(person=person(stored_userid="40000002")))
+    await wait_for_screen(pilot, ConfirmAccountScreen)
+
+
 async def measuring(pilot: Pilot[Any]) -> None:
     await to_account(pilot)
     await answer_account(pilot, "alex")
@@ -384,6 +401,8 @@ SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
     "account": (Script, to_account),
     "account_name": (Script, account_name),
     "sign_in": (lambda: Script(accounts=()), sign_in),
+    "confirm_account": (Script, confirm_account),
+    "confirm_changed_account": (Script, confirm_changed_account),
     "measuring": (lambda: Script(hold=asyncio.Event(), hold_at="verify"), measuring),
     "finished": (Script, finished),
     "finished_waiting": (lambda: Script(later=LATER), finished_waiting),

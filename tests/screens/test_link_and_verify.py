@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 
+import pytest
+
 from installer.cloud.token_store import ListedAccount
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.questions import SignIn
+from installer.flow.questions import ConfirmAccount, SignIn
+from screens.confirm_account import ConfirmAccountScreen
 from screens.sign_in import SignInScreen
 from tests.screens.driver import (
     answer_account,
@@ -21,7 +24,7 @@ from tests.screens.driver import (
     wait_for_text,
 )
 from tests.screens.fake_engine import Script
-from tests.screens.scenes import running, to_account
+from tests.screens.scenes import person, running, to_account
 
 
 async def test_a_new_account_needs_a_free_name() -> None:
@@ -51,6 +54,42 @@ async def test_signing_in_shows_link_time_and_says_when_no_browser_opens() -> No
         await wait_for_text(pilot, "8 min 30 s left")
         await pilot.press("o")
         await wait_for_text(pilot, "No browser could be opened here")
+
+
+async def test_whoever_opened_the_link_is_told_of_and_a_new_link_is_made() -> None:
+    script = Script(accounts=())
+    async with running(script) as (pilot, _):
+        await to_account(pilot)
+        await answer_account(pilot, None)
+        await wait_for_screen(pilot, SignInScreen)
+        assert "One browser can open it" in flat_text(pilot)
+        script.sign_in_warning = "A second browser opened the link."
+        await wait_for_text(pilot, "Careful A second browser opened the link.")
+        await pilot.press("r")
+        await wait_for_text(pilot, "http://127.0.0.1:8765/new")
+
+
+@pytest.mark.parametrize(
+    ("stored_userid", "keys", "answer"),
+    [
+        ("", ["enter"], True),
+        ("", ["tab", "enter"], False),
+        ("", ["n"], False),
+        # What does not fit is not confirmed by one careless Enter.
+        ("40000002", ["enter"], False),
+        ("40000002", ["tab", "enter"], True),
+        ("40000002", ["y"], True),
+    ],
+)
+async def test_whose_account_it_is_is_shown_and_asked(stored_userid: str, keys: list[str], answer: bool) -> None:
+    async with running() as (pilot, _):
+        asking = ask_question(pilot, ConfirmAccount(person=person(stored_userid=stored_userid)))
+        await wait_for_screen(pilot, ConfirmAccountScreen)
+        assert "40000001" in screen_text(pilot)
+        assert "Body+, Sleep" in flat_text(pilot)
+        assert ("belongs to user 40000002" in flat_text(pilot)) is bool(stored_userid)
+        await pilot.press(*keys)
+        assert await asking.wait() is answer
 
 
 async def test_a_large_window_shows_a_qr_code() -> None:

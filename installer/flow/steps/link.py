@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 from typing import TYPE_CHECKING, Any, Literal
 
 from installer.answers import LinkAnswer, LinkMode, StepKey
 from installer.catalogue.model import Model, SyncMethod
 from installer.cloud.account_file import is_damaged
 from installer.errors import ErrorCode, InstallerError
-from installer.events.installation import Linked, Linking, Notice, SignedIn, SignInNeeded
-from installer.flow.questions import ChooseAccount, Recovery, SignIn
+from installer.events.installation import Linked, Linking, Notice
+from installer.flow.questions import ChooseAccount, Recovery
 from installer.flow.situation import Situation
-from installer.flow.steps import first_bluetooth_measurement, join_outcome, notification_offer
+from installer.flow.steps import account_sign_in, first_bluetooth_measurement, join_outcome, notification_offer
 from installer.flow.steps.step import Step
 
 if TYPE_CHECKING:
     from installer.cloud.account import Account
     from installer.cloud.accounts import Accounts
     from installer.cloud.api_models import CloudDevice
-    from installer.cloud.oauth_sign_in import SignInSession
-
 
 LINK_LATER = "The device is not linked yet: its user does that with `device-installer link` and the code on its label."
 
@@ -221,57 +217,7 @@ class LinkStep(Step):
             await situation.record.set_known_devices(account.name, sorted(situation.known_devices))
 
     async def _sign_in(self, situation: Situation, accounts: Accounts, name: str) -> Account:
-        limit = situation.options.deadlines.sign_in
-        async with accounts.sign_in(name, seconds=limit) as session:
-            if situation.may_ask(self.key):
-                situation.emit(
-                    SignInNeeded(
-                        account=name, url=session.authorize_url, short_url=session.short_url, seconds=session.seconds
-                    )
-                )
-                account = await self._sign_in_by_person(situation, session, name)
-            else:
-                situation.emit(Notice(code="signs_in_by_itself", text="The lab's user is signed in automatically."))
-                account = await self._sign_in_by_robot(situation, session)
-        situation.emit(SignedIn(account=name, stored_in=account.stored_in))
-        return account
-
-    async def _sign_in_by_person(self, situation: Situation, session: SignInSession, name: str) -> Account:
-        problem: InstallerError | None = None
-        robot = situation.environment.sign_in_lab_user
-        while True:
-            question = SignIn(
-                account=name,
-                url=session.authorize_url,
-                short_url=session.short_url,
-                seconds=session.seconds,
-                open_browser=session.open_browser,
-                sign_in_lab_user=None if robot is None else functools.partial(robot, session.authorize_url),
-                problem=problem,
-            )
-            pasting = asyncio.ensure_future(situation.ask(question))
-            try:
-                return await session.result(pasting)
-            except InstallerError as error:
-                # After a wrong paste, the listener still waits for the browser.
-                if not error.data.get("paste"):
-                    raise
-                problem = error
-            finally:
-                pasting.cancel()
-                await asyncio.gather(pasting, return_exceptions=True)
-
-    async def _sign_in_by_robot(self, situation: Situation, session: SignInSession) -> Account:
-        robot = situation.environment.sign_in_lab_user
-        if robot is None:
-            raise InstallerError(ErrorCode.INTERNAL, "Nobody can sign in.", "This is a defect; report it.")
-        result = asyncio.ensure_future(session.result(None))
-        try:
-            await robot(session.authorize_url)
-            return await result
-        finally:
-            result.cancel()
-            await asyncio.gather(result, return_exceptions=True)
+        return await account_sign_in.sign_in(situation, accounts, name, by_person=situation.may_ask(self.key))
 
 
 def _needs_sign_in(error: InstallerError) -> bool:

@@ -13,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from installer.cloud.guarded_web_server import GuardedProtocol
 from installer.lab.cloud.app import build_app, cloud_routes
 from installer.lab.cloud.scenario import CloudScenario
 from installer.lab.cloud.store import CloudStore
+from installer.lab.guard import LabGuard
 
 # A few devices to link, so that the cloud can be used without the radio.
 DEVICES = (
@@ -36,7 +38,13 @@ async def serve(port: int, mode: str) -> None:
         return JSONResponse({"devices": [], "networks": [], "hosts": 0, "cloud": store.describe()})
 
     app = build_app(store, [Route("/lab/state", state), *cloud_routes(store)])
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
+    # It has no state file, and so no token; other users and web pages are refused all the same.
+    guarded = LabGuard(app, "", lambda words: print(words, file=sys.stderr))  # noqa: T201
+    server = uvicorn.Server(
+        uvicorn.Config(
+            guarded, http=GuardedProtocol, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+        )
+    )
     # asyncio switches Nagle's delay (40 ms an answer) off only where the socket names its protocol.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -28,6 +28,7 @@ from installer.cloud.accounts import Accounts
 from installer.cloud.embedded_web_server import serving
 from installer.cloud.lab_sign_in import sign_in_by_form
 from installer.cloud.token_store import TokenStore
+from installer.cloud.whose_account import accept_what_fits
 from installer.lab.cloud.app import build_app
 from installer.lab.cloud.scenario import CloudScenario
 from installer.lab.cloud.store import CloudStore, Sample
@@ -76,10 +77,10 @@ class Lab:
     accounts: Accounts
 
     async def sign_in(self, name: str = "default") -> Account:
-        """Sign in by page, form and redirect, as a person does."""
+        """Sign in by page, form and redirect, as a person does; the same person may get several names."""
         async with self.accounts.sign_in(name, seconds=20) as session:
-            await sign_in_by_form(session.authorize_url, EMAIL, PASSWORD)
-            return await session.result()
+            await sign_in_by_form(session.short_url, EMAIL, PASSWORD)
+            return await session.result(decide=accept_what_fits(second_name=True))
 
     def another(self, **changes: Any) -> Accounts:
         """A second program on this computer."""

@@ -131,6 +131,11 @@ class LabProcess:
         return str(self.info["http"])
 
     @property
+    def control_headers(self) -> dict[str, str]:
+        """What the control API asks for."""
+        return {"Authorization": f"Bearer {self.info['token']}"}
+
+    @property
     def cloud(self) -> str:
         return str(self.info["cloud"])
 
@@ -164,7 +169,7 @@ class LabProcess:
 
     def call_now(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """`call` for tests without an event loop."""
-        answer = control().request(method, self.http + path, json=body)
+        answer = control().request(method, self.http + path, json=body, headers=self.control_headers)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
 

@@ -134,7 +134,7 @@ async def test_a_mat_over_a_phone_delivers_nothing(retail: LabProcess) -> None:
 async def test_what_the_vendors_app_cannot(
     retail: LabProcess, address: str, body: dict[str, object], words: str
 ) -> None:
-    async with httpx.AsyncClient(base_url=retail.http, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=retail.http, trust_env=False, headers=retail.control_headers) as client:
         answer = await client.post(f"/lab/devices/{address}/vendor_app", json=body)
     assert answer.status_code == 400
     assert words in answer.json()["error"]

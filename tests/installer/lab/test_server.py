@@ -109,7 +109,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     ],
 )
 async def test_mistakes_of_requests(lab: LabProcess, method: str, path: str, body: object, status: int) -> None:
-    async with httpx.AsyncClient(base_url=lab.http, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=lab.http, trust_env=False, headers=lab.control_headers) as client:
         answer = await client.request(method, path, json=body)
     assert answer.status_code == status
     assert answer.json()["error"]

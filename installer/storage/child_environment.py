@@ -1,0 +1,51 @@
+"""The environment of the programs that this one starts: without its secrets.
+
+Every process of this user, and the system's crash reports, can read a process's environment as long as it runs. So a
+browser, a command of the system and the lab get no variable that holds a secret of this program.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from installer import ENVIRONMENT_PREFIX
+from installer.storage.secret_references import named_variables
+
+# Of the libraries that this program uses.
+_LIBRARY_SECRETS = frozenset({"PGPASSWORD"})
+
+# What a child that runs long, and needs only Python and this program's folders, may keep.
+_ALLOWED = re.compile(
+    r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_\w+|TZ|PYTHONTZPATH|TMPDIR|TEMP|TMP|XDG_\w+_(HOME|DIR|DIRS)"
+    r"|PYTHON(PATH|HOME|UTF8|HASHSEED|IOENCODING|NOUSERSITE|DONTWRITEBYTECODE|WARNINGS|MALLOC|FAULTHANDLER)"
+    r"|VIRTUAL_ENV|COVERAGE_\w+|COV_CORE_\w+|LD_LIBRARY_PATH|DYLD_\w+|SSL_CERT_(FILE|DIR)"
+    r"|SYSTEMROOT|SYSTEMDRIVE|WINDIR|COMSPEC|PATHEXT|USERPROFILE|APPDATA|LOCALAPPDATA|PROGRAMDATA"
+    r"|WIN_PD_OVERRIDE_\w+"
+    rf"|{ENVIRONMENT_PREFIX}(HOME|(CONFIG|DATA|STATE|RUNTIME)_DIR)",
+    re.IGNORECASE,
+)
+
+
+def holds_secret(name: str) -> bool:
+    """Whether this variable may hold a secret of this program, by its name or because a reference of this run says so.
+
+    A variable that every program needs, such as PATH, never does, whatever a file says. Of this program's own
+    variables only the folders are no secret here, so that one that is added later is kept back too.
+    """
+    if _ALLOWED.fullmatch(name):
+        return False
+    return name.upper().startswith(ENVIRONMENT_PREFIX) or name in _LIBRARY_SECRETS or name in named_variables()
+
+
+def environment_without_secrets(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """For a command of the system or a browser: everything but this program's secrets."""
+    environment = os.environ if environment is None else environment
+    return {name: value for name, value in environment.items() if not holds_secret(name)}
+
+
+def smallest_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """For a child of our own that runs on by itself: only what is known to be needed."""
+    environment = os.environ if environment is None else environment
+    return {name: value for name, value in environment.items() if _ALLOWED.fullmatch(name) and not holds_secret(name)}

@@ -1,0 +1,104 @@
+"""Peer user: which user of this computer is at the other end of a TCP connection between two of its programs.
+
+A port of this computer is open to all its users. Linux lists every connection with the user of its socket
+(`/proc/net/tcp`, `/proc/net/tcp6`: proc(5)). Other systems do not tell a program without rights; there everybody
+passes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import sys
+from pathlib import Path
+
+TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+ROOT = 0
+# The kernel writes a long table in pieces; a row can be missed while others come and go.
+LOOKS = 3
+NOT_NAMED = "a program whose user this computer does not name"
+
+Address = tuple[str, int]
+
+
+def can_tell() -> bool:
+    """Whether this system tells whose a connection is."""
+    return os.name == "posix" and bool(_tables())
+
+
+def stranger(peer: Address, here: Address) -> str | None:
+    """Whose the connection is, in words, if it is neither ours nor root's. None: it may be served.
+
+    `peer`: its address and port, `here`: ours, as `getpeername` and `getsockname` give them. Root passes: it can read
+    this program's files. The person who started this program with sudo passes. A socket that its program has closed
+    has no user any more, so it does not pass; nor does a connection that is not in the table. If this system does not
+    tell, everybody passes.
+    """
+    if os.name != "posix":
+        return None
+    for _ in range(LOOKS):
+        tables = _tables()
+        if not tables:
+            return None
+        uid = _uid_of(peer, here, tables)
+        if uid is not None:
+            return None if uid in _own_users() else f"user {_name(uid)}"
+    return NOT_NAMED
+
+
+def _tables() -> list[str]:
+    """The tables of connections that this system has and lets us read."""
+    found = []
+    for table in TABLES:
+        with contextlib.suppress(OSError):
+            found.append(table.read_text("ascii", "replace"))
+    return found
+
+
+def _own_users() -> set[int]:
+    own = {ROOT, os.getuid(), os.geteuid()}
+    # Their own browser comes back to a program that they run as root. Only who starts a program sets its variables.
+    started_by = os.environ.get("SUDO_UID", "")
+    return own | ({int(started_by)} if started_by.isascii() and started_by.isdecimal() else set())
+
+
+def _uid_of(peer: Address, here: Address, tables: list[str]) -> int | None:
+    """The user of the socket at `peer`; None if the socket is not there or has no owner any more."""
+    try:
+        far, near = ipaddress.ip_address(peer[0].split("%")[0]), ipaddress.ip_address(here[0].split("%")[0])
+    except ValueError:
+        return None
+    pairs = {(_row_address(far, peer[1], mapped), _row_address(near, here[1], mapped)) for mapped in (False, True)}
+    for content in tables:
+        for far_text, near_text in pairs:
+            at = content.find(f" {far_text} {near_text} ")
+            if at < 0:
+                continue
+            # local address, remote address, state, queues, timer, retransmissions, uid, timeout, inode
+            columns = content[at : content.find("\n", at)].split()
+            # Without an inode no program holds the socket any more; the table then names root as its user.
+            if len(columns) > 8 and columns[8] != "0" and columns[6].isdecimal():
+                return int(columns[6])
+    return None
+
+
+def _row_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int, mapped: bool) -> str:
+    """As the table writes it: 32-bit words in the byte order of the machine. `mapped`: an IPv4 address as IPv6."""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    packed = address.packed
+    if mapped and len(packed) == 4:
+        packed = bytes(10) + b"\xff\xff" + packed
+    step = -1 if sys.byteorder == "little" else 1
+    words = (packed[i : i + 4][::step] for i in range(0, len(packed), 4))
+    return f"{b''.join(words).hex().upper()}:{port:04X}"
+
+
+def _name(uid: int) -> str:
+    import pwd
+
+    try:
+        return f"“{pwd.getpwuid(uid).pw_name}”"
+    except (KeyError, OSError):
+        return f"number {uid}"
