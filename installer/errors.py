@@ -257,8 +257,8 @@ class ErrorCode(enum.Enum):
         "label_unknown", 93, "the text given to `link` is neither a known id nor the text of a label",
         "Give the id on the label, the text of its QR code in quotes, or `--qr-image`.")
     ACCOUNT_CHANGED = (
-        "account_changed", 94, "another person signed in than the one whom this account belongs to",
-        "Sign in as that person, or store the other one under a name of its own.")
+        "account_changed", 94, "another person signed in under a known name, or a known person under a second name",
+        "Sign in as the right person, or allow it with `account login --replace` or `--second-name`.")
     FOLDER_UNSAFE = (
         "folder_unsafe", 95, "a folder of this program belongs to another user, or others can write to it",
         "Take the folder over with `chown` and `chmod 700`, or choose another with DEVICE_INSTALLER_HOME.")
