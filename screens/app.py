@@ -44,14 +44,16 @@ if TYPE_CHECKING:
 
 # How long a cancelled engine may take to clean up.
 ENGINE_STOP_SECONDS = 10.0
+NOTICE_SECONDS = 20.0
 
 
 class WizardApp(FrontEndApp):
     """The wizard. `start_installation(front_end, answers)` makes an installation whose front end is this app.
 
     `answers`: preset answers; their steps are not asked. `lab`: show the badge. `begin_at_once`: start
-    the first installation without the home screen. `wait_for_first_data`: lets the finish screen wait for a
-    measurement that has not arrived yet. The app returns the last outcome.
+    the first installation without the home screen. `notice`: shown for some seconds at the start.
+    `wait_for_first_data`: lets the finish screen wait for a measurement that has not arrived yet. The app returns the
+    last outcome.
     """
 
     TITLE = "Device Installer"
@@ -76,6 +78,7 @@ class WizardApp(FrontEndApp):
         light: bool = False,
         clock: Callable[[], float] = time.monotonic,
         ledger: Ledger | None = None,
+        notice: str = "",
     ) -> None:
         super().__init__(answers or Answers(), clock)
         self.lab = lab
@@ -87,6 +90,7 @@ class WizardApp(FrontEndApp):
         self._start_batch = start_batch
         self._resumable = resumable
         self._begin_at_once = begin_at_once
+        self._notice = notice
         self._preset_answers = self.answers
         self._saved_preset_answers: Answers | None = None
         self._batch_devices: tuple[Sighting, ...] = ()
@@ -105,6 +109,8 @@ class WizardApp(FrontEndApp):
         return HomeScreen()
 
     def on_mount(self) -> None:
+        if self._notice:
+            self.notify(self._notice, severity="warning", timeout=NOTICE_SECONDS, markup=False)
         if self._begin_at_once:
             self.begin()
         elif self.ledger is not None:

@@ -18,8 +18,8 @@ from screens.app import WizardApp
 from screens.engine_interface import BatchRun, Installation, Outcome
 
 
-def make_app(resources: RunResources, answers: Answers) -> WizardApp:
-    """The wizard for this resources. `answers`: preset answers, whose steps are not asked."""
+def make_app(resources: RunResources, answers: Answers, notice: str = "") -> WizardApp:
+    """The wizard for this resources. `answers`: preset answers, whose steps are not asked. `notice`: shown at first."""
     started_at = time.time()
 
     def start_installation(front: FrontEnd, preset: Answers) -> Installation:
@@ -51,6 +51,7 @@ def make_app(resources: RunResources, answers: Answers) -> WizardApp:
         wait_for_first_data=wait_for_first_data,
         resumable=LedgerResumables(resources),
         ledger=WizardLedger(resources.records()),
+        notice=notice,
     )
 
 
@@ -95,11 +96,13 @@ class ResumedInstallation:
         return await installation.Installation(environment, self._front, earlier.answers, earlier).run()
 
 
-def run_wizard(resources: RunResources, answers: Answers) -> Outcome | None:
-    """Run the wizard until the user quits. Returns the outcome of the last installation."""
+def run_wizard(
+    resources: RunResources, answers: Answers, *, notice: str = "", debug: bool | None = None
+) -> Outcome | None:
+    """Run the wizard until the user quits. Returns the outcome of the last installation. `debug`: of asyncio."""
 
     async def running() -> Outcome | None:
-        app = make_app(resources, answers)
+        app = make_app(resources, answers, notice)
         try:
             outcome = await app.run_async()
         finally:
@@ -109,4 +112,4 @@ def run_wizard(resources: RunResources, answers: Answers) -> Outcome | None:
             raise app.unexpected_error
         return outcome
 
-    return asyncio.run(running())
+    return asyncio.run(running(), debug=debug)

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from installer.answers import NetworkAnswer
+from installer.batch import spreadsheet
 from installer.batch.plan import Plan, Unit
 from installer.batch.plan_format import LATER, Defaults, Row
 from installer.batch.plan_reader import RawPlan, RawRow
@@ -24,6 +25,7 @@ from installer.wifi.credentials import Credentials, check_credentials
 from installer.wifi.saved_networks import SavedNetwork
 
 MAX_KEY = 120
+MAX_UNITS = spreadsheet.MAX_ROWS
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,16 @@ class _Checker:
     def __init__(self, raw: RawPlan, resources: PlanResources) -> None:
         self._raw = raw
         self._resources = resources
-        self.mistakes: list[Mistake] = []
+        self._mistakes: dict[Mistake, None] = {}  # in their order, each once
         self._passphrase_errors: dict[str, InstallerError | None] = {}
         self._devices: dict[str, FilePosition] = {}
         self._keys: dict[str, int] = {}
         self._reported_account = False
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """All that were found."""
+        return list(self._mistakes)
 
     def units(self, overrides: Mapping[str, Any]) -> list[Unit]:
         """The units of all rows. Mistakes go to `mistakes`."""
@@ -111,6 +118,13 @@ class _Checker:
             row = self._validated(Row, raw)
             if row is not None:
                 units += self._row(number, raw, row, merged)
+            if len(units) > MAX_UNITS:
+                self._add_mistake(
+                    raw.position_of("count"),
+                    f"Up to here the plan has more than {MAX_UNITS} devices.",
+                    "Split it into several files.",
+                )
+                break
         return units
 
     def _validated(self, kind: type[Any], raw: RawRow) -> Any:
@@ -314,9 +328,7 @@ class _Checker:
         )
 
     def _add_mistake(self, position: FilePosition, what: str, todo: str = "") -> None:
-        mistake = Mistake(position, what, todo)
-        if mistake not in self.mistakes:
-            self.mistakes.append(mistake)
+        self._mistakes.setdefault(Mistake(position, what, todo))
 
 
 def _merged(file: Defaults | None, options: Defaults) -> Defaults:

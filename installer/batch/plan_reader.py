@@ -174,6 +174,9 @@ def _read_toml(raw: bytes, plan: RawPlan) -> None:
             Mistake(FilePosition(*toml.of("", 0, "row"), "row"), "The rows are not tables.", "Write [[row]].")
         )
         return
+    if len(rows) > spreadsheet.MAX_ROWS:
+        plan.mistakes = [spreadsheet.too_many_rows(FilePosition(toml.table("row", spreadsheet.MAX_ROWS + 1)))]
+        return
     exact = toml.count("row") == len(rows)
     for number, values in enumerate(rows, 1):
         row = RawRow(FilePosition(toml.table("row", number) if exact else 0, 0, "" if exact else f"row {number}"))

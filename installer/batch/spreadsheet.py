@@ -86,13 +86,17 @@ def read(raw: bytes) -> Sheet:
         if not sheet.header:
             sheet.header = located
         elif len(sheet.rows) >= MAX_ROWS:
-            sheet.mistakes.append(
-                Mistake(FilePosition(line), f"The plan has more than {MAX_ROWS} rows.", "Split it into several files.")
-            )
+            sheet.rows.clear()  # nobody wants to know the mistakes of ten thousand rows first
+            sheet.mistakes = [too_many_rows(FilePosition(line))]
             break
         else:
             sheet.rows.append(located)
     return sheet
+
+
+def too_many_rows(position: FilePosition) -> Mistake:
+    """The mistake of a plan with too many rows."""
+    return Mistake(position, f"The plan has more than {MAX_ROWS} rows.", "Split it into several files.")
 
 
 def _text(raw: bytes, sheet: Sheet) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from installer.bluetooth.advertisement_signature import AdvertisementSignature, SignatureSummary, summarise
 from installer.bluetooth.sighting import Advert, Certainty, Detection, SetupState
+from installer.catalogue import name_pattern
 from installer.catalogue.catalogue_file import Catalogue
 from installer.catalogue.model import GUIDED, Evidence, Model, Rule
 from installer.text import printable
@@ -97,7 +98,7 @@ class _Compiled:
         self.pattern: re.Pattern[str] | None = None
         self.number = -1
         if rule.evidence is Evidence.NAME:
-            self.pattern = re.compile(rule.value, re.IGNORECASE)
+            self.pattern = name_pattern.compiled(rule.value)
         elif rule.evidence in (Evidence.SERVICE, Evidence.SERVICE_DATA):
             self.pattern = _uuid_pattern(rule.value)
         elif rule.evidence is Evidence.COMPANY:
@@ -111,7 +112,7 @@ class _Compiled:
         """The matching part of the advertisement, in words; None if the rule does not match."""
         evidence = self.rule.evidence
         if evidence is Evidence.NAME and self.pattern is not None and advert.name:
-            return f"the name “{printable(advert.name, 32)}”" if self.pattern.match(advert.name) else None
+            return f"the name “{printable(advert.name, 32)}”" if name_pattern.fits(self.pattern, advert.name) else None
         if evidence is Evidence.SERVICE:
             return self._uuid(advert.services, "service")
         if evidence is Evidence.SERVICE_DATA:

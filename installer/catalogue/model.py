@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from installer.catalogue import name_pattern
 
 # In place of a protocol: a person sets the device up with the vendor's own app (`DESIGN.md` §2, guided hand-off).
 GUIDED = "guided"
@@ -75,7 +76,7 @@ class CatalogueEntry(BaseModel):
 class Rule(CatalogueEntry):
     """One hint that a sighting is of this model. Scores add up (`facts/detection.md`).
 
-    `value`: for `name` a regular expression (case-insensitive, searched from the start), for
+    `value`: for `name` a pattern (`name_pattern`; case-insensitive, searched from the start), for
     `service` and `service-data` a UUID, for `company` the number, for `address` a prefix.
     """
 
@@ -87,10 +88,7 @@ class Rule(CatalogueEntry):
     @model_validator(mode="after")
     def _valid_value(self) -> Rule:
         if self.evidence is Evidence.NAME:
-            try:
-                re.compile(self.value)
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}") from None
+            name_pattern.check(self.value)
         if self.evidence is Evidence.COMPANY:
             int(self.value, 0)
         return self

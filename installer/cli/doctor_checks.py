@@ -68,6 +68,7 @@ async def run_checks(config: RunConfig) -> list[Finding]:
         ("connection", _connection),
         ("cloud", _cloud),
         ("webhook", _webhook),
+        ("gateway", _gateway_devices),
         ("time zones", _time_zones),
         ("terminal", _terminal),
         ("folders", _folders),
@@ -222,6 +223,23 @@ async def _webhook(computer: Computer) -> list[Finding]:
         url = await call_with_deadline(lambda: fetched.fetch("address of the webhook"), KEYRING_TIMEOUT_SECONDS)
         webhook = url.get_secret_value()
     return [Finding(subject="webhook", state="ok", text=describe_connection(check_url(webhook)))]
+
+
+async def _gateway_devices(computer: Computer) -> list[Finding]:
+    """The devices at whose address another unit answers."""
+    from installer.gateway.files_and_lock import GatewayFiles
+    from installer.gateway.status import changed_devices, read_status
+
+    found = changed_devices(await read_status(GatewayFiles.in_data_dir(lab=computer.config.lab)))
+    return [
+        Finding(
+            subject="gateway",
+            state="warning",
+            text=printable(device.failure or "", 500),
+            todo=f"Check it. If it is the right one: device-installer gateway accept {printable(device.address)}",
+        )
+        for device in found
+    ]
 
 
 async def _time_zones(_computer: Computer) -> Finding:

@@ -114,6 +114,30 @@ def status(
         )
 
 
+@app.command()
+def accept(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The address of the device.")],
+    use_lab: UseLab = False,
+) -> None:
+    """Take the device that answers next at this address for the right one, whatever its serial number."""
+    from installer.gateway.device_identity import DeviceIdentities
+    from installer.gateway.files_and_lock import GatewayFiles
+    from installer.gateway.outbox import Outbox
+
+    outbox = Outbox.open_existing(GatewayFiles.in_data_dir(lab=use_lab).outbox)
+    wanted = address.strip().upper()
+    if outbox is not None:
+        with outbox:
+            if DeviceIdentities(outbox).accept(wanted):
+                output.print_message(f"The gateway takes the device that it meets next at {printable(wanted)}.")
+                return
+    raise InstallerError(
+        ErrorCode.USAGE,
+        f"The gateway of this computer has not met a device at {printable(wanted)}.",
+        "`device-installer gateway status` lists the devices.",
+    )
+
+
 @app.command(name="install-service")
 @expand_options
 def install_service(

@@ -15,7 +15,9 @@ import typer
 from installer import output
 from installer.cli import COMMAND_GROUPS
 from installer.cli.batch import batch
+from installer.cli.core_files import no_core_file
 from installer.cli.crash_report import report_defect
+from installer.cli.debugging_variables import ignore_debugging_variables, secrets_may_be_written
 from installer.cli.doctor import doctor
 from installer.cli.exits import exits
 from installer.cli.install import install
@@ -68,6 +70,9 @@ _COMMANDS = tuple(app.registered_commands)
 
 def main(arguments: list[str] | None = None) -> None:
     """The program. It ends with the exit status, and no traceback reaches the user."""
+    ignore_debugging_variables()
+    if not secrets_may_be_written():
+        no_core_file()
     # Pydantic looks for plug-ins in the metadata of every installed package. There are none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if os.environ.get("TZ"):

@@ -20,6 +20,8 @@ def run(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
     """Run to the end, or raise TIMEOUT after `timeout` seconds."""
     import asyncio
 
+    debug = protect_secrets()
+
     async def limited() -> T:
         limit = asyncio.timeout(timeout)
         try:
@@ -34,7 +36,19 @@ def run(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
                 "Give more with --timeout.",
             ) from None
 
-    return asyncio.run(limited())
+    return asyncio.run(limited(), debug=debug)
+
+
+def protect_secrets() -> bool | None:
+    """What is done before anything handles a secret. Returns what asyncio gets as `debug`; None leaves that to it."""
+    from installer.cli.core_files import close_memory
+    from installer.cli.debugging_variables import secrets_may_be_written, silence_libraries
+
+    if secrets_may_be_written():
+        return None
+    close_memory()
+    silence_libraries()
+    return False  # also with -X dev: asyncio would print the arguments of functions
 
 
 def on_signals(handler: Callable[[], object], *signals: int) -> tuple[int, ...]:

@@ -43,6 +43,8 @@ def open_wizard(config: RunConfig, answers: Answers | None = None, ask: str = ""
     """Open the wizard, and ask what the answers leave open, and the steps in `ask`. Raises USAGE without a terminal."""
     from installer.answers import Answers
     from installer.cli.answers_from_options import steps
+    from installer.cli.debugging_variables import notice
+    from installer.cli.run_command import protect_secrets
     from installer.flow.run_resources import RunResources
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -57,4 +59,5 @@ def open_wizard(config: RunConfig, answers: Answers | None = None, ask: str = ""
 
     gc.freeze()
     gc.enable()
-    run_wizard(RunResources(config), (answers or Answers()).without(steps(ask)))
+    debug = protect_secrets()
+    run_wizard(RunResources(config), (answers or Answers()).without(steps(ask)), notice=notice(), debug=debug)

@@ -21,6 +21,7 @@ from installer import output, settings
 from installer.settings import CloudSettings, is_loopback
 from installer.storage.file_lock import file_lock
 from installer.storage.private_files import make_private_folder
+from installer.text.bounded_read import read_bounded
 from installer.timing.backoff import Backoff
 
 WINDOW_SECONDS = 60.0
@@ -121,8 +122,7 @@ class RateLimit:
 
     def _read(self, file: Path) -> None:
         try:
-            with file.open("rb") as stream:
-                known = json.loads(stream.read(MAX_FILE_BYTES))
+            known = json.loads(read_bounded(file, MAX_FILE_BYTES))
         except FileNotFoundError:
             return
         except OSError as error:

@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -22,12 +23,14 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.child_environment import smallest_environment
 from installer.storage.private_files import OTHER_OWNER, create_private_file, read_private
-from installer.text.written_by_people import STDIN
+from installer.text.bounded_read import read_bounded
+from installer.text.written_by_people import MAX_TEXT_BYTES, STDIN, UnreadableText, read_bytes
 
 START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 10.0
 IDLE_STOP_SECONDS = 1800
 MAX_STATE_BYTES = 64 * 1024
+MAX_LOG_BYTES = 1024 * 1024
 
 
 class LabUser(BaseModel):
@@ -100,7 +103,7 @@ async def start(path: Path, scenario: Path | None = None, idle: int = IDLE_STOP_
         given: IO[bytes] | int | None = None if str(scenario) == STDIN else subprocess.DEVNULL
         if scenario is not None and scenario.is_fifo():
             # The lab cannot open a pipe of this process by its name, as in `--scenario <(…)`.
-            given, scenario = stack.enter_context(scenario.open("rb")), Path(STDIN)
+            given, scenario = stack.enter_context(_content_of_pipe(scenario)), Path(STDIN)
         command += ["--scenario", str(scenario)] if scenario is not None else []
         process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
             command,
@@ -183,15 +186,28 @@ def _alive(pid: int) -> bool:
         return True
 
 
+def _content_of_pipe(scenario: Path) -> IO[bytes]:
+    """What the pipe holds, as an open file. Raises SCENARIO_INVALID."""
+    try:
+        content = read_bytes(scenario, MAX_TEXT_BYTES)
+    except UnreadableText as error:
+        what = f"The scenario file {scenario} {error.why}."
+        raise InstallerError(ErrorCode.SCENARIO_INVALID, what, error.todo) from None
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    file.write(content)
+    file.seek(0)
+    return file
+
+
 def _not_started(log: Path, status: int) -> InstallerError:
     try:
-        lines = log.read_text("utf-8", "replace").strip().splitlines()
+        lines = read_bounded(log, MAX_LOG_BYTES).decode("utf-8", "replace").strip().splitlines()
     except OSError:
         lines = []
     last_line = lines[-1] if lines else ""
     try:
         details = json.loads(last_line)
-    except ValueError:
+    except (ValueError, RecursionError):
         details = None
     if isinstance(details, dict) and details.get("code") == ErrorCode.SCENARIO_INVALID.value:
         return InstallerError(ErrorCode.SCENARIO_INVALID, str(details.get("what", "")), str(details.get("todo", "")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from installer.catalogue.catalogue_file import Catalogue
 from installer.catalogue.model import Profile
@@ -14,13 +14,18 @@ from installer.text import printable
 
 @dataclass(frozen=True)
 class GatewayDevice:
-    """A device to collect from. `profiles`: to subscribe to; `account`: the stored account that it is linked to."""
+    """A device to collect from. `profiles`: to subscribe to; `account`: the stored account that it is linked to.
+
+    `installation`: the record of its installation, and `serial`: the serial number there; empty if there is none.
+    """
 
     address: str
     profiles: tuple[Profile, ...]
     model: str = ""
     name: str = ""
     account: str = ""
+    serial: str = ""
+    installation: str = ""
 
 
 def installed_devices(installed: Iterable[InstalledDevice], catalogue: Catalogue) -> list[GatewayDevice]:
@@ -32,9 +37,8 @@ def installed_devices(installed: Iterable[InstalledDevice], catalogue: Catalogue
         if model is None or model.profile is None:
             continue
         name = printable(device.name or model.name, 32)
-        found.append(
-            GatewayDevice(device.address.upper(), profiles_for(model.profile), model.id, name, device.account or "")
-        )
+        address, profiles = device.address.upper(), profiles_for(model.profile)
+        found.append(GatewayDevice(address, profiles, model.id, name, device.account or "", device.serial, device.id))
     return found
 
 
@@ -72,7 +76,7 @@ def selected_devices(
             )
         if device is None:
             device = GatewayDevice(address, given)
-        found.append(GatewayDevice(address, given or device.profiles, device.model, device.name, device.account))
+        found.append(replace(device, profiles=given or device.profiles))
     return found
 
 

@@ -12,6 +12,7 @@ from installer import settings
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.file_lock import HeldLock, file_lock
 from installer.storage.private_files import is_absent
+from installer.text.bounded_read import read_bounded
 
 LOCK_SECONDS = 2.0
 
@@ -110,7 +111,7 @@ async def is_running(files: GatewayFiles) -> bool:
 def running_pid(files: GatewayFiles) -> int | None:
     """The process that holds the lock, or held it last; None if the file does not say."""
     try:
-        return int(files.lock.read_text("ascii"))
+        return int(read_bounded(files.lock, 32))
     except (OSError, ValueError):
         return None
 

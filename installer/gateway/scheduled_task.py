@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
 from installer.errors import ErrorCode, InstallerError
+from installer.gateway.service_text import check_command, check_text, check_variables
 
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.,:/=@+ ")
 
@@ -23,8 +24,12 @@ def task_text(
 ) -> str:
     """The task's XML. `program`: how it is started; `python`: its interpreter; `user`: `DOMAIN\\NAME`.
 
-    Raises USAGE for a path with a %.
+    Raises USAGE for a path with a %, and as `check_text`.
     """
+    check_command([*program, *arguments])
+    check_variables(environment)
+    check_text(python, "The path of Python")
+    check_text(user, "Your user name")
     command = [*program, *arguments]
     if environment or any("%" in part for part in command[1:]):
         command = [python, "-P", "-c", _python_code(arguments, environment)]

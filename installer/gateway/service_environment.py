@@ -14,7 +14,7 @@ from pathlib import Path
 
 from installer import ENVIRONMENT_PREFIX
 from installer.cloud import trusted_certificates
-from installer.errors import ErrorCode, InstallerError
+from installer.gateway.service_text import check_variables
 from installer.ledger import location
 from installer.settings import Settings
 from installer.storage.secret_references import SecretRef
@@ -84,24 +84,8 @@ def service_environment(platform: str = sys.platform) -> ServiceEnvironment:
     proxies = _proxies(platform)
     secret = {name: value for name, value in proxies.items() if "@" in value and name.lower() != "no_proxy"}
     plain |= {name: value for name, value in proxies.items() if name not in secret}
-    for name, value in {**plain, **secret}.items():
-        check_text(value, f"The variable {name}")
+    check_variables({**plain, **secret})
     return ServiceEnvironment(dict(sorted(plain.items())), secret)
-
-
-def check_text(text: str, what: str) -> None:
-    """Raise USAGE for a text that no service file can hold; the text is not repeated."""
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        problem = "is not UTF-8 text"
-    elif any(ord(character) < 32 or 127 <= ord(character) < 160 for character in text):
-        problem = "contains a line break or another control character"
-    else:
-        return
-    raise InstallerError(
-        ErrorCode.USAGE,
-        f"{what} {problem}. The file of a service cannot hold that.",
-        "Correct it, or use a path without such characters; then try again.",
-    )
 
 
 def setting_problems(settings: Settings) -> list[tuple[str, str]]:

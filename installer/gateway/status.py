@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from installer import output
+from installer.errors import ErrorCode
+from installer.gateway.device_identity import DeviceIdentities
 from installer.gateway.files_and_lock import GatewayFiles, is_running, running_pid
 from installer.gateway.heartbeat import Heartbeat, LastHeartbeat
 from installer.gateway.outbox import Outbox, SinkCounts
@@ -43,7 +45,10 @@ class SinkStatus:
 
 @dataclass(frozen=True)
 class GatewayStatus:
-    """The whole status. `devices` in order of address; `collected`: measurements since the outbox was created."""
+    """The whole status. `devices` in order of address; `collected`: measurements since the outbox was created.
+
+    `serials`: by address, as `DeviceIdentities.serial`.
+    """
 
     running: bool
     pid: int | None
@@ -52,6 +57,7 @@ class GatewayStatus:
     sinks: list[SinkStatus] = field(default_factory=list)
     collected: int = 0
     not_understood: int = 0
+    serials: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def waiting(self) -> int:
@@ -81,6 +87,7 @@ async def read_status(files: GatewayFiles) -> GatewayStatus:
             [_sink_status(name, counts.get(name, SinkCounts()), *known.get(name, ({}, []))) for name in names],
             sum(device.collected for device in devices),
             outbox.count_not_understood(),
+            {device.address: DeviceIdentities(outbox).serial(device.address) for device in devices},
         )
 
 
@@ -101,6 +108,11 @@ def problems(status: GatewayStatus, now: float) -> list[str]:
     if status.not_understood:
         found.append(f"{_count_words(status.not_understood)} could not be read; their bytes are kept in the outbox.")
     return found
+
+
+def changed_devices(status: GatewayStatus) -> list[DeviceHistory]:
+    """The devices at whose address another unit answered last."""
+    return [d for d in status.devices if d.failures and d.code == ErrorCode.DEVICE_CHANGED.value]
 
 
 def flow_problems(status: GatewayStatus, now: float) -> list[str]:
@@ -140,6 +152,10 @@ def status_lines(status: GatewayStatus, now: float | None = None) -> list[str]:
     if status.sinks:
         titles = ("SINK", "DELIVERED", "WAITING", "REFUSED", "LAST")
         text += ["", *output.table_lines(titles, [_sink_row(sink, now) for sink in status.sinks])]
+    unknown = [printable(d.name or d.address, 32) for d in status.devices if status.serials.get(d.address) == ""]
+    if unknown:
+        names = ", ".join(unknown)
+        text += ["", f"No serial number: {names}. Whether another unit answers in its place cannot be told."]
     found = problems(status, now)
     # In a pipe, one line for each problem.
     width = min(max(shutil.get_terminal_size((80, 24)).columns, 60), 100) if sys.stdout.isatty() else 10_000
@@ -167,6 +183,7 @@ def status_json(status: GatewayStatus, now: float) -> dict[str, Any]:
         "devices": [
             {
                 **asdict(device),
+                "serial": status.serials.get(device.address),
                 "seen": _iso_time(device.seen),
                 "visited": _iso_time(device.visited),
                 "failed": _iso_time(device.failed),

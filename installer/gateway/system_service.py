@@ -13,7 +13,8 @@ from pathlib import Path
 from installer import settings
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway import launchd_agent, scheduled_task, systemd_unit
-from installer.gateway.service_environment import ServiceEnvironment, check_text, service_environment
+from installer.gateway.service_environment import ServiceEnvironment, service_environment
+from installer.gateway.service_text import check_command, check_text
 from installer.storage.atomic_write import PRIVATE_MODE, SHARED_MODE, replace_file
 from installer.storage.child_environment import environment_without_secrets
 from installer.storage.private_files import write_private
@@ -53,8 +54,8 @@ def make_service(arguments: Sequence[str], platform: str = sys.platform, home: P
     Raises USAGE for another operating system, and for a text that its file cannot hold.
     """
     home = home or Path.home()
-    for text in arguments:
-        check_text(text, "An argument")
+    check_command(arguments)
+    check_text(str(home), "The path of your home folder")
     for text in _program_command():
         check_text(text, "The path of this program")
     arguments = ["gateway", "run", *arguments]

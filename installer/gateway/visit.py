@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -29,6 +29,10 @@ class VisitTimeouts:
     total: float = 180.0
 
 
+async def _take_any(_: Connection) -> None:
+    """Whichever unit answers."""
+
+
 async def visit_device(
     adapter: Adapter,
     device: BLEDevice,
@@ -36,8 +40,11 @@ async def visit_device(
     writer: OutboxWriter,
     timeouts: VisitTimeouts,
     on_connected: Callable[[], None] = lambda: None,
+    check: Callable[[Connection], Awaitable[None]] = _take_any,
 ) -> None:
     """Collect all measurements that the device has. `on_connected` is called when the connection is open.
+
+    `check` raises if another unit answers, before anything is read from it.
 
     Raises CONNECTION_FAILED, CONNECTION_LOST, DEVICE_REFUSED, DEVICE_MISBEHAVED, MEASUREMENT_FAILED (it has none of
     the profiles), and what `writer` raised. What came before the error is written.
@@ -45,6 +52,7 @@ async def visit_device(
     connection = await Connection.open(adapter, device, timeouts.connect, attempts=2)
     try:
         on_connected()
+        await check(connection)
         stream = reader.collect(
             connection,
             profiles,

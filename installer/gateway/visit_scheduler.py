@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.scan import Scan
 from installer.bluetooth.sighting import Sighting
 from installer.catalogue.catalogue_file import Catalogue
 from installer.errors import ErrorCode, InstallerError
+from installer.gateway.device_identity import DeviceIdentities
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Outbox
 from installer.gateway.outbox_writer import OutboxWriter
@@ -30,7 +32,7 @@ LEFT_RANGE_SECONDS = 20.0
 SCAN_CHECK_SECONDS = 1.0
 FAILED_VISIT_BACKOFF = Backoff(5.0, 600.0, jitter=(0.5, 1.0))
 # Errors of a device that come again at the next visit. Errors of the radio may not.
-PERMANENT_ERRORS = (ErrorCode.DEVICE_MISBEHAVED, ErrorCode.MEASUREMENT_FAILED)
+PERMANENT_ERRORS = (ErrorCode.DEVICE_MISBEHAVED, ErrorCode.MEASUREMENT_FAILED, ErrorCode.DEVICE_CHANGED)
 # Errors of this computer, which are not recorded as errors of the device.
 PROGRAM_ERRORS = (
     ErrorCode.DATABASE_FAILED,
@@ -100,6 +102,7 @@ class VisitScheduler:
         self._check_lock = check_lock
         self._outbox = outbox
         self._visits = visits
+        self._identities = DeviceIdentities(outbox)
         self._catalogue = catalogue
         self._sinks_of = sinks_of
         self._settings = settings
@@ -232,8 +235,9 @@ class VisitScheduler:
             ble_device = scan.ble_device(device.address)
             await scan.pause()
             connected = asyncio.Event()
+            check, timeouts = partial(self._identities.check, device), self._settings.timeouts
             visit = asyncio.ensure_future(
-                visit_device(adapter, ble_device, device.profiles, writer, self._settings.timeouts, connected.set)
+                visit_device(adapter, ble_device, device.profiles, writer, timeouts, connected.set, check)
             )
             try:
                 await _wait_for_either(visit, connected)

@@ -102,7 +102,7 @@ def routes(world: World, stop: Callable[[], None]) -> list[BaseRoute]:
 async def _body(request: Request) -> dict[str, Any]:
     try:
         data = json.loads(await request.body() or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("the body is not JSON") from None
     if not isinstance(data, dict):
         raise ValueError("the body is not a JSON object")

@@ -27,8 +27,10 @@ from installer.lab.control_api import routes
 from installer.lab.guard import LabGuard
 from installer.lab.world import World
 from installer.storage.atomic_write import replace_file
+from installer.text.bounded_read import read_bounded
 
 HOST = "127.0.0.1"
+MAX_STATE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ def _write_state_file(path: Path | None, state: dict[str, object]) -> None:
 def _remove_state_file(path: Path | None) -> None:
     if path is None:
         return
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+    with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
         # Another lab may have written its own by now.
-        if json.loads(path.read_text("utf-8")).get("pid") == os.getpid():
+        if json.loads(read_bounded(path, MAX_STATE_BYTES)).get("pid") == os.getpid():
             path.unlink()

@@ -18,11 +18,13 @@ from installer.ledger.record_updates import (
     storable_result,
 )
 from installer.ledger.sql_tables import details, failures, installations, steps
+from installer.text.bounded_read import read_bounded
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 IMPORTED_SUFFIX = ".taken-over"
+MAX_FILE_BYTES = 1024 * 1024
 OUTCOMES = ("installed", "failed", "cancelled")
 
 
@@ -35,7 +37,7 @@ def import_records(connection: Connection, folder: Path) -> list[str]:
     unreadable = []
     for path in sorted(folder.glob("*.json")):
         try:
-            data = json.loads(path.read_text("utf-8"))
+            data = json.loads(read_bounded(path, MAX_FILE_BYTES).decode())
         except (OSError, ValueError, RecursionError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is damaged"
             unreadable.append(f"{path.name} ({why})")

@@ -154,12 +154,13 @@ def installed(connection: Connection, method: str) -> list[InstalledDevice]:
         later.c.address == columns.address, later.c.outcome == "installed", later.c.started > columns.started
     )
     query = (
-        select(columns.address, columns.model, columns.name, columns.account, columns.id)
+        select(columns.address, columns.model, columns.name, columns.account, columns.id, steps.c.result)
+        .outerjoin(steps, and_(steps.c.installation == columns.id, steps.c.step == "find"))
         .where(columns.outcome == "installed", columns.method == method, columns.address.is_not(None), ~newer.exists())
         .order_by(columns.started, columns.id)
     )
     return [
-        InstalledDevice(r["address"], r["model"] or "", r["name"] or "", r["account"], r["id"])
+        InstalledDevice(r["address"], r["model"] or "", r["name"] or "", r["account"], r["id"], _serial_of(r["result"]))
         for r in connection.execute(query).mappings()
     ]
 
@@ -168,6 +169,11 @@ def addresses(connection: Connection) -> set[str]:
     """The addresses of all devices of the records."""
     query = select(columns.address).distinct().where(columns.address.is_not(None))
     return {str(address) for address in connection.execute(query).scalars()}
+
+
+def _serial_of(find_result: Any) -> str:
+    serial = find_result.get("serial") if isinstance(find_result, dict) else None
+    return serial if isinstance(serial, str) else ""
 
 
 def handed_over(connection: Connection, address: str) -> str | None:

@@ -43,13 +43,17 @@ class Page:
 
 @dataclass(frozen=True)
 class InstalledDevice:
-    """A device that was installed. `account`: the name of the stored account; `id`: of the record."""
+    """A device that was installed. `account`: the name of the stored account; `id`: of the record.
+
+    `serial`: the serial number that it told when it was found; empty if it told none. Not that of the cloud.
+    """
 
     address: str
     model: str
     name: str
     account: str | None
     id: str
+    serial: str = ""
 
 
 @dataclass(frozen=True)

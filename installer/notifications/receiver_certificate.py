@@ -6,6 +6,10 @@ import ssl
 from pathlib import Path
 
 from installer.settings import is_loopback
+from installer.text.bounded_read import read_bounded
+
+# A chain of certificates with its key has some kilobytes.
+MAX_FILE_BYTES = 256 * 1024
 
 
 class UnusableCertificate(ValueError):
@@ -27,8 +31,11 @@ def exposure(address: str, certificate: Path | None) -> str:
 def check_certificate(certificate: Path, key: Path | None) -> None:
     """Load both as a server would. `key`: None if it is in the certificate's file. Raises UnusableCertificate."""
     for path in (certificate, key or certificate):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            # It is opened several times, and a pipe has its text once.
+            raise UnusableCertificate(f"{path} cannot be read (it is a pipe or a device, not a file)")
         try:
-            path.read_bytes()
+            read_bounded(path, MAX_FILE_BYTES)
         except OSError as error:
             raise UnusableCertificate(f"{path} cannot be read ({error.strerror})") from None
     try:

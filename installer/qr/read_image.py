@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 120_000_000  # larger than the pictures of phones
+# A picture that may be seen through (a screenshot) takes ten bytes of memory a pixel on its way to grey.
+MAX_PIXELS_WITH_ALPHA = 30_000_000
 
 
 def texts_of_image(path: Path) -> list[str]:
@@ -71,7 +73,7 @@ def _greyscale(path: Path) -> Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's warnings about a file do not help a person
             with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
+                if image.width * image.height > (MAX_PIXELS_WITH_ALPHA if _has_alpha(image) else MAX_PIXELS):
                     raise _failed(path, f"it is too large ({image.width} × {image.height})", "Give a smaller picture.")
                 return _on_white(image)
     except UnidentifiedImageError:
@@ -84,11 +86,15 @@ def _greyscale(path: Path) -> Image:
         raise _failed(path, reason, "Save the picture again, for example as PNG.") from None
 
 
+def _has_alpha(image: Image) -> bool:
+    return "A" in image.getbands() or "transparency" in image.info
+
+
 def _on_white(image: Image) -> Image:
     """The image in greyscale, on a white background."""
     from PIL import Image
 
-    if "A" in image.getbands() or "transparency" in image.info:
+    if _has_alpha(image):
         rgba = image.convert("RGBA")
         background = Image.new("RGBA", rgba.size, "white")
         background.alpha_composite(rgba)

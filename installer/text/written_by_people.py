@@ -4,6 +4,8 @@ Editors and shells save a text in several ways. These are read: UTF-8, also with
 and UTF-32 with a mark (`>` in Windows PowerShell 5 writes UTF-16). Lines may end in LF or CR LF. A text that is in a
 file and holds a secret loses its mark and one line break at its end, nothing else; blanks are a part of it.
 
+Every text has a limit: of bytes, of the time for a pipe (`bounded_read`), of the depth of its tables.
+
 No error repeats a piece of a text, because that may be a secret. This module knows no error codes: the caller knows
 what the text is, and makes its own error of an `UnreadableText`.
 """
@@ -17,7 +19,13 @@ import tomllib
 from pathlib import Path
 from typing import IO, Any
 
+from installer.text.bounded_read import TooLong, read_bounded
+
 MAX_TEXT_BYTES = 1024 * 1024
+# Tables and lists inside of each other. No format of this program has more than five.
+MAX_DEPTH = 32
+# TOML's own limit for a whole number.
+MAX_NUMBER_BITS = 64
 STDIN = "-"
 
 _MARK = "\ufeff"
@@ -31,6 +39,11 @@ _MARKS = (
 )
 _SAVE_AS_UTF8 = "Save it as UTF-8; in Notepad: Save as, Encoding: UTF-8."
 _TOML_POSITION = re.compile(r" ?\(at line (\d+), column (\d+)\)$")
+# A key of many parts, as in a.b.c: the time to read it grows with the square of their number, so it is told beforehand.
+# Each part is taken whole (++), so that the time of this pattern grows with the length of the text only.
+_LONG_KEY = re.compile(
+    r"(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){%d}" % MAX_DEPTH  # noqa: UP031
+)
 
 
 class UnreadableText(Exception):
@@ -100,15 +113,13 @@ def read_bytes(path: Path, limit: int, shown_limit: int | None = None) -> bytes:
     `shown_limit`: the limit that the error names, if another one.
     """
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(limit + 1)
+        return read_bounded(path, limit)
+    except TooLong:
+        raise _too_long(shown_limit or limit) from None
     except OSError as error:
         raise _unopened(path, error) from None
     except ValueError:  # a NUL in the name
         raise UnreadableText("has a name that no file can have", "Correct the path.") from None
-    if len(raw) > limit:
-        raise _too_long(shown_limit or limit)
-    return raw
 
 
 def decode(raw: bytes, *, guess: bool = False) -> str:
@@ -134,8 +145,13 @@ def decode(raw: bytes, *, guess: bool = False) -> str:
 
 def parse_toml(text: str) -> dict[str, Any]:
     """The tables of a TOML text. Raises UnreadableText with the line and the column, without the line itself."""
+    long_key = _LONG_KEY.search(text)
+    if long_key is not None:
+        line = text.count("\n", 0, long_key.start()) + 1
+        why = f"has a key of more than {MAX_DEPTH} parts (at line {line})"
+        raise UnreadableText(why, "Correct that line.", line=line)
     try:
-        return tomllib.loads(text)
+        tables = tomllib.loads(text)
     except RecursionError:
         raise UnreadableText("is not TOML: it is nested too deeply", "Correct it.") from None
     except tomllib.TOMLDecodeError as error:
@@ -145,6 +161,25 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise UnreadableText(f"is not TOML: {error}", todo, line=line, column=column) from None
     except ValueError:  # a number of more than 4300 digits
         raise UnreadableText("is not TOML: a number is too long", "Correct it.") from None
+    _check_values(tables)
+    return tables
+
+
+def _check_values(tables: dict[str, Any]) -> None:
+    """Raise UnreadableText if they are nested too deeply, or hold a number that cannot even be printed."""
+    level: list[Any] = [tables]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner += value.values()
+            elif isinstance(value, list):
+                inner += value
+            elif isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
+                raise UnreadableText("is not TOML: a number is too long", "Correct it.")
+        level = inner
+    if level:
+        raise UnreadableText("is not TOML: it is nested too deeply", "Correct it.")
 
 
 def _encoding_of(raw: bytes) -> tuple[bytes, str]:
@@ -203,6 +238,10 @@ def _unopened(path: Path, error: OSError) -> UnreadableText:
         return UnreadableText(f"cannot be read ({error.strerror})", "Check the path.", missing=True)
     if isinstance(error, IsADirectoryError) or path.is_dir():
         return UnreadableText("cannot be read: it is a folder", "Give the path of a file.")
+    if isinstance(error, TimeoutError):
+        return UnreadableText(f"cannot be read: {error.strerror}", "Check the program that writes it.")
+    if error.errno == errno.EINVAL and error.strerror:
+        return UnreadableText(f"cannot be read: {error.strerror}", "Give the path of a file.")
     todo = "Check the permissions." if error.errno in (errno.EACCES, errno.EPERM) else "Check the path."
     return UnreadableText(f"cannot be read ({error.strerror or type(error).__name__})", todo)
 

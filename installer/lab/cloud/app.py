@@ -94,7 +94,7 @@ def cloud_routes(store: CloudStore) -> list[Route]:
             errors = error.errors(include_url=False, include_input=False, include_context=False)
             text = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in errors)
             return JSONResponse({"error": text}, 400)
-        except ValueError:
+        except (ValueError, RecursionError):
             return JSONResponse({"error": "the body is not JSON"}, 400)
         store.apply_control(change)
         return JSONResponse(store.describe())

@@ -192,7 +192,7 @@ class ShellyFirmware:
         try:
             call = json.loads(request)
             number, method = call["id"], str(call["method"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self._board.log("an invalid request")
             return
         point = FAULT_POINTS.get(method, "")

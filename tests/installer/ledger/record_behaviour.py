@@ -34,9 +34,10 @@ async def found(records: Records, installation: str, address: str = "A", **conte
 
 async def installed(records: Records, installation: str, address: str, method: str, **context: Any) -> None:
     record = await found(records, installation, address, **context)
-    await record.step_done("find", 1.0, {**FOUND, "address": address})
+    await record.step_done("find", 1.0, {**FOUND, "address": address, "serial": f"told-{address}"})
     await record.step_done("sync", 0.1, {"method": method})
-    await record.step_done("link", 2.0, {"account": "clinic", "way": "link", "device_id": f"id-{address}"})
+    linked = {"account": "clinic", "way": "link", "device_id": f"id-{address}", "serial": f"cloud-{address}"}
+    await record.step_done("link", 2.0, linked)
     await record.end("installed")
 
 
@@ -113,6 +114,7 @@ async def the_devices_of_a_sync_method_are_those_last_installed_so(make: Make) -
     await broken.end("failed")
     (only,) = records.installed("bluetooth")
     assert (only.address, only.model, only.name, only.account, only.id) == ("B", "body", "Scale", "clinic", "2")
+    assert only.serial == "told-B"  # by the device, not by the cloud
     assert [d.address for d in records.installed("wifi")] == ["C", "A"]
 
 
