@@ -23,6 +23,16 @@ from tests.flow.support import LabWorld
 from tests.security.secret_matrix import ON_PURPOSE, ROOT, Secret, WayOut
 
 PROGRAM = "from installer.cli.main import main; main()"
+# Several commands in one process; each must succeed.
+COMMANDS = """
+import json, sys
+from installer.cli.main import main
+for words in json.loads(sys.argv[1]):
+    try:
+        main(words)
+    except SystemExit as end:
+        assert not end.code, (words, end.code)
+"""
 WITNESS = Path(__file__).with_name("witness")
 SETTINGS = """
 version = 1
@@ -113,6 +123,11 @@ class Observed:
         self.add(WayOut.MESSAGES, " ".join(arguments), done.stderr)
         return done
 
+    def run_all(self, *commands: str) -> bytes:
+        """Run several commands, of words without blanks in them, in one process; what they printed as results."""
+        words = json.dumps([command.split() for command in commands])
+        return self.run(words, program=COMMANDS).stdout
+
     @contextmanager
     def running(self, *arguments: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run it until the block ends; it must end by SIGTERM, without an error."""
@@ -188,7 +203,8 @@ class Observed:
         if visited.is_file():
             for address in visited.read_text("utf-8").split():
                 query = parse_qs(urlsplit(address).query)
-                yield Secret.SIGN_IN, [v for n in ("code", "state") for v in query.get(n, [])]
+                yield Secret.SIGN_IN_CODE, query.get("code", [])
+                yield Secret.SIGN_IN_STATE, query.get("state", [])
 
     def leaks(self) -> list[str]:
         """Each secret that went a way that it must not go, in words."""

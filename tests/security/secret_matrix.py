@@ -22,7 +22,8 @@ class Secret(enum.StrEnum):
     PROOF = "proof-of-the-matrix"  # of possession
     CLIENT_SECRET = "client-secret"  # of the application at the lab's cloud; each run takes it from there
     TOKENS = "tokens"  # each run takes them from the account's file
-    SIGN_IN = "sign-in"  # the code and the link of a sign-in; each run takes them from the lab
+    SIGN_IN_CODE = "sign-in-code"  # each run takes it from the addresses that its browser visited
+    SIGN_IN_STATE = "sign-in-state"  # likewise
     LEDGER_PASSWORD = "ledger-password-of-the-matrix"
     STORE_PASSWORD = "store-password-of-the-matrix"
     RECEIVER_PATH = "receiver-path"  # each run takes it from the receiver's file

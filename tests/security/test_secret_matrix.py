@@ -35,15 +35,10 @@ def installs(it: Observed) -> None:
         it.run(*SCRIPT, *device, *WIFI, "--notify", f"{to.base}/{{path}}")
     assert it.world.device("bpm-connect")["joined"] == "Home"
     it.run("install", "--lab", "--non-interactive", "--device", it.world.address("body"), *WIFI)
-    listed = it.run("records", "list", "--json", "--lab")
-    record = json.loads(listed.stdout.splitlines()[0])["id"]
-    for words in (("list",), ("show", record), ("show", "--json", record)):
-        it.run("records", *words, "--lab")
-    for ending in ("json", "csv", "html"):
-        it.run("records", "export", "--lab", "--out", str(it.home / "export" / f"records.{ending}"))
-    it.run("notifications", "list", "--lab", "--json")
-    it.run("account", "list", "--lab")
-    it.run("doctor", "--lab", "--json")
+    record = json.loads(it.run("records", "list", "--json", "--lab").stdout.splitlines()[0])["id"]
+    exports = [f"records export --lab --out {it.home}/export/records.{ending}" for ending in ("json", "csv", "html")]
+    shown = [f"records show {record} --lab", f"records show --json {record} --lab", "records list --lab"]
+    it.run_all(*exports, *shown, "notifications list --lab --json", "account list --lab", "doctor --lab --json")
 
 
 def fails(it: Observed) -> None:
@@ -62,10 +57,8 @@ def collects(it: Observed) -> None:
     with webhook_server() as to:
         it.run("gateway", "once", "--lab", "--json", MATRIX_WEBHOOK=f"{to.base}/{Secret.WEBHOOK_ADDRESS.value}")
     assert to.got
-    it.run("gateway", "status", "--lab")
     it.add(WayOut.SERVICE, "unit", it.run("gateway", "install-service", "--print").stdout)
-    it.run("data", "fetch", "--lab")
-    it.run("data", "export", "--lab", "--out", str(it.home / "export" / "data.csv"))
+    it.run_all("gateway status --lab", "data fetch --lab", f"data export --lab --out {it.home}/export/data.csv")
 
 
 def asks_databases(it: Observed) -> None:
@@ -80,8 +73,7 @@ def asks_databases(it: Observed) -> None:
 def signs_in(it: Observed) -> None:
     """A person signs in with a browser, which is a process of its own; and the lab is one, too."""
     it.run("account", "login", "home", "--cloud", it.world.state.cloud, BROWSER=it.browser())
-    it.run("account", "list", "--cloud", it.world.state.cloud)
-    it.run("account", "logout", "home", "--cloud", it.world.state.cloud)
+    it.run_all(f"account list --cloud {it.world.state.cloud}", f"account logout home --cloud {it.world.state.cloud}")
 
 
 def serves(it: Observed) -> None:
@@ -91,6 +83,7 @@ def serves(it: Observed) -> None:
         assert serving.stdout is not None
         while b"receiver_ready" not in (line := serving.stdout.readline()):
             assert line, "it ended"
+    it.run_all("notifications list --lab", "account list --lab")
 
 
 class Run(NamedTuple):
@@ -112,12 +105,17 @@ RUNS = (
     Run(fails, _INSTALLS, _ALWAYS | {WayOut.RESULTS, WayOut.LEDGER, WayOut.CRASH_REPORT}),
     Run(collects, _INSTALLS, _ALWAYS | {WayOut.RESULTS, WayOut.LEDGER, WayOut.EXPORTS, WayOut.SERVICE}),
     Run(asks_databases, set(), _ALWAYS - {WayOut.FILES, WayOut.LOGS}),
-    Run(signs_in, {Secret.SIGN_IN, Secret.CLIENT_SECRET, Secret.LAB_USER}, _ALWAYS | {WayOut.CHILD}),
+    Run(
+        signs_in,
+        {Secret.SIGN_IN_CODE, Secret.SIGN_IN_STATE, Secret.CLIENT_SECRET, Secret.LAB_USER},
+        _ALWAYS | {WayOut.CHILD},
+    ),
     Run(serves, _INSTALLS | {Secret.RECEIVER_PATH}, _ALWAYS | {WayOut.RESULTS}),
 )
 GIVEN = {s for s in Secret if "matrix" in s.value}
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.act.__name__)
 def test_no_secret_goes_out(observed: Observed, run: Run) -> None:
     run.act(observed)

@@ -97,4 +97,5 @@ if os.environ.get("WITNESS_FOLDER"):
     handler.setLevel(logging.INFO)
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)
+    logging.getLogger("witness").info("The witness reads every log.")
     atexit.register(lambda: witness.write("core", resource.getrlimit(resource.RLIMIT_CORE)[0]))
