@@ -7,6 +7,7 @@ contains no secret, only references to secrets (`installer/storage/secret_refere
 from __future__ import annotations
 
 import enum
+import operator
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -66,6 +67,8 @@ class FindAnswer(_Answer):
 
     `proof`: where the device's proof of possession (or password) is, for protocols that want one; `username` with it.
     `secret`: the proof that a person typed; it lives in this run only and is never dumped.
+    `security`: the number of the security scheme (0, 1, 2) that the device's label states; less is refused.
+    `require_proof`: the device must prove itself, also where no proof is named here. A given proof says the same.
     """
 
     device: str | None = None
@@ -73,7 +76,18 @@ class FindAnswer(_Answer):
     name: str | None = None
     proof: SecretRef | None = None
     username: str | None = None
+    security: Literal[0, 1, 2] | None = None
+    require_proof: bool = Field(default=False, exclude_if=operator.not_)
     secret: SkipJsonSchema[SecretStr | None] = Field(default=None, exclude=True)
+
+    @property
+    def must_prove(self) -> bool:
+        """Whether the device must prove itself: a proof was given, or there was one."""
+        return self.require_proof or self.proof is not None or bool(self.secret and self.secret.get_secret_value())
+
+    def without_proof(self) -> FindAnswer:
+        """A copy that names no proof; the device must prove itself all the same, if there was one."""
+        return self.model_copy(update={"proof": None, "secret": None, "require_proof": self.must_prove})
 
     @field_validator("device")
     @classmethod
@@ -205,15 +219,17 @@ class Answers(_Answer):
 
     def to_keep(self) -> Answers:
         """A copy for a file or a record: without a network that is not decided yet, and without a secret's place whose
-        name may be the secret itself, because a person mistook the option.
+        name may be the secret itself, because a person mistook the option. It says whether a proof was given.
         """
         kept = self
         if self.network is not None and self.network.readings is not None:
             kept = kept.without([StepKey.NETWORK])
         elif self.network is not None and self.network.passphrase and not self.network.passphrase.names_a_place:
             kept = kept.with_answer(StepKey.NETWORK, self.network.model_copy(update={"passphrase": None}))
-        if self.find is not None and self.find.proof and not self.find.proof.names_a_place:
-            kept = kept.with_answer(StepKey.FIND, self.find.model_copy(update={"proof": None}))
+        if self.find is not None and self.find.must_prove:
+            named = self.find.proof is not None and self.find.proof.names_a_place
+            find = self.find.model_copy(update={"require_proof": True}) if named else self.find.without_proof()
+            kept = kept.with_answer(StepKey.FIND, find)
         return kept
 
     def without(self, keys: Iterable[StepKey]) -> Answers:

@@ -135,7 +135,7 @@ class ErrorCode(enum.Enum):
         "encryption_required", 32, "--require-encryption is set, and the device takes credentials unencrypted",
         "Leave out `--require-encryption` if you accept that, or use another device.")
     SECURITY_TOO_LOW = (
-        "security_too_low", 33, "the device did not prove itself as the given proof or its label asks",
+        "security_too_low", 33, "the device did not prove itself as its proof, its label or --require-encryption asks",
         "Nothing was sent. Check that it is the right device, and restart or reset it.")
 
     NETWORK_NOT_FOUND = (

@@ -31,7 +31,13 @@ class FailureDialog(Dialog[Recovery]):
         StepKey.LINK: "The device is not in the account yet",
         StepKey.VERIFY: "No data has arrived yet",
     }
-    PROOF_TITLE: ClassVar[str] = "The device does not know you yet"
+    # Titles for errors that may come at any step.
+    TITLES_OF_ERRORS: ClassVar[dict[ErrorCode, str]] = {
+        ErrorCode.PROOF_MISSING: "The device does not know you yet",
+        ErrorCode.PROOF_WRONG: "The device does not know you yet",
+        ErrorCode.SECURITY_TOO_LOW: "The device has not proved itself",
+        ErrorCode.DEVICE_CHANGED: "This may be another device",
+    }
     CHANGE_LABELS: ClassVar[dict[StepKey, str]] = {
         StepKey.FIND: "Choose another device",
         StepKey.NETWORK: "Choose another network",
@@ -53,8 +59,8 @@ class FailureDialog(Dialog[Recovery]):
 
     def title_text(self) -> str:
         again = f" (try {self.failure.attempt})" if self.failure.attempt > 1 else ""
-        proof = self.failure.error.code in (ErrorCode.PROOF_MISSING, ErrorCode.PROOF_WRONG)
-        return f"{self.PROOF_TITLE if proof else self.TITLES[self.failure.step]}{again}"
+        title = self.TITLES_OF_ERRORS.get(self.failure.error.code, self.TITLES[self.failure.step])
+        return f"{title}{again}"
 
     def body(self) -> Iterable[Widget]:
         error = self.failure.error
@@ -65,11 +71,16 @@ class FailureDialog(Dialog[Recovery]):
     def buttons(self) -> Iterable[Button]:
         labels = {
             Recovery.RETRY: "Try again",
-            Recovery.CHANGE: self.CHANGE_LABELS.get(self.failure.step, "Answer differently"),
+            Recovery.CHANGE: self._change_label(),
             Recovery.STOP: "Stop",
         }
         for index, recovery in enumerate(self.failure.recoveries):
             yield button(labels[recovery], recovery.value, "default" if index else "primary")
+
+    def _change_label(self) -> str:
+        if self.failure.error.code in (ErrorCode.SECURITY_TOO_LOW, ErrorCode.DEVICE_CHANGED):
+            return self.CHANGE_LABELS[StepKey.FIND]
+        return self.CHANGE_LABELS.get(self.failure.step, "Answer differently")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what this failure allows."""

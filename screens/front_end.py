@@ -14,6 +14,7 @@ from textual.timer import Timer
 from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, SyncAnswer
 from installer.events.json_lines import Event
 from installer.flow.questions import (
+    AcceptUnproved,
     AskPassphrase,
     AskProof,
     Cancelled,
@@ -54,6 +55,7 @@ QUESTION_SCREENS: dict[type[Question], tuple[str, str]] = {
     AskPassphrase: ("screens.secret_screens", "PassphraseScreen"),
     AskProof: ("screens.secret_screens", "ProofScreen"),
     ConfirmSending: ("screens.provision", "SendScreen"),
+    AcceptUnproved: ("screens.provision", "UnprovedScreen"),
     FollowGuide: ("screens.guide", "GuideScreen"),
     ChooseAccount: ("screens.link", "AccountScreen"),
     OfferNotifications: ("screens.notification_offer", "NotificationOfferScreen"),
@@ -104,8 +106,8 @@ class FrontEndApp(App[Outcome | None]):
         """Show the question's screen until it is answered. Cancelling this task withdraws the question."""
         if self._stopping:
             raise Cancelled
-        if self.state.step is None or not isinstance(question, AskProof):
-            # A device may ask for its proof of possession during any step: that does not change the step.
+        if self.state.step is None or not isinstance(question, AskProof | AcceptUnproved):
+            # These may come during any step, and do not change the step.
             self.state.enter_step(question.step)
         screen = screen_for_question(question)
         await self._replace_answered_screen(screen)

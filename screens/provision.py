@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from installer.answers import ProvisionAnswer
-from installer.flow.questions import ConfirmSending
+from installer.flow.questions import AcceptUnproved, ConfirmSending
 from installer.provisioning.provisioner import Stage
 from screens.installation_state import InstallationState, Mark, ProgressView
 from screens.labels import protocol_label, security_label, shown
@@ -20,10 +20,17 @@ from screens.question_screen import QuestionScreen
 from screens.widgets import Callout, Facts, button
 
 UNENCRYPTED_WARNING = (
-    "The protocol {protocol} sends the passphrase over Bluetooth without encryption. For the second that this takes, "
-    "someone within radio range who records it could read it. If that is not acceptable, go back."
+    "The protocol {protocol} sends the passphrase over Bluetooth without encryption: someone within radio range could "
+    "read it. Nothing proves which device gets it. If that is not acceptable, go back."
 )
-ENCRYPTED_NOTE = "The protocol {protocol} encrypts the credentials on their way to the device."
+UNPROVED_WARNING = (
+    "The protocol {protocol} encrypts the credentials on their way to the device. The device has not proved which one "
+    "it is: another one could pretend to be it."
+)
+PROVED_NOTE = (
+    "The device has proved itself with its proof of possession. The protocol {protocol} encrypts the credentials on "
+    "their way."
+)
 
 
 class SendScreen(QuestionScreen[ConfirmSending]):
@@ -44,10 +51,9 @@ class SendScreen(QuestionScreen[ConfirmSending]):
                 ("Device", question.model.name),
             ]
         )
-        text = (ENCRYPTED_NOTE if question.encrypted else UNENCRYPTED_WARNING).format(
-            protocol=protocol_label(question.protocol)
-        )
-        yield Callout(text, "note" if question.encrypted else "warning")
+        safe = question.encrypted and question.proved
+        text = PROVED_NOTE if safe else UNPROVED_WARNING if question.encrypted else UNENCRYPTED_WARNING
+        yield Callout(text.format(protocol=protocol_label(question.protocol)), "note" if safe else "warning")
         yield Callout(shown(question.warning, 300), "warning", id="band")
         with Horizontal(classes="buttons"):
             yield button("Send", "send", "primary")
@@ -61,6 +67,38 @@ class SendScreen(QuestionScreen[ConfirmSending]):
     @on(Button.Pressed, "#back")
     def _back(self) -> None:
         self.action_back()
+
+
+class UnprovedScreen(QuestionScreen[AcceptUnproved]):
+    """Asks whether a device that has not proved itself may get the passphrase. The answer is True or False."""
+
+    def heading(self) -> str:
+        return "The device has not proved itself"
+
+    def hint(self) -> str:
+        return "Nothing was sent. Go on only if nobody else can be within radio reach."
+
+    def body(self) -> Iterable[Widget]:
+        question = self.question
+        yield Facts(
+            [
+                ("Device", f"{shown(question.name) or question.model.name}, {question.address}"),
+                ("Asked for", f"{question.asked[:1].upper()}{question.asked[1:]}"),
+                ("It offers", question.offered),
+            ]
+        )
+        yield Callout(question.consequence, "warning")
+        with Horizontal(classes="buttons"):
+            yield button("Do not send", "refuse", "primary")
+            yield button("Send anyway", "accept")
+
+    @on(Button.Pressed, "#refuse")
+    def _refuse(self) -> None:
+        self.answer(False)
+
+    @on(Button.Pressed, "#accept")
+    def _accept(self) -> None:
+        self.answer(True)
 
 
 def progress_view(state: InstallationState) -> ProgressView:

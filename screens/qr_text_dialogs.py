@@ -122,7 +122,7 @@ class DeviceQrTextDialog(QrTextDialog[FindAnswer]):
         code = device_of(text)
         proof = "with its proof of possession" if code.has_secret else "without a proof of possession"
         reach = "it is in reach." if self._is_in_reach(code.name) else "not in reach yet, it will be looked for."
-        answer = FindAnswer(name=code.name, username=code.username or None, secret=code.proof)
+        answer = FindAnswer(name=code.name, username=code.username or None, secret=code.proof, security=code.security)
         return answer, f"Device: {shown(code.name)}, {proof}; {reach}"
 
 

@@ -22,6 +22,7 @@ from textual.widgets import Button, Input
 from installer.errors import InstallerError
 from installer.flow.questions import AskPassphrase, AskProof
 from installer.qr.classify import proof_in
+from installer.qr.device_setup_code import DevicePayload
 from installer.wifi.credentials import passphrase_problem, passphrase_warning
 from screens.labels import security_label
 from screens.question_screen import QuestionScreen, QuestionT
@@ -38,7 +39,7 @@ class SecretCheck(NamedTuple):
 
 
 class SecretScreen(QuestionScreen[QuestionT]):
-    """Asks for one secret. The answer is a `SecretStr`."""
+    """Asks for one secret. The answer is a `SecretStr`, or the device's code that carries it."""
 
     PLACEHOLDER = "passphrase"
 
@@ -46,8 +47,8 @@ class SecretScreen(QuestionScreen[QuestionT]):
     def check_secret(self, value: str) -> SecretCheck:
         """Check `value`; the message never contains it."""
 
-    def secret_in(self, value: str) -> SecretStr:
-        """The secret in a usable `value`."""
+    def secret_in(self, value: str) -> SecretStr | DevicePayload:
+        """The secret in a usable `value`, or the code that carries it."""
         return SecretStr(value)
 
     def body(self) -> Iterable[Widget]:
@@ -174,14 +175,14 @@ class ProofScreen(SecretScreen[AskProof]):
         if not value:
             return SecretCheck(False, "Capital and small letters differ.")
         try:
-            found = proof_in(value, self.question.name).get_secret_value()
+            found = proof_in(value, self.question.name)
         except InstallerError as error:
             return SecretCheck(False, f"{error.what} {error.todo}")
-        if found != value:
+        if isinstance(found, DevicePayload):
             return SecretCheck(True, "The code of this device, with its proof. Enter goes on.")
         if len(value) > MAX_PROOF_CHARACTERS:
             return SecretCheck(False, f"At most {MAX_PROOF_CHARACTERS} characters.")
         return SecretCheck(True, "Enter goes on.")
 
-    def secret_in(self, value: str) -> SecretStr:
+    def secret_in(self, value: str) -> SecretStr | DevicePayload:
         return proof_in(value, self.question.name)

@@ -7,6 +7,7 @@ added or removed between two runs, and what was done stays done.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, SyncAnswer, VerifyAnswer
 from installer.batch.spreadsheet import FilePosition
@@ -35,6 +36,7 @@ class Unit:
     link_later: bool = False
     proof: SecretRef | None = None
     username: str | None = None
+    security: Literal[0, 1, 2] | None = None  # as the label of the device states it
     site: str = ""
     label: str = ""
     notes: str = ""
@@ -49,7 +51,9 @@ class Unit:
         """The answers of its installation. `verify`: seconds to wait for the first data; None: do not wait."""
         method = self.sync if model is None else self.method_for(model)
         return Answers(
-            find=FindAnswer(device=address, model=self.model, proof=self.proof, username=self.username),
+            find=FindAnswer(
+                device=address, model=self.model, proof=self.proof, username=self.username, security=self.security
+            ),
             sync=None if method is None else SyncAnswer(method=method),
             network=self.network if method is not SyncMethod.BLUETOOTH else None,
             link=LinkAnswer(later=True) if self.link_later else LinkAnswer(account=self.account or "default"),

@@ -211,6 +211,7 @@ class _Checker:
             link_later=account == LATER,
             proof=row.proof,
             username=row.username,
+            security=row.security,
             site=printable(row.site or defaults.site or "", 200),
             label=printable(row.label or defaults.label or "", 200),
             notes=row.notes or "",

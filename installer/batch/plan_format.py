@@ -101,6 +101,10 @@ class Row(_Part):
         Field(description="where the proof of possession is: env:NAME, file:PATH or keyring:NAME"),
     ] = None
     username: Words | None = None
+    security: Annotated[
+        Literal[0, 1, 2] | None,
+        Field(description="the security scheme that the device's label states: 0, 1 or 2; less is refused"),
+    ] = None
     notes: Annotated[str | None, Field(max_length=2000)] = None
 
     @field_validator("device", mode="before")
@@ -123,6 +127,15 @@ class Row(_Part):
         if isinstance(value, int) and not isinstance(value, bool) and not 1 <= value <= MAX_COUNT:
             raise ValueError(f"give a whole number from 1 to {MAX_COUNT}")
         return value
+
+    @field_validator("security", mode="before")
+    @classmethod
+    def _security(cls, value: Any) -> Any:
+        # Spreadsheets may write the number 2 as 2,0 or 2.00.
+        whole = re.fullmatch(r"\s*([012])([.,]0*)?\s*", str(value))
+        if value is not None and (whole is None or isinstance(value, bool)):
+            raise ValueError("the security of a device is 0, 1 or 2, as its label states it")
+        return None if whole is None else int(whole[1])
 
     @field_validator("proof", mode="before")
     @classmethod

@@ -24,6 +24,7 @@ from installer.flow.environment import DeviceClaims
 from installer.flow.installation import Installation
 from installer.flow.outcome import Outcome
 from installer.flow.run_options import Options
+from installer.provisioning.required_security import SeenDevice
 
 if TYPE_CHECKING:
     from installer.batch.row_claims import RowClaims, RowRecord
@@ -67,6 +68,7 @@ class Batch:
         self._show = show
         self._installation_options = installation_options or Options()
         self._claims = DeviceClaims(shared=True)
+        self._seen_devices: dict[str, SeenDevice] = {}
         self._waiting: list[RowState] = []
         self._running: dict[asyncio.Task[None], RowState] = {}
         self._wake = asyncio.Event()
@@ -346,6 +348,7 @@ class Batch:
         )
         environment = self._make_environment(adapter, row.unit, options)
         environment.claims = self._claims
+        environment.seen_devices = self._seen_devices
         found = environment.catalogue.get(model) if model else None
         front, past = RowFrontEnd(row, self._show), await self._earlier_attempt(row)
         answers = row.unit.answers(address, found, verify=self.options.verify)

@@ -30,8 +30,13 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     data: dict[str, Any] = (answers or Answers()).model_dump(mode="json", exclude_none=True)
     if flags.device or flags.model or device:
         # A device in a flag replaces the whole choice of the file, whose address would contradict the flag.
+        # What the file asks of its device is asked of this one as well.
+        least = (answers or Answers()).find
+        kept = _given(security=least.security, require_proof=least.must_prove or None) if least is not None else {}
         from_code = _given(name=device.name, username=device.username or None) if device else {}
-        data["find"] = _given(device=flags.device, model=flags.model) | from_code
+        stated = [n for n in (kept.get("security"), device.security if device else None) if n is not None]
+        data["find"] = _given(device=flags.device, model=flags.model) | from_code | kept
+        data["find"] |= _given(security=max(stated, default=None))
     wifi_flags = (flags.ssid, flags.network, _passphrase_reference(flags))
     if (flags.sync or "").strip().lower() == "bluetooth" and any(f is not None for f in wifi_flags):
         raise InstallerError(

@@ -75,7 +75,7 @@ def batch(
     ] = None,
     json: Json = False,
     place_options: Annotated[PlaceOptions, only("ledger", "cloud", "use_lab", "catalogue")],
-    behaviour: Annotated[BehaviourOptions, only("require_encryption")],
+    behaviour: Annotated[BehaviourOptions, only("require_encryption", "allow_unproved")],
 ) -> None:
     """Install the devices of a plan, or those that are left.
 

@@ -141,7 +141,18 @@ class BehaviourOptions:
         float | None, typer.Option("--timeout", metavar="S", min=0.001, help="Give up after S seconds.")
     ] = None
     require_encryption: Annotated[
-        bool, typer.Option("--require-encryption", help="Refuse to send a passphrase unencrypted over Bluetooth.")
+        bool,
+        typer.Option(
+            "--require-encryption",
+            help="Refuse to send a passphrase unencrypted, or to a device that could prove itself and does not.",
+        ),
+    ] = False
+    allow_unproved: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unproved",
+            help="Send the passphrase even if the device does not prove itself as its proof or label asks.",
+        ),
     ] = False
     keep_wifi: Annotated[
         bool, typer.Option("--keep-wifi", help="If the device is on Wi-Fi already, keep that and only link it.")
@@ -162,6 +173,7 @@ class BehaviourOptions:
             non_interactive=self.non_interactive or bool(ask) or not sys.stdin.isatty(),
             dry_run=self.dry_run,
             require_encryption=self.require_encryption,
+            allow_unproved=self.allow_unproved,
             keep_wifi=self.keep_wifi,
             guided=self.guided,
             deadlines=Deadlines().with_guide(self.guide_timeout),

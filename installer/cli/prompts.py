@@ -16,6 +16,7 @@ from installer.bluetooth.sighting import Sighting
 from installer.cli.terminal_lines import ask_line
 from installer.errors import ErrorCode, InstallerError
 from installer.flow.questions import (
+    AcceptUnproved,
     AskPassphrase,
     AskProof,
     Cancelled,
@@ -34,6 +35,7 @@ from installer.flow.questions import (
     Recovery,
     SignIn,
 )
+from installer.qr.device_setup_code import DevicePayload
 from installer.text.written_by_people import without_mark
 from installer.wifi.card_readings import CardReading
 from installer.wifi.credentials import passphrase_problem, passphrase_warning
@@ -64,8 +66,11 @@ async def prompt(question: Question) -> Any:
             return await _passphrase_or_host(question)
         case ConfirmSending():
             secure = "encrypted" if question.encrypted else "unencrypted over Bluetooth"
-            await _in_thread(_confirm, f"Send the credentials of {question.network.label} ({secure})?")
+            proved = "the device has proved itself" if question.proved else "the device has not proved itself"
+            await _in_thread(_confirm, f"Send the credentials of {question.network.label} ({secure}; {proved})?")
             return ProvisionAnswer()
+        case AcceptUnproved():
+            return await _in_thread(_unproved, question)
         case ChooseAccount():
             return await _in_thread(_account, question)
         case OfferNotifications():
@@ -198,7 +203,7 @@ def _passphrase(network: Network) -> SecretStr:
         output.print_message(problem)
 
 
-def _proof(name: str) -> SecretStr:
+def _proof(name: str) -> SecretStr | DevicePayload:
     from installer.qr.classify import proof_in
 
     while True:
@@ -229,6 +234,14 @@ def _account(question: ChooseAccount) -> LinkAnswer:
         if chosen:
             return LinkAnswer(account=chosen)
     return LinkAnswer(account=_line("Name for the account [default]: ").strip() or "default")
+
+
+def _unproved(question: AcceptUnproved) -> bool:
+    output.print_message(
+        f"{question.name or question.model.name} {question.address} has not proved itself: {question.asked}, and the "
+        f"device offers {question.offered}. {question.consequence}"
+    )
+    return _yes("Send the passphrase all the same?")
 
 
 def _notifications(question: OfferNotifications) -> bool | str:

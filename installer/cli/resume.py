@@ -36,7 +36,7 @@ def resume(
     ],
     behaviour: Annotated[
         BehaviourOptions,
-        only("non_interactive", "timeout", "guide_timeout", "require_encryption", "keep_wifi"),
+        only("non_interactive", "timeout", "guide_timeout", "require_encryption", "allow_unproved", "keep_wifi"),
     ],
     json: Json = False,
     place_options: PlaceOptions,

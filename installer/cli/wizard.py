@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from installer.cli.option_groups import only
@@ -28,7 +29,7 @@ def wizard(
     flags: NetworkAndQrFlags,
     ask: AskSteps = "",
     place_options: PlaceOptions,
-    behaviour: Annotated[BehaviourOptions, only("require_encryption", "guided", "guide_timeout")],
+    behaviour: Annotated[BehaviourOptions, only("require_encryption", "allow_unproved", "guided", "guide_timeout")],
     record: SiteAndOperator,
 ) -> None:
     """Open the wizard. With --answers or a code, only what they leave open is asked."""
@@ -60,4 +61,10 @@ def open_wizard(config: RunConfig, answers: Answers | None = None, ask: str = ""
     gc.freeze()
     gc.enable()
     debug = protect_secrets()
-    run_wizard(RunResources(config), (answers or Answers()).without(steps(ask)), notice=notice(), debug=debug)
+    given, asked = answers or Answers(), steps(ask)
+    if asked:
+        from installer.flow.steps.device_trust import required_of_all
+
+        # A person chooses in these steps; what the answers ask of the device stays.
+        config = replace(config, options=replace(config.options, required=required_of_all(given, asked)))
+    run_wizard(RunResources(config), given.without(asked), notice=notice(), debug=debug)

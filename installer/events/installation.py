@@ -66,12 +66,18 @@ class DeviceFound(BaseEvent):
 
 
 class DeviceConnected(BaseEvent):
-    """The connection is open; what the device says of itself."""
+    """The connection is open; what the device says of itself.
+
+    `security`: the number of its security scheme, in protocols that number them. `wants_proof`: it asks for a proof of
+    possession, or a password.
+    """
 
     event: Literal["device_connected"] = "device_connected"
     address: str
     protocol: str
     encrypts_credentials: bool
+    security: int | None = Field(default=None, exclude_if=is_none)
+    wants_proof: bool = Field(default=False, exclude_if=is_false)
     info: DeviceInfo
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from installer.catalogue.catalogue_file import Catalogue
 from installer.flow.run_options import Options
 from installer.ledger.records import Context
+from installer.provisioning.required_security import SeenDevice
 
 if TYPE_CHECKING:
     from installer.bluetooth.adapter import Adapter
@@ -64,6 +65,8 @@ class Environment:
     # Several installations on one adapter share its scan; without it, each installation opens its own adapter.
     radio: SharedRadio | None = None
     claims: DeviceClaims = field(default_factory=lambda: DeviceClaims())
+    # What each address showed when it was connected; a batch shares it, so that a second try of a row knows the first.
+    seen_devices: dict[str, SeenDevice] = field(default_factory=dict)
     # Held during a sign-in, so that one sign-in serves all installations that run at the same time.
     sign_in: asyncio.Lock | None = None
     # The paths of this computer's gateway; they are set even if no gateway exists.

@@ -32,7 +32,7 @@ from installer.flow.questions import Back, Cancelled, Failure, FrontEnd, Recover
 from installer.flow.restore import report_steps_done, restore_and_report
 from installer.flow.resume import EarlierAttempt
 from installer.flow.situation import Situation, model_in_given_answers
-from installer.flow.steps import device_connection
+from installer.flow.steps import device_connection, device_trust
 from installer.flow.steps.find import FindStep
 from installer.flow.steps.guide import FollowGuideStep, GuidedLinkStep, OpenAccountStep
 from installer.flow.steps.link import LinkStep
@@ -68,6 +68,8 @@ class Installation:
         self.situation = Situation(
             id=self.id, environment=environment, front_end=front_end, given=given, emit=self._emit, record=self._record
         )
+        asked = environment.options.ask
+        self.situation.required_of_all = environment.options.required | device_trust.required_of_all(answers, asked)
 
     def _open_record(self, environment: Environment, answers: Answers) -> Record:
         records, version, context = environment.records, installer.__version__, environment.context

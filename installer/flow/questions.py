@@ -81,7 +81,10 @@ class ConfirmDevice(Question):
 
 @dataclass(kw_only=True)
 class AskProof(Question):
-    """The device's proof of possession (or password)? → `SecretStr`. `problem` says why it is needed."""
+    """The device's proof of possession (or password)? → `SecretStr`, or the `DevicePayload` of its pasted code.
+
+    `problem` says why it is needed.
+    """
 
     step: StepKey = StepKey.FIND
     model: Model
@@ -154,14 +157,43 @@ class AskPassphrase(Question):
 
 @dataclass(kw_only=True)
 class ConfirmSending(Question):
-    """Send the credentials? → `ProvisionAnswer`. `encrypted`: whether the protocol encrypts them."""
+    """Send the credentials? → `ProvisionAnswer`. `encrypted`: whether the protocol encrypts them.
+
+    `proved`: whether the device has proved with a proof of possession that it is the right one.
+    """
 
     step: StepKey = StepKey.PROVISION
     model: Model
     network: Network
     protocol: str
     encrypted: bool
+    proved: bool = False
     warning: str = ""  # a sentence that says what may go wrong
+
+
+@dataclass(kw_only=True)
+class AcceptUnproved(Question):
+    """Send the passphrase to a device that has not proved itself as it must? → True, or False: the usual answer.
+
+    `asked`: what asks for more; `offered`: what the device offers; both are parts of a sentence. `encrypted`: whether
+    the passphrase is encrypted on its way.
+    """
+
+    step: StepKey = StepKey.PROVISION
+    model: Model
+    name: str
+    address: str
+    asked: str
+    offered: str
+    encrypted: bool
+
+    @property
+    def consequence(self) -> str:
+        """What may happen, in plain words."""
+        pretend = "Another device may pretend to be this one. Then whoever owns it gets the passphrase."
+        if self.encrypted:
+            return pretend
+        return f"{pretend} It also travels unencrypted: somebody close by with a radio can read it."
 
 
 @dataclass(kw_only=True)
@@ -297,6 +329,7 @@ class FrontEnd(Protocol):
 
 
 __all__ = [
+    "AcceptUnproved",
     "AccountWatch",
     "AskPassphrase",
     "AskProof",

@@ -13,6 +13,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import DeviceFound, NetworkChosen, StepDone, StepSkipped, SyncChosen
 from installer.flow.resume import EarlierAttempt
 from installer.flow.situation import Situation
+from installer.flow.steps import device_trust
 from installer.flow.steps.step import Step
 from installer.wifi.networks import Network, Security
 
@@ -88,6 +89,7 @@ def restore(situation: Situation, earlier: EarlierAttempt, first: StepKey) -> No
     if earlier.started_at:
         # Data that the device has delivered since then counts as its first data.
         situation.started = earlier.started_at
+    _restore_minimum(situation, earlier)
     if first is StepKey.FIND:
         situation.keep_wifi_requested_before = earlier.keeps_wifi
         return
@@ -96,7 +98,8 @@ def restore(situation: Situation, earlier: EarlierAttempt, first: StepKey) -> No
             ErrorCode.INTERNAL, f"The record {earlier.id} names no device.", "Start a new installation of it."
         )
     _restore_device(situation, earlier)
-    situation.chosen = Answers(find=earlier.answers.find or FindAnswer(device=earlier.address))
+    find = situation.given.find or earlier.answers.find or FindAnswer(device=earlier.address)
+    situation.chosen = Answers(find=device_trust.with_minimum(situation, find))
     if earlier.sync_method is not None:
         # A changed record does not get around the sync rule.
         check_sync(situation.chosen_model, earlier.sync_method)
@@ -117,6 +120,17 @@ def restore(situation: Situation, earlier: EarlierAttempt, first: StepKey) -> No
         situation.earlier_linked_device_id = earlier.handed_over_device_id
     situation.credentials_sent = bool(earlier.sent_ssid) and not situation.guided
     situation.join_unconfirmed = earlier.join_unconfirmed and first is StepKey.PROVISION
+
+
+def _restore_minimum(situation: Situation, earlier: EarlierAttempt) -> None:
+    """What the device showed to the earlier attempt, and what that one asked of it; both only add to the minimum."""
+    if not earlier.address:
+        return
+    seen = situation.environment.seen_devices
+    before = device_trust.seen_in(earlier.step_results.get("find", {}))
+    seen[earlier.address] = seen[earlier.address].raised_by(before) if earlier.address in seen else before
+    if earlier.answers.find is not None:
+        situation.require(earlier.address, device_trust.stated_in(earlier.answers.find))
 
 
 def _restore_device(situation: Situation, earlier: EarlierAttempt) -> None:

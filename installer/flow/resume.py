@@ -161,7 +161,7 @@ def _resumed_answers(record: Mapping[str, Any]) -> Answers:
     find, network, address = answers.find, answers.network, record.get("address")
     # A secret from standard input cannot be read a second time.
     if find is not None and find.proof is not None and find.proof.file == "-":
-        find = find.model_copy(update={"proof": None})
+        find = find.without_proof()
     if network is not None and network.passphrase is not None and network.passphrase.file == "-":
         network = network.model_copy(update={"passphrase": None})
     if address:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from installer.answers import StepKey
 from installer.ledger.records import Context
+from installer.provisioning.required_security import RequiredSecurity
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class Options:
 
     non_interactive: bool = False
     dry_run: bool = False
-    require_encryption: bool = False
+    require_encryption: bool = False  # and a proof, from a device whose protocol has proofs
+    allow_unproved: bool = False  # send although the device has not proved itself as a proof or its label asks
+    required: RequiredSecurity = field(default_factory=RequiredSecurity)  # of every device, whoever chooses it
     keep_wifi: bool = False
     only_new: bool = False  # refuse every device that is set up, even if this program did it
     identify: bool = False  # the device blinks or beeps when somebody must touch it

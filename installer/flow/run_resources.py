@@ -134,6 +134,7 @@ class RunResources:
             "keep_wifi": options.keep_wifi,
             "guided": options.guided,
             "require_encryption": options.require_encryption,
+            "allow_unproved": options.allow_unproved,
             "adapter": config.adapter,
             "cloud": config.cloud,
             "catalogues": [str(p.absolute()) for p in config.catalogues],

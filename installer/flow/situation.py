@@ -16,6 +16,8 @@ from installer.events.json_lines import Event
 from installer.flow.environment import Environment
 from installer.flow.questions import FrontEnd, Question
 from installer.flow.run_options import Options
+from installer.provisioning.provisioner import ConnectionSecurity
+from installer.provisioning.required_security import RequiredSecurity
 
 if TYPE_CHECKING:
     from installer.bluetooth.adapter import Adapter
@@ -31,8 +33,13 @@ if TYPE_CHECKING:
     from installer.wifi.networks import Network
 
 
+# Address, protocol, what the connection offers, and what was asked for.
+AcceptedConnection = tuple[str, str, ConnectionSecurity, RequiredSecurity]
+
 # After these errors the proof of possession is asked again, in every step.
 PROOF_ERRORS = (ErrorCode.PROOF_MISSING, ErrorCode.PROOF_WRONG)
+# After these errors it may be another device that pretends to be the chosen one.
+TRUST_ERRORS = (ErrorCode.SECURITY_TOO_LOW, ErrorCode.DEVICE_CHANGED)
 
 
 @dataclass
@@ -56,6 +63,12 @@ class Situation:
     proof: SecretStr | None = None
     username: str | None = None  # belongs to the proof
     proof_problem: InstallerError | None = None
+    # What a device must show before it gets a secret: any device of this run, and each by its address and by the name
+    # that a label gives it. Nothing makes it lower.
+    required_of_all: RequiredSecurity = field(default_factory=RequiredSecurity)
+    required_security: dict[str, RequiredSecurity] = field(default_factory=dict)
+    # The connections that a person, or an option, has accepted although they are below that.
+    accepted_unproved: set[AcceptedConnection] = field(default_factory=set)
     provisioner: Provisioner | None = None
     info: DeviceInfo | None = None
     keep_wifi: bool = False
@@ -141,13 +154,17 @@ class Situation:
             self.associated = self.handed_over_device_id = None
             self.proof = self.username = None
 
+    def require(self, address_or_name: str, minimum: RequiredSecurity) -> None:
+        """Ask this of the device with this address or name, beside what is asked of it already."""
+        key = address_or_name.strip().lower()
+        self.required_security[key] = self.required_security.get(key, RequiredSecurity()) | minimum
+
     def forget_proof(self, problem: InstallerError) -> None:
-        """Forget a wrong proof, also a given one, so that a person is asked for it."""
+        """Forget a wrong proof, also a given one, so that a person is asked for it; it is still required."""
         self.proof, self.proof_problem = None, problem
         given = self.given.find
         if given is not None:
-            tried = given.model_copy(update={"proof": None, "secret": None})
-            self.given = self.given.with_answer(StepKey.FIND, tried)
+            self.given = self.given.with_answer(StepKey.FIND, given.without_proof())
 
     def may_ask(self, key: StepKey) -> bool:
         """Whether a person can be asked for this step."""

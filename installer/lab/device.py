@@ -9,7 +9,7 @@ import asyncio
 import time
 from typing import Any
 
-from bumble import hci
+from bumble import att, hci
 from bumble.device import Connection
 from bumble.gatt import Characteristic, Service
 from pydantic import SecretStr
@@ -21,6 +21,7 @@ from installer.lab.measurement_delivery import DeviceMeasurements
 from installer.lab.models import vendor_uuid
 from installer.lab.peripheral import LabEnvironment, Peripheral
 from installer.lab.scenario import DeviceScenario, Faults
+from installer.lab.scenario_parts import SerialFault
 from installer.lab.timers import Timers
 from installer.lab.withings import vendor_service
 
@@ -39,6 +40,8 @@ class LabDevice(Peripheral):
         self._person = Timers()
         self.phone = False
         self.measurements = DeviceMeasurements(self, environment)
+        self.connections = 0  # since the scenario, or new faults, began
+        self._serial_fault: object | None = None
         self.joined: str | None = None
 
     # Start.
@@ -59,7 +62,7 @@ class LabDevice(Peripheral):
         if self.kind.measures and self.scenario.tells_time:
             server.add_service(gatt_services.time_service(lambda: current_time(time.time() + self.scenario.clock)))
         if self.scenario.information:
-            server.add_service(gatt_services.information_service(self.kind.name, self.address.replace(":", "")))
+            server.add_service(gatt_services.information_service(self.kind.name, self._serial))
         if self.scenario.battery:
             server.add_service(gatt_services.battery_service())
         await super().power_on()
@@ -87,8 +90,19 @@ class LabDevice(Peripheral):
 
     def _connected(self, connection: Connection) -> None:
         super()._connected(connection)
+        self.connections += 1
+        self._serial_fault = self.faults.begins_after("serial", self.connections)
         self.link_began()
         self.drop_at("connect")
+
+    def _serial(self) -> bytes:
+        """The serial number, as this connection is told it. Raises an ATT error where it cannot be read."""
+        fault, own = self._serial_fault, self.address.replace(":", "").encode()
+        if not isinstance(fault, SerialFault):
+            return own
+        if fault.kind == "unreadable":
+            raise att.ATT_Error(att.ATT_UNLIKELY_ERROR_ERROR)
+        return own[::-1]
 
     def link_began(self) -> None:
         """A client is connected."""
@@ -234,6 +248,7 @@ class LabDevice(Peripheral):
 
     def set_faults(self, faults: Faults) -> None:
         """These faults from now on."""
+        self.connections = 0
         self.faults.replace(faults)
 
     def factory_reset(self) -> None:
@@ -245,6 +260,7 @@ class LabDevice(Peripheral):
 
     def restore(self) -> None:
         """Back to the state of the scenario, its faults included."""
+        self.connections = 0
         self.faults.replace(self.scenario.faults)
         self.start_over()
         self.measurements.start(self.scenario.stored)

@@ -8,7 +8,7 @@ not count, because an operating system may cache it. The first message of a conn
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from bumble import att
 
@@ -39,6 +39,13 @@ class FaultCounter:
         self._left = {
             name: getattr(faults, name).times or -1 for name in type(faults).model_fields if getattr(faults, name)
         }
+
+    def begins_after(self, name: str, connection: int) -> object | None:
+        """The fault `name`, if it happens in this connection: one after the first `after` ones. Counts it."""
+        fault: Any = getattr(self._faults, name)
+        if fault is None or connection <= fault.after or self.consume(name) is None:
+            return None
+        return cast(object, fault)
 
     def peek(self, name: str, point: str | None = None) -> object | None:
         """The fault `name`, if it happens at `point` now: its `kind` if it has kinds, else True."""

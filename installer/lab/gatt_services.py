@@ -48,10 +48,17 @@ def time_service(now: Callable[[], bytes]) -> Service:
     return Service(UUID.from_16_bits(CURRENT_TIME_SERVICE), [value])
 
 
-def information_service(model: str, serial: str) -> Service:
+def information_service(model: str, serial: Callable[[], bytes]) -> Service:
     """Device Information (0x180A). Whether real units have it, and with what texts, is not known."""
-    texts = {0x2A29: "Device lab (emulated)", 0x2A24: model, 0x2A25: serial, 0x2A26: "1.0.0-lab"}
-    return Service(UUID.from_16_bits(0x180A), [_readable(number, text.encode()) for number, text in texts.items()])
+    texts = {0x2A29: "Device lab (emulated)", 0x2A24: model, 0x2A26: "1.0.0-lab"}
+    readable = [_readable(number, text.encode()) for number, text in texts.items()]
+    number: Characteristic[bytes] = Characteristic(
+        UUID.from_16_bits(0x2A25),
+        Properties.READ,
+        att.Attribute.READABLE,
+        att.AttributeValue(read=lambda _connection: serial()),
+    )
+    return Service(UUID.from_16_bits(0x180A), [*readable, number])
 
 
 def battery_service(percent: int = 87) -> Service:

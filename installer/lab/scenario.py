@@ -14,7 +14,7 @@ from installer.lab.cloud.scenario import CloudScenario
 from installer.lab.display_units import selectable_units
 from installer.lab.models import Unit
 from installer.lab.protocols import lab_models, protocols
-from installer.lab.scenario_parts import Count, ScenarioPart, Seconds
+from installer.lab.scenario_parts import Count, ScenarioPart, Seconds, SerialFault
 from installer.text.written_by_people import STDIN, UnreadableText, parse_toml, read_stdin, read_text
 from installer.wifi.networks import Band, Security
 
@@ -102,6 +102,7 @@ class Faults(ScenarioPart):
     network_vanishes: Count | None = None
     never_authorized: Count | None = None
     refuse_connections: Count | None = None
+    serial: SerialFault | None = None
 
 
 class PressAfter(ScenarioPart):

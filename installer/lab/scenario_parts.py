@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,3 +20,10 @@ class Count(ScenarioPart):
     """How often something goes wrong: `times` times, then no more; 0: always."""
 
     times: Times = 1
+
+
+class SerialFault(Count):
+    """After `after` connections, the device tells another serial number, or tells none: it cannot be read."""
+
+    kind: Literal["other", "unreadable"] = "other"
+    after: Annotated[int, Field(ge=0, le=1000)] = 1

@@ -161,7 +161,8 @@ def answers_of(record: dict[str, Any]) -> Answers:
     if record.get("address"):
         find.pop("name", None)
         find["device"] = record["address"]
-    find.pop("proof", None)
+    if find.pop("proof", None) is not None:
+        find["require_proof"] = True  # the proof is asked for again, and no device may do without it
     if not (find.get("device") or find.get("name") or find.get("model")):
         del data["find"]
     data.get("network", {}).pop("passphrase", None)

@@ -122,7 +122,7 @@ def record_fields(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Known by", printable("; ".join(reasons), 400)),
         ("Serial number", text("serial")),
         ("Firmware", text("firmware")),
-        ("Protocol", text("protocol")),
+        ("Protocol", joined(text("protocol"), *_security(record))),
         ("Sync", {"wifi": "Wi-Fi", "bluetooth": "Bluetooth only"}.get(text("method"), text("method"))),
         ("Network", text("ssid")),
         (
@@ -143,6 +143,16 @@ def record_fields(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Damaged", printable(", ".join(record.get("damaged") or ()), 200)),
     ]
     return [(name, value) for name, value in pairs if value]
+
+
+def _security(record: Mapping[str, Any]) -> list[str]:
+    """The device's security scheme, and whether it had proved itself when it got the credentials; as far as known."""
+    results = {s["step"]: s["result"] for s in record.get("steps") or () if isinstance(s.get("result"), dict)}
+    scheme, proved = (results.get(step, {}).get(key) for step, key in (("find", "security"), ("provision", "proved")))
+    found = [f"security {scheme}"] if isinstance(scheme, int) and not isinstance(scheme, bool) else []
+    if isinstance(proved, bool):
+        found.append("the device proved itself" if proved else "the device did not prove itself")
+    return found
 
 
 def details(record: Mapping[str, Any]) -> list[str]:

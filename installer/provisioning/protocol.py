@@ -35,7 +35,8 @@ class ProvisioningProtocol:
     `name`: the word in catalogue entries, records and events. `label`: the name that its makers use. `signature`: how
     its devices advertise. `capabilities`: the most that a device can do. `services`: a regular expression for the
     UUIDs of its GATT services, so that no other protocol reads them. `ends_when_joined`: a device that has joined a
-    network ends its set-up service, so that its silence is a sign of success.
+    network ends its set-up service, so that its silence is a sign of success. `proves`: its devices can prove who they
+    are with a proof of possession or a password.
 
     `speaks(connection, services)`: whether the GATT table is that of this protocol; `services` are those that no other
     protocol owns. `make_provisioner(connection, options)`: the driver, not opened yet. A protocol without both is
@@ -49,6 +50,7 @@ class ProvisioningProtocol:
     capabilities: Capability = Capability.NONE
     services: str = ""
     ends_when_joined: bool = False
+    proves: bool = False
     speaks: Callable[[Connection, Sequence[str]], Awaitable[bool]] | None = None
     make_provisioner: Callable[[Connection, DriverOptions], Provisioner] | None = None
 

@@ -70,6 +70,36 @@ class Progress(BaseModel):
 
 
 @dataclass(frozen=True)
+class ConnectionSecurity:
+    """How one connection protects the credentials, and whether the device has proved itself on it.
+
+    `encrypted`: the protocol encrypts them. `wants_proof`: the device asks for a proof of possession (or password).
+    `proved`: the handshake is done, and both sides have shown that they know the same proof, which is not empty.
+    `scheme`: the number of the security scheme, in protocols that number them (the higher the better).
+    """
+
+    encrypted: bool = False
+    wants_proof: bool = False
+    proved: bool = False
+    scheme: int | None = None
+
+    def is_lower_than(self, before: ConnectionSecurity) -> bool:
+        """Whether this offers less than `before` did; the handshake is not looked at."""
+        fewer = before.encrypted > self.encrypted or before.wants_proof > self.wants_proof
+        return fewer or (before.scheme is not None and self.scheme is not None and self.scheme < before.scheme)
+
+    def at_least(self, other: ConnectionSecurity) -> ConnectionSecurity:
+        """The higher of both, part by part."""
+        numbers = [n for n in (self.scheme, other.scheme) if n is not None]
+        return ConnectionSecurity(
+            self.encrypted or other.encrypted,
+            self.wants_proof or other.wants_proof,
+            self.proved or other.proved,
+            max(numbers, default=None),
+        )
+
+
+@dataclass(frozen=True)
 class DriverOptions:
     """The options of one run for all drivers.
 
@@ -99,6 +129,11 @@ class Provisioner(Protocol):
     @property
     def encrypts_credentials(self) -> bool:
         """Whether the protocol encrypts credentials; for some protocols known only after `open()`."""
+        ...
+
+    @property
+    def security(self) -> ConnectionSecurity:
+        """How this connection protects credentials; known after `open()`, `proved` after the handshake."""
         ...
 
     @property
@@ -133,6 +168,8 @@ class Provisioner(Protocol):
         A driver with `Capability.STORE` also has `store(credentials)`, for a network that is out of reach: the device
         confirms only that it keeps them, and the last item is STORED.
 
+        SENDING comes before the first byte of them, and after the handshake: then `security` is final.
+
         Raises JOIN_FAILED (the same connection can try again), AUTHORIZATION_TIMEOUT,
         PROVISIONING_TIMEOUT, DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST. To stop the
         iteration sends nothing more.
@@ -150,3 +187,22 @@ class Provisioner(Protocol):
     async def close(self) -> None:
         """Unsubscribe. Never raises for a connection that is gone."""
         ...
+
+
+def security_of(provisioner: Provisioner) -> ConnectionSecurity:
+    """The security of its connection. A driver of another package that does not say it has proved nothing."""
+    found = getattr(provisioner, "security", None)
+    if isinstance(found, ConnectionSecurity):
+        return found
+    return ConnectionSecurity(encrypted=bool(getattr(provisioner, "encrypts_credentials", False)))
+
+
+async def prove(provisioner: Provisioner) -> None:
+    """Make the handshake of a protocol that has one, so that `security` is final. Sends no credentials.
+
+    Such a driver has a method `prove()`. Raises PROOF_MISSING, PROOF_WRONG, DEVICE_REFUSED, DEVICE_MISBEHAVED,
+    CONNECTION_LOST.
+    """
+    handshake = getattr(provisioner, "prove", None)
+    if handshake is not None:
+        await handshake()

@@ -27,9 +27,6 @@ from installer.provisioning.provisioner import DriverOptions, Provisioner
 from installer.provisioning.shelly.protocol import SHELLY
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "device_installer.provisioners"
@@ -77,6 +74,12 @@ def never_encrypt(names: Iterable[str]) -> bool:
     """Whether none of these protocols can encrypt credentials, on any device."""
     found = [find_protocol(name) for name in names]
     return all(p is not None and p.make_provisioner is not None and p.encryption is Encryption.NONE for p in found)
+
+
+def can_prove(name: str) -> bool:
+    """Whether devices of this protocol can prove who they are."""
+    found = find_protocol(name)
+    return found is not None and found.proves
 
 
 def signatures() -> tuple[AdvertisementSignature, ...]:

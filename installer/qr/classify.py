@@ -142,11 +142,11 @@ def vendor_app() -> InstallerError:
     )
 
 
-def proof_in(text: str, name: str) -> SecretStr:
+def proof_in(text: str, name: str) -> SecretStr | DevicePayload:
     """The proof of possession from a typed or pasted text: the proof itself, or the code of the device `name`.
 
-    Raises ANSWERS_INVALID for the code of another device or without a proof; the errors of `device_of` for other
-    codes. A text that only looks like a code is used as the proof.
+    The code may state more than the proof. Raises ANSWERS_INVALID for the code of another device or without a proof;
+    the errors of `device_of` for other codes. A text that only looks like a code is used as the proof.
     """
     text = without_mark(text)
     kind = kind_of(text)
@@ -171,4 +171,4 @@ def proof_in(text: str, name: str) -> SecretStr:
             "This is the device's code, but it contains no proof of possession.",
             "Type the proof as it is printed on the device.",
         )
-    return found.proof
+    return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -16,6 +16,7 @@ from installer.errors import ErrorCode, InstallerError
 MAX_CHARACTERS = 4296  # the capacity of the largest QR code
 MAX_NAME_BYTES = 248  # a Bluetooth device name
 MAX_PROOF_BYTES = 1024
+_SECURITY_NUMBERS: tuple[Literal[0], Literal[1], Literal[2]] = (0, 1, 2)
 
 
 class DevicePayload(BaseModel):
@@ -31,7 +32,7 @@ class DevicePayload(BaseModel):
     proof: SecretStr | None = None
     username: str = ""
     transport: str = "ble"
-    security: int | None = None
+    security: Literal[0, 1, 2] | None = None
 
     @property
     def has_secret(self) -> bool:
@@ -74,7 +75,7 @@ def parse_device(text: str) -> DevicePayload:
         proof=None if proof is None else SecretStr(proof),
         username=_text(data, "username", MAX_PROOF_BYTES),
         transport=transport,
-        security=None if security is None else int(security),
+        security=None if security is None else _SECURITY_NUMBERS[int(security)],
     )
 
 

@@ -188,6 +188,7 @@ class Script:
     networks: Sequence[Network] = NETWORKS
     accounts: Sequence[ListedAccount] = (ListedAccount("alex", "the keyring of this system", "1234567"),)
     encrypted: bool = False
+    proved: bool = False
     button: bool = True
     failures: int = 0
     pace: float = 0.0  # seconds between stages; demo only
@@ -344,6 +345,7 @@ class FakeInstallation:
                 network=target,
                 protocol="improv",
                 encrypted=script.encrypted,
+                proved=script.proved,
                 can_go_back=True,
             )
         )

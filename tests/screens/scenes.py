@@ -16,7 +16,7 @@ from textual.widgets import Input
 from installer.catalogue.model import SyncMethod
 from installer.cloud.whose_account import SignedInPerson
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.questions import ChooseReading, ConfirmAccount, OfferNotifications
+from installer.flow.questions import AcceptUnproved, ChooseReading, ConfirmAccount, OfferNotifications
 from installer.qr.wifi_text import parse
 from screens.app import WizardApp
 from screens.confirm_account import ConfirmAccountScreen
@@ -29,7 +29,7 @@ from screens.home import HomeScreen
 from screens.link import AccountScreen
 from screens.network import CardReadingScreen, NetworkScreen, OtherNetworkDialog
 from screens.notification_offer import NotificationOfferScreen
-from screens.provision import SendScreen
+from screens.provision import SendScreen, UnprovedScreen
 from screens.qr_text_dialogs import WifiQrTextDialog
 from screens.save_answers import SaveAnswersDialog
 from screens.secret_screens import PassphraseScreen
@@ -342,6 +342,23 @@ def offer(**more: Any) -> OfferNotifications:
     return OfferNotifications(model=BODY_PLUS, account="alex", kinds="weight", **more)
 
 
+def unproved() -> AcceptUnproved:
+    return AcceptUnproved(
+        model=BODY_PLUS,
+        name="Body+ 3C",
+        address=ADDRESS,
+        asked="a proof of possession was given, and its label states security 2",
+        offered="security 0 of Espressif provisioning (no encryption, no proof)",
+        encrypted=False,
+    )
+
+
+async def ask_unproved(pilot: Pilot[Any]) -> None:
+    await home(pilot)
+    ask_question(pilot, unproved())
+    await wait_for_screen(pilot, UnprovedScreen)
+
+
 def refused() -> InstallerError:
     return InstallerError(
         ErrorCode.NOTIFICATIONS_REFUSED,
@@ -394,6 +411,8 @@ SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
     "passphrase_wrong": (lambda: Script(failures=1), wrong_passphrase),
     "sending": (Script, to_sending),
     "sending_encrypted": (lambda: Script(encrypted=True), to_sending),
+    "sending_proved": (lambda: Script(encrypted=True, proved=True), to_sending),
+    "unproved": (Script, ask_unproved),
     "press_the_button": (lambda: Script(hold=asyncio.Event(), hold_at="button"), press_the_button),
     "joining": (lambda: Script(hold=asyncio.Event()), joining),
     "stopping": (lambda: Script(hold=asyncio.Event()), stopping),

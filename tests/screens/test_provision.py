@@ -9,10 +9,11 @@ import pytest
 from installer.flow.questions import ConfirmSending
 from installer.wifi.networks import Network
 from screens.failure_dialog import FailureDialog
-from screens.provision import SendScreen
+from screens.provision import SendScreen, UnprovedScreen
 from tests.screens.driver import (
     ask_question,
     confirm_sending,
+    flat_text,
     press_button,
     screen_text,
     wait_for_progress,
@@ -20,17 +21,27 @@ from tests.screens.driver import (
     wait_for_text,
 )
 from tests.screens.fake_engine import BODY_PLUS, Script
-from tests.screens.scenes import running, to_sending
+from tests.screens.scenes import running, to_sending, unproved
 
 
-@pytest.mark.parametrize(("encrypted", "words"), [(False, "without encryption"), (True, "encrypts the credentials")])
-async def test_it_says_plainly_whether_the_passphrase_travels_unencrypted(encrypted: bool, words: str) -> None:
+@pytest.mark.parametrize(
+    ("encrypted", "proved", "words"),
+    [
+        (False, False, "without encryption"),
+        (False, False, "Nothing proves which device gets it"),
+        (True, False, "encrypts the credentials"),
+        (True, False, "has not proved which one it is"),
+        (True, True, "has proved itself with its proof of possession"),
+    ],
+)
+async def test_it_says_plainly_how_safe_the_passphrase_is(encrypted: bool, proved: bool, words: str) -> None:
     async with running() as (pilot, _):
         question = ConfirmSending(
             model=BODY_PLUS,
             network=Network(ssid="Home"),
             protocol="Improv Wi-Fi",
             encrypted=encrypted,
+            proved=proved,
             can_go_back=True,
         )
         asking = ask_question(pilot, question)
@@ -38,6 +49,20 @@ async def test_it_says_plainly_whether_the_passphrase_travels_unencrypted(encryp
         assert words in " ".join(screen_text(pilot).replace("█", "").split())
         await press_button(pilot, "send")
         assert (await asking.wait()).send
+
+
+@pytest.mark.parametrize(("keys", "accepted"), [(("enter",), False), (("tab", "enter"), True)])
+async def test_a_device_that_has_not_proved_itself_gets_nothing_unless_a_person_says_so(
+    keys: tuple[str, ...], accepted: bool
+) -> None:
+    async with running() as (pilot, _):
+        asking = ask_question(pilot, unproved())
+        await wait_for_screen(pilot, UnprovedScreen)
+        text = flat_text(pilot)
+        for part in ("a proof of possession was given", "no encryption, no proof", "may pretend to be this one"):
+            assert part.lower() in text.lower()
+        await pilot.press(*keys)
+        assert await asking.wait() is accepted
 
 
 async def test_the_hand_over_shows_its_stages_and_what_to_press() -> None:

@@ -12,6 +12,7 @@ from textual.widgets import Button
 from installer.answers import FindAnswer
 from installer.catalogue.catalogue_file import load
 from installer.flow.questions import AskProof, ChooseDevice, ChooseNetwork
+from installer.qr.device_setup_code import DevicePayload
 from screens.find import FindScreen
 from screens.network import NetworkScreen
 from screens.qr_text_dialogs import DeviceQrTextDialog, WifiQrTextDialog
@@ -57,13 +58,13 @@ async def find(pilot: Pilot[Any], *names: str) -> Any:
 async def test_a_code_that_is_pasted_anywhere_on_the_page_picks_the_device() -> None:
     async with running() as (pilot, _):
         asking = await find(pilot, NAME)
-        await type_text(pilot, code(username="wifiprov"))
+        await type_text(pilot, code(username="wifiprov", security=2))
         await wait_for_screen(pilot, DeviceQrTextDialog)
         await wait_for_text(pilot, f"Device: {NAME}, with its proof of possession; it is in reach.")
         assert PROOF not in screen_text(pilot) + pilot.app.export_screenshot()
         await press_button(pilot, "use")
         answer: FindAnswer = await asking.wait()
-        assert (answer.name, answer.username, answer.device) == (NAME, "wifiprov", None)
+        assert (answer.name, answer.username, answer.device, answer.security) == (NAME, "wifiprov", None, 2)
         assert answer.secret is not None
         assert answer.secret.get_secret_value() == PROOF
         assert PROOF not in repr(answer) + answer.model_dump_json()
@@ -113,10 +114,13 @@ async def proof(pilot: Pilot[Any], name: str = NAME) -> Any:
 async def test_the_code_of_the_device_gives_its_proof() -> None:
     async with running() as (pilot, _):
         asking = await proof(pilot)
-        await type_text(pilot, code())
+        await type_text(pilot, code(security=2))
         await wait_for_text(pilot, "The code of this device, with its proof.")
         await pilot.press("enter")
-        assert (await asking.wait()).get_secret_value() == PROOF
+        # The code states more than the proof: the lowest security of the device.
+        found: DevicePayload = await asking.wait()
+        assert found.proof is not None
+        assert (found.proof.get_secret_value(), found.security) == (PROOF, 2)
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,7 @@ async def test_a_failed_one_is_tried_again_with_its_choices(records: Records, wh
         answers = starter.made[0].answers
         assert answers.find is not None
         assert (answers.find.device, answers.find.proof) == ("00:24:E4:00:00:01", None)
+        assert answers.find.must_prove  # it had a proof, which is asked for again
         assert answers.sync is not None
         assert answers.sync.method is SyncMethod.WIFI
         assert answers.network is not None

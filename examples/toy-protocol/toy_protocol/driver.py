@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from installer.errors import ErrorCode, InstallerError
 from installer.provisioning import driver_errors
 from installer.provisioning.driver_errors import Malformed
-from installer.provisioning.provisioner import Capability, DeviceInfo, Progress, Stage
+from installer.provisioning.provisioner import Capability, ConnectionSecurity, DeviceInfo, Progress, Stage
 from installer.wifi.credentials import Credentials, check_credentials
 from toy_protocol import codec
 from toy_protocol.codec import Answer
@@ -28,6 +28,7 @@ class ToyProvisioner:
 
     protocol: ClassVar[str] = "toy"
     encrypts_credentials: ClassVar[bool] = False
+    security: ClassVar[ConnectionSecurity] = ConnectionSecurity()  # no encryption, and nothing proves who the device is
     capabilities: ClassVar[Capability] = Capability.SCAN_NETWORKS
     set_up: ClassVar[bool] = False  # a device does not tell whether it has credentials
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from installer.answers import StepKey
-from installer.bluetooth.device_information import read_device_information
+from installer.bluetooth.device_information import DeviceInformation, read_device_information
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice
 from installer.flow.questions import AskProof
 from installer.flow.situation import Situation
-from installer.flow.steps import retail_device
+from installer.flow.steps import device_trust, retail_device
 from installer.provisioning import registry
 from installer.provisioning.provisioner import Capability, DeviceInfo, DriverOptions
+from installer.provisioning.required_security import RequiredSecurity
+from installer.qr.device_setup_code import DevicePayload
 
 if TYPE_CHECKING:
     from installer.bluetooth.adapter import Adapter
@@ -118,8 +120,9 @@ async def _identify_device(situation: Situation, connection: Connection, sightin
         ask_proof=functools.partial(_ask_proof, situation),
     )
     provisioner = None
+    expected = device_trust.seen_before(situation)
     if not situation.options.guided:
-        provisioner = await provisioner_for(connection, sighting.detection.protocol, options)
+        provisioner = await provisioner_for(connection, expected.protocol or sighting.detection.protocol, options)
     if provisioner is None and not situation.join_unconfirmed and await retail_device.recognise(situation, connection):
         # Many devices accept one connection only, and the vendor's app on the phone needs it now.
         await disconnect(situation)
@@ -135,13 +138,17 @@ async def _identify_device(situation: Situation, connection: Connection, sightin
     situation.provisioner = provisioner
     for warning in getattr(provisioner, "warnings", ()):
         situation.emit(Notice(code="encryption", text=warning))
-    if situation.info is None:
-        has_info = Capability.DEVICE_INFO in provisioner.capabilities
-        info = await provisioner.info() if has_info else DeviceInfo(name=sighting.name)
-        standard = await read_device_information(connection)
-        # In some protocols the firmware version is only the version of the protocol.
-        more = {"serial": standard.serial, "firmware_version": standard.firmware or info.firmware_version}
-        situation.info = info.model_copy(update=more)
+    if situation.info is not None:
+        standard = await read_device_information(connection) if expected.serial else DeviceInformation()
+        device_trust.check_same_device(situation, provisioner, standard.serial)
+        return
+    has_info = Capability.DEVICE_INFO in provisioner.capabilities
+    info = await provisioner.info() if has_info else DeviceInfo(name=sighting.name)
+    standard = await read_device_information(connection)
+    device_trust.check_same_device(situation, provisioner, standard.serial)
+    # In some protocols the firmware version is only the version of the protocol.
+    more = {"serial": standard.serial, "firmware_version": standard.firmware or info.firmware_version}
+    situation.info = info.model_copy(update=more)
 
 
 def read_proof(situation: Situation) -> SecretStr | None:
@@ -167,13 +174,31 @@ async def _ask_proof(situation: Situation, problem: InstallerError) -> SecretStr
         problem=reason,
         can_go_back=not situation.credentials_sent,
     )
-    situation.proof = await situation.ask(question)
-    return situation.proof
+    answer: SecretStr | DevicePayload = await situation.ask(question)
+    proof = (answer.proof or SecretStr("")) if isinstance(answer, DevicePayload) else answer
+    # From now on no connection without the proof, or below the label, will do, whatever the device says.
+    scheme = answer.security or 0 if isinstance(answer, DevicePayload) else 0
+    minimum = RequiredSecurity(proof=bool(proof.get_secret_value()), scheme=scheme)
+    situation.require(situation.chosen_sighting.address, minimum)
+    if situation.chosen.find is not None:
+        found = device_trust.with_minimum(situation, situation.chosen.find)
+        situation.chosen = situation.chosen.with_answer(StepKey.FIND, found)
+    await device_trust.check_minimum(situation, before_handshake=True)
+    situation.proof = proof
+    return proof
 
 
 async def ensure_connected(situation: Situation) -> tuple[Connection, Provisioner]:
-    """The open connection and its provisioner; reconnects if the link was lost."""
-    await connect(situation)
+    """The open connection and its provisioner; reconnects if the link was lost.
+
+    Raises SECURITY_TOO_LOW if the device is about to get credentials and does not meet the minimum.
+    """
+    for _ in range(2):
+        await connect(situation)
+        await device_trust.check_minimum(situation, before_handshake=True)
+        # A person may have taken so long to decide that the device has ended the connection.
+        if situation.connection is not None and situation.connection.is_open:
+            break
     if situation.connection is None or situation.provisioner is None:
         raise InstallerError(ErrorCode.INTERNAL, "The device is not connected.", "This is a defect; report it.")
     return situation.connection, situation.provisioner

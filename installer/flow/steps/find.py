@@ -14,9 +14,9 @@ from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import DeviceConnected, DeviceFound, Notice
 from installer.flow.questions import ChooseDevice, ConfirmDevice, Recovery
 from installer.flow.situation import Situation, answer_missing
-from installer.flow.steps import device_connection, retail_device
+from installer.flow.steps import device_connection, device_trust, retail_device
 from installer.flow.steps.step import Step
-from installer.provisioning.provisioner import Capability, DeviceInfo
+from installer.provisioning.provisioner import Capability, DeviceInfo, security_of
 from installer.text import printable
 from installer.wifi.networks import Network
 
@@ -85,12 +85,16 @@ class FindStep(Step):
             # A person pasted the device's code, which contains its proof.
             situation.proof = answer.secret
         situation.username = answer.username
+        if answer.name:
+            # Two devices may have that name; whichever is chosen then must meet what the label states.
+            situation.require(answer.name, device_trust.stated_in(answer))
         asked = situation.given.find is None or self.key in situation.options.ask
         sighting = await self._wait_for_device(situation, answer)
         model = self._check_model(situation, answer, sighting)
         if situation.given.sync is not None and self._sync_method_is_final(situation):
             check_sync(model, situation.given.sync.method)
         situation.sighting, situation.model = sighting, model
+        situation.require(sighting.address, device_trust.stated_in(answer))
         if not situation.options.dry_run:
             await situation.record.set_device(
                 sighting.address,
@@ -127,6 +131,8 @@ class FindStep(Step):
                 address=sighting.address,
                 protocol=provisioner.protocol,
                 encrypts_credentials=provisioner.encrypts_credentials,
+                security=security_of(provisioner).scheme,
+                wants_proof=security_of(provisioner).wants_proof,
                 info=info,
             )
         )
@@ -144,7 +150,13 @@ class FindStep(Step):
                 )
             )
         await self._check_existing_wifi(situation, confirmed=asked)
-        return _result(situation, provisioner.protocol) | ({"keep_wifi": True} if situation.keep_wifi else {})
+        await device_trust.check_minimum(situation, before_handshake=True)
+        result = _result(situation, provisioner.protocol) | device_trust.for_record(provisioner)
+        return result | ({"keep_wifi": True} if situation.keep_wifi else {})
+
+    def final_answer(self, situation: Situation, answer: FindAnswer) -> FindAnswer:
+        """The answer with what the device must show, also if a person typed its proof or pasted its code."""
+        return device_trust.with_minimum(situation, answer)
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
         """Another device can always be chosen."""

@@ -15,7 +15,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import NetworkChosen, Notice
 from installer.flow.card_reading import decide
 from installer.flow.questions import AskPassphrase, Back, ChooseNetwork, Recovery
-from installer.flow.situation import PROOF_ERRORS, Situation, answer_missing, model_in_given_answers
+from installer.flow.situation import PROOF_ERRORS, TRUST_ERRORS, Situation, answer_missing, model_in_given_answers
 from installer.flow.steps import device_connection
 from installer.flow.steps.step import Step
 from installer.provisioning.provisioner import Capability
@@ -158,7 +158,7 @@ class NetworkStep(Step):
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
         """Change a wrong network or passphrase; retry after a lost link."""
-        if error.code in PROOF_ERRORS:
+        if error.code in PROOF_ERRORS or (error.code in TRUST_ERRORS and situation.credentials_sent):
             return (Recovery.RETRY, Recovery.STOP)
         if error.code in (
             ErrorCode.NETWORK_UNSUPPORTED,

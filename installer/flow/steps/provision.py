@@ -11,12 +11,12 @@ from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice, Provisioning
 from installer.flow.questions import ConfirmSending, Recovery
-from installer.flow.situation import PROOF_ERRORS, Situation, model_in_given_answers
-from installer.flow.steps import device_connection, join_outcome
+from installer.flow.situation import PROOF_ERRORS, TRUST_ERRORS, Situation, model_in_given_answers
+from installer.flow.steps import device_connection, device_trust, join_outcome
 from installer.flow.steps.join_failure_reason import with_likely_reason
 from installer.flow.steps.step import Step
 from installer.provisioning import registry
-from installer.provisioning.provisioner import Capability, Stage
+from installer.provisioning.provisioner import Capability, Stage, security_of
 
 if TYPE_CHECKING:
     from installer.provisioning.provisioner import Provisioner
@@ -63,12 +63,15 @@ class ProvisionStep(Step):
         _, provisioner = await device_connection.ensure_connected(situation)
         if situation.network is None:
             raise InstallerError(ErrorCode.INTERNAL, "No network was chosen.", "This is a defect; report it.")
+        # The question says whether the device has proved itself.
+        await device_trust.prove_and_check(situation, provisioner)
         answer: ProvisionAnswer = await situation.ask(
             ConfirmSending(
                 model=situation.chosen_model,
                 network=situation.network,
                 protocol=provisioner.protocol,
                 encrypted=provisioner.encrypts_credentials,
+                proved=security_of(provisioner).proved,
                 warning=situation.band_hint,
                 can_go_back=can_go_back,
                 problem=problem,
@@ -80,7 +83,7 @@ class ProvisionStep(Step):
         """The sync rule again, right before sending; and required encryption."""
         check_sync(situation.chosen_model, SyncMethod.WIFI)
         provisioner = situation.provisioner
-        wanted = answer.require_encryption or situation.options.require_encryption
+        wanted = answer.require_encryption or device_trust.required(situation).encryption
         if wanted and provisioner is not None and not provisioner.encrypts_credentials:
             raise _unencrypted(
                 f"{situation.chosen_model.name} {situation.chosen_sighting.address}", provisioner.protocol
@@ -104,7 +107,8 @@ class ProvisionStep(Step):
         if situation.credentials_sent and provisioner.set_up:
             # The link was lost after the device had the credentials, and then the device joined.
             situation.emit(Provisioning(stage=Stage.JOINED))
-            return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.device_url}
+            return _result(situation, provisioner, credentials)
+        await device_trust.prove_and_check(situation, provisioner)
         if not provisioner.encrypts_credentials:
             situation.emit(Notice(code="unencrypted", text=UNENCRYPTED_WARNING))
         store_only = _network_is_absent(situation)
@@ -122,13 +126,15 @@ class ProvisionStep(Step):
             situation.emit(Provisioning(stage=Stage.JOINED))
         if situation.credentials_stored:
             situation.emit(Notice(code="stored", text=CREDENTIALS_STORED))
-        return {"protocol": provisioner.protocol, "ssid": credentials.network.ssid, "url": situation.device_url}
+        return _result(situation, provisioner, credentials)
 
     async def _send(
         self, situation: Situation, provisioner: Provisioner, credentials: Credentials, *, store_only: bool
     ) -> None:
         async with aclosing(_progress(provisioner, credentials, store_only=store_only)) as stages:
             async for progress in stages:
+                if progress.stage is Stage.SENDING:
+                    device_trust.check_before_sending(situation, provisioner)
                 if progress.stage is Stage.SENDING and not situation.credentials_sent:
                     await situation.record.sending(situation.chosen_sighting.address, credentials.network.ssid)
                     situation.credentials_sent = True
@@ -148,15 +154,25 @@ class ProvisionStep(Step):
         """After a failed join, offer another passphrase first; otherwise a retry."""
         if error.code is ErrorCode.ENCRYPTION_REQUIRED:
             return (Recovery.STOP,)
-        if error.code in PROOF_ERRORS:
+        if error.code in PROOF_ERRORS or (error.code in TRUST_ERRORS and situation.credentials_sent):
             return (Recovery.RETRY, Recovery.STOP)
         if error.code in (ErrorCode.JOIN_FAILED, ErrorCode.NETWORK_NOT_FOUND):
             return (Recovery.CHANGE, Recovery.RETRY, Recovery.STOP)
         return (Recovery.RETRY, Recovery.CHANGE, Recovery.STOP)
 
     def change_step(self, error: InstallerError) -> StepKey:
-        """The network can be changed."""
-        return StepKey.NETWORK
+        """The network can be changed; after an error of trust, the device."""
+        return super().change_step(error) if error.code in TRUST_ERRORS else StepKey.NETWORK
+
+
+def _result(situation: Situation, provisioner: Provisioner, credentials: Credentials) -> dict[str, Any]:
+    """For the record. `proved`: whether the device had proved itself when it got the credentials."""
+    return {
+        "protocol": provisioner.protocol,
+        "ssid": credentials.network.ssid,
+        "url": situation.device_url,
+        "proved": security_of(provisioner).proved,
+    }
 
 
 def _unencrypted(device: str, protocol: str) -> InstallerError:

@@ -13,7 +13,7 @@ from installer.answers import StepKey
 from installer.catalogue.model import Model
 from installer.errors import InstallerError
 from installer.flow.questions import Recovery
-from installer.flow.situation import Situation
+from installer.flow.situation import TRUST_ERRORS, Situation
 
 
 class GoTo(Exception):
@@ -71,6 +71,5 @@ class Step(abc.ABC):
         return (Recovery.RETRY, Recovery.STOP)
 
     def change_step(self, error: InstallerError) -> StepKey:
-        """The step at which `Recovery.CHANGE` asks again."""
-        del error
-        return self.key
+        """The step at which `Recovery.CHANGE` asks again. If it may be another device, that is the choice of device."""
+        return StepKey.FIND if error.code in TRUST_ERRORS else self.key

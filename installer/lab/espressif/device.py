@@ -43,6 +43,7 @@ class EspressifDevice(LabDevice):
     def __init__(self, scenario: DeviceScenario, environment: LabEnvironment, espressif: EspressifScenario) -> None:
         name = scenario.name or "PROV_" + scenario.address.replace(":", "")[-6:]
         super().__init__(scenario.model_copy(update={"name": name, "vendor_advertisement": False}), environment)
+        self._settings = espressif
         self.espressif = EspressifFirmware(self, espressif)
         self._responses: dict[str, bytes] = {}
         self._session_owner: Connection | None = None
@@ -97,6 +98,11 @@ class EspressifDevice(LabDevice):
         self._responses.clear()
         super()._connected(connection)
 
+    def link_began(self) -> None:
+        """A client is connected, perhaps to a device that takes the place of this one."""
+        super().link_began()
+        self.espressif.connected(self.connections)
+
     def client_left(self, connection: Connection) -> None:
         """The session ends when its client disconnects."""
         if connection is self._session_owner:
@@ -128,12 +134,13 @@ class EspressifDevice(LabDevice):
         """Set the faults of the provisioning. Raises ValueError with the mistakes in words."""
         try:
             self.espressif.set_faults(EspressifFaults.model_validate(data))
+            self.connections = 0
         except ValidationError as error:
             raise ValueError("; ".join(problems(error, data))) from None
 
     def restore(self) -> None:
         """Go back to the scenario, with its faults."""
-        self.espressif.set_faults(self.espressif.scenario.faults)
+        self.espressif.set_faults(self._settings.faults)
         super().restore()
 
     def start_over(self) -> None:

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from installer.lab.access_points import JoinOutcome, ScannedAccessPoint
 from installer.lab.device_faults import FaultCounter
 from installer.lab.espressif.crypto import HandlerFailed
-from installer.lab.espressif.scenario import EspressifFaults, EspressifScenario
+from installer.lab.espressif.scenario import EspressifFaults, EspressifScenario, Pretender
 from installer.lab.espressif.session import RESPONSE_0, RESPONSE_1, SessionEndpoint
 from installer.lab.protobuf_wire import Message, field, optional
 from installer.wifi.networks import Band, Security
@@ -82,7 +82,7 @@ class EspressifFirmware:
 
     def __init__(self, board: Board, scenario: EspressifScenario) -> None:
         self._board = board
-        self.scenario = scenario
+        self.scenario = self._own_scenario = scenario
         self.faults = FaultCounter(cast(Any, scenario.faults))
         self.session = SessionEndpoint(scenario)
         self._task: asyncio.Task[None] | None = None
@@ -120,6 +120,17 @@ class EspressifFirmware:
         """The endpoints of this build, and their numbers."""
         left_out = {CTRL: not self.scenario.ctrl, SCAN: not self.scenario.scan}
         return {name: number for name, number in ENDFAULT_POINTS.items() if not left_out.get(name)}
+
+    def connected(self, number: int) -> None:
+        """A client is connected, for the `number`th time: to this device, or to one that takes its place."""
+        pretender = self.faults.begins_after("pretender", number)
+        self.scenario = self._own_scenario
+        if isinstance(pretender, Pretender):
+            self._board.log("fault: another device answers at this address")
+            update = {"security": pretender.security, "proof": pretender.proof}
+            self.scenario = self._own_scenario.model_copy(update=update)
+        count, self.session = self.session.count, SessionEndpoint(self.scenario)
+        self.session.count = count
 
     def disconnected(self) -> None:
         """The client is gone, and its session with it."""

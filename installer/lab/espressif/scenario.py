@@ -35,13 +35,25 @@ class EspressifRefusal(Count):
     kind: Annotated[int, Field(ge=1, le=7)] = 5
 
 
+class Pretender(Count):
+    """After `after` connections, another device answers at this address, so many times; it has these settings."""
+
+    after: Annotated[int, Field(ge=0, le=1000)] = 1
+    security: Literal[0, 1, 2] = 0
+    proof: SecretStr = SecretStr("")
+
+
 class EspressifFaults(ScenarioPart):
-    """What goes wrong, each so many times. `reboot`: the device starts anew while it joins, and has forgotten all."""
+    """What goes wrong, each so many times. `reboot`: the device starts anew while it joins, and has forgotten all.
+
+    `pretender`: a hostile device takes the place of this one.
+    """
 
     drop: EspressifDrop | None = None
     garbage: EspressifGarbage | None = None
     refuse: EspressifRefusal | None = None
     reboot: Count | None = None
+    pretender: Pretender | None = None
 
 
 class EspressifScenario(ScenarioPart):

@@ -23,7 +23,7 @@ from installer.provisioning.espressif.codec import AccessPoint, StationState, Ve
 from installer.provisioning.espressif.endpoints import CONFIG, CTRL, SCAN, VERSION, Endpoints
 from installer.provisioning.espressif.session import AskProof, Session, Timings
 from installer.provisioning.join_polling import pause, poll_while_joining
-from installer.provisioning.provisioner import Capability, DeviceInfo, Progress, Stage
+from installer.provisioning.provisioner import Capability, ConnectionSecurity, DeviceInfo, Progress, Stage
 from installer.wifi.credentials import Credentials, check_credentials
 from installer.wifi.networks import Network
 
@@ -41,9 +41,6 @@ WARN_NONCE = (
 WARN_NO_PROOF = (
     "The device needs no proof of possession: the credentials are encrypted, "
     "but another device could pretend to be this one."
-)
-WARN_PROOF_UNUSED = (
-    "A proof of possession was given, but the device does not ask for one. Check that it is the right device."
 )
 
 
@@ -78,17 +75,20 @@ class EspressifProvisioner:
     @property
     def encrypts_credentials(self) -> bool:
         """Whether this device's security scheme encrypts; False before `open()`."""
-        return self._opened is not None and self._version.security > 0
+        return self.security.encrypted
 
     @property
-    def needs_proof(self) -> bool:
-        """Whether a session needs a proof of possession or a password; known after `open()`."""
-        return self._version.needs_proof
-
-    @property
-    def needs_username(self) -> bool:
-        """Whether the proof is a password with a user name (security 2); known after `open()`."""
-        return self._version.security == 2
+    def security(self) -> ConnectionSecurity:
+        """The scheme of this device, and whether the session has used the proof; see `Provisioner.security`."""
+        if self._opened is None:
+            return ConnectionSecurity()
+        version = self._version
+        return ConnectionSecurity(
+            encrypted=version.security > 0,
+            wants_proof=version.needs_proof,
+            proved=version.needs_proof and self._session.proved,
+            scheme=version.security,
+        )
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -99,8 +99,6 @@ class EspressifProvisioner:
             found.append(WARN_NONCE)
         if version.security == 1 and not version.needs_proof:
             found.append(WARN_NO_PROOF)
-        if self._proof is not None and self._proof.get_secret_value() and not version.needs_proof:
-            found.append(WARN_PROOF_UNUSED)
         return tuple(found)
 
     @property
@@ -132,6 +130,10 @@ class EspressifProvisioner:
             endpoints, version, self._timings, proof=self._proof, username=self._username, ask_proof=self._ask_proof
         )
         self._opened = endpoints, version, session
+
+    async def prove(self) -> None:
+        """Make the handshake, if there is no session. Raises PROOF_MISSING, PROOF_WRONG, and what `networks` raises."""
+        await self._session.establish()
 
     async def identify(self) -> None:
         """Raises DEVICE_REFUSED: the protocol has no such command."""

@@ -43,6 +43,7 @@ ESPRESSIF = ProvisioningProtocol(
     encryption=Encryption.DEPENDS,
     capabilities=Capability.DEVICE_INFO | Capability.SCAN_NETWORKS,
     ends_when_joined=True,
+    proves=True,
     speaks=_speaks,
     make_provisioner=_make_provisioner,
 )

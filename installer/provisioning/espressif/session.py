@@ -77,6 +77,11 @@ class Session:
         self._in_sync = True
         self._lock = asyncio.Lock()
 
+    @property
+    def proved(self) -> bool:
+        """Whether there is a session whose handshake used a proof that is not empty: the device knows it."""
+        return self._security is not None and self._proof is not None and bool(self._proof.get_secret_value())
+
     async def establish(self) -> None:
         """Make the handshake if there is no session. Raises PROOF_MISSING, PROOF_WRONG, and what `request` raises."""
         async with self._lock:

@@ -19,7 +19,7 @@ from installer.provisioning.improv.codec import CapabilityBits, Command, DeviceE
 from installer.provisioning.improv.join_attempt import JoinAttempt
 from installer.provisioning.improv.session import ErrorReport, Result, Session, Timings
 from installer.provisioning.join_polling import JOINING
-from installer.provisioning.provisioner import Capability, DeviceInfo, Progress, Stage
+from installer.provisioning.provisioner import Capability, ConnectionSecurity, DeviceInfo, Progress, Stage
 from installer.text import decode
 from installer.wifi.credentials import Credentials
 from installer.wifi.networks import Network
@@ -39,6 +39,7 @@ class ImprovProvisioner:
 
     protocol: ClassVar[str] = "improv"
     encrypts_credentials: ClassVar[bool] = False
+    security: ClassVar[ConnectionSecurity] = ConnectionSecurity()
 
     def __init__(self, connection: Connection, timings: Timings | None = None, *, identify: bool = False) -> None:
         """`identify`: let the device blink or beep while it waits for its button."""

@@ -23,7 +23,7 @@ from installer.provisioning.join_polling import JOINING, poll_while_joining
 from installer.provisioning.nordic import codec
 from installer.provisioning.nordic.codec import AccessPoint, DeviceStatus, Operation, Reason, State
 from installer.provisioning.nordic.session import Session, Timings
-from installer.provisioning.provisioner import Capability, DeviceInfo, Progress, Stage
+from installer.provisioning.provisioner import Capability, ConnectionSecurity, DeviceInfo, Progress, Stage
 from installer.wifi.credentials import Credentials, check_credentials
 from installer.wifi.networks import Network, check_network
 
@@ -38,6 +38,7 @@ class NordicProvisioner:
 
     protocol: ClassVar[str] = "nordic"
     encrypts_credentials: ClassVar[bool] = False
+    security: ClassVar[ConnectionSecurity] = ConnectionSecurity()
     capabilities: ClassVar[Capability] = Capability.DEVICE_INFO | Capability.SCAN_NETWORKS
 
     def __init__(self, connection: Connection, timings: Timings | None = None) -> None:

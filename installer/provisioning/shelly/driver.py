@@ -17,7 +17,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.provisioning import driver_errors
 from installer.provisioning.driver_errors import Malformed, Refused
 from installer.provisioning.join_polling import pause, poll_while_joining
-from installer.provisioning.provisioner import Capability, DeviceInfo, Progress, Stage
+from installer.provisioning.provisioner import Capability, ConnectionSecurity, DeviceInfo, Progress, Stage
 from installer.provisioning.shelly import codec
 from installer.provisioning.shelly.advertisement_signature import SERVICE
 from installer.provisioning.shelly.codec import Phase, WifiStatus
@@ -37,6 +37,7 @@ class ShellyProvisioner:
 
     protocol: ClassVar[str] = "shelly"
     encrypts_credentials: ClassVar[bool] = False
+    security: ClassVar[ConnectionSecurity] = ConnectionSecurity()
     capabilities: ClassVar[Capability] = Capability.DEVICE_INFO | Capability.SCAN_NETWORKS | Capability.STORE
 
     def __init__(self, connection: Connection, timings: Timings | None = None) -> None:

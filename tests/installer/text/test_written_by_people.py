@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from installer import answers, settings
 from installer.batch import plan_reader
@@ -258,7 +259,7 @@ def test_the_rest_of_standard_input_stays_for_the_next_reader(monkeypatch: pytes
 
 def test_a_pasted_text_loses_its_mark() -> None:
     assert network_of(f"\ufeff{WIFI}").ssids == {"Küche"}
-    assert proof_in("\ufeffabcd1234", "PROV_1").get_secret_value() == "abcd1234"
+    assert proof_in("\ufeffabcd1234", "PROV_1") == SecretStr("abcd1234")
     assert callback_url.expand_path("\ufeffhttps://clinic.example/hook", Path("none")).get_secret_value() == (
         "https://clinic.example/hook"
     )

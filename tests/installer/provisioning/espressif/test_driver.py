@@ -10,9 +10,9 @@ import pytest
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.espressif.driver import WARN_NO_PROOF, WARN_NONCE, WARN_PROOF_UNUSED, EspressifProvisioner
+from installer.provisioning.espressif.driver import WARN_NO_PROOF, WARN_NONCE, EspressifProvisioner
 from installer.provisioning.espressif.endpoints import characteristic_uuid, has_provisioning, service_by_numbers
-from installer.provisioning.provisioner import Capability, DriverOptions, Provisioner, Stage
+from installer.provisioning.provisioner import Capability, ConnectionSecurity, DriverOptions, Provisioner, Stage
 from installer.provisioning.registry import provisioner_for
 from installer.wifi.credentials import Credentials
 from installer.wifi.networks import Band, Network, Security
@@ -65,7 +65,7 @@ async def test_what_it_says_of_the_device():
         assert driver.encrypts_credentials is False
         await driver.open()
         assert driver.capabilities == Capability.SCAN_NETWORKS | Capability.DEVICE_INFO
-        assert (driver.needs_proof, driver.needs_username, driver.warnings) == (True, True, ())
+        assert (driver.security.wants_proof, driver.security.scheme, driver.warnings) == (True, 2, ())
         info = await driver.info()
         assert (info.name, info.firmware_version) == ("PROV_CE03C0", "netprov-v1.2")
         assert (await failure(driver.identify())).code is ErrorCode.DEVICE_REFUSED
@@ -77,9 +77,7 @@ async def test_what_it_says_of_the_device():
     [
         ({"security": 2, "patch": 0}, PROOF, (WARN_NONCE,)),
         ({"security": 1, "proof": ""}, None, (WARN_NO_PROOF,)),
-        ({"security": 1, "proof": ""}, PROOF, (WARN_NO_PROOF, WARN_PROOF_UNUSED)),
-        ({"security": 0}, PROOF, (WARN_PROOF_UNUSED,)),
-        ({"security": 0}, None, ()),
+        ({"security": 0}, PROOF, ()),
         ({"security": 1}, PROOF, ()),
     ],
 )
@@ -97,6 +95,31 @@ async def test_application_version():
         assert (info.firmware, info.firmware_version) == ("scale", "3.1")
         assert driver.capabilities == Capability.DEVICE_INFO
         assert (await failure(driver.networks())).code is ErrorCode.DEVICE_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("settings", "proof", "wants", "proved"),
+    [
+        ({"security": 0}, PROOF, False, False),
+        ({"security": 1, "proof": ""}, PROOF, False, False),
+        ({"security": 1, "firmware": "old", "proof": ""}, "", True, False),  # old firmware cannot say that it has none
+        ({"security": 1}, PROOF, True, True),
+        ({"security": 2}, PROOF, True, True),
+    ],
+)
+async def test_whether_the_device_has_proved_itself(settings: dict, proof: str, wants: bool, proved: bool):
+    async with bench(settings) as lab:
+        driver = await lab.driver(proof)
+        offered = ConnectionSecurity(settings["security"] > 0, wants, False, settings["security"])
+        assert driver.security == offered
+        await driver.prove()
+        assert driver.security == replace(offered, proved=proved)
+        # The handshake came before any credentials, and is not made again.
+        assert lab.device.espressif.credentials_received == 0
+        await stages(driver)
+        assert lab.device.espressif.session.count == 1
+        await driver.close()
+        assert driver.security == offered
 
 
 @pytest.mark.parametrize(
