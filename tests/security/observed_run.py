@@ -55,7 +55,7 @@ KEEPERS = {
     Secret.LAB_USER: ("runtime/lab.json",),
     Secret.CLIENT_SECRET: ("runtime/lab.json",),  # the lab's own
 }
-BROWSER = """#!{python}
+BROWSER = """#!{python} -I
 import sys
 sys.path.insert(0, {root!r})
 from tests.security.observed_run import sign_in_as_browser
