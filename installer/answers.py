@@ -26,6 +26,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError, problems
+from installer.storage.atomic_write import write_text_atomically
 from installer.storage.secret_references import SecretRef
 from installer.text import looks_like_code
 from installer.text.written_by_people import UnreadableText, read_toml
@@ -287,3 +288,8 @@ def to_toml(answers: Answers) -> str:
     import tomli_w
 
     return tomli_w.dumps(answers.to_keep().model_dump(mode="json", exclude_none=True))
+
+
+def save(answers: Answers, path: Path) -> None:
+    """Write them as TOML for `--answers`, without secrets; only this user can read the file. Raises FILE_UNWRITABLE."""
+    write_text_atomically(path, [to_toml(answers)])

@@ -1,17 +1,23 @@
 """Writes to standard output (results) and to standard error (messages). No other module writes to them.
 
-One exception: `records export` writes its document in pieces.
+Names and texts come from devices, servers and the rows of a shared ledger. So nothing that acts on a terminal gets
+through here, whoever forgot to care about it before. Only `print_drawing` writes what it is given.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 STANDARD_OUTPUT = "standard output"
+# What makes a terminal do something, or turns the direction of the text. Line breaks and tabs are not among it.
+_ACTING = re.compile(
+    "\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 class Row(NamedTuple):
@@ -21,10 +27,26 @@ class Row(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+def harmless(text: str) -> str:
+    """The text with a replacement character in place of each that acts on a terminal. Its lines stay."""
+    return _ACTING.sub("\ufffd", text)
+
+
+def harmless_json(text: str) -> str:
+    """The same for JSON, which keeps its values: such a character is written as its escape."""
+    return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def print_result(text: str) -> None:
     """Write one line to standard output. It is flushed, so that the reader of a pipe gets it at once."""
+    print_parts([text + "\n"])
+
+
+def print_parts(parts: Iterable[str]) -> None:
+    """Write a document to standard output. A piece of JSON (begins with `{`, `[`, `]` or `,`) keeps its values."""
     try:
-        sys.stdout.write(text + "\n")
+        for text in parts:
+            sys.stdout.write(harmless_json(text) if text.startswith(("{", "[", "]", ",")) else harmless(text))
         sys.stdout.flush()
     except OSError as error:
         error.filename = STANDARD_OUTPUT
@@ -52,6 +74,7 @@ def _table_line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def print_message(text: str) -> None:
     """Write lines for the user to standard error. On a terminal they are wrapped to its width."""
+    text = harmless(text)
     if sys.stderr.isatty():
         width = max(shutil.get_terminal_size((80, 24)).columns, 20)
         text = "\n".join(_wrapped(line, width) for line in text.split("\n"))
@@ -82,7 +105,7 @@ def _wrapped(line: str, width: int) -> str:
 
 def ask_line(prompt: str) -> str:
     """Ask the user for one line. The prompt goes to standard error. Raises EOFError at the end of input."""
-    sys.stderr.write(prompt)
+    sys.stderr.write(harmless(prompt))
     sys.stderr.flush()
     line = sys.stdin.readline()
     if not line:

@@ -1,7 +1,8 @@
 """The settings file `config.toml`, and the folders of this program: config, data, state, runtime.
 
 Environment variables move the folders: `DEVICE_INSTALLER_HOME` moves all of them, and `DEVICE_INSTALLER_CONFIG_DIR`,
-`_DATA_DIR`, `_STATE_DIR` and `_RUNTIME_DIR` move one each. This module creates no folder.
+`_DATA_DIR`, `_STATE_DIR` and `_RUNTIME_DIR` move one each. This module creates no folder. A folder that belongs to
+somebody else, or that others can write to, is refused.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Valid
 
 from installer import ENVIRONMENT_PREFIX
 from installer.errors import ErrorCode, InstallerError, problems
+from installer.storage.database_url import has_password
+from installer.storage.folder_owner import check_own_folder
 from installer.storage.secret_references import SecretRef
 from installer.text.written_by_people import UnreadableText, read_toml, without_mark
 
@@ -52,19 +55,27 @@ def state_dir() -> Path:
 
 def runtime_dir() -> Path:
     """The folder of files that last as long as the login session: the lab's state file, sockets."""
-    # If the session has no runtime folder, platformdirs warns and uses the temporary folder of all users. Files there
-    # cannot be trusted.
-    has_runtime_folder = bool(os.environ.get("XDG_RUNTIME_DIR")) or sys.platform in ("darwin", "win32")
-    path = platformdirs.user_runtime_path(APP_NAME, appauthor=False) if has_runtime_folder else state_dir() / "run"
+    # Not by platformdirs on Linux: without a usable folder of the session it takes the temporary folder of all users.
+    named = os.environ.get("XDG_RUNTIME_DIR", "")
+    if sys.platform in ("darwin", "win32"):
+        path = platformdirs.user_runtime_path(APP_NAME, appauthor=False)
+    else:
+        path = Path(named) / APP_NAME if named.startswith("/") else None
     return _folder("runtime", path)
 
 
-def _folder(kind: str, default: Path) -> Path:
+def _folder(kind: str, default: Path | None) -> Path:
+    """The folder of this kind. Raises FOLDER_UNSAFE, before anything in it is read."""
     moved = os.environ.get(f"{ENVIRONMENT_PREFIX}{kind.upper()}_DIR")
-    if moved:
-        return Path(moved).expanduser()
     home = os.environ.get(f"{ENVIRONMENT_PREFIX}HOME")
-    return Path(home).expanduser() / kind if home else default
+    if moved:
+        folder = Path(moved).expanduser()
+    elif home:
+        folder = Path(home).expanduser() / kind
+    else:
+        folder = default or state_dir() / "run"
+    check_own_folder(folder, kind)
+    return folder
 
 
 class _Section(BaseModel):
@@ -202,6 +213,11 @@ class LedgerSettings(_Section):
     site: Annotated[str, Field(max_length=64)] | None = None
     operator: Annotated[str, Field(max_length=64)] | None = None
 
+    @field_validator("url")
+    @classmethod
+    def _no_password(cls, value: str | None) -> str | None:
+        return value if value is None else check_database_url(value)
+
 
 class NotificationsSettings(_Section):
     """Where the cloud sends notifications of new data.
@@ -281,13 +297,8 @@ def _invalid(file: Path, why: str, todo: str, **data: object) -> InstallerError:
 
 def check_database_url(value: str) -> str:
     """The URL of a database without a password. Raises ValueError, which does not repeat the password."""
-    try:
-        parts = urlsplit(value.strip())
-        secret = parts.password is not None or "password=" in parts.query.lower()
-    except ValueError:
-        raise ValueError("not a database URL") from None
-    if secret:
-        raise ValueError('a URL must not contain a password: write password = { env = "VARIABLE" } under [data]')
+    if has_password(value):
+        raise ValueError('a URL must not contain a password: write password = { env = "VARIABLE" } beside it')
     return value.strip()
 
 

@@ -16,6 +16,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
+from installer.output import harmless
+
 
 @dataclass(frozen=True)
 class CardChoice:
@@ -52,12 +54,12 @@ class Card(Vertical):
         yield self._title
         text = self.choice.reason or self.choice.text
         if text:
-            yield Static(text, classes="card-text", markup=False)
+            yield Static(harmless(text), classes="card-text", markup=False)
 
     def _title_text(self, marked: bool) -> Content:
         # The marker shows the focus without colour.
         title = self.choice.title + ("  (not available)" if self.choice.reason else "")
-        return Content(("❯ " if marked else "  ") + title)
+        return Content(harmless(("❯ " if marked else "  ") + title))
 
     def watch_has_focus(self, has_focus: bool) -> None:
         super().watch_has_focus(has_focus)

@@ -27,6 +27,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input
 
+from installer.output import harmless
+
 COLUMN_GAP = 2
 CURSOR_MARKER = "❯ "
 # With joiners and variation selectors, the width of an emoji depends on the terminal.
@@ -180,7 +182,8 @@ class ChoiceList(ScrollView, can_focus=True):
 
     def line(self, cells: Sequence[str], total: int) -> str:
         """The text of one row, without the cursor marker."""
-        return (" " * COLUMN_GAP).join(fitted(c, w) for c, w in zip(cells, self.widths(total), strict=True))
+        texts = (harmless(cell).replace("\n", " ") for cell in cells)
+        return (" " * COLUMN_GAP).join(fitted(c, w) for c, w in zip(texts, self.widths(total), strict=True))
 
     def render_line(self, y: int) -> Strip:
         index = y + self.scroll_offset.y

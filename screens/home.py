@@ -17,6 +17,7 @@ from installer.catalogue.catalogue_file import Catalogue
 from installer.catalogue.model import SyncMethod
 from installer.errors import InstallerError
 from installer.flow.resume import Resumable
+from installer.output import harmless
 from screens.cards import Card, CardChoice, Cards
 from screens.labels import shown
 from screens.widgets import Callout, Text, deferred_call
@@ -51,7 +52,7 @@ def resumable_name(resumable: Resumable, catalogue: Catalogue) -> str:
 def resumable_text(resumable: Sequence[Resumable]) -> str:
     """Where and when the newest one stopped."""
     newest = resumable[0]
-    text = f"{shown(newest.address)}, stopped at the {newest.step} step {newest.ago(datetime.now(UTC))}."
+    text = f"{shown(newest.address)}, stopped at the {shown(newest.step, 16)} step {newest.ago(datetime.now(UTC))}."
     return text if len(resumable) == 1 else f"{text} One of {len(resumable)}."
 
 
@@ -174,7 +175,7 @@ class HomeScreen(WizardScreen):
         try:
             await self.wizard.dismiss_resumable(resumable)
         except InstallerError as error:
-            self.notify(str(error), title="It is still offered", severity="error", markup=False)
+            self.notify(harmless(str(error)), title="It is still offered", severity="error", markup=False)
         await self._find_resumable()
 
     def action_records(self) -> None:

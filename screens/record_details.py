@@ -76,12 +76,12 @@ class RecordDetailsScreen(WizardScreen):
         if record["steps"]:
             lines.append(Content.styled("Steps", "bold"))
         for step in record["steps"]:
-            line = f"{step['step'].title():<13}{compact_duration(step['took']):<10}"
+            line = f"{shown(step['step'], 12).title():<13}{compact_duration(step['took']):<10}"
             lines.append(Content.assemble(line, (local_time_of_iso(step["done"], seconds=True)[11:], muted)))
         if record["failures"]:
             lines += [Content(""), Content.styled("Failures", "bold")]
         for failure in record["failures"]:
-            step = str(failure["step"] or "-").title()
+            step = shown(failure["step"] or "-", 12).title()
             head = (
                 f"{step:<13}",
                 (shown(failure["code"]), error),

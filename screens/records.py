@@ -210,8 +210,8 @@ class RecordsScreen(WizardScreen):
 
 def _row(record: dict[str, Any]) -> ChoiceRow:
     name = record["name"] or record["label"] or ""
-    address = str(record["address"] or "")
-    device = f"{shown(name, 40)}  {address[-5:]}" if name else address or str(record["model"] or "none was found")
+    address = shown(str(record["address"] or ""), 40)
+    device = f"{shown(name, 40)}  {address[-5:]}" if name else address or shown(record["model"] or "none was found", 40)
     cells = (local_time_of_iso(record["started"]), shown(result(record), 40), device, shown(record["site"] or "", 30))
     return ChoiceRow(record["id"], cells)
 
@@ -225,7 +225,7 @@ def _detail(record: dict[str, Any]) -> str:
     where = "   ".join(
         part
         for part in (
-            str(record["address"] or ""),
+            shown(str(record["address"] or ""), 40),
             named("by", "operator"),
             named("label", "label"),
             named("batch", "batch"),
@@ -238,6 +238,6 @@ def _detail(record: dict[str, Any]) -> str:
         meaning = next((c.meaning for c in ErrorCode if c.value == record["error"]), "")
         lines.append(f"{meaning[:1].upper()}{meaning[1:]}." if meaning else "")
     elif record["outcome"] == "to_be_linked":
-        lines.append(f"Its user links it: `device-installer link {record['id']}`, or the code on its label.")
+        lines.append(f"Its user links it: `device-installer link {shown(record['id'])}`, or the code on its label.")
     lines.append("Enter shows it whole" + ("; R tries it again." if can_retry(record) else "."))
     return "\n".join(line for line in lines if line)

@@ -11,8 +11,8 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
-from installer.answers import Answers, to_toml
-from installer.errors import ErrorCode, InstallerError
+from installer.answers import Answers, save
+from installer.errors import InstallerError
 from screens.dialogs import Dialog
 from screens.labels import shown
 from screens.widgets import Callout, Text, button
@@ -63,7 +63,7 @@ class SaveAnswersDialog(Dialog[str]):
             self.query_one("#overwrite", Callout).show_text(warning)
             return
         try:
-            write_answers(self.answers, path)
+            save(self.answers, path)
         except InstallerError as error:
             self.query_one("#unwritable", Callout).show_text(str(error))
         else:
@@ -72,16 +72,3 @@ class SaveAnswersDialog(Dialog[str]):
     @on(Button.Pressed, "#cancel")
     def _cancel(self) -> None:
         self.dismiss(None)
-
-
-def write_answers(answers: Answers, path: Path) -> None:
-    """Write the answers as TOML, without any secret. Raises FILE_UNWRITABLE."""
-    try:
-        path.write_text(to_toml(answers), "utf-8")
-    except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"{path} cannot be written: {error.strerror}.",
-            "Choose another folder, or check the permissions.",
-            file=str(path),
-        ) from None

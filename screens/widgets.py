@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
+from textual.visual import VisualType
 from textual.widgets import Button, Checkbox, Input, RadioButton, Static
 
+from installer.output import harmless
 from installer.text.written_by_people import without_mark
 
 
@@ -21,11 +23,23 @@ def deferred_call(function: Callable[..., Awaitable[Any]], *arguments: Any) -> A
     return partial(function, *arguments)
 
 
+def safe(content: str | Content) -> Content:
+    """Content without characters that act on the terminal: Textual writes them as they are. Never markup."""
+    if isinstance(content, str):
+        return Content(harmless(content))
+    plain = harmless(content.plain)
+    return content if plain == content.plain else Content(plain, list(content.spans))
+
+
 class Text(Static):
-    """A text that is never markup."""
+    """A text that is never markup, and acts on no terminal, whoever wrote it."""
 
     def __init__(self, text: str | Content = "", *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
-        super().__init__(text, id=id, classes=classes, markup=False)
+        super().__init__(safe(text), id=id, classes=classes, markup=False)
+
+    def update(self, content: VisualType = "", *, layout: bool = True) -> None:
+        """Show this instead."""
+        super().update(safe(content) if isinstance(content, str | Content) else content, layout=layout)
 
 
 class QrCode(Text):

@@ -52,9 +52,9 @@ class Label:
     def lines(self) -> list[str]:
         """The printed text."""
         title = self.label or self.name or self.model
-        facts = [printable(title, 40), f"{printable(self.name or self.model, 30)}  {self.address}"]
+        facts = [printable(title, 40), f"{printable(self.name or self.model, 30)}  {printable(self.address, 40)}"]
         facts += [printable(self.site, 40)] if self.site else []
-        facts.append(f"no. {self.id}")
+        facts.append(f"no. {printable(self.id, 64)}")
         facts.append("to be linked: device-installer link" if self.open else "installed")
         return facts
 

@@ -14,6 +14,7 @@ from installer.batch.progress import STEP_ORDER, SUCCESS_STATES, Progress, RowPr
 from installer.events.batch import BatchRow, BatchStarted
 from installer.events.installation import Notice
 from installer.events.json_lines import Event
+from installer.output import harmless
 from installer.text import printable
 from installer.timing.durations import stopwatch
 
@@ -105,7 +106,7 @@ class TableView:
         """Update the progress; the next refresh draws it."""
         self.progress.apply(event, time.monotonic())
         if isinstance(event, Notice) and event.row is None and self._live is not None:
-            self._console.print(event.text, style="yellow", markup=False, highlight=False)
+            self._console.print(harmless(event.text), style="yellow", markup=False, highlight=False)
 
     def __rich__(self) -> Table:
         return self.draw(self._console.width, self._console.height)
@@ -115,7 +116,7 @@ class TableView:
         from rich.table import Table
 
         table = Table(box=None, expand=False, width=min(width, 120), pad_edge=False, padding=(0, 1, 0, 0))
-        table.title = f"{printable(self.progress.batch, 40)}: {totals(self.progress)}"
+        table.title = _text(f"{printable(self.progress.batch, 40)}: {totals(self.progress)}")
         table.title_justify = "left"
         table.title_style = "bold"
         table.add_column("", width=1)
@@ -220,4 +221,4 @@ def view(*, json: bool) -> TableView | PlainView | JsonView:
 def _text(words: str) -> Text:
     from rich.text import Text
 
-    return Text(words)
+    return Text(printable(words, 200))

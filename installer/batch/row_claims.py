@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from installer.errors import ErrorCode, InstallerError
 from installer.flow.resume import AttemptSummary
 from installer.ledger.leases import Lease, renewal_interval
-from installer.ledger.query_types import Filter
+from installer.ledger.query_types import Filter, damaged_record
 
 if TYPE_CHECKING:
     from installer.batch.plan import Plan
@@ -29,12 +29,27 @@ OPEN = ("running", "interrupted", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class RowRecord(AttemptSummary):
-    """What the ledger says of one row: the newest attempt, or the one that installed the device."""
+    """What the ledger says of one row: the newest attempt, or the one that installed the device.
+
+    `damaged`: what cannot be read in it. Then nobody knows whether the device is installed, so the row is not tried.
+    """
+
+    damaged: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """Read a record of the ledger."""
+        return replace(super().of(record), damaged=tuple(record.get("damaged", ())))
+
+    @property
+    def damage(self) -> InstallerError | None:
+        """The error of a damaged record."""
+        return damaged_record(self.id, self.damaged) if self.damaged else None
 
     @property
     def done(self) -> bool:
         """Whether nothing is left to do for this row."""
-        return self.outcome in DONE
+        return self.outcome in DONE and not self.damaged
 
     @property
     def state(self) -> str:
@@ -44,7 +59,7 @@ class RowRecord(AttemptSummary):
     @property
     def open(self) -> bool:
         """Whether the record can be gone on with."""
-        return self.outcome in OPEN
+        return self.outcome in OPEN and not self.damaged
 
     @property
     def joined(self) -> bool:
@@ -111,7 +126,8 @@ class RowClaims:
 
         def newest() -> bool:
             found = self._records.find(Filter(address=(address,)), limit=1).records
-            return bool(found) and found[0].get("outcome") in DONE
+            # Of a damaged one nobody knows.
+            return bool(found) and (found[0]["outcome"] in DONE or bool(found[0]["damaged"]))
 
         return await self._call(newest)
 

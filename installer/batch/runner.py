@@ -130,9 +130,12 @@ class Batch:
 
     async def _begin(self) -> None:
         past = await self._row_claims.open()
+        damaged: list[tuple[RowState, InstallerError]] = []
         for unit in self.plan.units:
             record = past.get(unit.key)
-            if record is not None and record.done:
+            if record is not None and record.damage is not None:
+                damaged.append((RowState(unit), record.damage))
+            elif record is not None and record.done:
                 self.result.states[unit.name] = record.state
                 self._assignment.assigned.add(record.address)
             else:
@@ -144,6 +147,8 @@ class Batch:
         names = [adapter.radio.name or "system" for adapter in self._adapters]
         differences = self._row_claims.differences(self.plan, past)
         self._events.batch_started(past, len(self._waiting), names, differences)
+        for row, error in damaged:
+            self._events.row_ended(row, "failed", error)
 
     # Which row is next.
 
@@ -295,6 +300,8 @@ class Batch:
             self._events.row_changed(row, "elsewhere")
             return False
         record = await self._row_claims.record(unit.key)
+        if record is not None and record.damage is not None:
+            raise record.damage
         if record is not None and record.done:
             self._events.row_ended(row, record.state, device=record.address)
             return False

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from installer import __version__, output
-from installer.errors import ErrorCode
+from installer.errors import ErrorCode, InstallerError
 
 
 def report_defect(error: BaseException) -> int:
@@ -24,7 +24,7 @@ def saved_where(error: BaseException) -> str:
     """Save a report about the defect; where it is, and what to do with it, in words."""
     try:
         return f"A report was saved: {_save_report(error)} It contains no passphrase and no token; please send it in."
-    except OSError:
+    except (OSError, InstallerError):
         return "No report could be saved."
 
 
@@ -33,6 +33,7 @@ def _save_report(error: BaseException) -> Path:
     from datetime import UTC, datetime
 
     from installer import settings
+    from installer.storage.atomic_write import replace_file
 
     lines = [f"device-installer {__version__}, Python {sys.version.split()[0]}, {sys.platform}"]
     cause: BaseException | None = error
@@ -46,5 +47,5 @@ def _save_report(error: BaseException) -> Path:
     folder = settings.state_dir() / "crashes"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.txt"
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    replace_file(path, ["\n".join([*lines, ""]).encode()])
     return path

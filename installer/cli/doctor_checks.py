@@ -26,6 +26,8 @@ OWN_PACKAGES = ("installer", "screens", "assets")
 DISTRIBUTION = "device-installer"
 KEYRING_TIMEOUT_SECONDS = 5.0
 CLOUD_SECONDS = 10.0
+# Two servers may stand behind one name, and each is waited for.
+DATABASE_SECONDS = 25.0
 # A lab that has to be started takes longest.
 CHECK_SECONDS = 40.0
 
@@ -73,6 +75,8 @@ async def run_checks(config: RunConfig) -> list[Finding]:
         ("terminal", _terminal),
         ("folders", _folders),
         ("accounts", _accounts),
+        ("ledger", _ledger),
+        ("measurements", _measurements),
     )
     try:
         return [finding for subject, check in checks for finding in await _guarded(subject, check, computer)]
@@ -272,6 +276,41 @@ async def _accounts(computer: Computer) -> list[Finding]:
     stored = await (await computer.resources.accounts()).stored()
     damage = [account.damage for account in stored if account.damage is not None]
     return [Finding(subject="accounts", state="warning", text=error.what, todo=error.todo) for error in damage]
+
+
+async def _ledger(computer: Computer) -> list[Finding]:
+    """A ledger on a server: whether it answers, and how the way to it is secured."""
+    from installer.ledger import location, schema_migration
+
+    if computer.resources is None:
+        return []
+    target = location.target(None, computer.resources.settings.ledger, lab=computer.config.lab)
+    if target.is_file:
+        return []
+    found = await call_with_deadline(lambda: schema_migration.status(target), DATABASE_SECONDS)
+    return [_way_to_server("ledger", found["connection"]["words"], is_safe=found["connection"]["is_safe"])]
+
+
+async def _measurements(computer: Computer) -> list[Finding]:
+    """The same for a store of measurements on a server."""
+    from installer.measurements.open_store import server_security
+
+    if computer.resources is None or computer.config.lab:
+        return []
+    user_settings = computer.resources.settings
+    found = await call_with_deadline(lambda: server_security(user_settings), DATABASE_SECONDS)
+    return [] if found is None else [_way_to_server("measurements", found.words, is_safe=found.is_safe)]
+
+
+def _way_to_server(subject: str, words: str, *, is_safe: bool) -> Finding:
+    if is_safe:
+        return Finding(subject=subject, state="ok", text=f"the way to its server is {words}")
+    return Finding(
+        subject=subject,
+        state="warning",
+        text=f"The way to its server is {words}.",
+        todo="Take sslmode out of its URL: then the server must prove itself. See docs/records.md.",
+    )
 
 
 async def _terminal(_computer: Computer) -> Finding:

@@ -10,6 +10,7 @@ import typer
 from installer import output
 from installer.cli import COMMAND_GROUPS
 from installer.cli.options import Json, LedgerUrl, UseLab
+from installer.text import printable
 
 if TYPE_CHECKING:
     from installer.ledger.database import Target
@@ -67,14 +68,19 @@ def _lines(found: dict[str, Any]) -> list[str]:
         "foreign": "not of this program",
         "empty": "without tables yet",
     }
-    version = f"{found['version']}, {states[found['state']]}" if found["version"] else states[found["state"]]
+    version = (
+        f"{printable(found['version'], 32)}, {states[found['state']]}" if found["version"] else states[found["state"]]
+    )
     pairs = [
         ("Ledger", found["ledger"]),
         ("Version", version if found["there"] else "will be made with the first record"),
         ("Size", _size(found["bytes"])),
+        ("Way", found.get("connection", {}).get("words", "")),
     ]
     if "records" in found:
-        counts = ", ".join(f"{n} {outcome.replace('_', ' ')}" for outcome, n in found["outcomes"].items())
+        counts = ", ".join(
+            f"{n} {printable(outcome.replace('_', ' '), 32)}" for outcome, n in found["outcomes"].items()
+        )
         pairs.append(("Records", f"{found['records']}" + (f": {counts}" if counts else "")))
         pairs.append(("In work", f"{found['leases']} devices" if found["leases"] != 1 else "1 device"))
     return [f"{name:<9}{value}" for name, value in pairs if value]

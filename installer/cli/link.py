@@ -13,6 +13,7 @@ from installer.cli.option_groups import only
 from installer.cli.options import BehaviourOptions, Flags, Json, PlaceOptions
 from installer.cli.run_command import run
 from installer.errors import ErrorCode, InstallerError
+from installer.text import printable
 from installer.text.written_by_people import without_mark
 
 if TYPE_CHECKING:
@@ -99,14 +100,17 @@ def _device_text(device: str | None, image: Path | None) -> str:
 async def _find(resources: RunResources, text: str) -> tuple[DeviceToLink, str]:
     """The device, and the account that it was linked to before (empty: none). Raises LABEL_UNKNOWN."""
     from installer.batch import labels
+    from installer.ledger.query_types import damaged_record
 
     label = labels.parse(text) if labels.is_code(text) else None
     records = resources.records()
     known = await records.store.call(lambda: records.get(label.id if label is not None else text))
+    if known is not None and known["damaged"]:
+        raise damaged_record(known["id"], known["damaged"])
     if known is not None:
         return _of_record(resources, known), str(known.get("account") or "") if _is_linked(known) else ""
     if label is None:
-        raise labels.label_unknown(f"There is no record “{text}” in this computer's ledger.")
+        raise labels.label_unknown(f"There is no record “{printable(text, 64)}” in this computer's ledger.")
     if label.method is None:
         raise labels.label_unknown("The label does not say how the device syncs.")
     return _waiting(resources, label.id, label.address, label.model, label.method, since=label.since), ""

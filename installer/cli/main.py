@@ -31,6 +31,7 @@ from installer.cli.scan import scan
 from installer.cli.schema import schema
 from installer.cli.wizard import open_wizard, wizard
 from installer.errors import ErrorCode, InstallerError
+from installer.storage import PRIVATE_UMASK
 from installer.text import capitalized
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def main(arguments: list[str] | None = None) -> None:
     ignore_debugging_variables()
     if not secrets_may_be_written():
         no_core_file()
+    # What this program writes is for this user only, whoever started it.
+    os.umask(PRIVATE_UMASK)
     # Pydantic looks for plug-ins in the metadata of every installed package. There are none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if os.environ.get("TZ"):

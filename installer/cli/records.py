@@ -7,7 +7,8 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ from installer.cli.options import Json, LedgerUrl, UseLab
 from installer.cli.record_filter_options import FilterOptions
 from installer.cli.records_forget import forget
 from installer.errors import ErrorCode, InstallerError
+from installer.storage.atomic_write import write_text_atomically
 
 if TYPE_CHECKING:
     from installer.ledger.archive import Archive
@@ -82,6 +84,8 @@ def show(
         for line in text_table.details(found):
             output.print_result(line)
         options = (" --lab" if use_lab else "") + (f" --ledger {shlex.quote(ledger)}" if ledger else "")
+        if found["damaged"]:
+            return
         if found["outcome"] == "to_be_linked":
             output.print_message(
                 f"Its user links it: `device-installer link {found['id']}{options}`, or with the code on its label."
@@ -208,28 +212,11 @@ def _station() -> str:
 
 
 def _write(parts: Iterator[str], out: Path | None, *, bom: bool) -> None:
-    """Write to standard output, or to a file that appears only when it is complete.
+    """Write to standard output, or to a file that appears only when it is complete, and that only this user can read.
 
     `bom`: begin the file with a byte order mark, by which Excel recognises UTF-8.
     """
     if out is None:
-        for part in parts:
-            sys.stdout.write(part)
-        sys.stdout.flush()
+        output.print_parts(parts)
         return
-    temporary = out.with_name(f".{out.name}.part")
-    try:
-        with temporary.open("w", encoding="utf-8-sig" if bom else "utf-8", newline="") as file:
-            for part in parts:
-                file.write(part)
-        temporary.replace(out)
-    except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"{out} cannot be written: {error.strerror}.",
-            "Choose another folder, or check the permissions.",
-            file=str(out),
-        ) from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    write_text_atomically(out, chain(["\ufeff"] if bom else [], parts))

@@ -11,6 +11,7 @@ from installer import output
 from installer.cli.option_groups import only
 from installer.cli.options import BehaviourOptions, Flags, Json, PlaceOptions
 from installer.cli.run_command import run
+from installer.text import printable
 
 if TYPE_CHECKING:
     from installer.flow.run_options import RunConfig
@@ -87,8 +88,9 @@ def _list(config: RunConfig, *, json: bool) -> None:
         if json:
             output.print_result(dumps(dataclasses.asdict(one), ensure_ascii=False))
         else:
-            batch = f"  (batch {one.batch}: start its plan again)" if one.batch else ""
-            output.print_result(f"{one.id}  {one.device}  {one.outcome} at the {one.step} step, {one.ago(now)}{batch}")
+            batch = f"  (batch {printable(one.batch)}: start its plan again)" if one.batch else ""
+            step = f"{one.outcome} at the {printable(one.step)} step"
+            output.print_result(f"{one.id}  {one.device}  {step}, {one.ago(now)}{batch}")
     if damage is not None:
         raise damage
     if not found and not json:
@@ -105,8 +107,8 @@ def _print_installed(record: dict[str, Any], *, json: bool) -> None:
         event = InstallationDone(outcome="installed", took=0.0, summary=summary)
         output.print_result(event.model_copy(update={"installation": record["id"]}).model_dump_json())
         return
-    name = record.get("name") or record.get("model") or "The device"
-    output.print_message(f"{name} {record.get('address') or ''} is installed; nothing is left to do.")
+    name = printable(record.get("name") or record.get("model") or "The device")
+    output.print_message(f"{name} {printable(record.get('address') or '')} is installed; nothing is left to do.")
 
 
 def _records(config: RunConfig) -> Any:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from installer import output, settings
 from installer.settings import CloudSettings, is_loopback
+from installer.storage.atomic_write import replace_file
 from installer.storage.file_lock import file_lock
 from installer.storage.private_files import make_private_folder
 from installer.text.bounded_read import read_bounded
@@ -150,7 +151,7 @@ class RateLimit:
     def _write(self, file: Path) -> None:
         text = json.dumps({"cloud": self._cloud, "times": self._times, "until": self._paused_until})
         try:
-            file.write_text(text, "utf-8")
+            replace_file(file, [text.encode()])
         except OSError:
             return  # the disk is full: this program goes on with its own state
 

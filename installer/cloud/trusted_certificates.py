@@ -12,8 +12,8 @@ import ssl
 from pathlib import Path
 
 from installer.cloud.unreachable import Unreachable
+from installer.storage.certificate_files import VARIABLES_OF_FILES as FILES
 
-FILES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 FOLDER = "SSL_CERT_DIR"
 VARIABLES = (*FILES, FOLDER)
 

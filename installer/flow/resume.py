@@ -218,7 +218,7 @@ class Resumable:
     @property
     def device(self) -> str:
         """The device in a few words."""
-        return " ".join(p for p in (self.name or self.model or "a device", self.address) if p)
+        return printable(" ".join(p for p in (self.name or self.model or "a device", self.address) if p))
 
     def ago(self, now: datetime) -> str:
         """How long ago it stopped, in words."""
@@ -226,8 +226,8 @@ class Resumable:
 
 
 def list_resumable(records: Records, limit: int = 50) -> list[Resumable]:
-    """All installations that can be resumed, the newest first."""
-    found = (Resumable.of(record) for record in records.unfinished(limit))
+    """All installations that can be resumed, the newest first. Damaged records are left out; `records` names them."""
+    found = (Resumable.of(record) for record in records.unfinished(limit) if not record["damaged"])
     return [r for r in found if r.address or r.model]
 
 

@@ -11,7 +11,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from installer import settings
+from installer import output, settings
 from installer.errors import ErrorCode, InstallerError
 from installer.flow.environment import Environment
 from installer.flow.run_options import RunConfig
@@ -148,6 +148,10 @@ class RunResources:
         records, self._records = self._records, None
         if records is not None:
             await asyncio.to_thread(records.close)
+            damage = records.damaged.error()
+            if damage is not None:
+                # They were left out; nothing else failed.
+                output.print_message(str(damage))
         accounts, self._accounts = self._accounts, None
         if accounts is not None:
             await accounts.close()

@@ -15,7 +15,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.gateway import launchd_agent, scheduled_task, systemd_unit
 from installer.gateway.service_environment import ServiceEnvironment, service_environment
 from installer.gateway.service_text import check_command, check_text
-from installer.storage.atomic_write import PRIVATE_MODE, SHARED_MODE, replace_file
+from installer.storage.atomic_write import replace_file
 from installer.storage.child_environment import environment_without_secrets
 from installer.storage.private_files import write_private
 
@@ -77,8 +77,8 @@ def install_service(service: SystemService) -> None:
     """Write the files and start the service. Raises FILE_UNWRITABLE, USAGE (a command of the system failed)."""
     path = service.path
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, [service.text.encode(service.encoding)], PRIVATE_MODE if service.private else SHARED_MODE)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_file(path, [service.text.encode(service.encoding)])
         if service.environment_file is not None:
             path = service.environment_file
             if service.environment_file_text:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
 from installer.errors import InstallerError
+from installer.storage import PRIVATE_UMASK
 
 
 def main() -> None:
     """Parse the command line and serve."""
+    os.umask(PRIVATE_UMASK)
     parser = argparse.ArgumentParser(prog="python -m installer.lab", description=__doc__)
     parser.add_argument("--scenario", type=Path, help="the scenario file (TOML)")
     parser.add_argument("--state", type=Path, help="the state file to write: how to reach the lab")

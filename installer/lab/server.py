@@ -150,7 +150,7 @@ def _write_state_file(path: Path | None, state: dict[str, object]) -> None:
     if path is None:
         return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         replace_file(path, [json.dumps(state).encode()])
     except OSError as error:
         raise InstallerError(

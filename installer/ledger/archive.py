@@ -70,16 +70,10 @@ class Archive:
 
     def failures(self, wanted: Filter, limit: int) -> list[dict[str, Any]]:
         """Complete records of the newest failed installations that match."""
-        from installer.ledger import queries
-
         if wanted.outcome and "failed" not in wanted.outcome:
             return []
         only = dataclasses.replace(wanted, outcome=("failed",))
-        ids = [record["id"] for record in self.records.find(only, limit).records]
-        found: list[dict[str, Any]] = self.records.store.read(
-            "read the records", lambda c: queries.complete_records(c, ids)
-        )
-        return found
+        return self.records.complete(record["id"] for record in self.records.find(only, limit).records)
 
     def prune(self, before: datetime, *, force: bool = False, dry_run: bool = False) -> PruneResult:
         """Remove records that ended before. Records still needed are kept; `force` keeps only running ones."""

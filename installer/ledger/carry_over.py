@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger import timestamps
 from installer.ledger.sql_tables import details, failures, installations, leases, steps
+from installer.storage.damaged_rows import Unreadable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
@@ -63,7 +64,9 @@ def _rows_of(connection: Connection, holder: str, known: frozenset[str]) -> _Row
 
 
 def _rows(connection: Connection, table: Table, where: Any) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(select(table).where(where)).mappings()]
+    found = connection.execute(select(table).where(where)).mappings()
+    # What cannot be read cannot be written either.
+    return [{name: None if isinstance(v, Unreadable) else v for name, v in row.items()} for row in found]
 
 
 def _leave_out_taken(connection: Connection, rows: _Rows, holder: str) -> InstallerError | None:

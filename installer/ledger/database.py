@@ -173,15 +173,4 @@ class Store:
 
 def open_target(target: Target) -> Engine:
     """An engine for the target. Its password is fetched now, and given to the driver at each connection."""
-    secret = target.password() if target.password is not None and not target.is_file else None
-    engine = database.open_engine(target.url, target.setting)
-    if secret is None:
-        return engine
-
-    from sqlalchemy import event
-
-    def give_password(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
-        parameters["password"] = secret.get_secret_value()
-
-    event.listen(engine, "do_connect", give_password)
-    return engine
+    return database.open_engine(target.url, target.setting, target.password)

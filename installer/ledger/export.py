@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from installer.answers import StepKey
+from installer.output import harmless, harmless_json
 from installer.storage.csv_cells import text_cell
 
 COLUMNS = (
@@ -28,9 +28,8 @@ def safe(value: Any) -> str:
         return ""
     if isinstance(value, int | float):
         return str(value)
-    # No control character reaches a terminal; line breaks within a cell are quoted by CSV itself.
-    text = "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\ufffd" for c in str(value))
-    return text_cell(text)
+    # Line breaks within a cell are quoted by CSV itself; a reader may take a lone carriage return for one.
+    return text_cell(harmless(str(value).replace("\r", "\ufffd")))
 
 
 def as_csv(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -47,7 +46,7 @@ def as_json(records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """One JSON array, one record on each line."""
     separator = "["
     for record in records:
-        yield separator + "\n" + json.dumps(record, ensure_ascii=False)
+        yield separator + "\n" + harmless_json(json.dumps(record, ensure_ascii=False))
         separator = ","
     yield "[]\n" if separator == "[" else "\n]\n"
 

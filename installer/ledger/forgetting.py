@@ -64,7 +64,7 @@ def _conditions(wanted: Filter, ids: Sequence[str]) -> list[ColumnElement[bool]]
 
 
 def _count(connection: Connection, where: Sequence[ColumnElement[bool]]) -> RecordCounts:
-    why = pruning.why_kept(force=False)
+    why = pruning.why_kept(connection, where, force=False)
     found = connection.execute(select(why, func.count()).where(*where).group_by(why))
     needed = {str(reason): int(number) for reason, number in found}
     running = needed.pop(pruning.RUNNING, 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from installer.ledger.record_updates import (
     storable_result,
 )
 from installer.ledger.sql_tables import details, failures, installations, steps
+from installer.storage.damaged_rows import Unreadable, load_json
 from installer.text.bounded_read import read_bounded
 
 if TYPE_CHECKING:
@@ -37,10 +37,13 @@ def import_records(connection: Connection, folder: Path) -> list[str]:
     unreadable = []
     for path in sorted(folder.glob("*.json")):
         try:
-            data = json.loads(read_bounded(path, MAX_FILE_BYTES).decode())
-        except (OSError, ValueError, RecursionError) as error:
+            data = load_json(read_bounded(path, MAX_FILE_BYTES).decode())
+        except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is damaged"
             unreadable.append(f"{path.name} ({why})")
+            continue
+        if isinstance(data, Unreadable):
+            unreadable.append(f"{path.name} (it is damaged)")
             continue
         if not isinstance(data, dict) or not isinstance(data.get("steps"), list):
             continue
@@ -65,7 +68,8 @@ def rename_folder(folder: Path) -> None:
 
 def _insert(connection: Connection, installation: str, data: dict[str, Any]) -> None:
     done = [s for s in data["steps"] if isinstance(s, dict) and isinstance(s.get("step"), str)]
-    failed = [f for f in data.get("failures") or [] if isinstance(f, dict)]
+    failures_there = data.get("failures")
+    failed = [f for f in failures_there if isinstance(f, dict)] if isinstance(failures_there, list) else []
     sent = _object(data.get("sent"))
     started = _time(data.get("started"))
     outcome = data.get("outcome")
@@ -75,12 +79,12 @@ def _insert(connection: Connection, installation: str, data: dict[str, Any]) -> 
         "started": started,
         "ended": _time(data["ended"]) if data.get("ended") else None,
         "outcome": outcome if outcome in OUTCOMES else "interrupted",
-        "step": None if outcome == "installed" else (failed[-1].get("step") if failed else None),
+        "step": None if outcome == "installed" else (_text(failed[-1].get("step")) if failed else None),
         "error": None if outcome == "installed" or not failed else str(failed[-1].get("code", "")),
         "attempts": 1,
         "took": sum(_number(s.get("took")) for s in done),
-        "sent_address": sent.get("address"),
-        "sent_ssid": sent.get("ssid"),
+        "sent_address": _text(sent.get("address")),
+        "sent_ssid": _text(sent.get("ssid")),
         "sent_at": started if sent else None,
     }
     reasons = None
@@ -88,7 +92,8 @@ def _insert(connection: Connection, installation: str, data: dict[str, Any]) -> 
         result = _object(step.get("result"))
         if step["step"] in STEP_SECONDS_COLUMNS:
             values[STEP_SECONDS_COLUMNS[step["step"]]] = _number(step.get("took"))
-        reasons = result.get("reasons", reasons)
+        if isinstance(result.get("reasons"), list):
+            reasons = [reason for reason in result["reasons"] if isinstance(reason, str)]
         for key, column in RESULT_COLUMNS.get(step["step"], {}).items():
             if isinstance(result.get(key), str) and result[key]:
                 values[column] = result[key]
@@ -117,7 +122,7 @@ def _insert(connection: Connection, installation: str, data: dict[str, Any]) -> 
             insert(failures).values(
                 installation=installation,
                 position=position,
-                step=storable(failure.get("step")),
+                step=storable(_text(failure.get("step"))),
                 code=storable(str(failure.get("code", ""))),
                 what=storable(str(failure.get("what", ""))),
                 time=_time(failure.get("time")),
@@ -137,6 +142,10 @@ def _time(value: Any) -> str:
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _number(value: Any) -> float:

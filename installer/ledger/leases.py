@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger import timestamps
+from installer.text import printable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -57,6 +58,8 @@ class Lease:
         """
         from sqlalchemy import or_, select, update
 
+        from installer.ledger.damaged_records import readable
+        from installer.ledger.queries import LONGEST_LEASE_SECONDS
         from installer.ledger.sql_tables import leases
 
         now = timestamps.database_time(connection)
@@ -80,14 +83,15 @@ class Lease:
         if self.records.is_dead(str(current["holder"])):
             connection.execute(update(leases).where(this_device).values(**values))
             return
-        expires = current["expires"]
-        if not isinstance(expires, int | float):
+        known, _ = readable(dict(current), "leases")
+        expires = known["expires"]
+        if not 0 < expires < now + LONGEST_LEASE_SECONDS:
             raise InstallerError(
                 ErrorCode.DATABASE_FAILED,
                 f"The lease of the device {self.address} in the ledger is damaged: when it ends cannot be read.",
                 "Put back a copy of the ledger from before the damage.",
             )
-        raise _taken(self.address, str(current["station"]), float(expires) - now)
+        raise _taken(self.address, printable(str(known["station"])), float(expires) - now)
 
     def renew_in(self, connection: Connection) -> None:
         """Extend the lease. Raises DEVICE_TAKEN if it expired and another station took it."""
@@ -101,7 +105,7 @@ class Lease:
         if connection.execute(renewal).rowcount:
             return
         station = connection.execute(select(leases.c.station).where(leases.c.address == self.address)).scalar()
-        raise _lost(self.address, station)
+        raise _lost(self.address, printable(str(station)) if station is not None else None)
 
     def release_in(self, connection: Connection) -> None:
         """Release every lease of this installation."""

@@ -8,16 +8,14 @@ import platform
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
 from installer import ENVIRONMENT_PREFIX, settings
-from installer.errors import ErrorCode, InstallerError
 from installer.ledger.database import Target
 from installer.ledger.records import Context
 from installer.settings import LedgerSettings
-from installer.storage.database import sqlite_url
+from installer.storage.database import refuse_password, sqlite_url
 from installer.storage.secret_references import SecretRef
 
 URL_VARIABLE = f"{ENVIRONMENT_PREFIX}LEDGER"
@@ -52,7 +50,11 @@ def target(given: str | None, configured: LedgerSettings, *, lab: bool = False) 
         )
     if url.startswith("sqlite"):
         return Target(url, setting, old_json_folder=old_json_folder, command_flags=flags)
-    _refuse_password(url, setting)
+    refuse_password(
+        url,
+        setting,
+        f'[ledger] password = {{ keyring = "NAME" }} in the settings, or the variable {PASSWORD_VARIABLE}.',
+    )
     return Target(url, setting, _password(configured), old_json_folder, flags)
 
 
@@ -76,18 +78,3 @@ def _password(configured: LedgerSettings) -> Callable[[], SecretStr | None]:
         ref = SecretRef(env=PASSWORD_VARIABLE)
     # Without a reference PostgreSQL uses its own ways: a socket, ~/.pgpass, PGPASSWORD.
     return lambda: ref.fetch("password of the ledger") if ref is not None else None
-
-
-def _refuse_password(url: str, setting: str) -> None:
-    try:
-        parts = urlsplit(url)
-        has_password = parts.password is not None or "password" in parse_qs(parts.query)
-    except ValueError:
-        return  # opening the URL reports it
-    if has_password:
-        raise InstallerError(
-            ErrorCode.DATABASE_FAILED,
-            f"{setting[:1].upper()}{setting[1:]} contains a password in plain text.",
-            f'Remove it, and say where it is kept: [ledger] password = {{ keyring = "NAME" }} in the settings, '
-            f"or the variable {PASSWORD_VARIABLE}.",
-        )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from installer.ledger import timestamps
-from installer.ledger.damaged_records import readable
-from installer.ledger.query_types import Filter, InstalledDevice, Page, damaged_record
+from installer.ledger.damaged_records import all_readable, readable
+from installer.ledger.query_types import Filter, Page
 from installer.ledger.sql_tables import FORGOTTEN_OPTION, TIMED_STEPS, details, failures, installations, leases, steps
+from installer.text import printable
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import Connection, RowMapping, Select
 
 columns = installations.c
 HIDDEN_COLUMNS = ("holder", "alive_until", "search", "sent_address", "sent_ssid", "sent_at", "handed_over")
@@ -23,6 +24,8 @@ SHOWN_COLUMNS = tuple(
 _WHOLE_COLUMNS = (*(c.name for c in SHOWN_COLUMNS), "handed_over")
 INTERRUPTED = "interrupted"
 STEPS_WITHOUT_RESUME = ("find", "sync")  # an installation that failed here is started again, not resumed
+MOST_OF_ONE_DEVICE = 50
+LONGEST_LEASE_SECONDS = 7 * 86_400.0
 STEP_ORDER = {step: position for position, step in enumerate(TIMED_STEPS)}
 
 
@@ -31,7 +34,10 @@ def mark_interrupted(connection: Connection, is_dead: Callable[[str], bool]) -> 
     now = timestamps.database_time(connection)
     running = select(columns.id, columns.holder, columns.alive_until).where(columns.outcome == "running")
     for row in connection.execute(running).mappings().all():
-        if row["alive_until"] is not None and row["alive_until"] > now and not is_dead(str(row["holder"])):
+        known, _ = readable({name: row[name] for name in ("holder", "alive_until")}, "installations")
+        # An end that cannot be read, or is further than any lease, counts as over.
+        ends = known["alive_until"] or 0.0
+        if now < ends < now + LONGEST_LEASE_SECONDS and not is_dead(str(known["holder"])):
             continue
         unchanged = and_(
             columns.id == row["id"], columns.outcome == "running", columns.holder.is_not_distinct_from(row["holder"])
@@ -56,7 +62,7 @@ def ids_with_prefix(connection: Connection, prefix: str, limit: int) -> list[str
         return [prefix]
     # Not LIKE: its rules for upper and lower case differ between databases.
     query = select(columns.id).where(func.substr(columns.id, 1, len(prefix)) == prefix).order_by(columns.started.desc())
-    return list(connection.execute(query.limit(limit)).scalars())
+    return [one for one in connection.execute(query.limit(limit)).scalars() if isinstance(one, str)]
 
 
 def complete_records(connection: Connection, ids: Iterable[str]) -> list[dict[str, Any]]:
@@ -74,8 +80,9 @@ def complete_records(connection: Connection, ids: Iterable[str]) -> list[dict[st
     for row in connection.execute(query).mappings():
         if row["installation"] in found:
             step, damaged = readable({k: row[k] for k in ("step", "done", "took", "result")}, "steps")
+            step["step"] = "" if "step" in damaged else step["step"]
             found[row["installation"]]["steps"].append(step)
-            found[row["installation"]]["damaged"] += [f"{step['step']}: {name}" for name in damaged]
+            found[row["installation"]]["damaged"] += [f"{step['step'] or 'step'}: {name}" for name in damaged]
     for record in found.values():
         # A resumed installation runs `find` again, and `find` is still its first step.
         record["steps"].sort(key=lambda s: STEP_ORDER.get(s["step"], len(STEP_ORDER)))
@@ -100,8 +107,8 @@ def every(
     while True:
 
         def one_block(connection: Connection, after: tuple[str, str] | None = after) -> tuple[Any, Any]:
-            page = find(connection, wanted, block, after, count=False)
-            return complete_records(connection, [r["id"] for r in page.records]), page.next
+            rows, _, following = _page(connection, wanted, block, after, count=False)
+            return complete_records(connection, [row["id"] for row in rows]), following
 
         records, after = read(one_block)
         yield from records
@@ -113,6 +120,14 @@ def find(
     connection: Connection, wanted: Filter, limit: int, after: tuple[str, str] | None = None, *, count: bool = True
 ) -> Page:
     """Records without steps and failures, the newest first; `after` is the `next` of the page before."""
+    rows, total, following = _page(connection, wanted, limit, after, count=count)
+    return Page([_readable(row) for row in rows], total, following)
+
+
+def _page(
+    connection: Connection, wanted: Filter, limit: int, after: tuple[str, str] | None, *, count: bool
+) -> tuple[Sequence[RowMapping], int, tuple[str, str] | None]:
+    """The rows as they are stored, how many match in all, and the `next` of the page."""
     conditions = filter_conditions(wanted)
     query = select(*SHOWN_COLUMNS).where(*conditions)
     total = -1
@@ -127,7 +142,7 @@ def find(
     rows = connection.execute(query).mappings().all()
     more = len(rows) > limit
     rows = rows[:limit]
-    return Page([_readable(r) for r in rows], total, (rows[-1]["started"], rows[-1]["id"]) if more else None)
+    return rows, total, (rows[-1]["started"], rows[-1]["id"]) if more else None
 
 
 def filter_conditions(wanted: Filter) -> list[ColumnElement[bool]]:
@@ -147,8 +162,8 @@ def filter_conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     return found
 
 
-def installed(connection: Connection, method: str) -> list[InstalledDevice]:
-    """The devices whose last completed installation used this sync method, the oldest first."""
+def installed(connection: Connection, method: str) -> list[dict[str, Any]]:
+    """Few columns of the devices whose last completed installation used this sync method, the oldest first."""
     later = installations.alias()
     newer = select(later.c.id).where(
         later.c.address == columns.address, later.c.outcome == "installed", later.c.started > columns.started
@@ -159,10 +174,7 @@ def installed(connection: Connection, method: str) -> list[InstalledDevice]:
         .where(columns.outcome == "installed", columns.method == method, columns.address.is_not(None), ~newer.exists())
         .order_by(columns.started, columns.id)
     )
-    return [
-        InstalledDevice(r["address"], r["model"] or "", r["name"] or "", r["account"], r["id"], _serial_of(r["result"]))
-        for r in connection.execute(query).mappings()
-    ]
+    return [_readable(row) for row in connection.execute(query).mappings()]
 
 
 def addresses(connection: Connection) -> set[str]:
@@ -171,33 +183,34 @@ def addresses(connection: Connection) -> set[str]:
     return {str(address) for address in connection.execute(query).scalars()}
 
 
-def _serial_of(find_result: Any) -> str:
-    serial = find_result.get("serial") if isinstance(find_result, dict) else None
-    return serial if isinstance(serial, str) else ""
-
-
 def handed_over(connection: Connection, address: str) -> str | None:
     """The cloud's id of the device, if the vendor's app set it up during a guided hand-off."""
     query = select(columns.handed_over).where(columns.address == address, columns.handed_over.is_not(None))
-    return connection.execute(query.order_by(columns.started.desc()).limit(1)).scalar()
+    row = _first_readable(connection, query.order_by(columns.started.desc()))
+    return row["handed_over"] if row is not None else None
 
 
 def sent(connection: Connection, address: str) -> tuple[str, str] | None:
     """(SSID, start of the installation) of the last credentials that were sent to the device."""
-    query = (
-        select(columns.sent_ssid, columns.started)
-        .where(columns.sent_address == address)
-        .order_by(columns.sent_at.desc())
-        .limit(1)
+    query = select(columns.sent_ssid, columns.started).where(
+        columns.sent_address == address, columns.sent_ssid.is_not(None)
     )
-    row = connection.execute(query).first()
-    return (str(row[0]), str(row[1])) if row is not None else None
+    row = _first_readable(connection, query.order_by(columns.sent_at.desc()))
+    return (row["sent_ssid"], row["started"]) if row is not None else None
+
+
+def _first_readable(connection: Connection, query: Select[Any]) -> RowMapping | None:
+    """The first row of `installations` that is not damaged. Few rows are about one device."""
+    for row in connection.execute(query.limit(MOST_OF_ONE_DEVICE)).mappings():
+        if all_readable(dict(row), "installations"):
+            return row
+    return None
 
 
 def of_batch(connection: Connection, batch: str, row: str | None = None) -> list[dict[str, Any]]:
     """The records of a batch, for a later run of it or for another station: few columns, the newest first.
 
-    `row`: the key of one row; None: all rows. Raises DATABASE_FAILED if one of them is damaged.
+    `row`: the key of one row; None: all rows. A damaged one says so: a batch must not guess what it was.
     """
     selected = (
         columns.id,
@@ -216,14 +229,7 @@ def of_batch(connection: Connection, batch: str, row: str | None = None) -> list
     )
     query = query.where(columns.row == row) if row is not None else query
     found = connection.execute(query.order_by(columns.started.desc(), columns.id.desc())).mappings()
-    records = []
-    for row_found in found:
-        record, damaged = readable(dict(row_found), "installations")
-        if damaged:
-            # A batch must not guess whether a device is installed.
-            raise damaged_record(str(record["id"]), damaged)
-        records.append(record)
-    return records
+    return [_readable(one) for one in found]
 
 
 def can_be_resumed() -> ColumnElement[bool]:
@@ -251,8 +257,8 @@ def unfinished(connection: Connection, limit: int) -> list[dict[str, Any]]:
     )
     ids: list[str] = []
     for row in connection.execute(query):
-        options = row[1] if isinstance(row[1], dict) else {}
-        if not options.get(FORGOTTEN_OPTION):
+        options, _ = readable({"options": row[1]}, "details")
+        if not (options["options"] or {}).get(FORGOTTEN_OPTION):
             ids.append(row[0])
             if len(ids) >= limit:
                 break
@@ -269,10 +275,16 @@ def _record(row: RowMapping) -> dict[str, Any]:
         if found["sent_address"] is not None
         else None
     )
+    record["id"] = _id(found["id"], damaged)
     more, also_damaged = readable({name: row[name] for name in ("answers", "options", "reasons", "known")}, "details")
     return record | more | {"steps": [], "failures": [], "damaged": damaged + also_damaged}
 
 
 def _readable(row: RowMapping) -> dict[str, Any]:
     found, damaged = readable(dict(row), "installations")
-    return found | {"damaged": damaged}
+    return {**found, "id": _id(row["id"], damaged), "damaged": damaged}
+
+
+def _id(found: Any, damaged: list[str]) -> str:
+    """The id, or one that is harmless to show: no record has that."""
+    return printable(str(found), 64) if "id" in damaged else str(found)

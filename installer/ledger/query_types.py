@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -54,6 +54,18 @@ class InstalledDevice:
     account: str | None
     id: str
     serial: str = ""
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> InstalledDevice:
+        """Of a row that is not damaged."""
+        return cls(
+            row["address"], row["model"] or "", row["name"] or "", row["account"], row["id"], _serial_of(row["result"])
+        )
+
+
+def _serial_of(find_result: Any) -> str:
+    serial = find_result.get("serial") if isinstance(find_result, dict) else None
+    return serial if isinstance(serial, str) else ""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from installer.ledger import timestamps
 from installer.ledger.query_types import damaged_record
 from installer.ledger.records import Context
 from installer.ledger.sql_tables import FORGOTTEN_OPTION, TIMED_STEPS, details, failures, installations, steps
+from installer.text import printable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -114,7 +115,7 @@ def claim_installation(
         raise record_unknown(installation)
     raise InstallerError(
         ErrorCode.DEVICE_TAKEN,
-        f"Installation {installation} is running now, at station “{station[0] or 'unknown'}”.",
+        f"Installation {installation} is running now, at station “{printable(str(station[0] or 'unknown'))}”.",
         "Wait until it has ended.",
         installation=installation,
     )
@@ -269,7 +270,7 @@ def record_unknown(installation: str) -> InstallerError:
     """The error RECORD_UNKNOWN."""
     return InstallerError(
         ErrorCode.RECORD_UNKNOWN,
-        f"There is no record “{installation}”.",
+        f"There is no record “{printable(installation, 64)}”.",
         "`device-installer records list` lists them.",
         installation=installation,
     )

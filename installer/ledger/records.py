@@ -146,21 +146,25 @@ class Records:
         self._note_damage([found] if found is not None else [])
         return found
 
+    def complete(self, ids: Iterable[str]) -> list[dict[str, Any]]:
+        """Complete records in the order of `ids`, without those that do not exist."""
+        return self._noted(self.store.read("read the records", lambda c: _queries().complete_records(c, ids)))
+
     def unfinished(self, limit: int = 20) -> list[dict[str, Any]]:
         """Complete records that can be resumed, the newest first; see `queries.unfinished`."""
         self.mark_interrupted()
-        found: list[dict[str, Any]] = self.store.read("read the records", lambda c: _queries().unfinished(c, limit))
-        self._note_damage(found)
-        return found
+        return self._noted(self.store.read("read the records", lambda c: _queries().unfinished(c, limit)))
 
     def of_batch(self, batch: str, row: str | None = None) -> list[dict[str, Any]]:
         """The records of a batch, or of one of its rows, with few columns, the newest first."""
         self.mark_interrupted()
-        return self.store.read("read the records", lambda c: _queries().of_batch(c, batch, row))
+        return self._noted(self.store.read("read the records", lambda c: _queries().of_batch(c, batch, row)))
 
     def installed(self, method: str) -> list[InstalledDevice]:
         """The devices whose last completed installation was with this sync method (`wifi` or `bluetooth`)."""
-        return self.store.read("read the records", lambda c: _queries().installed(c, method))
+        found = self.store.read("read the records", lambda c: _queries().installed(c, method))
+        self._note_damage(found)
+        return [InstalledDevice.of(row) for row in found if not row["damaged"]]
 
     def handed_over(self, address: str) -> str | None:
         """The cloud's id of a device that the vendor's app set up during a guided hand-off; or None."""
@@ -196,6 +200,10 @@ class Records:
         """The id of this process in the ledger, and the installations of which it has told that they are written."""
         holder = self.holder() if self.process is None else self.process.token
         return holder, frozenset(self._unended | ({self._ended_last} if self._ended_last else set()))
+
+    def _noted(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        self._note_damage(records)
+        return records
 
     def _note_damage(self, records: Iterable[Mapping[str, Any]]) -> None:
         for record in records:

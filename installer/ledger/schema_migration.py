@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from installer import output
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger.database import Target, open_target
-from installer.storage import database
+from installer.storage import database, postgresql
 from installer.storage.private_files import is_absent
 
 if TYPE_CHECKING:
@@ -99,6 +99,9 @@ def _contents(engine: Engine) -> dict[str, Any]:
         reading = connection.execution_options(reads_only=True)
         found_state, version = state(reading)
         found: dict[str, Any] = {"state": found_state.value, "version": version}
+        security = postgresql.security_of(reading)
+        if security is not None:
+            found["connection"] = security.as_json()
         if found_state is State.CURRENT:
             by_outcome = select(installations.c.outcome, func.count()).group_by(installations.c.outcome)
             outcomes = {str(o): int(n) for o, n in reading.execute(by_outcome.order_by(func.count().desc()))}

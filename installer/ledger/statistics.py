@@ -16,7 +16,9 @@ from sqlalchemy import Column, bindparam, func, select
 
 from installer.answers import StepKey
 from installer.ledger import queries, timestamps
-from installer.ledger.query_types import Durations, Filter, Group, Statistics
+from installer.ledger.damaged_records import is_moment, names, seconds
+from installer.ledger.damaged_records import outcomes as readable_outcomes
+from installer.ledger.query_types import OUTCOMES, Durations, Filter, Group, Statistics
 from installer.ledger.sql_tables import TIMED_STEPS, installations, steps
 from installer.timing.zones import local_moment
 
@@ -31,6 +33,8 @@ FAILED = "failed"
 MAX_DETAILED_RECORDS = 20_000  # steps by model and by site take 0.2 s for this many records
 # A report has at most this many rows for each unit of time.
 MAX_DAYS = 42
+# More damaged times than this before the first one that can be read: the report has no periods.
+MOST_DAMAGED_AT_AN_END = 100
 MAX_WEEKS = 53
 MAX_YEARS_IN_MONTHS = 4
 
@@ -42,14 +46,18 @@ def report_statistics(connection: Connection, wanted: Filter, max_detailed: int 
     conditions = queries.filter_conditions(wanted)
     count = select(func.count()).select_from(installations)
     # Two statements, because each of them is one index lookup.
-    first, last = (
-        connection.execute(select(end(columns.started)).where(*conditions)).scalar() for end in (func.min, func.max)
-    )
+    first, last = (_end(connection, conditions, order) for order in (columns.started.asc(), columns.started.desc()))
     total = connection.execute(count).scalar_one()
     matching = connection.execute(count.where(*conditions)).scalar_one() if conditions else total
     if matching == total > max_detailed:
         return _whole_ledger(connection, first, last)
     return _selection(connection, conditions, first, last, detail=matching <= max_detailed)
+
+
+def _end(connection: Connection, conditions: list[ColumnElement[bool]], order: Any) -> str | None:
+    """The first time in this order that can be read."""
+    query = select(columns.started).where(*conditions).order_by(order).limit(MOST_DAMAGED_AT_AN_END)
+    return next((text for text in connection.execute(query).scalars() if is_moment(text)), None)
 
 
 def calendar_periods(first: str | None, last: str | None) -> tuple[str, list[Period]]:
@@ -95,14 +103,14 @@ def _whole_ledger(connection: Connection, first: str | None, last: str | None) -
         .group_by(columns.error)
     )
     by_outcome = select(columns.outcome, func.count(), func.count(columns.took)).group_by(columns.outcome)
-    outcomes = connection.execute(by_outcome).all()
+    outcomes = [(o, n, timed) for o, n, timed in connection.execute(by_outcome) if o in OUTCOMES]
     unit, periods = calendar_periods(first, last)
     timed = next((took for outcome, _, took in outcomes if outcome == INSTALLED), 0)
     return Statistics(
         all=Group("", {o: n for o, n, _ in outcomes}, _indexed_durations(connection, _nth_installed(), {}, timed)),
         first=first,
         last=last,
-        failures=_most_frequent(Counter(dict(connection.execute(reasons).all()))),
+        failures=_most_frequent(Counter({code: n for code, n in connection.execute(reasons) if isinstance(code, str)})),
         steps=_indexed_steps(connection),
         models=_indexed_groups(connection, columns.model),
         sites=_indexed_groups(connection, columns.site),
@@ -141,7 +149,11 @@ def _nth(column: Column[Any], query: Any) -> tuple[Any, Any]:
 def _indexed_groups(connection: Connection, column: Column[Any]) -> list[Group]:
     """Groups by the values of a column, the most frequent first."""
     query = select(column, columns.outcome, func.count(), func.count(columns.took)).group_by(column, columns.outcome)
-    counts = connection.execute(query).all()
+    counts = [
+        (names([name])[0], outcome, count, timed)
+        for name, outcome, count, timed in connection.execute(query)
+        if outcome in OUTCOMES
+    ]
     nth = _nth_installed(column.is_not_distinct_from(bindparam("name")))
     durations = {
         name: _indexed_durations(connection, nth, {"name": name}, timed)
@@ -152,7 +164,8 @@ def _indexed_groups(connection: Connection, column: Column[Any]) -> list[Group]:
 
 
 def _indexed_steps(connection: Connection) -> list[tuple[str, Durations]]:
-    counts: dict[str, int] = dict(connection.execute(select(steps.c.step, func.count()).group_by(steps.c.step)).all())
+    found_steps = connection.execute(select(steps.c.step, func.count()).group_by(steps.c.step))
+    counts: dict[str, int] = {name: n for name, n in found_steps if isinstance(name, str)}
     nth = _nth(steps.c.took, select(steps.c.took).where(steps.c.step == bindparam("name")))
     found = {name: _indexed_durations(connection, nth, {"name": name}, count) for name, count in counts.items()}
     known = [step for step in STEP_ORDER if step in found]
@@ -163,9 +176,9 @@ def _indexed_durations(connection: Connection, nth: tuple[Any, Any], values: dic
     if not count:
         return Durations()
     middle, high = _median_and_p90_index(count)
-    median = connection.execute(nth[0], values | {"skip": middle}).scalar_one()
-    p90 = connection.execute(nth[1], values | {"skip": count - 1 - high}).scalar_one()
-    return Durations(count, float(median), float(p90))
+    median = connection.execute(nth[0], values | {"skip": middle}).scalar()
+    p90 = connection.execute(nth[1], values | {"skip": count - 1 - high}).scalar()
+    return Durations(count, *seconds((median, p90)))
 
 
 # A selection: read once, counted here.
@@ -186,11 +199,14 @@ def _selection(
         *STEP_SECONDS,
     ).where(*conditions)
     rows = connection.execute(query).all()
-    outcomes, errors, took, started, *others = zip(*rows, strict=True) if rows else [()] * (len(STEP_SECONDS) + 7)
+    raw = list(zip(*rows, strict=True)) if rows else [()] * (len(STEP_SECONDS) + 7)
+    outcomes, errors, took, started = readable_outcomes(raw[0]), names(raw[1]), seconds(raw[2]), raw[3]
     unit, periods = calendar_periods(first, last)
     begins, first_days = [begin for _, begin, _ in periods], [name for name, _, _ in periods]
-    period_of = [first_days[max(bisect_right(begins, text) - 1, 0)] for text in started]
-    model_names, site_names, operator_names, *step_seconds = others
+    dated = [(text, outcome) for text, outcome in zip(started, outcomes, strict=True) if _is_between(text, first, last)]
+    period_of = [first_days[max(bisect_right(begins, text) - 1, 0)] for text, _ in dated]
+    model_names, site_names, operator_names = (names(column) for column in raw[4:7])
+    step_seconds = [seconds(column) for column in raw[7:]]
     per_step = step_seconds if detail else ()
     installed = [s for outcome, s in zip(outcomes, took, strict=True) if outcome == INSTALLED and s is not None]
     steps_of = zip(TIMED_STEPS, step_seconds, strict=True)
@@ -210,8 +226,12 @@ def _selection(
         sites=_largest_first(_groups_by_name(site_names, outcomes, took, per_step)),
         operators=_largest_first(_groups_by_name(operator_names, outcomes, took)),
         unit=unit,
-        periods=sorted(_groups(_counted(period_of, outcomes), {}), key=lambda g: g.name),
+        periods=sorted(_groups(_counted(period_of, [outcome for _, outcome in dated]), {}), key=lambda g: g.name),
     )
+
+
+def _is_between(text: Any, first: str | None, last: str | None) -> bool:
+    return isinstance(text, str) and first is not None and last is not None and first <= text <= last
 
 
 def _groups_by_name(
@@ -222,15 +242,15 @@ def _groups_by_name(
 ) -> list[Group]:
     """Groups by name. `step_seconds`: the seconds of each step, if they are wanted by name."""
     installed: defaultdict[Any, list[float]] = defaultdict(list)
-    for name, outcome, seconds in zip(names, outcomes, took, strict=True):
-        if outcome == INSTALLED and seconds is not None:
-            installed[name].append(seconds)
+    for name, outcome, duration in zip(names, outcomes, took, strict=True):
+        if outcome == INSTALLED and duration is not None:
+            installed[name].append(duration)
     by_step: defaultdict[Any, dict[str, Durations]] = defaultdict(dict)
     for step, column in zip(TIMED_STEPS, step_seconds, strict=False):
         of_step: defaultdict[Any, list[float]] = defaultdict(list)
-        for name, seconds in zip(names, column, strict=True):
-            if seconds is not None:
-                of_step[name].append(seconds)
+        for name, duration in zip(names, column, strict=True):
+            if duration is not None:
+                of_step[name].append(duration)
         for name, each in of_step.items():
             by_step[name][step] = _durations(each)
     return _groups(_counted(names, outcomes), {name: _durations(each) for name, each in installed.items()}, by_step)
@@ -263,7 +283,7 @@ def _groups(
 ) -> list[Group]:
     outcomes: defaultdict[Any, dict[str, int]] = defaultdict(dict)
     for name, outcome, count in counts:
-        outcomes[name][outcome] = count
+        outcomes[name][outcome] = outcomes[name].get(outcome, 0) + count
     steps_of = by_step or {}
     return [
         Group(name or "", each, durations.get(name, Durations()), steps_of.get(name, {}))

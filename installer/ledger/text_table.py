@@ -35,14 +35,14 @@ def result(record: Mapping[str, Any]) -> str:
     """The outcome with a sign, or the error code of a failure."""
     outcome = str(record["outcome"])
     code = record.get("error") if outcome == "failed" else None
-    return f"{_SIGNS.get(outcome, '?')} {code or ended(record)}"
+    return f"{_SIGNS.get(outcome, '?')} {printable(str(code)) if code else ended(record)}"
 
 
 def ended(record: Mapping[str, Any]) -> str:
     """The outcome in words: `installed`, `failed at provision`."""
     outcome = str(record["outcome"])
     step = record.get("step") if outcome in ("failed", "running", "interrupted") else None
-    return _WORDS.get(outcome, outcome) + (f" at {step}" if step else "")
+    return _WORDS.get(outcome, outcome) + (f" at {printable(str(step), 32)}" if step else "")
 
 
 def table_lines(records: Sequence[Mapping[str, Any]], width: int | None) -> list[str]:
@@ -127,7 +127,7 @@ def record_fields(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Network", text("ssid")),
         (
             "Credentials",
-            f"sent {local_time_of_iso(sent['time'], seconds=True)} for {printable(sent['ssid'])}" if sent else "",
+            f"sent {local_time_of_iso(sent['time'], seconds=True)} for {printable(sent['ssid'] or '')}" if sent else "",
         ),
         ("Account", joined(text("account"), f"device {text('device_id')}" if record.get("device_id") else "")),
         ("Site", text("site")),
@@ -162,10 +162,9 @@ def details(record: Mapping[str, Any]) -> list[str]:
         found += textwrap.wrap(value, DETAILS_WIDTH, initial_indent=f"  {name:<14} ", subsequent_indent=" " * 17)
     if record["steps"]:
         found += ["", "Steps"]
-        found += [
-            f"  {s['step']:<14} {compact_duration(s['took']):<10} {local_time_of_iso(s['done'], seconds=True)}"
-            for s in record["steps"]
-        ]
+        for step in record["steps"]:
+            done = local_time_of_iso(step["done"], seconds=True)
+            found.append(f"  {printable(step['step']):<14} {compact_duration(step['took']):<10} {done}")
     if record["failures"]:
         found += ["", "Failures"]
         for failure in record["failures"]:

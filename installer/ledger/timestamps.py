@@ -19,7 +19,7 @@ def unix_seconds(text: str | None) -> float | None:
     """Seconds since 1970 of a timestamp; None if the text is not one."""
     try:
         return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

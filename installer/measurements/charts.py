@@ -87,7 +87,7 @@ def value_text(row: Row) -> str:
         return hours_and_minutes(Decimal(60 * round(row.value / 60)))
     number = row.value.quantize(SHOWN_PRECISION) if row.value != row.value.quantize(SHOWN_PRECISION) else row.value
     unit = "" if row.unit == row.kind else row.unit
-    return f"{units.plain_decimal(number):f} {unit}".strip()
+    return f"{units.plain_decimal(number):f} {printable(unit, 16)}".strip()
 
 
 def when_taken(row: Row) -> str:
@@ -97,7 +97,7 @@ def when_taken(row: Row) -> str:
     if the person's time zone is not known.
     """
     if row.period.startswith(DAY_PERIOD):
-        return row.period.removeprefix(DAY_PERIOD)
+        return printable(row.period.removeprefix(DAY_PERIOD), 16)
     when = row.ended or row.taken
     own = row.local(when)
     if own is not None:

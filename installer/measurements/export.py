@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from installer.measurements.stored_value import Row
+from installer.output import harmless, harmless_json
 from installer.storage.atomic_write import write_text_atomically
 from installer.storage.csv_cells import text_cell
 
@@ -44,7 +45,12 @@ def _csv(values: Iterable[dict[str, Any]]) -> Iterator[str]:
     yield line(COLUMNS)
     for value in values:
         value["zone_known"] = "yes" if value["zone_known"] else "no"
-        yield line(value[name] if name in NUMBER_COLUMNS else text_cell(value[name] or "") for name in COLUMNS)
+        yield line(value[name] if name in NUMBER_COLUMNS else _cell(value[name]) for name in COLUMNS)
+
+
+def _cell(text: str | None) -> str:
+    # A carriage return stays, as a line break does: CSV quotes the cell.
+    return text_cell("\r".join(harmless(part) for part in (text or "").split("\r")))
 
 
 def _json(values: Iterable[dict[str, Any]]) -> Iterator[str]:
@@ -54,7 +60,7 @@ def _json(values: Iterable[dict[str, Any]]) -> Iterator[str]:
     for value in values:
         if held is not None:
             yield f"{held},"
-        held = json.dumps({name: value[name] for name in COLUMNS}, ensure_ascii=False)
+        held = harmless_json(json.dumps({name: value[name] for name in COLUMNS}, ensure_ascii=False))
     if held is not None:
         yield held
     yield "]"
@@ -74,4 +80,4 @@ def chunks(parts: Iterable[str]) -> Iterator[str]:
 
 def write_file(path: Path, parts: Iterable[str]) -> None:
     """Write the whole file or nothing; only this user can read it. Raises FILE_UNWRITABLE."""
-    write_text_atomically(path, (f"{part}\n" for part in parts), private=True)
+    write_text_atomically(path, (f"{part}\n" for part in parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,13 @@ from installer.errors import ErrorCode, InstallerError
 from installer.storage import database
 
 if TYPE_CHECKING:
-    from installer.measurements.store import Store
-    from installer.settings import Settings
+    from pydantic import SecretStr
 
+    from installer.measurements.store import Store
+    from installer.settings import DataSettings, Settings
+    from installer.storage.postgresql import ConnectionSecurity
+
+SETTING = "[data] url in config.toml"
 STORE_FILE, LAB_STORE_FILE = "measurements.sqlite", "lab-measurements.sqlite"
 
 
@@ -24,6 +29,7 @@ def open_store(user_settings: Settings, *, lab: bool = False, given: str | None 
     """
     from installer.measurements.store import Store
 
+    password = functools.partial(_password, user_settings.data)
     if given is not None:
         try:
             url = settings.check_database_url(given)
@@ -34,11 +40,11 @@ def open_store(user_settings: Settings, *, lab: bool = False, given: str | None 
                 "Every user of this computer can read a command line. Set [data] password in config.toml, or use "
                 "PostgreSQL's ~/.pgpass or PGPASSWORD.",
             ) from None
-        store = Store.open(_with_password(user_settings, url), "--database")
+        store = Store.open(url, "--database", password)
     elif lab or not user_settings.data.url:
         store = Store.open(database.sqlite_url(settings.data_dir() / (LAB_STORE_FILE if lab else STORE_FILE)))
     else:
-        store = Store.open(_with_password(user_settings, user_settings.data.url), "[data] url in config.toml")
+        store = Store.open(user_settings.data.url, SETTING, password)
     # Somebody who may only read, or reads while another program writes, leaves it to the next program. The rows stay
     # marked until then.
     with suppress(InstallerError):
@@ -46,11 +52,24 @@ def open_store(user_settings: Settings, *, lab: bool = False, given: str | None 
     return store
 
 
-def _with_password(user_settings: Settings, url: str) -> str:
-    if user_settings.data.password is None:
-        return url
-    parsed = database.parse_url(url)
-    if parsed.drivername == "sqlite":
-        return url
-    secret = user_settings.data.password.fetch("password of the database")
-    return parsed.set(password=secret.get_secret_value()).render_as_string(hide_password=False)
+def server_security(user_settings: Settings) -> ConnectionSecurity | None:
+    """How the way to the server of `[data] url` is secured; None for a file. No table is made.
+
+    Raises SECRET_UNAVAILABLE, DATABASE_FAILED.
+    """
+    from installer.storage.postgresql import security_of
+
+    url = user_settings.data.url
+    if not url or url.startswith("sqlite"):
+        return None
+    engine = database.open_engine(url, SETTING, functools.partial(_password, user_settings.data))
+    try:
+        with database.database_errors("open the store of measurements"), engine.connect() as connection:
+            return security_of(connection)
+    finally:
+        engine.dispose()
+
+
+def _password(data: DataSettings) -> SecretStr | None:
+    """The password for the server of `[data] url`. Without a place PostgreSQL uses its own ways, as ~/.pgpass."""
+    return data.password.fetch("password of the database") if data.password is not None else None

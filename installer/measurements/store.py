@@ -22,11 +22,14 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
+from pydantic import SecretStr
+
 from installer.errors import InstallerError
 from installer.measurements import forgetting, stored_zones
 from installer.measurements.store_results import Added, CursorStart, Device
 from installer.measurements.store_statements import (
     clear_again_from,
+    is_text,
     prepare_engine,
     read_again_from,
     read_cursor,
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["Added", "CursorStart", "Device", "Store"]
 
 T = TypeVar("T")
+FetchPassword = Callable[[], SecretStr | None]
 # How many rows one statement writes or reads.
 INSERT_BATCH = 1000
 READ_PAGE = 1000
@@ -58,10 +62,13 @@ READ_PAGE = 1000
 class Store:
     """An open store. Close it after use. `damaged`: the rows that were met and cannot be read; they are left out."""
 
-    def __init__(self, url: str, setting: str = "the database URL") -> None:
+    def __init__(self, url: str, setting: str = "the database URL", password: FetchPassword | None = None) -> None:
         self.damaged = DamagedRows("the store of measurements")
         self._database = FollowedDatabase(
-            lambda: database.open_engine(url, setting), "the store of measurements", prepare_engine, self._carry_over
+            lambda: database.open_engine(url, setting, password),
+            "the store of measurements",
+            prepare_engine,
+            self._carry_over,
         )
         # What was added last, until a later call has seen that it is still in the file.
         self._added_last: dict[str, Row] = {}
@@ -69,12 +76,12 @@ class Store:
         self._guard = threading.Lock()
 
     @classmethod
-    def open(cls, url: str, setting: str = "the database URL") -> Store:
-        """The store at `url` (see `installer.storage.database.parse_url`), created if needed.
+    def open(cls, url: str, setting: str = "the database URL", password: FetchPassword | None = None) -> Store:
+        """The store at `url` (see `database.open_engine`), created if needed; an older one is brought up to date.
 
-        An older store is brought up to date. Raises DATABASE_FAILED, FILE_UNWRITABLE, STORE_VERSION.
+        Raises DATABASE_FAILED, FILE_UNWRITABLE, SECRET_UNAVAILABLE, STORE_VERSION.
         """
-        store = cls(url, setting)
+        store = cls(url, setting, password)
         with database.database_errors("open the store of measurements"):
             store._database.engine()
         return store
@@ -297,9 +304,9 @@ class Store:
         with database.database_errors("read the names of devices"), self._database.reading() as connection:
             found = [dict(row) for row in connection.execute(select(table)).mappings()]
         for row in found:
-            if not all(isinstance(value, str) for value in row.values()):
+            if not all(is_text(value) for value in row.values()):
                 self.damaged.add(f"device {printable(str(row['device']), 64)}", "its names")
-        return {d["device"]: Device(**d) for d in found if all(isinstance(value, str) for value in d.values())}
+        return {d["device"]: Device(**d) for d in found if all(is_text(value) for value in d.values())}
 
     def cursor(self, account: str, service: str) -> int | None:
         """The cursor of this service of this account; None: never fetched."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from installer.errors import ErrorCode, InstallerError
 from installer.measurements.own_day import DAY_PERIOD
+from installer.text import printable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -48,12 +49,13 @@ def prepare(connection: Connection) -> None:
     elif version == FIRST_VERSION:
         _keep_zones(connection)
         connection.execute(update(store_version).values(version=VERSION))
-    elif version != VERSION:
+    elif version != VERSION or not isinstance(version, int):
+        shown = printable(str(version), 32)
         raise InstallerError(
             ErrorCode.STORE_VERSION,
-            f"The store of measurements has version {version}; this program knows version {VERSION}.",
+            f"The store of measurements has version {shown}; this program knows version {VERSION}.",
             "Update device-installer.",
-            found=int(version),
+            found=version if isinstance(version, int) else shown,
             known=VERSION,
         )
 

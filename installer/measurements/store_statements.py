@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from installer.errors import ErrorCode, InstallerError
 from installer.measurements import store_schema
 from installer.measurements.own_day import DAY_PERIOD
-from installer.measurements.stored_value import Row
+from installer.measurements.stored_value import BLUETOOTH, CLOUD, Origin, Row
 from installer.storage import database
 from installer.text import printable
 
@@ -80,7 +80,7 @@ def read_cursor(connection: Connection, account: str, service: str) -> int | Non
 
     where = (table.c.account == account, table.c.service == service)
     value = connection.execute(select(table.c.lastupdate).where(*where)).scalar_one_or_none()
-    if value is not None and not isinstance(value, int):
+    if value is not None and not (isinstance(value, int) and 0 <= value < _LARGEST):
         # Without it all would be fetched again, and the damaged value written over.
         raise InstallerError(
             ErrorCode.DATABASE_FAILED,
@@ -133,7 +133,13 @@ def _storable(value: Any) -> Any:
     return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
+# What the store takes for a value that a person or a device can have given. All else is damaged.
 _NUMBERS, _TIMES = ("value", "measured"), ("taken", "ended")
+_CHOICES = {"source": (CLOUD, BLUETOOTH), "origin": get_args(Origin)}
+_YEARS = range(1900, 2201)
+_LARGEST = 2**62
+_MOST_DIGITS = 20
+_LONGEST_TEXT = 10_000
 
 
 def unreadable_columns(row: RowMapping) -> list[str]:
@@ -143,12 +149,28 @@ def unreadable_columns(row: RowMapping) -> list[str]:
 
 def _fits(column: str, value: Any) -> bool:
     if column in _NUMBERS:
-        return isinstance(value, Decimal)
+        return isinstance(value, Decimal) and _is_usual(value)
     if column in _TIMES:
-        return isinstance(value, datetime) or (value is None and column == "ended")
+        return (isinstance(value, datetime) and value.year in _YEARS) or (value is None and column == "ended")
     if column == "zone_known":
         return isinstance(value, bool)
-    return isinstance(value, int if column == "modified" else str) or (value is None and column == "zone")
+    if column == "modified":
+        return isinstance(value, int) and 0 <= value < _LARGEST
+    if column in _CHOICES:
+        return value in _CHOICES[column]
+    return is_text(value) or (value is None and column == "zone")
+
+
+def _is_usual(value: Decimal) -> bool:
+    """Whether Python's usual precision (28 digits) can round it to three decimals."""
+    return not value or (value.adjusted() < _MOST_DIGITS and -value.as_tuple().exponent < 10 * _MOST_DIGITS)  # type: ignore[operator]
+
+
+def is_text(value: Any) -> bool:
+    """Whether this is a text of Unicode, and none of those that fill the memory."""
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        return False
+    return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def row_of(found: RowMapping) -> Row:
@@ -173,7 +195,11 @@ def read_again_from(connection: Connection, account: str, service: str) -> datet
     from installer.measurements.store_tables import cursors as table
 
     where = (table.c.account == account, table.c.service == service)
-    return connection.execute(select(table.c.again_from).where(*where)).scalar_one_or_none()
+    found = connection.execute(select(table.c.again_from).where(*where)).scalar_one_or_none()
+    if found is None or (isinstance(found, datetime) and found.year in _YEARS):
+        return found
+    # From the beginning: what is there already is not stored twice.
+    return datetime(_YEARS[0], 1, 1, tzinfo=UTC)
 
 
 def clear_again_from(connection: Connection, account: str, service: str) -> None:

@@ -77,8 +77,8 @@ class UtcTimestamp(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """From the database. `Unreadable` for a damaged value; `Store` leaves such a row out."""
-        if value is None:
-            return None
+        if value is None or isinstance(value, Unreadable):
+            return value
         try:
             return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
         except (TypeError, ValueError, OverflowError):

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from installer.measurements import own_day
+from installer.storage.damaged_rows import Unreadable
 from installer.timing.zones import known_zone
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def unknown_zones(connection: Connection) -> list[str]:
     from installer.measurements.store_tables import measurements as t
 
     statement = select(t.c.zone).where(t.c.zone_known.is_(False), t.c.zone.is_not(None)).distinct().order_by(t.c.zone)
-    return list(connection.execute(statement).scalars())
+    return [name for name in connection.execute(statement).scalars() if isinstance(name, str)]
 
 
 def move_rows(connection: Connection, zone: str) -> int:
@@ -37,19 +38,24 @@ def move_rows(connection: Connection, zone: str) -> int:
     if known_zone(zone) is None:
         return 0
     columns = (t.c.number, t.c.period, t.c.taken, t.c.ended, t.c.day)
-    page = select(*columns).where(t.c.zone_known.is_(False), t.c.zone == zone).order_by(t.c.number).limit(BATCH)
+    page = select(*columns).where(t.c.zone_known.is_(False), t.c.zone == zone, t.c.number > bindparam("after"))
+    page = page.order_by(t.c.number).limit(BATCH)
     written = {"taken": t.c.taken, "ended": t.c.ended, "day": t.c.day}
     move = update(t).where(t.c.number == bindparam("at"))
     move = move.values({name: bindparam(f"new_{name}", type_=column.type) for name, column in written.items()})
-    count = 0
-    while found := connection.execute(page).mappings().all():
+    count = after = 0
+    while found := connection.execute(page, {"after": after}).mappings().all():
         changes = []
+        after = found[-1]["number"]
         for row in found:
+            if not isinstance(row["taken"], datetime) or isinstance(row["ended"], Unreadable):
+                continue  # a damaged row; reading it names it
             place = own_day.moved(row["period"], row["taken"], row["ended"], row["day"], zone)
             values = {name: place.get(name, row[name]) for name in written}
             changes.append({"at": row["number"], **{f"new_{name}": value for name, value in values.items()}})
-        connection.execute(move.values(zone_known=True), changes)
-        count += len(found)
+        if changes:
+            connection.execute(move.values(zone_known=True), changes)
+        count += len(changes)
     return count
 
 

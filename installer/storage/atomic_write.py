@@ -10,8 +10,6 @@ from pathlib import Path
 from installer.errors import ErrorCode, InstallerError
 
 PRIVATE_MODE = 0o600
-# The system's umask takes permissions away from this one.
-SHARED_MODE = 0o666
 
 
 def replace_file(path: Path, content: Iterable[bytes], mode: int = PRIVATE_MODE) -> None:
@@ -33,17 +31,17 @@ def replace_file(path: Path, content: Iterable[bytes], mode: int = PRIVATE_MODE)
         raise
 
 
-def write_text_atomically(path: Path, parts: Iterable[str], *, private: bool = False) -> None:
-    """Write a file that a person named, as UTF-8. Raises FILE_UNWRITABLE.
+def write_text_atomically(path: Path, parts: Iterable[str]) -> None:
+    """Write a file that a person named, as UTF-8; only this user can read it. Raises FILE_UNWRITABLE.
 
-    `private`: only this user can read it. A pipe or a device is written to, not replaced.
+    A pipe or a device is written to, not replaced.
     """
     try:
         if path.exists() and not path.is_file():
             with path.open("w", encoding="utf-8") as stream:
                 stream.writelines(parts)
             return
-        replace_file(path, (part.encode("utf-8") for part in parts), PRIVATE_MODE if private else SHARED_MODE)
+        replace_file(path, (part.encode("utf-8") for part in parts))
     except OSError as error:
         raise InstallerError(
             ErrorCode.FILE_UNWRITABLE,

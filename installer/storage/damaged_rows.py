@@ -10,6 +10,9 @@ from typing import Any
 from installer.errors import ErrorCode, InstallerError
 
 MOST_NAMED = 5
+# What this program writes is nested five deep at most, and has no number near this one.
+DEEPEST = 32
+LARGEST_NUMBER = 2**63
 
 
 class Unreadable:
@@ -20,11 +23,32 @@ class Unreadable:
 
 
 def load_json(text: Any) -> Any:
-    """A JSON text of the database, or `Unreadable`."""
+    """A JSON text of the database, or `Unreadable`: also if it could not be written out again."""
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except (TypeError, ValueError, RecursionError):
         return Unreadable(text)
+    return found if _is_storable(found) else Unreadable(text)
+
+
+def _is_storable(found: Any) -> bool:
+    """Whether it is not nested deeply, its numbers are finite and not huge, and its texts are Unicode."""
+    level, depth = [found], 0
+    while level and depth <= DEEPEST:
+        below: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                below += one.keys()
+                below += one.values()
+            elif isinstance(one, list):
+                below += one
+            elif isinstance(one, str):
+                if not one.isascii() and any("\ud800" <= c <= "\udfff" for c in one):
+                    return False
+            elif isinstance(one, int | float) and not -LARGEST_NUMBER <= one <= LARGEST_NUMBER:
+                return False  # also NaN
+        level, depth = below, depth + 1
+    return not level
 
 
 def fitting(row: Mapping[str, Any], kinds: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

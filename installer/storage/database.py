@@ -1,26 +1,31 @@
 """Opens the databases of this program with SQLAlchemy: SQLite in a file by default, PostgreSQL by URL.
 
 The ledger and the store of measurements use it, by `FollowedDatabase`. SQLite syncs every commit, so committed data
-survives a kill and a power cut. Every wait for a lock has a limit. An error of the database becomes an
-`InstallerError` without the password of the URL.
+survives a kill and a power cut. Every wait for a lock has a limit. How a server must prove itself: `postgresql.py`. An
+error of the database becomes an `InstallerError` without a password.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.damaged_rows import load_json
+from installer.storage.database_url import has_password
 from installer.storage.sqlite_files import create_sqlite_file, set_up_connection
+from installer.text import capitalized, printable
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
 BUSY_SECONDS = 15.0
-CONNECT_SECONDS = 10
+_UNICODE = functools.partial(str, encoding="utf-8", errors="surrogateescape")
 POSTGRESQL_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 
 
@@ -48,16 +53,19 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def open_engine(url: str, setting: str = "the database URL") -> Engine:
+def open_engine(
+    url: str, setting: str = "the database URL", password: Callable[[], SecretStr | None] | None = None
+) -> Engine:
     """An engine for `url` (see `parse_url`); it does not connect yet. The folder of an SQLite file is made.
 
-    Raises DATABASE_FAILED, FILE_UNWRITABLE.
+    `password`: fetches the password for a server; it is fetched now and given to the driver at each connection. Raises
+    DATABASE_FAILED, also for a URL with a password, FILE_UNWRITABLE, SECRET_UNAVAILABLE.
     """
     from sqlalchemy import create_engine, event
 
     parsed = parse_url(url, setting)
     if parsed.drivername != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS})
+        return _open_server(url, parsed, setting, password() if password is not None else None)
     path = sqlite_path(parsed)
     if path is not None:
         make_folder(path.parent)
@@ -65,6 +73,39 @@ def open_engine(url: str, setting: str = "the database URL") -> Engine:
     event.listen(engine, "do_connect", _create_private_file)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_transaction)
+    return engine
+
+
+def refuse_password(url: str, setting: str, where: str) -> None:
+    """Raise DATABASE_FAILED for a URL with a password. `where`: what to use instead."""
+    if has_password(url):
+        raise InstallerError(
+            ErrorCode.DATABASE_FAILED,
+            f"{capitalized(setting)} contains a password in plain text.",
+            f"Remove it, and say where it is kept: {where}",
+        )
+
+
+def _open_server(url: str, parsed: URL, setting: str, password: SecretStr | None) -> Engine:
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.exc import ArgumentError
+
+    from installer.storage import postgresql
+
+    refuse_password(url, setting, 'password = { keyring = "NAME" } beside the URL in the settings.')
+    try:
+        arguments = postgresql.connect_arguments(parsed, setting)
+    except (ArgumentError, ValueError):
+        raise _unusable(setting, "names hosts and ports that cannot be used") from None
+    engine = create_engine(parsed, pool_pre_ping=True, connect_args=arguments, json_deserializer=load_json)
+    event.listen(engine, "connect", postgresql.read_odd_times)
+    if password is not None:
+        secret = password
+
+        def give_password(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+            parameters["password"] = secret.get_secret_value()
+
+        event.listen(engine, "do_connect", give_password)
     return engine
 
 
@@ -99,6 +140,8 @@ def _create_private_file(_dialect: Any, _record: Any, arguments: Any, _more: Any
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # SQLAlchemy begins transactions, not the driver.
     connection.isolation_level = None
+    # SQLite keeps any bytes as text. Those that are no UTF-8 become lone surrogates, which no reader takes for text.
+    connection.text_factory = _UNICODE
     set_up_connection(connection)
 
 
@@ -111,18 +154,28 @@ def _begin_transaction(connection: Any) -> None:
 
 @contextmanager
 def database_errors(task: str) -> Iterator[None]:
-    """Turn errors of SQLAlchemy into DATABASE_FAILED. `task`: what the database could not do (“read the records”)."""
+    """Turn errors of SQLAlchemy into DATABASE_FAILED. `task`: what the database could not do (“read the records”).
+
+    Also that of a driver that cannot decode a text: the database has another encoding than UTF-8.
+    """
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, UnicodeDecodeError) as error:
         raise database_error(task, error) from error
 
 
 def database_error(task: str, error: BaseException) -> InstallerError:
     """DATABASE_FAILED for an error of SQLAlchemy or its driver, without the statement and its values."""
-    reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
+    from installer.storage import postgresql
+
+    text = str(getattr(error, "orig", None) or type(error).__name__).strip()
+    refused = postgresql.refusal(text)
+    if refused is not None:
+        return InstallerError(ErrorCode.DATABASE_FAILED, *refused)
+    # A server's own words may hold anything.
+    reason = printable((text.splitlines() or [""])[0], 300)
     lower = reason.lower()
     todo = "Check that the database runs and that its URL is right."
     if "locked" in lower:
@@ -137,6 +190,6 @@ def database_error(task: str, error: BaseException) -> InstallerError:
 def _unusable(setting: str, why: str) -> InstallerError:
     return InstallerError(
         ErrorCode.DATABASE_FAILED,
-        f"{setting[:1].upper()}{setting[1:]} {why}.",
+        f"{capitalized(setting)} {why}.",
         "Use sqlite:///PATH or postgresql://USER@HOST/NAME.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
 from installer.measurements.store import Store
@@ -21,6 +22,6 @@ class TestOnPostgres(StoreBehaviours):
 
 def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
     with pytest.raises(InstallerError) as caught:
-        Store.open("postgresql://somebody:secret-password@/nowhere?host=/nonexistent")
+        Store.open("postgresql://somebody@/nowhere?host=/nonexistent", password=lambda: SecretStr("secret-password"))
     assert caught.value.code is ErrorCode.DATABASE_FAILED
     assert "secret-password" not in f"{caught.value} {caught.value.data}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 
@@ -18,6 +19,7 @@ from installer.lab.cloud.app import build_app, cloud_routes
 from installer.lab.cloud.scenario import CloudScenario
 from installer.lab.cloud.store import CloudStore
 from installer.lab.guard import LabGuard
+from installer.storage import PRIVATE_UMASK
 
 # A few devices to link, so that the cloud can be used without the radio.
 DEVICES = (
@@ -57,6 +59,7 @@ async def serve(port: int, mode: str) -> None:
 
 def main() -> None:
     """Parse the command line and serve."""
+    os.umask(PRIVATE_UMASK)
     parser = argparse.ArgumentParser(prog="python -m installer.lab.cloud", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--mode", choices=("contract", "public"), default="contract")

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from installer.errors import ErrorCode, InstallerError
@@ -73,7 +74,7 @@ def test_a_failure_names_neither_the_statement_nor_a_value(tmp_path: Path) -> No
 
 
 def test_a_database_that_cannot_be_reached() -> None:
-    engine = database.open_engine("postgresql://someone:hunter2@127.0.0.1:1/none")
+    engine = database.open_engine("postgresql://someone@127.0.0.1:1/none", password=lambda: SecretStr("hunter2"))
     with pytest.raises(InstallerError) as raised, database.database_errors("open the ledger"):
         engine.connect()
     assert raised.value.code is ErrorCode.DATABASE_FAILED
