@@ -27,8 +27,9 @@ from pydantic.json_schema import SkipJsonSchema
 from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.atomic_write import write_text_atomically
+from installer.storage.reference_origin import Named, Origin
 from installer.storage.secret_references import SecretRef
-from installer.text import looks_like_code
+from installer.text import looks_like_code, printable
 from installer.text.written_by_people import UnreadableText, read_toml
 from installer.wifi.card_readings import CardReading, CardReadings
 from installer.wifi.networks import Security, check_ssid
@@ -168,7 +169,7 @@ class ProvisionAnswer(_Answer):
     send: bool = True
 
 
-class LinkAnswer(_Answer):
+class LinkAnswer(_Answer, Named):
     """Which stored account, and how to link. `later`: not now; the end user links it (`device-installer link`).
 
     `notify`: whether the cloud shall tell of new data, and where: true (the address of the settings), false, an
@@ -239,18 +240,36 @@ class Answers(_Answer):
 
 
 def load(path: Path) -> Answers:
-    """Read an answers file (TOML). Raises ANSWERS_INVALID with the file, the key and what is allowed."""
+    """Read an answers file (TOML). Raises ANSWERS_INVALID with the file, the key and what is allowed.
+
+    Somebody else may have written it, so what it names of this computer needs leave before it is used.
+    """
     try:
         data = read_toml(path)
     except UnreadableText as error:
         raise InstallerError(
             ErrorCode.ANSWERS_INVALID, f"The answers file {path} {error.why}.", error.todo, file=str(path)
         ) from None
-    return validate(data, str(path))
+    return validate(data, str(path), file_origin(path, "answers file"))
 
 
-def validate(data: Any, source: str) -> Answers:
-    """Answers from plain data. Raises ANSWERS_INVALID, also for a secret in plain text."""
+def file_origin(path: Path, kind: str) -> Origin:
+    """The origin of what a file says that somebody else may have written. `kind`: what file, in words.
+
+    A pipe has no folder in which other files could be beside it.
+    """
+    try:
+        folder = path.resolve().parent if path.is_file() else None
+    except (OSError, RuntimeError):
+        folder = None
+    return Origin(f"the {kind} {printable(str(path), 200)}", folder=folder)
+
+
+def validate(data: Any, source: str, origin: Origin | None = None) -> Answers:
+    """Answers from plain data. Raises ANSWERS_INVALID, also for a secret in plain text.
+
+    `origin`: who says all this. Without one, no secret that the data names is ever read.
+    """
     for step, key in (("network", "passphrase"), ("find", "proof")):
         answer = data.get(step) if isinstance(data, dict) else None
         secret = isinstance(answer, dict) and ("secret" in answer or "readings" in answer)
@@ -273,7 +292,7 @@ def validate(data: Any, source: str) -> Answers:
             file=source,
         )
     try:
-        return Answers.model_validate(data)
+        return Answers.model_validate(data, context=origin.context if origin is not None else None)
     except ValidationError as error:
         raise InstallerError(
             ErrorCode.ANSWERS_INVALID,

@@ -22,6 +22,7 @@ from installer import ENVIRONMENT_PREFIX
 from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.database_url import has_password
 from installer.storage.folder_owner import check_own_folder
+from installer.storage.reference_origin import SETTINGS
 from installer.storage.secret_references import SecretRef
 from installer.text.written_by_people import UnreadableText, read_toml, without_mark
 
@@ -96,7 +97,7 @@ class CloudSettings(_Section):
     api: str = CLOUD_HOSTS[0][1]
     authorize: str = CLOUD_HOSTS[0][0]
     client_id: str = ""
-    client_secret: SecretRef = SecretRef(env=f"{ENVIRONMENT_PREFIX}CLIENT_SECRET")
+    client_secret: SecretRef = SecretRef(env=f"{ENVIRONMENT_PREFIX}CLIENT_SECRET").named_by(SETTINGS)
     redirect_uri: str = "http://localhost:8080/callback"
     scopes: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_SCOPES
     sign_requests: bool = False
@@ -274,7 +275,7 @@ def _read(file: Path, must_exist: bool) -> Settings:
             return Settings()
         raise _invalid(file, error.why, error.todo) from None
     try:
-        return Settings.model_validate(data)
+        return Settings.model_validate(data, context=SETTINGS.context)
     except ValidationError as error:
         found = problems(error, data)
         raise _invalid(

@@ -25,6 +25,7 @@ from installer.flow.questions import (
     ChooseSync,
     ConfirmAccount,
     ConfirmDevice,
+    ConfirmForeign,
     ConfirmSending,
     Failure,
     FollowGuide,
@@ -49,6 +50,7 @@ _STEP_ANSWERS = (FindAnswer, SyncAnswer, NetworkAnswer, ProvisionAnswer, LinkAns
 QUESTION_SCREENS: dict[type[Question], tuple[str, str]] = {
     ChooseDevice: ("screens.find", "FindScreen"),
     ConfirmDevice: ("screens.confirm_device", "ConfirmDeviceScreen"),
+    ConfirmForeign: ("screens.provision", "ConfirmForeignScreen"),
     ChooseSync: ("screens.sync", "SyncScreen"),
     ChooseNetwork: ("screens.network", "NetworkScreen"),
     ChooseReading: ("screens.network", "CardReadingScreen"),
@@ -106,7 +108,7 @@ class FrontEndApp(App[Outcome | None]):
         """Show the question's screen until it is answered. Cancelling this task withdraws the question."""
         if self._stopping:
             raise Cancelled
-        if self.state.step is None or not isinstance(question, AskProof | AcceptUnproved):
+        if self.state.step is None or not isinstance(question, AskProof | AcceptUnproved | ConfirmForeign):
             # These may come during any step, and do not change the step.
             self.state.enter_step(question.step)
         screen = screen_for_question(question)

@@ -84,16 +84,19 @@ class ResumedInstallation:
         self._id = installation_id
 
     async def run(self) -> Outcome:
-        """Read the record, and run the remaining steps."""
-        from installer.flow import installation
-        from installer.flow.resume import EarlierAttempt
+        """Read the record, have what is foreign in it confirmed, and run the remaining steps."""
+        from installer.events.installation import Notice
+        from installer.flow import installation, shared_record
 
-        records = self._resources.records()
+        records, config = self._resources.records(), self._resources.config
         record = await records.store.call(resume.find_record, records, self._id)
-        earlier = EarlierAttempt.of(record)
+        found = shared_record.read(record, config, private=records.private, only_options=True)
+        for text in found.notices:
+            self._front.show(Notice(code="shared_ledger", text=text, installation=self._id))
+        await shared_record.confirm(found, self._front.ask)
         environment = self._resources.environment()
-        environment.options = resume.options_for(environment.options, record)
-        return await installation.Installation(environment, self._front, earlier.answers, earlier).run()
+        environment.options = found.config.options
+        return await installation.Installation(environment, self._front, found.attempt.answers, found.attempt).run()
 
 
 def run_wizard(

@@ -1,4 +1,4 @@
-"""The provision step: consent to send the credentials, and the progress of the device that joins the network."""
+"""Consent: to what somebody else wrote, and to send the credentials; and the progress of the device that joins."""
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
 
@@ -12,12 +12,13 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from installer.answers import ProvisionAnswer
-from installer.flow.questions import AcceptUnproved, ConfirmSending
+from installer.flow.questions import AcceptUnproved, ConfirmForeign, ConfirmSending
 from installer.provisioning.provisioner import Stage
+from screens.cards import Card, CardChoice, Cards
 from screens.installation_state import InstallationState, Mark, ProgressView
 from screens.labels import protocol_label, security_label, shown
 from screens.question_screen import QuestionScreen
-from screens.widgets import Callout, Facts, button
+from screens.widgets import Callout, Facts, Text, button
 
 UNENCRYPTED_WARNING = (
     "The protocol {protocol} sends the passphrase over Bluetooth without encryption: someone within radio range could "
@@ -99,6 +100,28 @@ class UnprovedScreen(QuestionScreen[AcceptUnproved]):
     @on(Button.Pressed, "#accept")
     def _accept(self) -> None:
         self.answer(True)
+
+
+class ConfirmForeignScreen(QuestionScreen[ConfirmForeign]):
+    """Asks whether what somebody else wrote may be used. The marked choice is no."""
+
+    def heading(self) -> str:
+        return self.question.title
+
+    def hint(self) -> str:
+        return "Somebody else may have written this. Say yes only if you know who it was, and why."
+
+    def body(self) -> Iterable[Widget]:
+        for line in self.question.lines:
+            yield Text(shown(line, 500))
+        yield Cards([CardChoice("no", self.question.no), CardChoice("yes", self.question.yes)])
+
+    def on_mount(self) -> None:
+        self.query(Card).first().focus()
+
+    @on(Card.Chosen)
+    def _chosen(self, event: Card.Chosen) -> None:
+        self.answer(event.choice.key == "yes")
 
 
 def progress_view(state: InstallationState) -> ProgressView:

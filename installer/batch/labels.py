@@ -9,10 +9,11 @@ from __future__ import annotations
 import html
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from installer.catalogue.model import SyncMethod
@@ -94,6 +95,21 @@ def parse(text: str) -> Label:
         method=SyncMethod(method) if method else None,
         since=int(since),
         open=True,
+    )
+
+
+def check_same_device(label: Label, record: Mapping[str, Any]) -> None:
+    """Raise REFERENCE_REFUSED if the record of the label is about another device: the label is on the right one."""
+    address = str(record.get("address") or "")
+    if not address or address.upper() == label.address:
+        return
+    raise InstallerError(
+        ErrorCode.REFERENCE_REFUSED,
+        f"The label is that of the device {label.address}, but the record {label.id} in the ledger names "
+        f"{printable(address, 64)}. Nothing was linked.",
+        "Ask who changed the ledger. To link the device of the label, use another ledger: --ledger FILE.",
+        installation=label.id,
+        address=label.address,
     )
 
 

@@ -63,10 +63,14 @@ class Unit:
 
 @dataclass(frozen=True)
 class Plan:
-    """All units, in the order of the file. `name`: the name of the batch in the ledger."""
+    """All units, in the order of the file. `name`: the name of the batch in the ledger.
+
+    `secrets`: which secrets of this computer go where, as sentences.
+    """
 
     name: str
     source: str
     units: tuple[Unit, ...]
     remarks: tuple[str, ...] = ()
     operator: str = ""
+    secrets: tuple[str, ...] = ()

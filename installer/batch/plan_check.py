@@ -129,10 +129,10 @@ class _Checker:
 
     def _validated(self, kind: type[Any], raw: RawRow) -> Any:
         """The row as a model, without its wrong values, so that the others are checked; None if nothing is left."""
-        values = dict(raw.values)
+        values, origin = dict(raw.values), self._raw.origin
         while True:
             try:
-                return kind.model_validate(values)
+                return kind.model_validate(values, context=origin.context if origin is not None else None)
             except ValidationError as error:
                 wrong = set()
                 for item in error.errors(include_url=False, include_input=False, include_context=False):

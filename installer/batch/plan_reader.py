@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from installer.answers import file_origin
 from installer.batch import spreadsheet
 from installer.batch.plan_format import Defaults, Row
 from installer.batch.spreadsheet import Cell, FilePosition, Mistake
 from installer.errors import ErrorCode, InstallerError
+from installer.storage.reference_origin import Origin
 from installer.text import printable
 from installer.text.written_by_people import UnreadableText, decode, parse_toml, read_bytes
 
@@ -54,7 +56,7 @@ class RawRow:
 
 @dataclass
 class RawPlan:
-    """A plan as in its file, not checked yet."""
+    """A plan as in its file, not checked yet. `origin`: of everything that it names."""
 
     source: str
     name: str
@@ -62,6 +64,7 @@ class RawPlan:
     defaults: RawRow = field(default_factory=lambda: RawRow(FilePosition()))
     mistakes: list[Mistake] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    origin: Origin | None = None
 
 
 def read(path: Path) -> RawPlan:
@@ -75,7 +78,7 @@ def read(path: Path) -> RawPlan:
             f"{error.todo} `device-installer batch --template csv` prints an example plan.",
             file=str(path),
         ) from None
-    plan = RawPlan(source=str(path), name=printable(path.stem, 64) or "plan")
+    plan = RawPlan(source=str(path), name=printable(path.stem, 64) or "plan", origin=file_origin(path, "plan"))
     if path.suffix.lower() == ".toml":
         _read_toml(raw, plan)
     else:

@@ -87,6 +87,11 @@ class RowClaims:
         self._leases: dict[str, Lease] = {}
         self._renewing: asyncio.Task[None] | None = None
 
+    @property
+    def private(self) -> bool:
+        """Whether nobody else can write the ledger."""
+        return self._records.private
+
     async def open(self) -> dict[str, RowRecord]:
         """Start to renew the leases. Returns `records`."""
         found = await self.records()

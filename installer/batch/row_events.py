@@ -47,6 +47,8 @@ class RowEvents:
                 parallel=self._options.parallel,
             )
         )
+        for text in self._plan.secrets:
+            self._show(Notice(code="secrets", text=text))
         for text in (*self._plan.remarks, *remarks):
             self._show(Notice(code="plan", text=text))
 

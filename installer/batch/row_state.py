@@ -53,7 +53,7 @@ class RowState:
     def resumes(self) -> bool:
         """Whether an earlier run sent credentials for it. Then its installation is resumed."""
         past, network = self.past, self.unit.network
-        if past is None or not (past.sent_ssid and past.open):
+        if past is None or not (past.sent_ssid and past.open) or not self._fits(past):
             return False
         return network is None or network.ssid == past.sent_ssid
 
@@ -65,8 +65,13 @@ class RowState:
     def continue_from(self, record: RowRecord | None) -> None:
         """Continue what an earlier run, or another station, has started for this row."""
         self.past = record
-        if self.unit.device is None and record is not None and record.sent_ssid:
+        if self.unit.device is None and record is not None and record.sent_ssid and self._fits(record):
             self.bound_address = record.address
+
+    def _fits(self, record: RowRecord) -> bool:
+        """Whether the record is about the device of the plan: the plan says who gets the passphrase, not the ledger."""
+        device, model = self.unit.device, self.unit.model
+        return (device is None or record.address.upper() == device) and model in (None, record.model)
 
     def failed_elsewhere(self, record: RowRecord | None) -> bool:
         """Whether another station has tried it since then and failed."""

@@ -19,11 +19,12 @@ from installer.batch.row_events import RowEvents, RowFrontEnd
 from installer.batch.row_state import TRANSIENT_ERRORS, RowState, ShowEvent
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice
-from installer.flow import resume as earlier
+from installer.flow import shared_record
 from installer.flow.environment import DeviceClaims
 from installer.flow.installation import Installation
 from installer.flow.outcome import Outcome
-from installer.flow.run_options import Options
+from installer.flow.resume import EarlierAttempt
+from installer.flow.run_options import Options, RunConfig
 from installer.provisioning.required_security import SeenDevice
 
 if TYPE_CHECKING:
@@ -361,9 +362,20 @@ class Batch:
         answers = row.unit.answers(address, found, verify=self.options.verify)
         return await Installation(environment, front, answers, past).run()
 
-    async def _earlier_attempt(self, row: RowState) -> earlier.EarlierAttempt | None:
+    async def _earlier_attempt(self, row: RowState) -> EarlierAttempt | None:
         """The installation to resume, or None."""
         if not row.resumes or row.past is None:
             return None
         record = await self._row_claims.complete_record(row.past)
-        return earlier.EarlierAttempt.of(record) if record is not None else None
+        if record is None:
+            return None
+        # The answers come from the plan. The ledger says only how far the installation is.
+        found = shared_record.read(
+            record,
+            RunConfig(options=self._installation_options),
+            private=self._row_claims.private,
+            account=row.unit.account or "",
+            only_options=True,
+        )
+        await shared_record.confirm(found, None)
+        return found.attempt

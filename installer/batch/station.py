@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from installer.batch import plan_check, plan_reader
+from installer.batch import plan_check, plan_reader, plan_secrets
 from installer.batch.device_assignment import BatchAdapter
 from installer.batch.labels import Label
 from installer.batch.options_and_result import BatchOptions
@@ -58,7 +58,7 @@ class Station:
     async def check(
         self, file: Path, overrides: Mapping[str, Any], passphrase: SecretRef | None = None, name: str | None = None
     ) -> Plan:
-        """Read and check the plan. Raises PLAN_INVALID with every mistake.
+        """Read and check the plan. Raises PLAN_INVALID with every mistake, REFERENCE_REFUSED.
 
         `overrides`: the defaults of the command line. `passphrase`: for networks that are not saved. `name`: that of
         the batch in the ledger. The lab signs in to any account, so its accounts are not checked.
@@ -73,6 +73,7 @@ class Station:
             damaged_accounts={a.name: a.damage for a in accounts if a.damage is not None},
         )
         plan = plan_check.check(raw, resources, overrides)
+        plan = plan_secrets.settle(plan, allowed=self.resources.config.options.allow_references)
         return replace(plan, name=name or plan.name)
 
     async def dry_run(self, plan: Plan, show: Callable[[Event], None]) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from installer.answers import Answers, NetworkAnswer, StepKey, load, validate
 from installer.cli.options import Flags
 from installer.errors import ErrorCode, InstallerError
-from installer.storage.secret_references import SecretRef, parse_reference
+from installer.storage.reference_origin import COMMAND_LINE
+from installer.storage.secret_references import SecretRef, on_command_line, parse_reference
 
 if TYPE_CHECKING:
     from installer.qr.device_setup_code import DevicePayload
@@ -27,7 +28,7 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     """
     _check_sources(flags)
     device, wifi = _qr_codes(flags)
-    data: dict[str, Any] = (answers or Answers()).model_dump(mode="json", exclude_none=True)
+    data = _as_data(answers or Answers())
     if flags.device or flags.model or device:
         # A device in a flag replaces the whole choice of the file, whose address would contradict the flag.
         # What the file asks of its device is asked of this one as well.
@@ -44,23 +45,24 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
             "--sync bluetooth was given together with a Wi-Fi network.",
             "Leave out the network and the passphrase, or choose --sync wifi.",
         )
-    proof = _given(file=flags.proof_file, env=flags.proof_env)
-    if proof and device is not None and device.has_secret:
+    proofs = _given(file=flags.proof_file, env=flags.proof_env)
+    if proofs and device is not None and device.has_secret:
         raise InstallerError(
             ErrorCode.USAGE,
             "The proof of possession is named in two places: the code of the device carries it.",
             "Leave out --proof-file and --proof-env.",
         )
-    if len(proof) > 1:
+    if len(proofs) > 1:
         raise InstallerError(
             ErrorCode.USAGE, "The proof of possession is named in two places.", "Give --proof-file or --proof-env."
         )
-    if proof or flags.username is not None:
+    proof = on_command_line(**proofs) if proofs else None
+    if proof is not None or flags.username is not None:
         if "find" not in data:
             raise InstallerError(
                 ErrorCode.USAGE, "A proof of possession was given without a device.", "Add --device or --model."
             )
-        data["find"] |= _given(proof=proof or None, username=flags.username)
+        data["find"] |= _given(proof=proof, username=flags.username)
     if flags.sync:
         data["sync"] = {"method": flags.sync.strip().lower()}
     network = data.get("network", {})
@@ -72,9 +74,8 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     elif flags.network is not None:
         from installer.wifi import saved_networks
 
-        network = NetworkAnswer.from_saved(saved_networks.find(flags.network)).model_dump(
-            mode="json", exclude_none=True
-        )
+        saved = NetworkAnswer.from_saved(saved_networks.find(flags.network))
+        network = saved.model_dump(mode="json", exclude_none=True) | _given(passphrase=saved.passphrase)
     if flags.hidden:
         network["hidden"] = True
     passphrase = _passphrase_reference(flags)
@@ -91,26 +92,37 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     if flags.account is not None:
         data["link"] = {**data.get("link", {}), "account": flags.account}
     notify_url = answers.link.notify_url if answers is not None and answers.link is not None else None
+    link_origin = answers.link.origin if answers is not None and answers.link is not None else COMMAND_LINE
     if flags.notify is not None or flags.no_notify:
+        link_origin = COMMAND_LINE
         data["link"] = {**data.get("link", {}), "notify": _notify(flags)}
         notify_url = None
     if flags.no_wait:
         data["verify"] = {**data.get("verify", {}), "skip": True}
-    merged = validate(data, "command line" if answers is None else "answers and command line")
+    merged = validate(data, "command line" if answers is None else "answers and command line", link_origin)
     if notify_url is not None and merged.link is not None:
         merged = merged.with_answer(StepKey.LINK, merged.link.model_copy(update={"notify_url": notify_url}))
     return _with_secrets(merged, device, wifi)
 
 
-def _notify(flags: Flags) -> Any:
+def _as_data(answers: Answers) -> dict[str, Any]:
+    """The answers as plain data, but with the references themselves: they keep their origin."""
+    data: dict[str, Any] = answers.model_dump(mode="json", exclude_none=True)
+    for step, key in (("find", "proof"), ("network", "passphrase"), ("link", "notify")):
+        reference = getattr(getattr(answers, step), key, None)
+        if isinstance(reference, SecretRef):
+            data[step][key] = reference
+    return data
+
+
+def _notify(flags: Flags) -> bool | str | SecretRef:
     if flags.notify is None:
         return False
     if flags.no_notify:
         raise InstallerError(
             ErrorCode.USAGE, "--notify and --no-notify were given together.", "Leave one of the two out."
         )
-    found = parse_reference(flags.notify)
-    return found.model_dump(exclude_none=True) if isinstance(found, SecretRef) else found
+    return parse_reference(flags.notify)
 
 
 def steps(text: str) -> frozenset[StepKey]:
@@ -184,7 +196,7 @@ def _check_sources(flags: Flags) -> None:
         )
 
 
-def _passphrase_reference(flags: Flags) -> dict[str, Any] | None:
+def _passphrase_reference(flags: Flags) -> SecretRef | None:
     given = _given(
         file=flags.passphrase_file,
         env=flags.passphrase_env,
@@ -197,7 +209,7 @@ def _passphrase_reference(flags: Flags) -> dict[str, Any] | None:
             "The passphrase is named in several places.",
             "Give only one of --passphrase-file, --passphrase-env, --passphrase-keyring, --passphrase-host.",
         )
-    return given or None
+    return on_command_line(**given) if given else None
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def batch(
     ] = None,
     json: Json = False,
     place_options: Annotated[PlaceOptions, only("ledger", "cloud", "use_lab", "catalogue")],
-    behaviour: Annotated[BehaviourOptions, only("require_encryption", "allow_unproved")],
+    behaviour: Annotated[BehaviourOptions, only("require_encryption", "allow_unproved", "allow_references")],
 ) -> None:
     """Install the devices of a plan, or those that are left.
 
@@ -90,7 +90,7 @@ def batch(
         )
     from installer.batch.options_and_result import BatchOptions
     from installer.cli.scripted_front_end import failure_as_event
-    from installer.storage.secret_references import SecretRef
+    from installer.storage.secret_references import on_command_line
 
     if passphrase_file is not None and passphrase_env is not None:
         raise InstallerError(
@@ -98,7 +98,7 @@ def batch(
         )
     passphrase = None
     if passphrase_file is not None or passphrase_env is not None:
-        passphrase = SecretRef(file=passphrase_file) if passphrase_file is not None else SecretRef(env=passphrase_env)
+        passphrase = on_command_line(file=passphrase_file, env=passphrase_env)
     if labels is not None:
         from installer.batch.labels import check_file
 

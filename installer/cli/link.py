@@ -68,6 +68,9 @@ async def _link(config: RunConfig, text: str, account: str | None, answers: Answ
                 done = LINKED_BEFORE.format(linked_account)
                 front_end.show(Notice(code="linked_before", text=done, installation=waiting.id))
                 return
+            if waiting.recorded and not resources.records().private:
+                said = f"{waiting.model.name} {waiting.address} is what the shared ledger says of {waiting.id}."
+                front_end.show(Notice(code="shared_ledger", text=said, installation=waiting.id))
             linking = LinkLater(resources.environment(), front_end, answers, waiting)
         ended = await linking.run()
     finally:
@@ -108,6 +111,8 @@ async def _find(resources: RunResources, text: str) -> tuple[DeviceToLink, str]:
     if known is not None and known["damaged"]:
         raise damaged_record(known["id"], known["damaged"])
     if known is not None:
+        if label is not None:
+            labels.check_same_device(label, known)
         return _of_record(resources, known), str(known.get("account") or "") if _is_linked(known) else ""
     if label is None:
         raise labels.label_unknown(f"There is no record “{printable(text, 64)}” in this computer's ledger.")

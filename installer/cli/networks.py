@@ -162,13 +162,13 @@ async def _add_with_variable(name: str, network: Network, variable: str, replace
     """Save only the variable of the passphrase, for a computer without a keyring. If it is set now, it is checked."""
     import os
 
-    from installer.storage.secret_references import SecretRef
+    from installer.storage.secret_references import on_command_line
     from installer.wifi import saved_networks
     from installer.wifi.credentials import Credentials, check_credentials
     from installer.wifi.networks import Security
     from installer.wifi.saved_networks import SavedNetwork
 
-    reference = SecretRef(env=variable)
+    reference = on_command_line(env=variable)
     if os.environ.get(variable) or network.security is Security.OPEN:
         check_credentials(Credentials(network=network, passphrase=reference.fetch()))
     async with _locked() as lock:
@@ -298,11 +298,11 @@ def _passphrase(network: Network, file: str | None) -> SecretStr:
     """The passphrase from the file, or asked for without echo; empty for an open network. Raises ANSWER_MISSING."""
     from pydantic import SecretStr
 
-    from installer.storage.secret_references import SecretRef
+    from installer.storage.secret_references import on_command_line
     from installer.wifi.networks import Security
 
     if file is not None:
-        return SecretRef(file=file).fetch()
+        return on_command_line(file=file).fetch()
     if network.security is Security.OPEN:
         return SecretStr("")
     if not sys.stdin.isatty():

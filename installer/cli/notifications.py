@@ -21,10 +21,13 @@ from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from installer.cloud.account import Account
     from installer.cloud.accounts import Accounts
     from installer.cloud.api_models import Subscription
     from installer.flow.run_resources import RunResources
+    from installer.notifications.callback_setup import NotificationSetup
     from installer.notifications.saved_subscriptions import SavedSubscription
     from installer.storage.secret_references import SecretRef
 
@@ -100,7 +103,7 @@ def subscribe(
 
         async with _open_accounts(place_options) as (resources, accounts):
             setup = resources.notifications()
-            target = await setup.url(_reference(url), account)
+            target = await _address(setup, url, account)
             opened = await accounts.open(account)
             kinds = set(appli or ()) | await _kinds_of_models(resources, opened, model, bool(appli))
             ensured = await setup.subscribe(opened, target, kinds)
@@ -188,7 +191,7 @@ def revoke(
         revoked, failures = 0, Failures()
         async with _open_accounts(place_options) as (resources, accounts):
             setup = resources.notifications()
-            only_url = (await setup.url(_reference(url))).get_secret_value() if url is not None else None
+            only_url = (await _address(setup, url)).get_secret_value() if url is not None else None
             for name in await _account_names(accounts, account):
                 with failures.kept():
                     client = subscriptions.AccountSubscriptions(await accounts.open(name))
@@ -235,6 +238,13 @@ def _reference(text: str | None) -> SecretRef | str | None:
     from installer.storage.secret_references import parse_reference
 
     return None if text is None else parse_reference(text)
+
+
+async def _address(setup: NotificationSetup, url: str | None, account: str = "") -> SecretStr:
+    """The whole address of `--url`, or else of the settings."""
+    from installer.storage.reference_origin import COMMAND_LINE
+
+    return await setup.url(_reference(url), account, named_by=COMMAND_LINE)
 
 
 def _compare(at_cloud: list[Subscription], saved: list[SavedSubscription]) -> list[tuple[str, int, str]]:

@@ -119,7 +119,7 @@ async def _adapter(resources: RunResources) -> Adapter:
 
 def _webhook(options: GatewayOptions, settings: GatewaySettings) -> Sink | None:
     """The webhook of the command line, or else of the settings. Raises USAGE, SETTINGS_INVALID, SECRET_UNAVAILABLE."""
-    from installer.storage.secret_references import SecretRef
+    from installer.storage.secret_references import SecretRef, on_command_line
 
     configured = settings.webhook
     url = options.webhook or (configured if isinstance(configured, str) else None)
@@ -129,9 +129,9 @@ def _webhook(options: GatewayOptions, settings: GatewaySettings) -> Sink | None:
         return None
     key = settings.webhook_key
     if options.webhook_key_file is not None:
-        key = SecretRef(file=options.webhook_key_file)
+        key = on_command_line(file=options.webhook_key_file)
     elif options.webhook_key_env is not None:
-        key = SecretRef(env=options.webhook_key_env)
+        key = on_command_line(env=options.webhook_key_env)
     if key is None:
         raise InstallerError(
             ErrorCode.USAGE,

@@ -165,6 +165,11 @@ class BehaviourOptions:
         typer.Option("--guide-timeout", metavar="S", min=1, help="Wait S seconds for the vendor's app (900)."),
     ] = None
 
+    allow_references: Annotated[
+        bool,
+        typer.Option("--allow-references", help="Let the answers file or plan name secrets of this computer."),
+    ] = False
+
     def run_options(self, ask: frozenset[StepKey] = frozenset()) -> Options:
         """The same for the flow. `ask`: only these steps are asked for. Without a terminal, nothing is asked."""
         from installer.flow.run_options import Deadlines, Options
@@ -176,6 +181,7 @@ class BehaviourOptions:
             allow_unproved=self.allow_unproved,
             keep_wifi=self.keep_wifi,
             guided=self.guided,
+            allow_references=self.allow_references,
             deadlines=Deadlines().with_guide(self.guide_timeout),
             ask=ask,
             timeout=self.timeout,

@@ -27,6 +27,7 @@ from installer.flow.questions import (
     ChooseSync,
     ConfirmAccount,
     ConfirmDevice,
+    ConfirmForeign,
     ConfirmSending,
     Failure,
     FollowGuide,
@@ -64,6 +65,10 @@ async def prompt(question: Question) -> Any:
             return await _in_thread(_proof, question.name)
         case AskPassphrase():
             return await _passphrase_or_host(question)
+        case ConfirmForeign():
+            for line in question.lines:
+                output.print_message(line)
+            return await _in_thread(_yes, question.title)
         case ConfirmSending():
             secure = "encrypted" if question.encrypted else "unencrypted over Bluetooth"
             proved = "the device has proved itself" if question.proved else "the device has not proved itself"

@@ -16,7 +16,7 @@ from installer import output
 from installer.errors import ErrorCode, InstallerError
 from installer.qr.classify import QrKind, VendorLink, classify, kind_of, vendor_app
 from installer.qr.device_setup_code import DevicePayload
-from installer.storage.secret_references import SecretRef
+from installer.storage.secret_references import on_command_line
 from installer.wifi.card_readings import PASSWORD_IDENTIFIER, CardReadings
 
 if TYPE_CHECKING:
@@ -120,11 +120,11 @@ def _text(option: str, argument: str | None, image: Path | None, fits: Callable[
 def _argument_text(argument: str) -> str:
     what = "text of the QR code"
     if argument == STDIN:
-        return SecretRef(file=STDIN).fetch(what).get_secret_value()
+        return on_command_line(file=STDIN).fetch(what).get_secret_value()
     if argument.startswith(FILE_MARK):
-        return SecretRef(file=argument.removeprefix(FILE_MARK)).fetch(what).get_secret_value()
+        return on_command_line(file=argument.removeprefix(FILE_MARK)).fetch(what).get_secret_value()
     if argument.startswith(ENV_MARK):
-        return SecretRef(env=argument.removeprefix(ENV_MARK)).fetch(what).get_secret_value()
+        return on_command_line(env=argument.removeprefix(ENV_MARK)).fetch(what).get_secret_value()
     return argument
 
 

@@ -32,6 +32,8 @@ def resume(
             "proof_file",
             "proof_env",
             "account",
+            "notify",
+            "no_notify",
             "no_wait",
         ),
     ],
@@ -47,31 +49,43 @@ def resume(
     Steps that are done are not repeated. An option replaces what was chosen before; without it, that choice stays.
     An installation that was started with --lab is resumed with --lab.
     """
-    from installer.cli import answers_from_options
-    from installer.cli.scripted_front_end import failure_as_event, run_installation
-    from installer.flow.resume import EarlierAttempt, config_for
+    from installer.cli.scripted_front_end import failure_as_event
 
     config = place_options.run_config(behaviour.run_options())
     with failure_as_event(json=json):
         if show:
             _list(config, json=json)
             return
-        record = _record(config, installation)
-        if record["outcome"] == "installed":
-            _print_installed(record, json=json)
-            return
-        attempt = EarlierAttempt.of(record)
+        record, private = _record(config, installation)
+    if record["outcome"] == "installed":
+        _print_installed(record, json=json)
+        return
+    run(_resume(config, record, flags, private=private, json=json))
+
+
+async def _resume(config: RunConfig, record: dict[str, Any], flags: Flags, *, private: bool, json: bool) -> None:
+    from installer.cli import answers_from_options
+    from installer.cli.scripted_front_end import ScriptedFrontEnd, failure_as_event, run_installation
+    from installer.events.installation import Notice
+    from installer.flow import shared_record
+
+    front_end = ScriptedFrontEnd(json=json)
+    with failure_as_event(json=json):
+        found = shared_record.read(record, config, private=private, account=flags.account)
+        for text in found.notices:
+            front_end.show(Notice(code="shared_ledger", text=text, installation=found.attempt.id))
+        await shared_record.confirm(found, None if config.options.non_interactive else front_end.ask)
         # A secret that was typed is not in the record; a flag can name it now.
-        answers = answers_from_options.merge(attempt.answers, flags)
-        config = config_for(config, record)
-    run(run_installation(config, answers, attempt, json=json))
+        answers = answers_from_options.merge(found.attempt.answers, flags)
+    await run_installation(found.config, answers, found.attempt, json=json)
 
 
-def _record(config: RunConfig, wanted: str | None) -> dict[str, Any]:
+def _record(config: RunConfig, wanted: str | None) -> tuple[dict[str, Any], bool]:
+    """The record, and whether nobody else can write its ledger."""
     from installer.flow import resume
 
     with _records(config) as records:
-        return resume.find_record(records, wanted)
+        return resume.find_record(records, wanted), records.private
 
 
 def _list(config: RunConfig, *, json: bool) -> None:

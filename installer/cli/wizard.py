@@ -29,7 +29,9 @@ def wizard(
     flags: NetworkAndQrFlags,
     ask: AskSteps = "",
     place_options: PlaceOptions,
-    behaviour: Annotated[BehaviourOptions, only("require_encryption", "allow_unproved", "guided", "guide_timeout")],
+    behaviour: Annotated[
+        BehaviourOptions, only("require_encryption", "allow_unproved", "allow_references", "guided", "guide_timeout")
+    ],
     record: SiteAndOperator,
 ) -> None:
     """Open the wizard. With --answers or a code, only what they leave open is asked."""

@@ -19,12 +19,14 @@ from installer.events.installation import (
     Failed,
     InstallationDone,
     InstallationStarted,
+    Notice,
     Planned,
     StepDone,
     StepSkipped,
     StepStarted,
 )
 from installer.events.json_lines import Event
+from installer.flow import leave, station_choices
 from installer.flow import outcome as outcomes
 from installer.flow.environment import Environment
 from installer.flow.outcome import Outcome
@@ -207,12 +209,20 @@ class Installation:
 
     async def _first_index(self) -> int:
         """The index of the first step to carry out. Raises DEVICE_TAKEN if another process runs this installation."""
+        settled = await leave.settle(self.situation)
         if self._earlier is None:
+            if settled:
+                # Nothing was written yet: the record begins with what was allowed.
+                self._record = self.situation.record = self._open_record(
+                    self.situation.environment, self.situation.given
+                )
             self._check_given_answers()
+            await self._keep_choices()
             return 0
         # Later attempts use the answers of this one.
         await self._record.claim(self._recorded_answers())
         self._owns_record = True
+        await self._keep_choices()
         first = await restore_and_report(self.situation, self._earlier)
         if first is StepKey.FIND:
             self._check_given_answers()
@@ -260,6 +270,7 @@ class Installation:
             await self._record.step_done(
                 step.key.value, took, result, reached=next_step, answers=self._recorded_answers()
             )
+            await self._keep_choices()
         self._emit(StepDone(step=step.key, took=round(took, 3), result=result))
 
     async def _recover(self, step: Step, error: InstallerError, attempt: int) -> Recovery:
@@ -347,6 +358,8 @@ class Installation:
                 if ended.error is None:
                     ended = self._outcome("failed", outcomes.with_steps_done(error, self.situation))
                     self._report_failure(None, error, retried=False)
+        if ended.outcome == "installed" and not self._options.dry_run:
+            station_choices.remove(self.id)
         took = round(time.monotonic() - self._started, 3)
         self._emit(InstallationDone(outcome=ended.outcome, took=took, summary=ended.summary))
         return ended
@@ -354,6 +367,17 @@ class Installation:
     def _recorded_answers(self) -> dict[str, Any]:
         """The answers for the record."""
         return outcomes.recorded_answers(self.situation)
+
+    async def _keep_choices(self) -> None:
+        """Keep what this station chose in a file of its own if the ledger is not this user's alone."""
+        environment, sighting = self.situation.environment, self.situation.sighting
+        if self._options.dry_run or environment.records.private:
+            return
+        address = sighting.address if sighting is not None else self._earlier.address if self._earlier else ""
+        choices = station_choices.StationChoices(address, self._recorded_answers(), dict(environment.context.options))
+        problem = await station_choices.keep(self.id, choices)
+        if problem:
+            self._emit(Notice(code="choices_not_kept", text=problem))
 
     def _recorded_outcome(self, ended: Outcome) -> str:
         """The outcome for the record."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from installer.answers import Answers, StepKey
 from installer.errors import ErrorCode, InstallerError
+from installer.flow.foreign_references import without_foreign
 from installer.flow.situation import Situation
 from installer.measurement import Measurement
 
@@ -67,8 +68,11 @@ def recorded_answers(situation: Situation) -> dict[str, Any]:
 
 
 def without_secrets(answers: Answers) -> dict[str, Any]:
-    """The answers as plain data: a secret is only named by its keyring entry, variable or file."""
-    return answers.to_keep().model_dump(mode="json", exclude_none=True)
+    """The answers as plain data: a secret is only named by its keyring entry, variable or file.
+
+    What somebody else named, without leave, is left out: the record must not bring it back as this computer's own.
+    """
+    return without_foreign(answers).to_keep().model_dump(mode="json", exclude_none=True)
 
 
 def with_steps_done(error: InstallerError, situation: Situation) -> InstallerError:

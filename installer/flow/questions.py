@@ -80,6 +80,19 @@ class ConfirmDevice(Question):
 
 
 @dataclass(kw_only=True)
+class ConfirmForeign(Question):
+    """Use what somebody else's file or record says? → bool. Without a clear yes it is no.
+
+    `title`: the question. `lines`: what it says, and what that would do. `yes`, `no`: what follows, in a few words.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    yes: str
+    no: str
+
+
+@dataclass(kw_only=True)
 class AskProof(Question):
     """The device's proof of possession (or password)? → `SecretStr`, or the `DevicePayload` of its pasted code.
 

@@ -21,6 +21,7 @@ from installer.timing.durations import short_time_ago
 if TYPE_CHECKING:
     from installer.flow.run_options import Options, RunConfig
     from installer.ledger.records import Records
+    from installer.storage.reference_origin import Origin
 
 JOIN_UNKNOWN = "unknown"  # the value of `joined` in the result of a provision step that nobody has confirmed
 MAX_LISTED = 9  # how many candidates an error names
@@ -80,15 +81,26 @@ class EarlierAttempt(AttemptSummary):
     known_devices: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Self:
-        """Read a whole record. Raises ANSWERS_INVALID for answers that this version cannot read, DATABASE_FAILED."""
+    def of(
+        cls,
+        record: Mapping[str, Any],
+        origin: Origin | None = None,
+        *,
+        chosen: Answers | None = None,
+        address: str = "",
+    ) -> Self:
+        """Read a whole record. Raises ANSWERS_INVALID for answers that this version cannot read, DATABASE_FAILED.
+
+        `origin`: who vouches for the record's answers; without one no secret that they name is read. `chosen`: the
+        answers that count instead of the record's, and the `address` of the device that they are for.
+        """
         if record.get("damaged"):
             raise damaged_record(str(record["id"]), record["damaged"])
         steps = [s for s in record.get("steps", ()) if isinstance(s.get("result"), dict)]
         return cls(
             **_summary_fields(record),
             started_at=timestamps.unix_seconds(record.get("started")) or 0.0,
-            answers=_resumed_answers(record),
+            answers=_resumed_answers(record, origin) if chosen is None else _for_device(chosen, address, record),
             certainty=str(record.get("certainty") or Certainty.UNKNOWN.value),
             reasons=tuple(str(r) for r in record.get("reasons") or ()),
             handed_over_device_id=record.get("handed_over"),
@@ -155,10 +167,15 @@ class EarlierAttempt(AttemptSummary):
         return StepKey.FIND
 
 
-def _resumed_answers(record: Mapping[str, Any]) -> Answers:
+def _resumed_answers(record: Mapping[str, Any], origin: Origin | None) -> Answers:
     """The recorded answers, for this device only, without what must be chosen or read again."""
-    answers = validate(record.get("answers") or {}, f"record {record['id']}")
-    find, network, address = answers.find, answers.network, record.get("address")
+    answers = validate(record.get("answers") or {}, f"record {record['id']}", origin)
+    return _for_device(answers, str(record.get("address") or ""), record)
+
+
+def _for_device(answers: Answers, address: str, record: Mapping[str, Any]) -> Answers:
+    """The answers for the device at `address`, without what must be chosen or read again."""
+    find, network = answers.find, answers.network
     # A secret from standard input cannot be read a second time.
     if find is not None and find.proof is not None and find.proof.file == "-":
         find = find.without_proof()

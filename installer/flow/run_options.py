@@ -45,6 +45,7 @@ class Options:
     keep_wifi: bool = False
     only_new: bool = False  # refuse every device that is set up, even if this program did it
     identify: bool = False  # the device blinks or beeps when somebody must touch it
+    allow_references: bool = False  # an answers file or plan may name secrets of this computer
     guided: bool = False  # set up with the vendor's app, even if the device speaks an open protocol
     # Seconds to wait for the first data although the answers skip that step, if only this data can confirm that the
     # device joined. None: do not wait.

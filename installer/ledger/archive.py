@@ -119,8 +119,9 @@ class WizardLedger:
         return await self._records.store.call(self._records.find, wanted, limit, after)
 
     async def one(self, installation: str) -> dict[str, Any]:
-        """The complete record. Raises RECORD_UNKNOWN if it was removed."""
-        return await self._records.store.call(Archive(self._records).one, installation)
+        """The complete record, and as `shared` whether others can write it. Raises RECORD_UNKNOWN if it was removed."""
+        found = await self._records.store.call(Archive(self._records).one, installation)
+        return {**found, "shared": not self._records.private}
 
     async def outdated(self) -> bool:
         """Whether the tables must be migrated before a record can be written. Creates nothing."""
@@ -142,7 +143,8 @@ class WizardLedger:
 def answers_of(record: dict[str, Any]) -> Answers:
     """The answers of a record, to install the same device again.
 
-    Left out: the consent to send credentials, and secrets with their references. They are asked for again. Raises
+    Left out: the consent to send credentials, and secrets with their references. They are asked for again, and for a
+    `shared` record the account and the address for notifications, too: others may have written them. Raises
     ANSWERS_INVALID for a record of another version that cannot be read as answers, DATABASE_FAILED for a damaged one.
     """
     from installer.answers import validate
@@ -160,6 +162,8 @@ def answers_of(record: dict[str, Any]) -> Answers:
     if not (find.get("device") or find.get("name") or find.get("model")):
         del data["find"]
     data.get("network", {}).pop("passphrase", None)
-    if data.get("link", {}).get("later"):
-        del data["link"]
+    if data.get("link", {}).get("later") or record.get("shared"):
+        data.pop("link", None)
+    elif not isinstance(data.get("link", {}).get("notify"), bool | None):
+        del data["link"]["notify"]
     return validate(data, f"record {record['id']}")

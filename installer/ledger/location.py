@@ -16,6 +16,7 @@ from installer.ledger.database import Target
 from installer.ledger.records import Context
 from installer.settings import LedgerSettings
 from installer.storage.database import refuse_password, sqlite_url
+from installer.storage.reference_origin import SETTINGS
 from installer.storage.secret_references import SecretRef
 
 URL_VARIABLE = f"{ENVIRONMENT_PREFIX}LEDGER"
@@ -75,6 +76,6 @@ def context(given: Context, configured: LedgerSettings) -> Context:
 def _password(configured: LedgerSettings) -> Callable[[], SecretStr | None]:
     ref = configured.password
     if ref is None and PASSWORD_VARIABLE in os.environ:
-        ref = SecretRef(env=PASSWORD_VARIABLE)
+        ref = SecretRef(env=PASSWORD_VARIABLE).named_by(SETTINGS)
     # Without a reference PostgreSQL uses its own ways: a socket, ~/.pgpass, PGPASSWORD.
     return lambda: ref.fetch("password of the ledger") if ref is not None else None

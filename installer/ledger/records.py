@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from installer.ledger import timestamps
+from installer.ledger import shared, timestamps
 from installer.ledger.database import Store, Target
 from installer.ledger.leases import LEASE_SECONDS, Lease
 from installer.ledger.process_alive import ProcessAlive
@@ -79,6 +79,11 @@ class Records:
         self._unended: set[str] = set()
         self._ended_last: str | None = None
 
+    @property
+    def private(self) -> bool:
+        """Whether only this user can write this ledger. What any other says is not obeyed."""
+        return shared.is_private(self.store.target)
+
     # Writing.
 
     def begin(
@@ -88,8 +93,11 @@ class Records:
         started = timestamps.timestamp()
 
         def first(connection: Connection) -> None:
+            private = self.private
+            written = replace(context, options=shared.options_for_ledger(context.options, private=private))
+            kept = shared.answers_for_ledger(answers or {}, private=private)
             _updates().insert_installation(
-                connection, installation, version, context, started, answers or {}, self.holder(), self.lease_seconds
+                connection, installation, version, written, started, kept, self.holder(), self.lease_seconds
             )
 
         return Record(self, installation, context.station or "", first)
@@ -253,7 +261,8 @@ class Record:
 
         `answers`: the answers from now on, without secrets.
         """
-        await self._run(lambda c: None if answers is None else _updates().set_answers(c, self.id, answers))
+        kept = None if answers is None else self._for_ledger(answers)
+        await self._run(lambda c: None if kept is None else _updates().set_answers(c, self.id, kept))
 
     async def set_device(self, address: str, **values: Any) -> None:
         """Save which device it is, and take the lease of it. Raises DEVICE_TAKEN.
@@ -282,7 +291,7 @@ class Record:
         answers: dict[str, Any] | None = None,
     ) -> None:
         """Save the result of a step, in place of an older result of the same step. `reached`: the next step."""
-        done = (step, took, result, reached, answers)
+        done = (step, took, result, reached, None if answers is None else self._for_ledger(answers))
         await self._run(lambda c: _updates().set_step_done(c, self.id, self._records.holder(), *done))
 
     async def set_known_devices(self, account: str, ids: list[str]) -> None:
@@ -328,6 +337,9 @@ class Record:
                 self._lease.renew_in(connection)
 
         await self._run(both)
+
+    def _for_ledger(self, answers: dict[str, Any]) -> dict[str, Any]:
+        return shared.answers_for_ledger(answers, private=self._records.private)
 
     def _post(self, work: Callable[[Connection], None]) -> None:
         self._records.store.post("write a record", self._with_first_write(work), self._set_first_written)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
 from installer.notifications import callback_url
-from installer.settings import CloudSettings, NotificationsSettings
+from installer.settings import CloudSettings, NotificationsSettings, is_loopback
+from installer.storage.reference_origin import Origin
 from installer.storage.secret_references import SecretRef
+from installer.text import capitalized
 from installer.timing.deadlines import call_with_deadline
 
 if TYPE_CHECKING:
@@ -84,18 +87,19 @@ class NotificationSetup:
         text = self._settings.url or (saved[-1].url if saved else "")
         return callback_url.masked(text.replace(callback_url.PATH_PLACEHOLDER, "")) if text else ""
 
-    async def url(self, given: str | SecretRef | None, account: str = "") -> SecretStr:
+    async def url(
+        self, given: str | SecretRef | None, account: str = "", *, named_by: Origin | None = None
+    ) -> SecretStr:
         """The whole callback URL: `given`, or that of the settings, or the one saved for the account.
 
-        In the lab, the last choice is the URL of a receiver on this computer. Raises NOTIFICATIONS_REFUSED,
-        SECRET_UNAVAILABLE, and SETTINGS_INVALID if there is none.
+        `named_by`: who gave an address that is no reference; without it, only the host of the settings is right. In
+        the lab, the last choice is the URL of a receiver on this computer. Raises NOTIFICATIONS_REFUSED,
+        REFERENCE_REFUSED, SECRET_UNAVAILABLE, and SETTINGS_INVALID if there is none.
         """
-        text = given or self._settings.url
-        if isinstance(text, SecretRef):
-            reference = text
-            text = (
-                await call_with_deadline(lambda: reference.fetch("address for notifications"), SECRET_SECONDS)
-            ).get_secret_value()
+        text = await _text_of(given)
+        if text:
+            await self.check_host(text, given.origin if isinstance(given, SecretRef) else named_by)
+        text = text or await _text_of(self._settings.url)
         saved = self.saved.all(account) if account and not text else []
         if saved:
             return SecretStr(saved[-1].url)
@@ -106,6 +110,48 @@ class NotificationSetup:
             "There is no address for notifications.",
             f"Give https://HOST/{callback_url.PATH_PLACEHOLDER}, or set url under [notifications] in config.toml.",
         )
+
+    async def check_host(self, address: str, named_by: Origin | None) -> None:
+        """Raise REFERENCE_REFUSED if an address of somebody else leads elsewhere than to the receiver of the settings.
+
+        With the leave of this computer's user it may, but the secret path is never put into such an address.
+        """
+        if (named_by is not None and named_by.trusted) or await self.is_own_host(address):
+            return
+        gets_path = callback_url.PATH_PLACEHOLDER in address
+        if named_by is not None and named_by.leave and not gets_path:
+            return
+        source = named_by.source if named_by is not None else "a source that is not known"
+        host = callback_url.masked(address.replace(callback_url.PATH_PLACEHOLDER, ""))
+        what = "the secret path of this computer's receiver to" if gets_path else "notifications of new data to"
+        ways = "" if gets_path else "allow it with --allow-references, or "
+        raise InstallerError(
+            ErrorCode.REFERENCE_REFUSED,
+            f"{capitalized(source)} would send {what} {host} (link.notify), which is not the host of this computer's "
+            "settings.",
+            f"If that address is right, {ways}give it on the command line: --notify. Else write notify = true (the "
+            "address of the settings) or false.",
+            references=[
+                {
+                    "source": source,
+                    "key": "link.notify",
+                    "reference": "the secret path of the receiver" if gets_path else "an address",
+                    "target": host,
+                    "why": "another host than that of the settings",
+                    "never": gets_path,
+                }
+            ],
+        )
+
+    async def is_own_host(self, address: str) -> bool:
+        """Whether the address leads to the host and port of the settings, or in the lab to this computer."""
+        host = callback_url.host_of(address)
+        if not host:
+            return False
+        if self._lab and is_loopback(urlsplit(host).hostname or ""):
+            return True
+        own = await _text_of(self._settings.url)
+        return bool(own) and callback_url.host_of(own) == host
 
     async def subscribe(self, account: Account, url: SecretStr, applis: Iterable[int]) -> Ensured:
         """Subscribe to the missing categories, and save them.
@@ -127,3 +173,11 @@ class NotificationSetup:
 
     def _file_name(self, name: str) -> str:
         return f"lab-{name}" if self._lab else name
+
+
+async def _text_of(given: str | SecretRef | None) -> str:
+    """The address, read from its place if it is a reference. Raises SECRET_UNAVAILABLE, REFERENCE_REFUSED."""
+    if isinstance(given, SecretRef):
+        what = "address for notifications"
+        return (await call_with_deadline(lambda: given.fetch(what), SECRET_SECONDS)).get_secret_value()
+    return given or ""

@@ -36,6 +36,18 @@ def masked(url: str) -> str:
     return f"{parts.scheme}://{_host_and_port(parts)}/…/****" if parts is not None else "****"
 
 
+def host_of(address: str) -> str:
+    """`scheme://host:port` of an address, which may have `{path}`; empty if it is no address.
+
+    Two addresses with the same one reach the same receiver.
+    """
+    parts = _split(address.replace(PATH_PLACEHOLDER, "x"))
+    if parts is None or parts.username is not None:
+        return ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
 def url_problem(url: str) -> str:
     """Why this cannot be a callback URL, as a sentence without the URL; empty if it can be one."""
     if len(url) > MAX_URL_LENGTH:

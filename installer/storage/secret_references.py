@@ -3,6 +3,8 @@
 A file of answers or settings names a secret and never holds one:
 `{ keyring = "clinic" }`, `{ env = "WIFI_PASSPHRASE" }`, `{ file = "secret.txt" }`; `file = "-"`
 is standard input; `{ host = true }` is the passphrase that this computer uses for that network.
+
+Only a reference whose origin is trusted is read (`installer/storage/reference_origin.py`).
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic import ConfigDict, SecretStr, model_validator
 
 from installer.errors import ErrorCode, InstallerError
-from installer.text import capitalized, looks_like_code, printable_name
+from installer.storage.reference_origin import COMMAND_LINE, Named
+from installer.text import capitalized, looks_like_code, printable, printable_name
 from installer.text.written_by_people import STDIN, UnreadableText, read_secret, without_mark_and_line_break
 
 KEYRING_SERVICE = "device-installer"
@@ -30,7 +33,7 @@ def named_variables() -> frozenset[str]:
     return frozenset(_named_variables)
 
 
-class SecretRef(BaseModel):
+class SecretRef(Named):
     """Where a secret is. Exactly one of the four is given.
 
     `host`: the passphrase of the network that this computer is on, from the system itself; only the network step asks
@@ -59,11 +62,34 @@ class SecretRef(BaseModel):
             return self.env in os.environ or _name_of_variable(self.env) == self.env
         return self.file in (None, "-") or _exists(self.file or "") or _name_of_file(self.file or "") == self.file
 
+    @property
+    def place(self) -> str:
+        """The place in words. A name that may be the secret itself is not in it."""
+        if self.host:
+            return "the passphrase that this computer uses for the network"
+        if self.env is not None:
+            return f"the variable {_name_of_variable(self.env)}"
+        if self.keyring is not None:
+            return f"the keyring's entry “{printable_name(self.keyring)}”"
+        return "standard input" if self.file == STDIN else f"the file {printable(_name_of_file(self.file or ''), 200)}"
+
+    def check_leave(self, what: str = "passphrase") -> None:
+        """Raise REFERENCE_REFUSED unless somebody named it who may name secrets of this computer."""
+        if self.may_be_used:
+            return
+        source = self.origin.source if self.origin is not None else "A source that is not known"
+        raise InstallerError(
+            ErrorCode.REFERENCE_REFUSED,
+            f"{capitalized(source)} names {self.place} as the {what}, and nobody gave leave to read it.",
+            "Give the secret on the command line, or allow what the file names with --allow-references.",
+        )
+
     def fetch(self, what: str = "passphrase") -> SecretStr:
-        """Read the secret. Raises SECRET_UNAVAILABLE, without the secret.
+        """Read the secret. Raises SECRET_UNAVAILABLE, without the secret, and REFERENCE_REFUSED.
 
         A byte order mark at its start and one line break at its end are taken off; blanks stay.
         """
+        self.check_leave(what)
         if self.host:
             raise _unavailable(what, "host = true gives the passphrase of a Wi-Fi network only")
         if self.env is not None:
@@ -83,12 +109,19 @@ class SecretRef(BaseModel):
 def parse_reference(text: str) -> SecretRef | str:
     """The reference of an option: `@FILE`, `env:VARIABLE`, or `-` (standard input). Any other text is the value."""
     if text == "-":
-        return SecretRef(file="-")
+        return on_command_line(file="-")
     if text.startswith("@"):
-        return SecretRef(file=text.removeprefix("@"))
+        return on_command_line(file=text.removeprefix("@"))
     if text.startswith("env:"):
-        return SecretRef(env=text.removeprefix("env:"))
+        return on_command_line(env=text.removeprefix("env:"))
     return text
+
+
+def on_command_line(
+    *, keyring: str | None = None, env: str | None = None, file: str | None = None, host: Literal[True] | None = None
+) -> SecretRef:
+    """The reference that an option of the command line names."""
+    return SecretRef(keyring=keyring, env=env, file=file, host=host).named_by(COMMAND_LINE)
 
 
 def _from_file(name: str, what: str) -> str:

@@ -26,6 +26,8 @@ from installer.wifi.networks import Band, Network, Security, by_ssid, check_ssid
 if TYPE_CHECKING:
     from dbus_fast.aio import MessageBus
 
+    from installer.storage.secret_references import SecretRef
+
 SERVICE = "org.freedesktop.NetworkManager"
 ROOT = "/org/freedesktop/NetworkManager"
 ACTIVE = f"{SERVICE}.Connection.Active"
@@ -123,13 +125,14 @@ async def _bus(seconds: float, address: str | None) -> AsyncIterator[MessageBus]
 
 
 async def passphrase_of(
-    ssid: str, *, seconds: float = PERMISSION_TIMEOUT_SECONDS, address: str | None = None
+    ssid: str, reference: SecretRef, *, seconds: float = PERMISSION_TIMEOUT_SECONDS, address: str | None = None
 ) -> SecretStr:
     """The passphrase of the network `ssid`, which this computer must be on now.
 
-    Call it only if a person or a script asked for it. The system may ask its user first, for `seconds` at most.
-    Raises SECRET_UNAVAILABLE with the reason.
+    `reference`: says who asked for it. The system may ask its user first, for `seconds` at most. Raises
+    SECRET_UNAVAILABLE with the reason, and REFERENCE_REFUSED.
     """
+    reference.check_leave()
     found = await current_credentials(allow_passphrase=True, only=ssid, seconds=seconds, address=address)
     if found is None:
         raise _no_passphrase("this system does not say on which Wi-Fi network it is (NetworkManager does)")

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from installer import settings
 from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.atomic_write import replace_file
+from installer.storage.reference_origin import SAVED_NETWORKS
 from installer.storage.secret_references import SecretRef
 from installer.text import looks_like_code, printable, printable_name
 from installer.text.written_by_people import UnreadableText, read_toml
@@ -82,7 +83,7 @@ def load() -> dict[str, SavedNetwork]:
         raise _invalid(file, error.why, error.todo) from None
     _no_plain_passphrase(file, data)
     try:
-        return dict(_NetworksFile.model_validate(data).networks)
+        return dict(_NetworksFile.model_validate(data, context=SAVED_NETWORKS.context).networks)
     except ValidationError as error:
         raise _invalid(file, f"is wrong: {'; '.join(problems(error, data))}", "Correct or remove that key.") from None
 

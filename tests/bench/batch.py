@@ -45,7 +45,7 @@ class _Timed:
 
 async def _run(file: Path, name: str, parallel: int) -> tuple[float, float]:
     """Seconds of the run, and of the ledger's part of it, without opening the ledger."""
-    station = Station(RunConfig(lab=True, options=Options()), (), BatchOptions(parallel=parallel))
+    station = Station(RunConfig(lab=True, options=Options(allow_references=True)), (), BatchOptions(parallel=parallel))
     try:
         await station.prepare()
         records = station.resources.records()

@@ -16,6 +16,7 @@ from installer.flow.outcome import Outcome
 from installer.flow.questions import ConfirmAccount, Failure, OfferNotifications, Question, Recovery
 from installer.flow.run_options import Deadlines, Options, RunConfig
 from installer.flow.run_resources import RunResources, lab_state_file
+from installer.storage.reference_origin import COMMAND_LINE
 from tests.installer.lab.lab_process import control
 
 PROOF = "abcd1234"
@@ -148,7 +149,7 @@ def answers_for(world: LabWorld, model: str, method: str | None, **more: Any) ->
         data["sync"] = {"method": method}
     if method == "wifi":
         data["network"] = {"ssid": "Home", "passphrase": {"env": "TEST_PASSPHRASE"}}
-    return validate({**data, **more}, "test")
+    return validate({**data, **more}, "test", COMMAND_LINE)
 
 
 async def install(

@@ -21,7 +21,7 @@ from installer.flow import lab_process
 from installer.flow.run_options import Options, RunConfig
 from installer.flow.steps import join_outcome
 from installer.provisioning.provisioner import Stage
-from installer.storage.secret_references import SecretRef
+from installer.storage.secret_references import on_command_line
 from installer.wifi import saved_networks
 from installer.wifi.saved_networks import SavedNetwork
 from tests.flow.support import OURS, PASSPHRASE, SILENT, LabWorld, lines, use
@@ -30,7 +30,7 @@ from tests.installer.lab.lab_process import LabProcess
 
 @pytest.fixture
 def networks(home: Path) -> None:
-    secret = SecretRef(env="TEST_PASSPHRASE")
+    secret = on_command_line(env="TEST_PASSPHRASE")
     saved_networks.save(
         {"home": SavedNetwork(ssid="Home", passphrase=secret), "away": SavedNetwork(ssid="Away", passphrase=secret)}
     )
@@ -43,7 +43,7 @@ def planned(folder: Path, *rows: str, head: str = "device,model,sync,network,acc
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[dict[str, Any]]]:
-    status = _main(["batch", "--lab", "--json", "--wait", "2", *arguments])
+    status = _main(["batch", "--lab", "--json", "--wait", "2", "--allow-references", *arguments])
     return status, lines(capsys.readouterr().out)
 
 

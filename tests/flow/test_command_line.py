@@ -55,7 +55,8 @@ def test_the_sync_rule_by_answers_file(
     if method == "wifi":
         text += '[network]\nssid = "Home"\npassphrase = { env = "TEST_PASSPHRASE" }\n'
     file.write_text(text)
-    status = _main(["install", "--lab", "--non-interactive", "--dry-run", "--json", "--answers", str(file)])
+    options = ["--lab", "--non-interactive", "--dry-run", "--json", "--allow-references"]
+    status = _main(["install", *options, "--answers", str(file)])
     assert status == expected(model, method)
     events = lines(capsys.readouterr().out)
     if status:

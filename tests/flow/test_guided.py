@@ -35,6 +35,7 @@ from installer.flow import lab_process
 from installer.flow.questions import ChooseAccount, ChooseSync, FollowGuide, Recovery, SignIn
 from installer.flow.run_options import Options, RunConfig
 from installer.flow.run_resources import RunResources
+from installer.storage.reference_origin import COMMAND_LINE
 from screens.guide import GuideScreen
 from screens.open_wizard import make_app
 from screens.sign_in import SignInScreen
@@ -133,7 +134,7 @@ def answers(address: str, method: str | None, **more: Any) -> Answers:
     data: dict[str, Any] = {"find": {"device": address}}
     if method:
         data["sync"] = {"method": method}
-    return validate({**data, **more}, "test")
+    return validate({**data, **more}, "test", COMMAND_LINE)
 
 
 def person(world: LabWorld, address: str, network: str | None) -> Callable[[Event], None]:

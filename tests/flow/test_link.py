@@ -18,7 +18,7 @@ from installer.catalogue.model import SyncMethod
 from installer.cli.main import _main
 from installer.errors import ErrorCode
 from installer.flow import lab_process
-from installer.storage.secret_references import SecretRef
+from installer.storage.secret_references import on_command_line
 from installer.wifi import saved_networks
 from installer.wifi.saved_networks import SavedNetwork
 from tests.flow.support import PASSPHRASE, LabWorld, lines, use
@@ -67,7 +67,7 @@ REFUSING = ("body", "bpm-connect", "thermo")  # by Improv, Espressif's and Nordi
 
 @pytest.fixture
 def networks(home: Path) -> None:
-    secret = SecretRef(env="TEST_PASSPHRASE")
+    secret = on_command_line(env="TEST_PASSPHRASE")
     saved_networks.save(
         {"home": SavedNetwork(ssid="Home", passphrase=secret), "ward": SavedNetwork(ssid="Ward", passphrase=secret)}
     )

@@ -18,6 +18,7 @@ from installer.cli.main import _main
 from installer.errors import ErrorCode
 from installer.events.installation import NetworkChosen, Notice
 from installer.flow.questions import AskPassphrase, ChooseNetwork, ChooseReading, Recovery
+from installer.storage.reference_origin import COMMAND_LINE
 from installer.wifi.networks import Band, Security
 from tests.flow.support import PASSPHRASE, Front, LabWorld, answers_for, install, lines, use
 from tests.installer.storage.test_secret_references import MemoryKeyring
@@ -459,7 +460,8 @@ async def test_a_network_of_another_band_is_refused_before_anything_is_sent(worl
     use(world, two.state_file)
     answers = Answers.model_validate(
         {"find": {"device": "00:24:E4:00:00:01"}, "sync": {"method": "wifi"}}
-        | {"network": {"ssid": "Home", "passphrase": {"env": "TEST_PASSPHRASE"}}}
+        | {"network": {"ssid": "Home", "passphrase": {"env": "TEST_PASSPHRASE"}}},
+        context=COMMAND_LINE.context,
     )
     ended, front = await install(answers)
     assert ended.error is not None, front.text()

@@ -17,6 +17,7 @@ from installer.cli.options import Flags
 from installer.errors import ErrorCode
 from installer.events.notifications import NotificationsSubscribed
 from installer.flow.questions import ChooseAccount, OfferNotifications, SignIn
+from installer.storage.reference_origin import COMMAND_LINE
 from installer.storage.secret_references import SecretRef
 from tests.flow.hook import PATH, hooked
 from tests.flow.support import Front, LabWorld, answers_for, install, lines
@@ -160,7 +161,7 @@ async def test_a_person_is_asked_and_may_say_no(world: LabWorld) -> None:
 
 async def test_who_said_only_where_still_chooses_the_account(world: LabWorld, url: str) -> None:
     front = Front(answers={ChooseAccount: LinkAnswer(account="mine"), SignIn: sign_in(world)})
-    given = person(world).with_answer(StepKey.LINK, validate({"link": {"notify": url}}, "test").link)
+    given = person(world).with_answer(StepKey.LINK, validate({"link": {"notify": url}}, "test", COMMAND_LINE).link)
     ended, _ = await install(given, front, non_interactive=False)
     assert ended.outcome == "installed", front.text()
     assert [e.account for e in front.of(NotificationsSubscribed)] == ["mine"]

@@ -11,6 +11,7 @@ from installer.answers import validate
 from installer.errors import ErrorCode
 from installer.events.installation import DeviceConnected, Notice
 from installer.flow import lab_process
+from installer.storage.reference_origin import COMMAND_LINE
 from tests.flow.support import LabWorld, answers_for, install, use
 from tests.installer.lab.lab_process import LabProcess, fast_scenario
 
@@ -113,7 +114,7 @@ async def test_espressif_devices_whose_uuids_nobody_knows(
     for number, model in ((1, "espressif-device"), (2, "kitchen-scale")):
         find = {"device": f"7C:DF:A1:AB:00:{number:02X}", "proof": {"env": "TEST_PROOF"}}
         network = {"ssid": "Home", "passphrase": {"env": "TEST_PASSPHRASE"}}
-        answers = validate({"find": find, "sync": {"method": "wifi"}, "network": network}, "test")
+        answers = validate({"find": find, "sync": {"method": "wifi"}, "network": network}, "test", COMMAND_LINE)
         ended, front = await install(answers, catalogues=(tmp_path / "kitchen.toml",))
         assert ended.outcome == "installed", front.text()
         (connected,) = front.of(DeviceConnected)

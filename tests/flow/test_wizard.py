@@ -325,7 +325,7 @@ async def test_saved_answers_replay_as_a_script(world: LabWorld, home: Path, tmp
     world.act("body", "reset")
     text = path.read_text("utf-8").replace("[network]\n", '[network]\npassphrase = { env = "TEST_PASSPHRASE" }\n')
     path.write_text(text, "utf-8")
-    ended, front = await install(load(path))
+    ended, front = await install(load(path), allow_references=True)
     assert ended.outcome == "installed", front.text()
 
 

@@ -85,7 +85,9 @@ async def test_fifty_devices_ten_of_them_with_faults(
     # Two adapters of this station. The lab gives each its own controller.
     adapters = (f"hci:tcp-client:127.0.0.1:{port}", f"hci:tcp-client:localhost:{port}")
     options = BatchOptions(parallel=3, tries=3, retry_delay=0.1, device_timeout=6.0)
-    station = Station(RunConfig(lab=True, options=Options(deadlines=QUICK, timeout=60.0)), adapters, options)
+    station = Station(
+        RunConfig(lab=True, options=Options(deadlines=QUICK, timeout=60.0, allow_references=True)), adapters, options
+    )
     seen: list[Event] = []
     progress = Progress()
 
@@ -168,7 +170,7 @@ def test_a_batch_that_is_killed_again_and_again(
 ) -> None:
     devices = crowd(16)
     world = world_of(devices, lab_factory)
-    command = [PROGRAM, "batch", str(plan(devices, tmp_path)), "--lab", "--json", "--wait", "10"]
+    command = [PROGRAM, "batch", str(plan(devices, tmp_path)), "--lab", "--json", "--wait", "10", "--allow-references"]
     # Killed at the first event of each kind. After that it runs to its end.
     points: list[Callable[[dict[str, Any]], bool]] = [
         lambda e: e.get("stage") == "sending",

@@ -28,6 +28,7 @@ from installer.lab.cloud.scenario import CloudControl
 from installer.lab.made_up_measurements import make_up_measurement
 from installer.lab.models import LAB_MODELS
 from installer.measurements.open_store import open_store
+from installer.storage.reference_origin import COMMAND_LINE
 from tests.flow.support import LabWorld, install, use
 from tests.installer.cloud.world import OTHER_SCALE, SCALE, lab
 from tests.installer.gateway.support import delivering, weighed
@@ -137,7 +138,7 @@ async def test_killed_at_any_point_nothing_is_lost_and_nothing_is_there_twice(
     mine = addresses(lane)
     for address in mine:
         answers = {"find": {"device": address}, "sync": {"method": "bluetooth"}, "verify": {"skip": True}}
-        ended, _ = await install(validate(answers, "test"))
+        ended, _ = await install(validate(answers, "test", COMMAND_LINE))
         assert ended.outcome == "installed"
     dice = random.Random(lane)
     gateways = Gateways(tmp_path / "told")

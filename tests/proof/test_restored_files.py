@@ -33,6 +33,7 @@ from installer.lab.models import LAB_MODELS
 from installer.measurements.open_store import LAB_STORE_FILE, open_store
 from installer.notifications.inbox import Inbox
 from installer.notifications.receiver import Receiver, listen
+from installer.storage.reference_origin import COMMAND_LINE
 from tests.flow.support import LabWorld, install, use
 from tests.installer.gateway.support import receiver
 from tests.installer.lab.lab_process import LabProcess
@@ -149,7 +150,7 @@ async def scene(
     world = LabWorld(state)
     use(world, lab.state_file)
     answers = {"find": {"device": SCALE}, "sync": {"method": "bluetooth"}, "verify": {"skip": True}}
-    ended, _ = await install(validate(answers, "test"))
+    ended, _ = await install(validate(answers, "test", COMMAND_LINE))
     assert ended.outcome == "installed"
 
     @asynccontextmanager

@@ -43,7 +43,18 @@ class Station:
     words: str = ""
 
     def start(self) -> threading.Thread:
-        command = [PROGRAM, "batch", str(self.plan), "--lab", "--json", "--wait", "30", "--ledger", self.ledger]
+        command = [
+            PROGRAM,
+            "batch",
+            str(self.plan),
+            "--lab",
+            "--json",
+            "--wait",
+            "30",
+            "--ledger",
+            self.ledger,
+            "--allow-references",
+        ]
         env = {**os.environ, "DEVICE_INSTALLER_HOME": str(self.home), "DEVICE_INSTALLER_STATION": self.name}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
         thread = threading.Thread(target=self._follow, daemon=True)

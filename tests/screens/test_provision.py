@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
-from installer.flow.questions import ConfirmSending
+from installer.answers import StepKey
+from installer.flow.questions import ConfirmForeign, ConfirmSending
 from installer.wifi.networks import Network
 from screens.failure_dialog import FailureDialog
-from screens.provision import SendScreen, UnprovedScreen
+from screens.provision import ConfirmForeignScreen, SendScreen, UnprovedScreen
 from tests.screens.driver import (
     ask_question,
     confirm_sending,
@@ -63,6 +64,24 @@ async def test_a_device_that_has_not_proved_itself_gets_nothing_unless_a_person_
             assert part.lower() in text.lower()
         await pilot.press(*keys)
         assert await asking.wait() is accepted
+
+
+@pytest.mark.parametrize(("keys", "answer"), [(("enter",), False), (("down", "enter"), True)])
+async def test_what_somebody_else_wrote_is_not_used_by_pressing_enter(keys: tuple[str, ...], answer: bool) -> None:
+    async with running() as (pilot, _):
+        question = ConfirmForeign(
+            step=StepKey.NETWORK,
+            title="Use this passphrase?",
+            lines=("The passphrase comes from the variable HOME_WIFI, named by the answers file a.toml.\x1b[31m",),
+            yes="Use it",
+            no="Do not use it",
+        )
+        asking = ask_question(pilot, question)
+        await wait_for_screen(pilot, ConfirmForeignScreen)
+        assert "the variable HOME_WIFI, named by the answers file" in " ".join(screen_text(pilot).split())
+        assert "\x1b" not in screen_text(pilot)
+        await pilot.press(*keys)
+        assert await asking.wait() is answer
 
 
 async def test_the_hand_over_shows_its_stages_and_what_to_press() -> None:

@@ -19,6 +19,7 @@ from installer.answers import NetworkAnswer, StepKey, to_toml
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice
 from installer.flow.questions import AskPassphrase, ChooseNetwork
+from installer.storage.secret_references import on_command_line
 from installer.wifi.network_manager import (
     ACCESS_POINT,
     ACTIVE,
@@ -210,7 +211,7 @@ SECRETS = {"802-11-wireless-security": {"psk": Variant("s", PASSPHRASE)}}
 async def test_why_there_is_no_passphrase(bus: str, serve: Any, ssid: str, secrets: Any, words: str) -> None:
     manager = await serve(Manager(objects(), secrets=secrets))
     with pytest.raises(InstallerError, match=words) as caught:
-        await passphrase_of(ssid, address=bus)
+        await passphrase_of(ssid, on_command_line(host=True), address=bus)
     assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
     assert PASSPHRASE not in f"{caught.value}"
     # For another network than the one that was meant, nothing is asked for.
@@ -219,7 +220,7 @@ async def test_why_there_is_no_passphrase(bus: str, serve: Any, ssid: str, secre
 
 async def test_a_bus_without_networkmanager_has_no_passphrase(bus: str) -> None:
     with pytest.raises(InstallerError, match="does not say"):
-        await passphrase_of("Home", address=bus)
+        await passphrase_of("Home", on_command_line(host=True), address=bus)
 
 
 async def bands(ssid: str, bus: str) -> tuple[Band, ...]:

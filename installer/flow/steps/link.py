@@ -66,7 +66,8 @@ class LinkStep(Step):
         )
         if given is None:
             return answer
-        return answer.model_copy(update={"notify": given.notify, "notify_url": given.notify_url})
+        chosen = answer.model_copy(update={"notify": given.notify, "notify_url": given.notify_url})
+        return chosen.named_by(given.origin)
 
     def plan(self, situation: Situation, answer: LinkAnswer) -> str | None:
         """A dry run does not change the account."""

@@ -19,6 +19,7 @@ from installer.flow.situation import PROOF_ERRORS, TRUST_ERRORS, Situation, answ
 from installer.flow.steps import device_connection
 from installer.flow.steps.step import Step
 from installer.provisioning.provisioner import Capability
+from installer.storage.reference_origin import PERSON
 from installer.storage.secret_references import SecretRef
 from installer.wifi import network_manager
 from installer.wifi.credentials import Credentials, check_credentials, passphrase_warning
@@ -26,6 +27,7 @@ from installer.wifi.networks import Network, Security, by_ssid, check_network
 
 # After these errors only the passphrase is asked again; the network is right or may be.
 PASSPHRASE_ERRORS = (ErrorCode.JOIN_FAILED, ErrorCode.PASSPHRASE_INVALID)
+THIS_COMPUTERS = SecretRef(host=True).named_by(PERSON)  # the passphrase that a person lets this computer give
 HOST_NETWORK_TIMEOUT_SECONDS = 0.2  # a D-Bus answer takes a tenth of it; it only preselects a row
 
 
@@ -201,7 +203,9 @@ class NetworkStep(Step):
         if answer.secret is not None:
             return answer
         if answer.passphrase is not None and answer.passphrase.host:
-            return answer.model_copy(update={"secret": await network_manager.passphrase_of(answer.ssid)})
+            return answer.model_copy(
+                update={"secret": await network_manager.passphrase_of(answer.ssid, answer.passphrase)}
+            )
         if answer.passphrase is not None:
             return answer.model_copy(update={"secret": answer.passphrase.fetch()})
         security = _security(situation, answer)
@@ -220,7 +224,7 @@ class NetworkStep(Step):
         from_host: list[SecretStr] = []
 
         async def host_passphrase() -> SecretStr:
-            from_host.append(await network_manager.passphrase_of(answer.ssid))
+            from_host.append(await network_manager.passphrase_of(answer.ssid, THIS_COMPUTERS))
             return from_host[-1]
 
         # Offered only if this computer is on that network; read only if the person wants it.
@@ -235,7 +239,7 @@ class NetworkStep(Step):
             )
         )
         # A saved answers file refers to this computer's passphrase and holds no secret.
-        reference = SecretRef(host=True) if secret in from_host else None
+        reference = THIS_COMPUTERS if secret in from_host else None
         security = network.security if answer.security is Security.OPEN else answer.security
         return answer.model_copy(update={"secret": secret, "passphrase": reference, "security": security})
 

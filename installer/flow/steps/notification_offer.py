@@ -12,6 +12,7 @@ from installer.events.installation import Notice
 from installer.events.notifications import NotificationsSubscribed
 from installer.flow.questions import OfferNotifications
 from installer.flow.situation import Situation
+from installer.storage.reference_origin import PERSON, Origin
 from installer.storage.secret_references import SecretRef
 
 if TYPE_CHECKING:
@@ -35,12 +36,14 @@ async def offer_notifications(situation: Situation, answer: LinkAnswer) -> dict[
 
     setup, wanted = opened(), notification_categories.applis_for_model(situation.chosen_model, account.scopes)
     problem: InstallerError | None = None
+    named_by = answer.origin
     try:
         choice = _given_choice(situation, answer, setup)
     except InstallerError as error:
         return _without_notifications(situation, error)
     while True:
         if choice is None:
+            named_by = PERSON
             typed = situation.notification_choice if isinstance(situation.notification_choice, str) else ""
             choice = situation.notification_choice = await _ask(
                 situation, setup, notification_categories.categories_in_words(wanted), problem, typed
@@ -48,7 +51,7 @@ async def offer_notifications(situation: Situation, answer: LinkAnswer) -> dict[
         if choice is False:
             return {}
         try:
-            url = await _address(setup, choice, account.name)
+            url = await _address(setup, choice, account.name, named_by)
             ensured = await setup.subscribe(account, url, wanted)
         except InstallerError as error:
             if not situation.may_ask(StepKey.LINK):
@@ -70,6 +73,7 @@ def final_answer(situation: Situation, answer: LinkAnswer) -> LinkAnswer:
     choice = situation.notification_choice
     if choice is None:
         return answer
+    answer = answer.named_by(PERSON)
     if isinstance(choice, str) and "{path}" not in choice:
         return answer.model_copy(update={"notify": True, "notify_url": SecretStr(choice)})
     return answer.model_copy(update={"notify": choice, "notify_url": None})
@@ -106,10 +110,12 @@ async def _ask(
     return chosen
 
 
-async def _address(setup: NotificationSetup, choice: NotificationChoice, account: str) -> SecretStr:
+async def _address(
+    setup: NotificationSetup, choice: NotificationChoice, account: str, named_by: Origin | None
+) -> SecretStr:
     if isinstance(choice, SecretStr):
         choice = choice.get_secret_value()
-    return await setup.url(None if isinstance(choice, bool) else choice, account)
+    return await setup.url(None if isinstance(choice, bool) else choice, account, named_by=named_by)
 
 
 def _without_notifications(situation: Situation, error: InstallerError) -> dict[str, Any]:

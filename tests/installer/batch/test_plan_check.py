@@ -17,7 +17,7 @@ from installer.batch.plan_format import PlanFile, template
 from installer.catalogue import catalogue_file
 from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
-from installer.storage.secret_references import SecretRef
+from installer.storage.secret_references import on_command_line
 from installer.wifi.networks import Security
 from installer.wifi.saved_networks import SavedNetwork
 
@@ -28,9 +28,9 @@ CATALOGUE = catalogue_file.load()
 @pytest.fixture
 def resources(monkeypatch: pytest.MonkeyPatch) -> PlanResources:
     monkeypatch.setenv("TEST_PASSPHRASE", PASSPHRASE)
-    clinic = SavedNetwork(ssid="Clinic", passphrase=SecretRef(env="TEST_PASSPHRASE"))
+    clinic = SavedNetwork(ssid="Clinic", passphrase=on_command_line(env="TEST_PASSPHRASE"))
     guests = SavedNetwork(ssid="Guests", security=Security.OPEN)
-    lost = SavedNetwork(ssid="Lost", passphrase=SecretRef(env="NOT_SET_ANYWHERE"))
+    lost = SavedNetwork(ssid="Lost", passphrase=on_command_line(env="NOT_SET_ANYWHERE"))
     return PlanResources(CATALOGUE, {"clinic": clinic, "guests": guests, "lost": lost}, ["ward-3"])
 
 
@@ -168,11 +168,11 @@ def test_an_unsaved_ssid_needs_its_passphrase_from_elsewhere(tmp_path: Path, res
     path = written(tmp_path, "model,ssid,sync,account\nbody-plus,Elsewhere,wifi,ward-3\n")
     assert "passphrase is not known" in mistakes(path, resources)[0]["what"]
     given_one = PlanResources(
-        resources.catalogue, resources.networks, resources.accounts, SecretRef(env="TEST_PASSPHRASE")
+        resources.catalogue, resources.networks, resources.accounts, on_command_line(env="TEST_PASSPHRASE")
     )
     network = read(path, given_one).units[0].network
     assert network is not None
-    assert network.passphrase == SecretRef(env="TEST_PASSPHRASE")
+    assert network.passphrase == on_command_line(env="TEST_PASSPHRASE")
 
 
 def test_a_default_holds_for_the_models_that_can(tmp_path: Path, resources: PlanResources) -> None:

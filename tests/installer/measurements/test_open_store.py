@@ -10,7 +10,7 @@ from installer import settings
 from installer.errors import ErrorCode, InstallerError
 from installer.measurements import open_store
 from installer.settings import DataSettings, Settings
-from installer.storage.secret_references import SecretRef
+from installer.storage.secret_references import on_command_line
 
 SECRET = "database-password-that-nobody-may-see"
 
@@ -50,7 +50,7 @@ def test_a_password_on_the_command_line_or_in_the_settings_is_refused(url: str, 
 
 def test_the_password_of_the_settings_goes_to_the_database_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_PASSWORD", SECRET)
-    data = DataSettings(url="postgresql://me@127.0.0.1:1/x", password=SecretRef(env="DB_PASSWORD"))
+    data = DataSettings(url="postgresql://me@127.0.0.1:1/x", password=on_command_line(env="DB_PASSWORD"))
     with pytest.raises(InstallerError) as caught:
         open_store.open_store(Settings(data=data))
     assert caught.value.code is ErrorCode.DATABASE_FAILED

@@ -22,7 +22,7 @@ from installer.notifications.callback_setup import NotificationSetup
 from installer.notifications.saved_subscriptions import SavedSubscriptions
 from installer.notifications.subscriptions import AccountSubscriptions, Ensured
 from installer.settings import NotificationsSettings
-from installer.storage.secret_references import SecretRef
+from installer.storage.secret_references import SecretRef, on_command_line
 from tests.installer.cloud.world import Lab, account_at, bad, everything_in, lab, model, odd, ok, served
 
 PATH = "a-path-that-nobody-may-see"
@@ -172,8 +172,8 @@ async def test_the_address_comes_from_where_it_is_named(
 ) -> None:
     monkeypatch.setenv("CALLBACK", "https://clinic.example/abc\n")
     (tmp_path / "url").write_text("https://clinic.example/def\n", "utf-8")
-    assert (await notification_setup(practice).url(SecretRef(env="CALLBACK"))).get_secret_value().endswith("/abc")
-    from_file = await notification_setup(practice, SecretRef(file=str(tmp_path / "url"))).url(None)
+    assert (await notification_setup(practice).url(on_command_line(env="CALLBACK"))).get_secret_value().endswith("/abc")
+    from_file = await notification_setup(practice, on_command_line(file=str(tmp_path / "url"))).url(None)
     assert from_file.get_secret_value().endswith("/def")
     path = tmp_path / "path"
     made = await notification_setup(practice, "https://clinic.example/{path}", path_file=str(path)).url(None)

@@ -10,7 +10,7 @@ import pytest
 from keyring.backend import KeyringBackend
 
 from installer.errors import ErrorCode, InstallerError
-from installer.storage.secret_references import SecretRef
+from installer.storage.secret_references import SecretRef, on_command_line
 
 
 class MemoryKeyring(KeyringBackend):
@@ -34,12 +34,12 @@ class MemoryKeyring(KeyringBackend):
 
 def test_standard_input_gives_its_first_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"correct horse\nrest")))
-    assert SecretRef(file="-").fetch().get_secret_value() == "correct horse"
+    assert on_command_line(file="-").fetch().get_secret_value() == "correct horse"
 
 
 def test_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIFI", "correct horse")
-    assert SecretRef(env="WIFI").fetch().get_secret_value() == "correct horse"
+    assert on_command_line(env="WIFI").fetch().get_secret_value() == "correct horse"
 
 
 def test_the_keyring() -> None:
@@ -48,14 +48,16 @@ def test_the_keyring() -> None:
     memory.set_password("device-installer", "network:clinic", "correct horse")
     keyring.set_keyring(memory)
     try:
-        assert SecretRef(keyring="clinic").fetch().get_secret_value() == "correct horse"
+        assert on_command_line(keyring="clinic").fetch().get_secret_value() == "correct horse"
         with pytest.raises(InstallerError, match="no entry “other”"):
-            SecretRef(keyring="other").fetch()
+            on_command_line(keyring="other").fetch()
     finally:
         keyring.set_keyring(before)
 
 
-@pytest.mark.parametrize("ref", [SecretRef(env="DEVICE_INSTALLER_NOT_SET"), SecretRef(file="/nowhere/secret")])
+@pytest.mark.parametrize(
+    "ref", [on_command_line(env="DEVICE_INSTALLER_NOT_SET"), on_command_line(file="/nowhere/secret")]
+)
 def test_a_secret_that_is_not_there_says_where_it_was_looked_for(ref: SecretRef) -> None:
     with pytest.raises(InstallerError) as caught:
         ref.fetch()
@@ -67,4 +69,4 @@ def test_an_endless_file_is_not_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "p"
     path.write_text("x" * 100_000)
     with pytest.raises(InstallerError, match="longer than 4096 bytes"):
-        SecretRef(file=str(path)).fetch()
+        on_command_line(file=str(path)).fetch()

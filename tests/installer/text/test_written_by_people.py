@@ -22,7 +22,7 @@ from installer.flow.questions import AskPassphrase
 from installer.lab import scenario
 from installer.notifications import callback_url
 from installer.qr.classify import network_of, proof_in
-from installer.storage.secret_references import SecretRef
+from installer.storage.secret_references import on_command_line
 from installer.text.written_by_people import UnreadableText, decode, parse_toml
 from installer.wifi import saved_networks
 from installer.wifi.card_readings import CardReadings
@@ -53,11 +53,11 @@ def from_stdin(path: Path, read: Callable[[], object]) -> object:
 
 
 def secret(path: Path) -> object:
-    return SecretRef(file=str(path)).fetch().get_secret_value()
+    return on_command_line(file=str(path)).fetch().get_secret_value()
 
 
 def secret_from_stdin(path: Path) -> object:
-    return from_stdin(path, lambda: SecretRef(file="-").fetch().get_secret_value())
+    return from_stdin(path, lambda: on_command_line(file="-").fetch().get_secret_value())
 
 
 def model(path: Path) -> object:
@@ -237,7 +237,7 @@ def test_a_secret_loses_its_mark_and_one_line_break_and_nothing_else(
 ) -> None:
     (tmp_path / "s").write_bytes(written.encode())
     monkeypatch.setenv("WRITTEN", written)
-    reference = SecretRef(file=str(tmp_path / "s")) if place == "file" else SecretRef(env="WRITTEN")
+    reference = on_command_line(file=str(tmp_path / "s")) if place == "file" else on_command_line(env="WRITTEN")
     assert reference.fetch().get_secret_value() == kept
 
 
@@ -253,7 +253,7 @@ def test_the_rest_of_standard_input_stays_for_the_next_reader(monkeypatch: pytes
     # U+0A0A has the byte of a line break twice.
     text = "\ufeffpass\u0a0a\u010aword\r\nrest\n"
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode("utf-16-le")), "utf-16-le"))
-    assert SecretRef(file="-").fetch().get_secret_value() == "pass\u0a0a\u010aword"
+    assert on_command_line(file="-").fetch().get_secret_value() == "pass\u0a0a\u010aword"
     assert sys.stdin.readline() == "rest\n"
 
 

@@ -1,0 +1,296 @@
+"""An answers file or a plan of somebody else names no secret of this computer without its user's leave."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from installer import answers as answers_file
+from installer.answers import StepKey, validate
+from installer.cli.main import _main
+from installer.errors import ErrorCode, InstallerError
+from installer.events.installation import DeviceFound, Notice
+from installer.flow.questions import AskPassphrase, Cancelled, ConfirmForeign, ConfirmSending
+from installer.flow.run_options import RunConfig
+from installer.flow.run_resources import RunResources
+from installer.ledger.records import Records
+from installer.storage.secret_references import SecretRef
+from tests.flow.support import PASSPHRASE, Front, LabWorld, answers_for, install, lines
+
+REFUSED = ErrorCode.REFERENCE_REFUSED.exit_status
+SETTINGS = """
+[cloud]
+client_secret = { env = "CLINIC_CLIENT" }
+[ledger]
+password = { keyring = "ledger" }
+[gateway]
+webhook_key = { file = "~/hook.key" }
+"""
+
+
+def answers(folder: Path, reference: str, *, device: str = "00:24:E4:66:66:66", more: str = "") -> Path:
+    """An answers file that somebody sent: it names a secret, and a device that gets it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "answers.toml"
+    network = f'[network]\nssid = "Home"\nsecurity = "wpa2"\npassphrase = {reference}\n'
+    file.write_text(f'[find]\ndevice = "{device}"\n[sync]\nmethod = "wifi"\n{network}{more}', "utf-8")
+    return file
+
+
+def run(file: Path, *options: str) -> int:
+    return _main(["install", "--lab", "--non-interactive", "--answers", str(file), *options])
+
+
+def scanned(world: LabWorld) -> bool:
+    return any(device["att_requests"] for device in world.call("GET", "/lab/state")["devices"])
+
+
+NEVER = (
+    '{ env = "DEVICE_INSTALLER_CLIENT_SECRET" }',
+    '{ env = "DEVICE_INSTALLER_LEDGER_PASSWORD" }',
+    '{ env = "device_installer_anything" }',
+    '{ env = "CLINIC_CLIENT" }',
+    '{ env = "PGPASSWORD" }',
+    '{ keyring = "ledger" }',
+    '{ file = "~/hook.key" }',
+    '{ file = "~/.pgpass" }',
+    '{ file = "HOME/data/accounts/default.json" }',
+    '{ file = "HOME/data/../data/lab-notifications-path" }',
+    '{ file = "HOME/config/config.toml" }',
+    '{ file = "HOME/state/x" }',
+    '{ file = "HOME/runtime/lab.json" }',
+    '{ file = "link" }',
+    '{ file = "/proc/self/environ" }',
+    '{ file = "/dev/zero" }',
+    '{ file = "pipe" }',
+)
+
+
+@pytest.mark.parametrize("reference", NEVER)
+def test_what_is_of_this_program_is_never_named(
+    world: LabWorld,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    reference: str,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("CLINIC_CLIENT", "content-of-a-secret")
+    monkeypatch.setenv("DEVICE_INSTALLER_CLIENT_SECRET", "content-of-a-secret")
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user" / "hook.key").write_text("content-of-a-secret")
+    for folder in ("config", "data/accounts"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    (home / "config" / "config.toml").write_text(SETTINGS)
+    (home / "data" / "accounts" / "default.json").write_text("content-of-a-secret")
+    file = answers(tmp_path / "mail", reference.replace("HOME", str(home)))
+    (tmp_path / "mail" / "link").symlink_to(home / "data" / "accounts" / "default.json")
+    os.mkfifo(tmp_path / "mail" / "pipe")
+    assert run(file, "--allow-references") == REFUSED
+    said = capsys.readouterr()
+    assert "never allowed" in said.err
+    assert "network.passphrase" in said.err
+    assert "00:24:E4:66:66:66" in said.err
+    assert "content-of-a-secret" not in said.err + said.out
+    assert not scanned(world)
+
+
+@pytest.mark.parametrize(
+    ("reference", "way_out"),
+    [
+        ('{ env = "MY_OTHER_SECRET" }', "--passphrase-env MY_OTHER_SECRET"),
+        ('{ keyring = "clinic" }', "--passphrase-keyring clinic"),
+        ("{ host = true }", "--passphrase-host"),
+        ('{ file = "-" }', "--passphrase-file -"),
+        ('{ file = "~/wifi.txt" }', "--passphrase-file"),
+        ('{ file = "../elsewhere.txt" }', "--passphrase-file"),
+        ('{ file = "link-out.txt" }', "--passphrase-file"),
+        ('{ file = ".ssh/id" }', "--passphrase-file"),
+    ],
+)
+def test_other_secrets_of_this_computer_need_the_option(
+    world: LabWorld,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    reference: str,
+    way_out: str,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("MY_OTHER_SECRET", "content-of-a-secret")
+    file = answers(tmp_path / "mail", reference)
+    (tmp_path / "elsewhere.txt").write_text("content-of-a-secret")
+    (tmp_path / "mail" / "link-out.txt").symlink_to(tmp_path / "elsewhere.txt")
+    (tmp_path / "mail" / ".ssh").mkdir()
+    (tmp_path / "mail" / ".ssh" / "id").write_text("content-of-a-secret")
+    assert run(file) == REFUSED
+    said = capsys.readouterr().err
+    for words in (str(file), "network.passphrase", "the network “Home” on the device 00:24", way_out):
+        assert words in said
+    assert "--allow-references" in said
+    assert "content-of-a-secret" not in said
+    assert not scanned(world)
+
+
+def test_all_refusals_come_in_one_list(world: LabWorld, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = '[link]\nnotify = { env = "HOOK" }\n'
+    file = answers(tmp_path, '{ env = "MY_OTHER_SECRET" }', more=more)
+    file.write_text(file.read_text().replace("[sync]", 'proof = { env = "PGPASSWORD" }\n[sync]'))
+    assert run(file, "--json") == REFUSED
+    failed = next(e for e in lines(capsys.readouterr().out) if e["event"] == "failed")
+    assert [(r["key"], r["never"]) for r in failed["data"]["references"]] == [
+        ("find.proof", True),
+        ("network.passphrase", False),
+        ("link.notify", False),
+    ]
+
+
+async def test_a_file_beside_the_answers_came_with_them(world: LabWorld, tmp_path: Path) -> None:
+    file = answers(tmp_path / "mail", '{ file = "secrets/wifi.txt" }', device=world.address("body-plus"))
+    (tmp_path / "mail" / "secrets").mkdir()
+    (tmp_path / "mail" / "secrets" / "wifi.txt").write_text(PASSPHRASE)
+    ended, front = await install(answers_file.load(file))
+    assert ended.outcome == "installed", front.text()
+    assert world.device("body-plus")["joined"] == "Home"
+
+
+@pytest.mark.parametrize("folder", [".", ".."])
+def test_a_home_folder_is_not_beside(
+    world: LabWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    user = tmp_path / "homes" / "user"
+    file = answers(user / folder, f'{{ file = "{user}/notes.txt" }}')
+    user.mkdir(exist_ok=True)
+    (user / "notes.txt").write_text(PASSPHRASE)
+    monkeypatch.setenv("HOME", str(user))
+    assert run(file) == REFUSED
+
+
+async def test_with_the_option_source_and_target_are_named_before_anything_is_sought(
+    world: LabWorld, tmp_path: Path
+) -> None:
+    address = world.address("body-plus")
+    file = answers(tmp_path, '{ env = "TEST_PASSPHRASE" }', device=address)
+    ended, front = await install(answers_file.load(file), allow_references=True)
+    assert ended.outcome == "installed", front.text()
+    kinds = [type(e) for e in front.events]
+    (said,) = [e for e in front.of(Notice) if e.code == "reference"]
+    assert front.events.index(said) < kinds.index(DeviceFound)
+    for words in ("the variable TEST_PASSPHRASE", str(file), "network.passphrase", "“Home”", address):
+        assert words in said.text
+
+
+@pytest.mark.parametrize("agrees", [False, True])
+async def test_a_person_is_asked_and_no_means_that_the_passphrase_is_typed(
+    world: LabWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agrees: bool
+) -> None:
+    monkeypatch.setenv("TEST_PASSPHRASE", PASSPHRASE if agrees else "content-of-a-secret")
+    file = answers(tmp_path, '{ env = "TEST_PASSPHRASE" }', device=world.address("body-plus"))
+    typed = {AskPassphrase: SecretStr(PASSPHRASE), ConfirmSending: Cancelled()}
+    _, front = await install(
+        answers_file.load(file), Front(answers={ConfirmForeign: agrees, **typed}), non_interactive=False
+    )
+    asked = front.asked[0]
+    assert isinstance(asked, ConfirmForeign)
+    assert "TEST_PASSPHRASE" in asked.lines[0]
+    assert [type(q) for q in front.asked[1:]] == ([ConfirmSending] if agrees else [AskPassphrase, ConfirmSending])
+
+
+async def test_what_was_refused_is_not_in_the_record_that_is_resumed(
+    world: LabWorld, home: Path, tmp_path: Path
+) -> None:
+    file = answers(tmp_path, '{ env = "TEST_PASSPHRASE" }', device=world.address("body-plus"))
+    ended, _ = await install(answers_file.load(file))
+    assert ended.error is not None
+    assert ended.error.code is ErrorCode.REFERENCE_REFUSED
+    records = Records(home / "data" / "lab-ledger.sqlite")
+    (record,) = records.all()
+    records.close()
+    assert "passphrase" not in record["answers"]["network"]
+
+
+def test_a_reference_without_an_origin_is_never_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who makes a reference of data and forgets to say whose data it is gets nothing."""
+    monkeypatch.setenv("SOME", "content-of-a-secret")
+    found = validate({"network": {"ssid": "Home", "passphrase": {"env": "SOME"}}}, "data")
+    assert found.network is not None
+    assert found.network.passphrase is not None
+    for reference in (found.network.passphrase, SecretRef(env="SOME")):
+        with pytest.raises(InstallerError) as caught:
+            reference.fetch()
+        assert caught.value.code is ErrorCode.REFERENCE_REFUSED
+
+
+def test_the_command_line_names_what_it_likes(world: LabWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--device", world.address("body-plus"), "--sync", "wifi", "--ssid", "Home", "--no-wait"]
+    status = _main(["install", "--lab", "--non-interactive", *arguments, "--passphrase-env", "TEST_PASSPHRASE"])
+    assert status == 0
+    assert world.device("body-plus")["joined"] == "Home"
+
+
+# Plans.
+
+
+def plan(folder: Path, proof: str, device: str) -> Path:
+    file = folder / "plan.csv"
+    file.write_text(f"device,model,sync,network,proof\n{device},bpm-connect,wifi,home,{proof}\n", "utf-8")
+    return file
+
+
+@pytest.fixture
+def saved(home: Path) -> None:
+    (home / "config").mkdir(parents=True, exist_ok=True)
+    text = '[networks.home]\nssid = "Home"\nsecurity = "wpa2"\npassphrase = { env = "TEST_PASSPHRASE" }\n'
+    (home / "config" / "networks.toml").write_text(text, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("proof", "options", "status"),
+    [
+        ("env:TEST_PROOF", (), REFUSED),
+        ("env:TEST_PROOF", ("--allow-references",), 0),
+        ("env:DEVICE_INSTALLER_CLIENT_SECRET", ("--allow-references",), REFUSED),
+        ("keyring:home", (), REFUSED),
+        ("file:../proof.txt", (), REFUSED),
+        ("file:proof.txt", (), 0),
+    ],
+)
+def test_a_plan_names_proofs_and_who_gets_what_is_said(
+    world: LabWorld,
+    saved: None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    proof: str,
+    options: tuple[str, ...],
+    status: int,
+) -> None:
+    (tmp_path / "proof.txt").write_text("abcd1234")
+    address = world.address("bpm-connect")
+    found = _main(["batch", str(plan(tmp_path, proof, address)), "--lab", "--dry-run", "--json", *options])
+    said = capsys.readouterr()
+    assert found == status, said
+    if status:
+        assert "proof" in said.err
+        assert "line 2" in said.err
+        assert address in said.err
+        return
+    texts = [e["text"] for e in lines(said.out) if e.get("code") == "secrets"]
+    assert any("“Home”" in text and address in text for text in texts), texts
+    assert any("proof of possession" in text and "plan.csv" in text and address in text for text in texts), texts
+
+
+async def test_saved_networks_and_settings_stay_usable(world: LabWorld, saved: None, home: Path) -> None:
+    from installer.answers import NetworkAnswer
+    from installer.wifi import saved_networks
+
+    given = answers_for(world, "body-plus", "wifi")
+    network = NetworkAnswer.from_saved(saved_networks.find("home"))
+    ended, front = await install(given.with_answer(StepKey.NETWORK, network))
+    assert ended.outcome == "installed", front.text()
+    resources: Any = RunResources(RunConfig())
+    assert resources.settings.cloud.client_secret.may_be_used
