@@ -54,6 +54,9 @@ def answers_for_ledger(answers: dict[str, Any], *, private: bool) -> dict[str, A
         part = kept.get(step)
         if isinstance(part, Mapping) and not isinstance(part.get(key), bool | None):
             kept[step] = {name: value for name, value in part.items() if name != key}
+            if key == "proof":
+                # The device must still prove itself: what is taken out lowers no minimum.
+                kept[step]["require_proof"] = True
     return kept
 
 
