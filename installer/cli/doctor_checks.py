@@ -153,9 +153,9 @@ async def _bluetooth(computer: Computer) -> Finding:
 
 async def _keyring(_computer: Computer) -> Finding:
     def backend_name() -> str:
-        import keyring
+        from installer.storage.keyring_backend import keyring_library
 
-        return type(keyring.get_keyring()).__module__
+        return type(keyring_library().get_keyring()).__module__
 
     try:
         backend = await call_with_deadline(backend_name, KEYRING_TIMEOUT_SECONDS)

@@ -64,10 +64,11 @@ async def find_keyring(seconds: float = KEYRING_SECONDS) -> SystemKeyring | None
 
 
 def _find_backend() -> KeyringBackend | None:
-    import keyring
     from keyring.backends import fail, null
 
-    backend: KeyringBackend = keyring.get_keyring()
+    from installer.storage.keyring_backend import keyring_library
+
+    backend: KeyringBackend = keyring_library().get_keyring()
     if isinstance(backend, fail.Keyring | null.Keyring):
         return None
     # A priority below 1 is a fallback such as a plain file. Our own file of mode 0600 is no worse.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,8 @@ MAX_SECRET_BYTES = 4096
 NOT_REPEATED = "(its name is not repeated: it may be the secret itself)"
 
 _named_variables: set[str] = set()
+# Held while the variables with secrets are taken away, so that no child inherits them.
+ENVIRONMENT_LOCK = threading.RLock()
 
 
 def named_variables() -> frozenset[str]:
@@ -93,7 +96,8 @@ class SecretRef(Named):
         if self.host:
             raise _unavailable(what, "host = true gives the passphrase of a Wi-Fi network only")
         if self.env is not None:
-            variable = os.environ.get(self.env)
+            with ENVIRONMENT_LOCK:
+                variable = os.environ.get(self.env)
             if variable is None:
                 raise _unavailable(what, f"the environment variable {_name_of_variable(self.env)} is not set")
             value = without_mark_and_line_break(variable)
@@ -151,11 +155,12 @@ def _name_of_file(name: str) -> str:
 
 
 def _from_keyring(name: str, what: str) -> str:
-    import keyring
     from keyring.errors import KeyringError
 
+    from installer.storage.keyring_backend import keyring_library
+
     try:
-        value = keyring.get_password(KEYRING_SERVICE, f"network:{name}")
+        value: str | None = keyring_library().get_password(KEYRING_SERVICE, f"network:{name}")
     except KeyringError as error:
         raise _unavailable(what, f"the keyring of this system does not answer ({type(error).__name__})") from None
     if value is None:
