@@ -63,15 +63,19 @@ class Terminal:
 def choose(terminal: Terminal, name: str) -> None:
     """Move the cursor to the row that begins with `name`, and press Enter."""
 
-    def row(shown: str) -> str | None:
-        return next((line for line in shown.splitlines() if "❯" in line), None)
+    def cursor(shown: str) -> tuple[int, str] | None:
+        found = ((number, line) for number, line in enumerate(shown.splitlines()) if "❯" in line)
+        return next(((number, line.split("❯")[1].strip()) for number, line in found), None)
 
-    terminal.wait(lambda shown: name in shown and row(shown) is not None, f"a row {name!r}")
-    for _ in range(20):
-        at = row(terminal.wait(lambda shown: row(shown) is not None, "a row with the cursor")) or ""
-        if at.split("❯")[1].strip().startswith(name):
+    shown = terminal.wait(lambda s: name in s and cursor(s) is not None, f"a row {name!r}")
+    for _ in range(40):
+        at = cursor(shown)
+        assert at is not None
+        if at[1].startswith(name):
             terminal.keys("Enter")
             return
-        terminal.keys("Down")
-        terminal.wait(lambda shown, at=at: row(shown) != at, "the cursor to move")  # type: ignore[misc]
-    raise AssertionError(f"no way to {name!r}:\n{terminal.screen()}")
+        # The rows may have moved meanwhile, and the cursor with one of them.
+        wanted = next((n for n, line in enumerate(shown.splitlines()) if line.strip(" ❯█").startswith(name)), at[0] + 1)
+        terminal.keys("Down" if wanted > at[0] else "Up")
+        shown = terminal.wait(lambda s, at=at: cursor(s) not in (None, at), "the cursor to move")  # type: ignore[misc]
+    raise AssertionError(f"no way to {name!r}:\n{shown}")

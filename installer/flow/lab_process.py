@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -22,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.child_environment import smallest_environment
-from installer.storage.private_files import OTHER_OWNER, create_private_file, read_private
+from installer.storage.private_files import OTHER_OWNER, create_private_file, read_private, write_private
 from installer.text.bounded_read import read_bounded
 from installer.text.written_by_people import MAX_TEXT_BYTES, STDIN, UnreadableText, read_bytes
 
@@ -103,7 +102,10 @@ async def start(path: Path, scenario: Path | None = None, idle: int = IDLE_STOP_
         given: IO[bytes] | int | None = None if str(scenario) == STDIN else subprocess.DEVNULL
         if scenario is not None and scenario.is_fifo():
             # The lab cannot open a pipe of this process by its name, as in `--scenario <(…)`.
-            given, scenario = stack.enter_context(_content_of_pipe(scenario)), Path(STDIN)
+            given, scenario = (
+                stack.enter_context(_content_of_pipe(scenario, path.with_suffix(".scenario"))),
+                Path(STDIN),
+            )
         command += ["--scenario", str(scenario)] if scenario is not None else []
         process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
             command,
@@ -186,17 +188,18 @@ def _alive(pid: int) -> bool:
         return True
 
 
-def _content_of_pipe(scenario: Path) -> IO[bytes]:
-    """What the pipe holds, as an open file. Raises SCENARIO_INVALID."""
+def _content_of_pipe(scenario: Path, copy: Path) -> IO[bytes]:
+    """What the pipe holds, as an open file without a name. `copy`: its name at first. Raises SCENARIO_INVALID."""
     try:
         content = read_bytes(scenario, MAX_TEXT_BYTES)
     except UnreadableText as error:
         what = f"The scenario file {scenario} {error.why}."
         raise InstallerError(ErrorCode.SCENARIO_INVALID, what, error.todo) from None
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    file.write(content)
-    file.seek(0)
-    return file
+    write_private(copy, content)
+    try:
+        return copy.open("rb")
+    finally:
+        copy.unlink()
 
 
 def _not_started(log: Path, status: int) -> InstallerError:

@@ -19,6 +19,7 @@ from installer.ledger import import_old_files, pruning, queries, timestamps
 from installer.ledger.query_types import Filter
 from installer.ledger.sql_tables import details, failures, installations, leases, steps
 from installer.storage.erasing import rewrite
+from installer.text.bounded_read import read_bounded
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -100,7 +101,7 @@ def _erase_old_files(target: Target, known: Collection[str]) -> None:
 
 def _id_of(file: Path) -> str:
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        data = json.loads(file.read_text("utf-8"))
+        data = json.loads(read_bounded(file, import_old_files.MAX_FILE_BYTES).decode())
         if isinstance(data, dict):
             return str(data.get("id") or file.stem)
     return file.stem

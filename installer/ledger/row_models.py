@@ -92,7 +92,10 @@ class ResultData(_Object):
     associated: bool | None = None
     method: Name | None = None
     ssid: Name | None = None
-    security: Name | None = None
+    security: Annotated[int, Field(ge=0, le=99)] | Name | None = None  # of the network; or of the device, a number
+    encrypted: bool | None = None
+    wants_proof: bool | None = None
+    proved: bool | None = None
     hidden: bool | None = None
     seen: bool | None = None
     url: Name | None = None

@@ -1,7 +1,7 @@
 """Loads the library `keyring` and its back end, without handing a secret to the programs that this starts.
 
 On Linux the library looks for macOS's frameworks with a C compiler and a linker, if there are any
-(`findings/keyring-starts-a-compiler.sh`). They would inherit the environment, and with it every passphrase in a variable.
+(`findings/keyring-starts-a-compiler.sh`). They would inherit the environment, and every passphrase in a variable.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ from tests.flow.support import LabWorld
 from tests.security.secret_matrix import ON_PURPOSE, ROOT, Secret, WayOut
 
 PROGRAM = "from installer.cli.main import main; main()"
+# What a run that names neither has in their variables.
+UNNAMED = {"MATRIX_PASSPHRASE": "", "MATRIX_PROOF": ""}
 # Several commands in one process; each must succeed.
 COMMANDS = """
 import json, sys
@@ -97,6 +99,8 @@ class Observed:
             **os.environ,
             "PYTHONPATH": python_path,
             "WITNESS_FOLDER": str(self.folder),
+            "HTTPS_PROXY": f"http://nurse:{Secret.PROXY_PASSWORD}@proxy.test:3128",
+            "NO_PROXY": "127.0.0.1,localhost",
             "MATRIX_PASSPHRASE": Secret.PASSPHRASE.value,
             "MATRIX_PROOF": Secret.PROOF.value,
             "MATRIX_CLIENT_SECRET": self.world.state.client_secret.get_secret_value(),
@@ -124,9 +128,12 @@ class Observed:
         return done
 
     def run_all(self, *commands: str) -> bytes:
-        """Run several commands, of words without blanks in them, in one process; what they printed as results."""
+        """Run several commands, of words without blanks in them, in one process; what they printed as results.
+
+        They name no passphrase and no proof, so none is in a variable: to them it would be like any other.
+        """
         words = json.dumps([command.split() for command in commands])
-        return self.run(words, program=COMMANDS).stdout
+        return self.run(words, program=COMMANDS, **UNNAMED).stdout
 
     @contextmanager
     def running(self, *arguments: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -173,7 +180,7 @@ class Observed:
                 if (process / name).is_file():
                     self.add(way, f"process {process.name}", (process / name).read_bytes())
             for file in (process / "removed").iterdir():
-                self.add(WayOut.TEMPORARY, f"process {process.name}, {file.name}", file.read_bytes())
+                self.add(WayOut.TEMPORARY, f"process {process.name}, {file.name.replace('%', '/')}", file.read_bytes())
         for file in self.home.rglob("*"):
             if not file.is_file():
                 continue

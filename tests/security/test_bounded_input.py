@@ -18,7 +18,7 @@ from installer.catalogue.model import Evidence
 from installer.errors import ErrorCode, InstallerError
 from installer.lab import scenario
 from installer.notifications.receiver_certificate import UnusableCertificate, check_certificate
-from installer.storage.secret_references import SecretRef
+from installer.storage.secret_references import on_command_line
 from installer.text import bounded_read, written_by_people
 from installer.text.bounded_read import TooLong, read_bounded
 from installer.text.written_by_people import MAX_DEPTH, UnreadableText, parse_toml
@@ -40,7 +40,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "catalogue": lambda path: catalogue_file.load([path]),
     "plan": lambda path: plan_reader.read(path),
     "scenario": scenario.load,
-    "secret": lambda path: SecretRef(file=str(path)).fetch("passphrase"),
+    "secret": lambda path: on_command_line(file=str(path)).fetch("passphrase"),
     "certificate": lambda path: check_certificate(path, None),
 }
 
@@ -184,6 +184,8 @@ UNLIMITED = {
     "catalogue/catalogue_file.py": "assets/models.toml, a part of this program",
     "cli/lab.py": "assets/default-scenario.toml",
     "lab/scenario.py": "assets/default-scenario.toml",
+    "ledger/shared.py": "the list of file systems that the system itself writes",
+    "storage/peer_user.py": "the list of connections that the system itself writes",
     "ledger/report.py": "assets/report.html",
     "provisioning/guided/checklist.py": "assets/guides.toml",
 }

@@ -46,6 +46,7 @@ from installer.provisioning.provisioner import ConnectionSecurity, prove, securi
 from installer.provisioning.registry import load_catalogue
 from installer.provisioning.required_security import RequiredSecurity, SeenDevice
 from installer.qr.device_setup_code import DevicePayload
+from installer.storage.reference_origin import COMMAND_LINE
 from screens.open_wizard import ResumedInstallation
 from tests.flow.conftest import home
 from tests.flow.support import FAST, PASSPHRASE, PROOF, Front, LabWorld, install, lines, use
@@ -137,7 +138,7 @@ def got_nothing(world: LabWorld, unit: str) -> bool:
 def answers(unit: str, find: dict[str, Any] | FindAnswer | None = None, **more: Any) -> Answers:
     """Answers for this unit; `find`: more about the device."""
     given = {} if find is None else find if isinstance(find, dict) else find.model_dump(exclude_none=True)
-    found = validate({"find": {"device": ADDRESSES[unit], **given}, "network": NETWORK, **more}, "test")
+    found = validate({"find": {"device": ADDRESSES[unit], **given}, "network": NETWORK, **more}, "test", COMMAND_LINE)
     if isinstance(find, FindAnswer) and found.find is not None:
         found = found.with_answer(StepKey.FIND, found.find.model_copy(update={"secret": find.secret}))
     return found
@@ -282,7 +283,7 @@ def by_plan(folder: Path, unit: str, security: int | None) -> Answers:
     plan = folder / "plan.csv"
     stated = "" if security is None else security
     plan.write_text(f"device,ssid,proof,security\n{ADDRESSES[unit]},Home,env:TEST_PROOF,{stated}\n", "utf-8")
-    passphrase = validate({"network": NETWORK}, "test").network
+    passphrase = validate({"network": NETWORK}, "test", COMMAND_LINE).network
     assert passphrase is not None
     resources = PlanResources(load_catalogue(), {}, passphrase=passphrase.passphrase)
     (row,) = check(read(plan), resources).units
@@ -354,7 +355,9 @@ def test_a_plan_says_what_security_may_be(tmp_path: Path, value: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_no_way_in_sends_to_a_device_without_encryption(hostile: LabWorld, tmp_path: Path, way: Way) -> None:
-    front = await refused(hostile, "clear", way(tmp_path, "clear", None), ErrorCode.SECURITY_TOO_LOW)
+    front = await refused(
+        hostile, "clear", way(tmp_path, "clear", None), ErrorCode.SECURITY_TOO_LOW, allow_references=True
+    )
     error = front.of(Failed)[-1]
     assert (error.exit_status, error.step) == (33, StepKey.FIND)  # before a network is looked for
     assert "a proof of possession was given, and the device offers security 0" in error.what
@@ -500,7 +503,19 @@ def test_a_second_try_of_a_row_knows_the_first(
     plan = tmp_path / "ward.csv"
     stated = "" if proof else "2"
     plan.write_text(f"device,ssid,account,proof,security\n{ADDRESSES[unit]},Home,later,{proof},{stated}\n", "utf-8")
-    status = _main(["batch", str(plan), "--lab", "--json", "--passphrase-env", "TEST_PASSPHRASE", "--tries", "2"])
+    status = _main(
+        [
+            "batch",
+            str(plan),
+            "--lab",
+            "--json",
+            "--passphrase-env",
+            "TEST_PASSPHRASE",
+            "--tries",
+            "2",
+            "--allow-references",
+        ]
+    )
     events = lines(capsys.readouterr().out)
     assert status == ErrorCode.BATCH_INCOMPLETE.exit_status
     (code,) = next(e for e in events if e["event"] == "batch_done")["failures"]

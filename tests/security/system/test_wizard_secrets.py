@@ -5,20 +5,21 @@ from __future__ import annotations
 import sys
 
 from tests.security.observed_run import PROGRAM, Observed
-from tests.security.secret_matrix import Secret, WayOut
+from tests.security.secret_matrix import SEEN_BY_WIZARD, Secret, WayOut
 from tests.terminal import Terminal, choose
 
 DEVICES = ("Body+ 3C", "BPM Connect", "Sleep", "Thermo", "PROV_CE03C0")
 
 
 def test_what_is_typed_goes_to_the_device_only(observed: Observed, terminal: Terminal) -> None:
-    observed.run("install", "--lab", "--non-interactive", "--device", observed.world.address("move"))
+    state = observed.world.state
     written = observed.folder.parent / "terminal"
     terminal.start("sh")
     terminal.pipe(written)
     # Debugging variables of libraries must not change it: Textual would write every key to this file.
     log = observed.folder.parent / "textual.log"
-    terminal.text(f"TEXTUAL_LOG={log} {sys.executable} -c '{PROGRAM}' wizard --lab; echo status=$?")
+    wizard = f"wizard --adapter {state.adapter} --cloud {state.cloud}"
+    terminal.text(f"TEXTUAL_LOG={log} {sys.executable} -c '{PROGRAM}' {wizard}; echo status=$?")
     terminal.keys("Enter")
     terminal.wait_text("Install a device")
     terminal.keys("Enter")
@@ -40,7 +41,11 @@ def test_what_is_typed_goes_to_the_device_only(observed: Observed, terminal: Ter
     terminal.keys("Enter")
     terminal.wait_text("Send")
     terminal.keys("Enter")
-    choose(terminal, "default")
+    choose(terminal, "Sign in")
+    terminal.wait_text("Open the browser")
+    terminal.keys("o")
+    terminal.wait_text("Is this your account?")
+    terminal.keys("Enter")
     terminal.wait_text("Should the cloud tell you of new data?")
     terminal.keys("Enter")
     terminal.wait_text("is installed")
@@ -53,4 +58,5 @@ def test_what_is_typed_goes_to_the_device_only(observed: Observed, terminal: Ter
         observed.add(WayOut.LOGS, "log of Textual", log.read_bytes())
     observed.collect()
     assert b"BPM Connect" in observed.ways[WayOut.WIZARD]["terminal"]
+    assert {secret for secret, _ in observed.secrets()} == SEEN_BY_WIZARD
     assert "\n".join(observed.leaks()) == ""

@@ -5,7 +5,7 @@ One folder for each process below `WITNESS_FOLDER`:
 - `children`: the arguments and the environment of every process that is started, and the addresses that a browser gets;
 - `hosts`: what a socket connects to;
 - `files`: the path of every file that is opened for writing or renamed;
-- `removed/N`: the content of every file before it is removed or replaced, and so of every temporary file;
+- `removed/N PATH`: the content of every file before it is removed or replaced, and so of every temporary file;
 - `log`: what any library writes to a log, from the level INFO on;
 - `core`: at the end, the largest core file that the system would write, in bytes.
 """
@@ -25,6 +25,7 @@ import sys
 from typing import Any
 
 MAX_BYTES = 8_000_000
+LONGEST_NAME = 150
 
 
 class Witness:
@@ -54,7 +55,8 @@ class Witness:
             return
         finally:
             os.close(descriptor)
-        target = os.path.join(self.folder, "removed", str(next(self.numbers)))
+        place = os.fsdecode(path).replace("/", "%")[-LONGEST_NAME:]
+        target = os.path.join(self.folder, "removed", f"{next(self.numbers)} {place}")
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT, 0o600)
         os.write(descriptor, content)
         os.close(descriptor)
@@ -65,7 +67,7 @@ class Witness:
             self.write(
                 "children", [name, executable, list(words), dict(os.environ if environment is None else environment)]
             )
-        elif name in ("os.system", "webbrowser.open", "os.putenv"):
+        elif name in ("os.system", "webbrowser.open"):
             self.write("children", [name, *arguments])
         elif name == "socket.connect":
             self.write("hosts", arguments[1])
