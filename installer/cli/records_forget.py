@@ -38,6 +38,7 @@ def forget(
 ) -> None:
     """Erase records for good, also new ones. The filters are those of `list`. What is being installed stays."""
     from installer.cli.records import open_archive
+    from installer.flow import station_choices
     from installer.ledger import forgetting
     from installer.ledger.query_types import Filter
 
@@ -66,6 +67,9 @@ def forget(
                     _print_words(counts)
                 erasing.confirm("Erase them for good?")
             counts = forgetting.forget(archive.records, selection, chosen)
+            for installation in counts.erased:
+                # What this station chose for it names the device and the network.
+                station_choices.remove(installation)
     _print_result(counts, unknown, erasing, on_server=on_server)
     if counts.running and not erasing.dry_run:
         raise InstallerError(

@@ -34,11 +34,15 @@ columns = installations.c
 
 @dataclass(frozen=True)
 class RecordCounts:
-    """How many records: those to remove, those that a station works on, and for what the others were still needed."""
+    """How many records: those to remove, those that a station works on, and for what the others were still needed.
+
+    `erased`: the ids of those that were removed.
+    """
 
     records: int = 0
     running: int = 0
     needed: dict[str, int] = field(default_factory=dict)
+    erased: tuple[str, ...] = ()
 
 
 def forget(records: Records, wanted: Filter, ids: Sequence[str], *, dry_run: bool = False) -> RecordCounts:
@@ -51,13 +55,13 @@ def forget(records: Records, wanted: Filter, ids: Sequence[str], *, dry_run: boo
     counts = records.store.read("read the records", lambda c: _count(c, where))
     if dry_run:
         return counts
-    removed = 0
+    erased: list[str] = []
     while block := records.store.write("remove records", lambda c: _erase_block(c, where)):
-        removed += block
+        erased += block
     known = records.store.read("read the records", lambda c: frozenset(c.execute(select(columns.id)).scalars()))
     _erase_old_files(records.store.target, known)
     rewrite(records.store.engine(), "the ledger", TABLES)
-    return RecordCounts(removed, counts.running, counts.needed)
+    return RecordCounts(len(erased), counts.running, counts.needed, tuple(erased))
 
 
 def _conditions(wanted: Filter, ids: Sequence[str]) -> list[ColumnElement[bool]]:
@@ -74,7 +78,7 @@ def _count(connection: Connection, where: Sequence[ColumnElement[bool]]) -> Reco
     return RecordCounts(total, running, needed)
 
 
-def _erase_block(connection: Connection, where: Sequence[ColumnElement[bool]]) -> int:
+def _erase_block(connection: Connection, where: Sequence[ColumnElement[bool]]) -> list[str]:
     chosen = select(columns.id, columns.address).where(*where, columns.outcome != pruning.RUNNING).limit(BLOCK)
     rows = connection.execute(chosen).all()
     ids = [row[0] for row in rows]
@@ -85,7 +89,7 @@ def _erase_block(connection: Connection, where: Sequence[ColumnElement[bool]]) -
     for table in (failures, steps, details):
         connection.execute(delete(table).where(table.c.installation.in_(ids)))
     connection.execute(delete(installations).where(columns.id.in_(ids)))
-    return len(ids)
+    return ids
 
 
 def _erase_old_files(target: Target, known: Collection[str]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from installer import settings
 from installer.cli.main import _main
 from installer.errors import ErrorCode
+from installer.flow import station_choices
 from installer.ledger.records import Context, Record, Records
 from tests.security.erasing import ANNA, BEN, fill_computer, record, traces_of
 
@@ -131,3 +132,11 @@ def test_leases_of_the_device_that_have_ended_go_too(ledger: Records, home: Path
     assert forget("--all", "--yes") == 0
     found = ledger.store.read("test", lambda c: c.exec_driver_sql("SELECT address FROM leases").scalars().all())
     assert found == [BEN.monitor]
+
+
+def test_what_this_station_chose_for_them_goes_too(ledger: Records) -> None:
+    for installation in ("aaa1", "bbb1"):
+        station_choices.save(installation, station_choices.StationChoices(ANNA.monitor, {}, {}))
+    assert forget("--id", "aaa1", "--yes") == 0
+    assert station_choices.load("aaa1") is None
+    assert station_choices.load("bbb1") is not None
