@@ -113,7 +113,7 @@ class ConfirmForeignScreen(QuestionScreen[ConfirmForeign]):
 
     def body(self) -> Iterable[Widget]:
         for line in self.question.lines:
-            yield Text(shown(line, 500))
+            yield Text(shown(line, 500), classes="paragraph")
         yield Cards([CardChoice("no", self.question.no), CardChoice("yes", self.question.yes)])
 
     def on_mount(self) -> None:

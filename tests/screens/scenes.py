@@ -13,10 +13,11 @@ from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from installer.answers import StepKey
 from installer.catalogue.model import SyncMethod
 from installer.cloud.whose_account import SignedInPerson
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.questions import AcceptUnproved, ChooseReading, ConfirmAccount, OfferNotifications
+from installer.flow.questions import AcceptUnproved, ChooseReading, ConfirmAccount, ConfirmForeign, OfferNotifications
 from installer.qr.wifi_text import parse
 from screens.app import WizardApp
 from screens.confirm_account import ConfirmAccountScreen
@@ -29,7 +30,7 @@ from screens.home import HomeScreen
 from screens.link import AccountScreen
 from screens.network import CardReadingScreen, NetworkScreen, OtherNetworkDialog
 from screens.notification_offer import NotificationOfferScreen
-from screens.provision import SendScreen, UnprovedScreen
+from screens.provision import ConfirmForeignScreen, SendScreen, UnprovedScreen
 from screens.qr_text_dialogs import WifiQrTextDialog
 from screens.save_answers import SaveAnswersDialog
 from screens.secret_screens import PassphraseScreen
@@ -359,6 +360,25 @@ async def ask_unproved(pilot: Pilot[Any]) -> None:
     await wait_for_screen(pilot, UnprovedScreen)
 
 
+def foreign() -> ConfirmForeign:
+    return ConfirmForeign(
+        step=StepKey.NETWORK,
+        title="Use this passphrase?",
+        lines=(
+            "The passphrase is the variable CLINIC_WIFI, named by the answers file /home/nurse/Downloads/ward.toml. It "
+            "would go to the network “Clinic” on the device 00:24:E4:5C:1B:3C.",
+        ),
+        yes="Use it: I trust who wrote the file",
+        no="Do not use it; ask me instead",
+    )
+
+
+async def ask_foreign(pilot: Pilot[Any]) -> None:
+    await home(pilot)
+    ask_question(pilot, foreign())
+    await wait_for_screen(pilot, ConfirmForeignScreen)
+
+
 def refused() -> InstallerError:
     return InstallerError(
         ErrorCode.NOTIFICATIONS_REFUSED,
@@ -413,6 +433,7 @@ SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
     "sending_encrypted": (lambda: Script(encrypted=True), to_sending),
     "sending_proved": (lambda: Script(encrypted=True, proved=True), to_sending),
     "unproved": (Script, ask_unproved),
+    "foreign": (Script, ask_foreign),
     "press_the_button": (lambda: Script(hold=asyncio.Event(), hold_at="button"), press_the_button),
     "joining": (lambda: Script(hold=asyncio.Event()), joining),
     "stopping": (lambda: Script(hold=asyncio.Event()), stopping),
