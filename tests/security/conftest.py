@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,17 +17,21 @@ from tests.security.secret_matrix import Secret
 __all__ = ["home", "world"]
 
 
+@pytest.fixture(scope="session")
+def _lab_with_own_secrets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    scenario = fast_scenario().replace(f'"{PASSPHRASE}"', f'"{Secret.PASSPHRASE}"')
+    with LabProcess(tmp_path_factory.mktemp("lab"), scenario.replace(f'"{PROOF}"', f'"{Secret.PROOF}"')) as lab:
+        yield lab
+
+
 @pytest.fixture
-def observed(home: Path, lab_factory: Callable[[str | None], LabProcess], tmp_path: Path) -> Observed:
+def observed(home: Path, _lab_with_own_secrets: LabProcess, tmp_path: Path) -> Observed:
     """A lab whose secrets stand nowhere else, settings that name every secret, and a place for the witnesses."""
-    scenario = (
-        fast_scenario().replace(f'"{PASSPHRASE}"', f'"{Secret.PASSPHRASE}"').replace(f'"{PROOF}"', f'"{Secret.PROOF}"')
-    )
-    lab = lab_factory(scenario)
-    state = lab_process.read_state(lab.state_file)
+    _lab_with_own_secrets.call_now("POST", "/lab/reset")
+    state = lab_process.read_state(_lab_with_own_secrets.state_file)
     assert state is not None
     world = LabWorld(state)
-    use(world, lab.state_file)
+    use(world, _lab_with_own_secrets.state_file)
     (home / "config").mkdir(mode=0o700)
     (home / "config" / "config.toml").write_text(SETTINGS, "utf-8")
     for folder in (home / "export", tmp_path / "witness"):
