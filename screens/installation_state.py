@@ -70,6 +70,7 @@ class InstallationState:
     waiting_for_data: WaitingForData | None = None
     measurement: Measurement | None = None
     notice: str = ""
+    lasting_notice: str = ""  # shown until another one comes: a person decides by it in a later step
     first_data_later: str = ""  # when the first data will come, as a sentence
     gateway_notice: str = ""
     plans: list[Planned] = field(default_factory=list)
@@ -101,7 +102,7 @@ class InstallationState:
                 self.dry_run = event.dry_run
             case StepStarted():
                 self.enter_step(event.step)
-                self.todo = self.notice = ""
+                self.todo, self.notice = "", self.lasting_notice
                 self.start_phase(now, event.seconds)
                 if event.step is StepKey.PROVISION:
                     self.stage, self.asked_for_button = None, False
@@ -143,6 +144,8 @@ class InstallationState:
                 self.measurement = event.measurement
             case Notice():
                 self.notice = event.text
+                if event.code == "shared_ledger":
+                    self.lasting_notice = event.text
                 if event.code == "first_data_later":
                     self.first_data_later = event.text
                 if event.code == "gateway_needed":

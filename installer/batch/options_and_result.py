@@ -13,7 +13,8 @@ class BatchOptions:
 
     `tries`: attempts for one row after a transient error. `retry_delay`: seconds before the second attempt; it doubles
     for each further one. `device_timeout`: seconds to wait for a device that is not in reach. `verify`: seconds to
-    wait for the first data of each device; None: do not wait.
+    wait for the first data of each device; None: do not wait. `continue_from_ledger`: send credentials to the devices
+    that a ledger names which others can write; without it only to those of the plan, and those that this station chose.
     """
 
     parallel: int = 3
@@ -22,6 +23,7 @@ class BatchOptions:
     device_timeout: float = 30.0
     verify: float | None = None
     dry_run: bool = False
+    continue_from_ledger: bool = False
 
 
 @dataclass

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from installer.errors import ErrorCode, InstallerError
+from installer.flow import station_choices
 from installer.flow.resume import AttemptSummary
 from installer.ledger.leases import Lease, renewal_interval
 from installer.ledger.query_types import Filter, damaged_record
@@ -32,9 +33,11 @@ class RowRecord(AttemptSummary):
     """What the ledger says of one row: the newest attempt, or the one that installed the device.
 
     `damaged`: what cannot be read in it. Then nobody knows whether the device is installed, so the row is not tried.
+    `own_device`: this station vouches for its device; any other device was named by whoever can write the ledger.
     """
 
     damaged: tuple[str, ...] = ()
+    own_device: bool = True
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -80,8 +83,10 @@ class RowRecord(AttemptSummary):
 class RowClaims:
     """The rows of one batch in the ledger, for one run. Start with `open`, end with `close`."""
 
-    def __init__(self, records: Records, batch: str, station: str) -> None:
+    def __init__(self, records: Records, batch: str, station: str, *, trust_devices: bool = False) -> None:
+        """`trust_devices`: the devices that the ledger names count, whoever can write it."""
         self._records = records
+        self._trust_devices = trust_devices or records.private
         self._batch = batch
         self._station = station
         self._leases: dict[str, Lease] = {}
@@ -186,6 +191,8 @@ class RowClaims:
         for record in self._records.of_batch(self._batch, key):
             row = str(record["row"] or "")
             found = RowRecord.of(record)
+            if found.sent_ssid and not self._trust_devices:
+                found = replace(found, own_device=_chose(found))
             # The newest record comes first. A row that was done once stays done.
             if row and (row not in past or (found.done and not past[row].done)):
                 past[row] = found
@@ -224,3 +231,9 @@ class RowClaims:
             for lease in tuple(self._leases.values()):
                 with contextlib.suppress(InstallerError):
                     await self._call(lease.renew)
+
+
+def _chose(record: RowRecord) -> bool:
+    """Whether this station itself chose the device of the record."""
+    choices = station_choices.load(record.id)
+    return choices is not None and choices.address.upper() == record.address.upper()

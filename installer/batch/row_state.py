@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from installer.batch.plan import Unit
-from installer.errors import ErrorCode
+from installer.errors import ErrorCode, InstallerError
 from installer.events.json_lines import Event
+from installer.text import printable
 
 if TYPE_CHECKING:
     from installer.batch.row_claims import RowRecord
@@ -27,6 +28,7 @@ TRANSIENT_ERRORS = (
     ErrorCode.CLOUD_FAILED,
     ErrorCode.LINK_TIMEOUT,
 )
+CONTINUE_OPTION = "--continue-from-ledger"
 ShowEvent = Callable[[Event], None]
 
 
@@ -53,7 +55,7 @@ class RowState:
     def resumes(self) -> bool:
         """Whether an earlier run sent credentials for it. Then its installation is resumed."""
         past, network = self.past, self.unit.network
-        if past is None or not (past.sent_ssid and past.open) or not self._fits(past):
+        if past is None or not (past.sent_ssid and past.open) or not self._fits(past) or self.refusal is not None:
             return False
         return network is None or network.ssid == past.sent_ssid
 
@@ -65,8 +67,29 @@ class RowState:
     def continue_from(self, record: RowRecord | None) -> None:
         """Continue what an earlier run, or another station, has started for this row."""
         self.past = record
-        if self.unit.device is None and record is not None and record.sent_ssid and self._fits(record):
-            self.bound_address = record.address
+        if self._is_bound_by(record) and self.refusal is None:
+            self.bound_address = record.address if record is not None else None
+
+    @property
+    def refusal(self) -> InstallerError | None:
+        """REFERENCE_REFUSED if only a ledger that others can write says which device gets the passphrase."""
+        past = self.past
+        if past is None or past.own_device or not self._is_bound_by(past):
+            return None
+        address = printable(past.address, 64)
+        return InstallerError(
+            ErrorCode.REFERENCE_REFUSED,
+            f"The shared ledger says that station “{printable(past.station or 'another', 64)}” has begun this row with "
+            f"the device {address}. This station did not choose it: somebody else may have written that. Nothing was "
+            "sent.",
+            f"Is it right? Then give {CONTINUE_OPTION}, or write {address} as the row's device into the plan.",
+            device=address,
+            option=CONTINUE_OPTION,
+        )
+
+    def _is_bound_by(self, record: RowRecord | None) -> bool:
+        """Whether the record says which device the row has; the plan does not."""
+        return self.unit.device is None and record is not None and bool(record.sent_ssid) and self._fits(record)
 
     def _fits(self, record: RowRecord) -> bool:
         """Whether the record is about the device of the plan: the plan says who gets the passphrase, not the ledger."""

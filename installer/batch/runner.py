@@ -131,24 +131,27 @@ class Batch:
 
     async def _begin(self) -> None:
         past = await self._row_claims.open()
-        damaged: list[tuple[RowState, InstallerError]] = []
+        failed: list[tuple[RowState, InstallerError]] = []
         for unit in self.plan.units:
             record = past.get(unit.key)
             if record is not None and record.damage is not None:
-                damaged.append((RowState(unit), record.damage))
+                failed.append((RowState(unit), record.damage))
             elif record is not None and record.done:
                 self.result.states[unit.name] = record.state
                 self._assignment.assigned.add(record.address)
             else:
                 row = RowState(unit)
                 row.continue_from(record)
-                self._waiting.append(row)
+                if row.refusal is not None:
+                    failed.append((row, row.refusal))
+                else:
+                    self._waiting.append(row)
         self._assignment.assigned |= {row.bound_address for row in self._waiting if row.bound_address}
         self._assignment.assigned |= {unit.device for unit in self.plan.units if unit.device}
         names = [adapter.radio.name or "system" for adapter in self._adapters]
         differences = self._row_claims.differences(self.plan, past)
         self._events.batch_started(past, len(self._waiting), names, differences)
-        for row, error in damaged:
+        for row, error in failed:
             self._events.row_ended(row, "failed", error)
 
     # Which row is next.
@@ -239,6 +242,10 @@ class Batch:
             row.at_other_station = False
             # If the other station has sent credentials, this one continues with the same device.
             row.continue_from(record)
+            if row.refusal is not None:
+                self._waiting.remove(row)
+                self._events.row_ended(row, "failed", row.refusal)
+                return
             self._assignment.assigned |= {row.bound_address} if row.bound_address else set()
             self._events.row_changed(row, "waiting")
         else:
@@ -309,8 +316,11 @@ class Batch:
         if chosen and record is not None and record.sent_ssid:
             # Another station has just started this row with another device.
             row.continue_from(record)
-            self._waiting.append(row)
-            return False
+            if row.refusal is not None:
+                raise row.refusal
+            if row.bound_address is not None:
+                self._waiting.append(row)
+                return False
         if not chosen or sighting is None:
             return True
         if not await self._row_claims.claim_device(address):
@@ -375,6 +385,9 @@ class Batch:
             RunConfig(options=self._installation_options),
             private=self._row_claims.private,
             account=row.unit.account or "",
+            # The device of the plan, or one that this station vouches for.
+            device=row.unit.device or row.bound_address,
+            ssid=row.unit.network.ssid if row.unit.network is not None else None,
             only_options=True,
         )
         await shared_record.confirm(found, None)

@@ -103,7 +103,12 @@ class Station:
             return replace(environment, radio=adapter.radio, options=options, sign_in=sign_in)
 
         context = self.resources.environment().context
-        row_claims = RowClaims(self.resources.records(), plan.name, context.station or "station")
+        row_claims = RowClaims(
+            self.resources.records(),
+            plan.name,
+            context.station or "station",
+            trust_devices=self.options.continue_from_ledger,
+        )
         installation_options = options or self.resources.config.options
         return Batch(plan, adapters, make_environment, row_claims, show, self.options, installation_options)
 

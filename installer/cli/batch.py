@@ -70,6 +70,12 @@ def batch(
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="S", min=1, help="End each try of a row after S seconds.")
     ] = 300.0,
+    continue_from_ledger: Annotated[
+        bool,
+        typer.Option(
+            "--continue-from-ledger", help="Continue with devices that only a ledger names which others can write."
+        ),
+    ] = False,
     labels: Annotated[
         Path | None, typer.Option("--labels", metavar="FILE", help="Write labels of all devices: .html or .txt.")
     ] = None,
@@ -106,7 +112,12 @@ def batch(
     run_options = replace(behaviour, non_interactive=True, timeout=timeout).run_options()
     config = place_options.run_config(run_options, record.context())
     options = BatchOptions(
-        parallel=parallel, tries=tries, device_timeout=wait, verify=120.0 if verify else None, dry_run=dry_run
+        parallel=parallel,
+        tries=tries,
+        device_timeout=wait,
+        verify=120.0 if verify else None,
+        dry_run=dry_run,
+        continue_from_ledger=continue_from_ledger,
     )
     row_defaults = {"network": network, "account": account, "site": record.site}
     with failure_as_event(json=json):

@@ -14,6 +14,7 @@ from installer.cli.run_command import run
 from installer.text import printable
 
 if TYPE_CHECKING:
+    from installer.answers import Answers
     from installer.flow.run_options import RunConfig
 
 
@@ -26,6 +27,8 @@ def resume(
     flags: Annotated[
         Flags,
         only(
+            "device",
+            "ssid",
             "passphrase_file",
             "passphrase_env",
             "passphrase_keyring",
@@ -47,6 +50,7 @@ def resume(
     """Continue an installation that was interrupted.
 
     Steps that are done are not repeated. An option replaces what was chosen before; without it, that choice stays.
+    --device and --ssid only confirm which ones they are, for a ledger that others can write.
     An installation that was started with --lab is resumed with --lab.
     """
     from installer.cli.scripted_front_end import failure_as_event
@@ -71,13 +75,29 @@ async def _resume(config: RunConfig, record: dict[str, Any], flags: Flags, *, pr
 
     front_end = ScriptedFrontEnd(json=json)
     with failure_as_event(json=json):
-        found = shared_record.read(record, config, private=private, account=flags.account)
+        found = shared_record.read(
+            record, config, private=private, account=flags.account, device=flags.device, ssid=flags.ssid
+        )
         for text in found.notices:
             front_end.show(Notice(code="shared_ledger", text=text, installation=found.attempt.id))
         await shared_record.confirm(found, None if config.options.non_interactive else front_end.ask)
         # A secret that was typed is not in the record; a flag can name it now.
-        answers = answers_from_options.merge(found.attempt.answers, flags)
+        answers = answers_from_options.merge(found.attempt.answers, _without_known(flags, found.attempt.answers))
     await run_installation(found.config, answers, found.attempt, json=json)
+
+
+def _without_known(flags: Flags, answers: Answers) -> Flags:
+    """The flags without a device and a network that the answers name, too: the answers know more of them."""
+    from dataclasses import replace
+
+    from installer.answers import FindAnswer
+
+    find, network = answers.find, answers.network
+    if find is not None and flags.device is not None and find.device == FindAnswer(device=flags.device).device:
+        flags = replace(flags, device=None)
+    if network is not None and network.ssid == flags.ssid:
+        flags = replace(flags, ssid=None)
+    return flags
 
 
 def _record(config: RunConfig, wanted: str | None) -> tuple[dict[str, Any], bool]:

@@ -312,7 +312,11 @@ class Record:
         await self._run(both)
 
     def failed(self, step: str | None, code: str, what: str) -> None:
-        """Save a failure, also of a step that is retried. It is on disk when the next awaited write is."""
+        """Save a failure, also of a step that is retried. It is on disk when the next awaited write is.
+
+        A ledger of several users gets the meaning of the code instead of `what`: that may name a file of this computer.
+        """
+        what = shared.failure_for_ledger(code, what, private=self._records.private)
         self._post(lambda c: _updates().add_failure(c, self.id, self._records.holder(), step, code, what))
 
     async def end(self, outcome: str) -> None:

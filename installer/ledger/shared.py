@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from installer import settings
+from installer.errors import ErrorCode
 from installer.ledger.database import Target
 
 # Answers that are places of secrets or addresses where something goes; with the step that they belong to.
@@ -22,21 +24,25 @@ WRITTEN_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 NETWORK_FILE_SYSTEMS = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.glusterfs")
 )
+HAS_MODES = os.name == "posix"  # whether an owner and a mode say who can write a file
 MOUNTS = Path("/proc/self/mounts")
 
 
 def is_private(target: Target) -> bool:
-    """Whether only this user can write the ledger: a file of this user, in folders that nobody else can change.
+    """Whether the ledger is this user's own word: a file in the program's data folder that nobody else can change.
 
-    A file that is not there yet is judged by its folder. Where the system has no such modes, a file is private.
+    A file at any other place is shared: it may have come by mail or be on a server, and its owner and mode do not say
+    who wrote it. A file that is not there yet is judged by its folder. Where the system has no modes, the place counts.
     """
     file = target.file
     if file is None:
         return False
-    if os.name != "posix":
-        return True
     try:
         path = Path(os.path.realpath(file))
+        if not path.is_relative_to(os.path.realpath(settings.data_dir())):
+            return False
+        if not HAS_MODES:
+            return True
         if path.exists() and not _is_own(path):
             return False
         folder = next(parent for parent in path.parents if parent.exists())
@@ -46,10 +52,17 @@ def is_private(target: Target) -> bool:
 
 
 def answers_for_ledger(answers: dict[str, Any], *, private: bool) -> dict[str, Any]:
-    """The recorded answers; for a ledger of several users without places of secrets and addresses."""
+    """The recorded answers; for a ledger of several users without places of secrets, addresses, and the consent.
+
+    Of the consent to send, only the required encryption is left: it makes an installation stricter.
+    """
     if private:
         return answers
     kept = dict(answers)
+    if requires_encryption(kept):
+        kept["provision"] = {"require_encryption": True}
+    else:
+        kept.pop("provision", None)
     for step, key in PLACES:
         part = kept.get(step)
         if isinstance(part, Mapping) and not isinstance(part.get(key), bool | None):
@@ -60,9 +73,23 @@ def answers_for_ledger(answers: dict[str, Any], *, private: bool) -> dict[str, A
     return kept
 
 
+def requires_encryption(answers: Any) -> bool:
+    """Whether recorded answers ask that the credentials are sent encrypted only."""
+    part = answers.get("provision") if isinstance(answers, Mapping) else None
+    return isinstance(part, Mapping) and part.get("require_encryption") is True
+
+
 def options_for_ledger(options: dict[str, Any], *, private: bool) -> dict[str, Any]:
     """The recorded options; for a ledger of several users without what belongs to one computer."""
     return options if private else {name: value for name, value in options.items() if name not in LOCAL_OPTIONS}
+
+
+def failure_for_ledger(code: str, what: str, *, private: bool) -> str:
+    """The words of a failure; for a ledger of several users what its code means: the words may name a file of here."""
+    if private:
+        return what
+    meaning = next((known.meaning for known in ErrorCode if known.value == code), "it failed")
+    return f"{meaning[:1].upper()}{meaning[1:]}."
 
 
 def places_in(answers: Any) -> list[str]:

@@ -14,6 +14,7 @@ from installer.events.installation import Notice
 from installer.flow.questions import AskProof
 from installer.flow.situation import Situation
 from installer.flow.steps import device_trust, retail_device
+from installer.flow.steps.detected_model import check_wanted_model
 from installer.provisioning import registry
 from installer.provisioning.provisioner import Capability, DeviceInfo, DriverOptions
 from installer.provisioning.required_security import RequiredSecurity
@@ -82,6 +83,9 @@ async def connect(situation: Situation, *, find: float | None = None) -> None:
             f"{situation.chosen_model.name} {sighting.address} is no longer within reach.",
             "Bring it close to this computer and wake it, then try again.",
         )
+    if situation.resumed:
+        # The model is that of the record. The device itself says what it is.
+        check_wanted_model(situation.environment.catalogue, seen, situation.chosen_model)
     limit = situation.options.deadlines.connect
     radio = situation.environment.radio
     # Many adapters cannot scan and connect at once.

@@ -15,6 +15,7 @@ from installer.events.installation import DeviceConnected, DeviceFound, Notice
 from installer.flow.questions import ChooseDevice, ConfirmDevice, Recovery
 from installer.flow.situation import Situation, answer_missing
 from installer.flow.steps import device_connection, device_trust, retail_device
+from installer.flow.steps.detected_model import check_wanted_model
 from installer.flow.steps.step import Step
 from installer.provisioning.provisioner import Capability, DeviceInfo, security_of
 from installer.text import printable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from installer.bluetooth.scan import Scan
 
 SCAN_CHECK_SECONDS = 0.25  # how often to check whether the scan still runs
-RELIABLE_CERTAINTIES = (Certainty.CERTAIN, Certainty.LIKELY)
 
 
 class FindStep(Step):
@@ -229,20 +229,8 @@ class FindStep(Step):
                 raise _unsupported(sighting)
             return detected
         wanted = catalogue.get(answer.model)
-        if (
-            detected
-            and detected.id != wanted.id
-            and detection.certainty in RELIABLE_CERTAINTIES
-            and not detected.generic
-        ):
-            # Naming another model must not get around the sync rule.
-            raise InstallerError(
-                ErrorCode.DEVICE_UNSUPPORTED,
-                f"The device {sighting.address} is a {detected.name} ({detection.certainty}), not a {wanted.name}.",
-                f"Use --model {detected.id}, or leave --model out.",
-                detected=detected.id,
-                wanted=wanted.id,
-            )
+        # Naming another model must not get around the sync rule.
+        check_wanted_model(catalogue, sighting, wanted)
         return wanted
 
     async def _check_existing_wifi(self, situation: Situation, confirmed: bool) -> None:

@@ -16,6 +16,7 @@ from installer.ledger import export, timestamps
 from installer.ledger.archive import Archive
 from installer.ledger.query_types import Filter
 from installer.ledger.records import Records
+from installer.ledger.shared import failure_for_ledger
 from installer.ledger.sql_tables import installations
 from tests.bench.ledger import fill
 from tests.installer.ledger.record_behaviour import Make, code, found, installed
@@ -218,7 +219,7 @@ async def records_go_into_a_spreadsheet_and_into_json(make: Make) -> None:
     assert (rows[0]["error"], rows[0]["failures"]) == ("link_refused", "link: link_refused")
     whole = json.loads("".join(export.as_json(archive.every(Filter()))))
     assert [r["id"] for r in whole] == ["two", "one"]
-    assert whole[0]["failures"][0]["what"] == "no"
+    assert whole[0]["failures"][0]["what"] == failure_for_ledger("link_refused", "no", private=False)
     assert json.loads("".join(export.as_json([]))) == []
 
 

@@ -16,6 +16,7 @@ import pytest
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger.query_types import Filter
 from installer.ledger.records import Context, Record, Records
+from installer.ledger.shared import failure_for_ledger
 
 Make = Callable[[], Records]
 FOUND = {"address": "A", "name": "Scale", "model": "body", "certainty": "certain", "reasons": ["it says so"]}
@@ -61,7 +62,9 @@ async def a_record_is_whole_after_every_step(make: Make) -> None:
     await record.end("failed")
     (one,) = records.all()
     assert [(s["step"], s["took"]) for s in one["steps"]] == [("find", 2.0)]
-    assert [(f["step"], f["code"], f["what"]) for f in one["failures"]] == [("provision", "join_failed", "no")]
+    assert [(f["step"], f["code"], f["what"]) for f in one["failures"]] == [
+        ("provision", "join_failed", failure_for_ledger("join_failed", "no", private=False))
+    ]
     assert (one["outcome"], one["error"], one["step"]) == ("failed", "join_failed", "provision")
     assert one["ended"] >= one["started"]
     records.close()
