@@ -451,7 +451,7 @@ def test_a_ledger_does_not_say_which_device_gets_the_passphrase_of_a_row(
     assert "--continue-from-ledger" in said
     # Even if a person says so, a device of another model gets nothing.
     assert batch(ledger, plan_of_a_model, "--continue-from-ledger") == ErrorCode.BATCH_INCOMPLETE.exit_status
-    assert "device_unsupported" in capsys.readouterr().out
+    assert "device_changed" in capsys.readouterr().out
     assert world.device("body")["credentials_received"] == 0
 
 

@@ -10,8 +10,11 @@ from installer.errors import ErrorCode, InstallerError
 RELIABLE_CERTAINTIES = (Certainty.CERTAIN, Certainty.LIKELY)
 
 
-def check_wanted_model(catalogue: Catalogue, sighting: Sighting, wanted: Model) -> None:
-    """Raise DEVICE_UNSUPPORTED if the device is certainly of another model."""
+def check_wanted_model(catalogue: Catalogue, sighting: Sighting, wanted: Model, *, before: bool = False) -> None:
+    """Raise DEVICE_UNSUPPORTED if the device is certainly of another model.
+
+    `before`: the record of an earlier attempt says what is wanted; then DEVICE_CHANGED.
+    """
     detection = sighting.detection
     detected = catalogue.get(detection.model_id) if detection.model_id else None
     if (
@@ -21,10 +24,19 @@ def check_wanted_model(catalogue: Catalogue, sighting: Sighting, wanted: Model) 
         or detection.certainty not in RELIABLE_CERTAINTIES
     ):
         return
+    if before:
+        raise InstallerError(
+            ErrorCode.DEVICE_CHANGED,
+            f"The device {sighting.address} is a {detected.name} ({detection.certainty}). The record of the earlier "
+            f"attempt says that it is a {wanted.name}. Nothing was sent.",
+            "Check that it is the right device. If it is, start a new installation.",
+            detected=detected.id,
+            wanted=wanted.id,
+        )
     raise InstallerError(
         ErrorCode.DEVICE_UNSUPPORTED,
         f"The device {sighting.address} is a {detected.name} ({detection.certainty}), not a {wanted.name}.",
-        f"Use --model {detected.id}, or leave --model out. To install this device instead, start a new installation.",
+        f"Use --model {detected.id}, or leave --model out.",
         detected=detected.id,
         wanted=wanted.id,
     )

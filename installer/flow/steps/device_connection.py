@@ -85,7 +85,7 @@ async def connect(situation: Situation, *, find: float | None = None) -> None:
         )
     if situation.resumed:
         # The model is that of the record. The device itself says what it is.
-        check_wanted_model(situation.environment.catalogue, seen, situation.chosen_model)
+        check_wanted_model(situation.environment.catalogue, seen, situation.chosen_model, before=True)
     limit = situation.options.deadlines.connect
     radio = situation.environment.radio
     # Many adapters cannot scan and connect at once.
