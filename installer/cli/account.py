@@ -74,22 +74,29 @@ def list_accounts(*, place_options: CloudOptions) -> None:
 def logout(*, name: Name = "default", place_options: CloudOptions) -> None:
     """Remove the tokens of an account from this computer."""
 
-    async def sign_out() -> None:
+    async def sign_out() -> str:
         from installer.flow.run_resources import RunResources
 
         resources = RunResources(place_options.run_config())
         try:
-            await (await resources.accounts()).logout(name)
+            may_remain = await (await resources.accounts()).logout(name)
             if await resources.notifications().saved.remove_account(name):
                 output.print_message(
                     "Its notifications are not renewed any more. The cloud ends them when the address stops answering; "
                     "`device-installer notifications revoke` before a sign-out ends them at once."
                 )
+            return may_remain
         finally:
             await resources.close()
 
-    run(sign_out())
+    may_remain = run(sign_out())
     output.print_message(f"The tokens of account “{name}” are removed from this computer.")
+    if may_remain:
+        output.print_message(
+            "Nobody could look into the keyring of this system (it is switched off, locked or not there). If an "
+            f"earlier sign-in has stored tokens in it, they are still in its entry “{may_remain}”. Once the keyring is "
+            "usable, give this command again; or remove that entry with the keyring's own program."
+        )
     _print_what_stays(name, place_options)
 
 

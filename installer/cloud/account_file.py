@@ -22,6 +22,8 @@ from installer.storage.private_files import OTHER_OWNER, read_private
 from installer.text import printable
 
 Backend = Literal["keyring", "file"]
+# Whether older tokens of the account are in the keyring beside those in the file.
+Left = Literal["no", "maybe", "yes"]
 MAX_FILE_BYTES = 64 * 1024
 MAX_NAME_PART = 60
 _UNESCAPED = "abcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -75,7 +77,10 @@ class Application:
 
 
 class AccountFile(BaseModel):
-    """The content of an account's file."""
+    """The content of an account's file.
+
+    `left_in_keyring`: about an earlier sign-in, if `kept` is "file"; an older version of this program did not say.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -86,6 +91,7 @@ class AccountFile(BaseModel):
     userid: str = ""
     kept: Backend
     tokens: Tokens | None = None
+    left_in_keyring: Left = "maybe"
 
     def belongs_to(self, application: Application) -> bool:
         """Whether it is an account of this application."""
@@ -140,6 +146,17 @@ def examine(path: Path, name: str) -> tuple[AccountFile | None, InstallerError |
         todo = f"If nobody else has read or changed it: {how}. Otherwise delete it and sign in again."
         return record, damaged(path, name, exposed, todo)
     return record, None
+
+
+def left_in_keyring(path: Path, name: str) -> Left:
+    """Whether the keyring has tokens of the sign-in that this file is of."""
+    try:
+        record, _ = examine(path, name)
+    except FileNotFoundError:
+        return "no"
+    if record is None:
+        return "maybe"
+    return "yes" if record.kept == "keyring" else record.left_in_keyring
 
 
 def damaged(path: Path, name: str, why: str, todo: str = "", *, place: str = "") -> InstallerError:

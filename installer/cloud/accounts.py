@@ -55,14 +55,19 @@ class Accounts:
             )
         return SignInSession(name, self._open_client(), self._store, seconds)
 
-    async def logout(self, name: str) -> None:
-        """Delete the tokens of this account from this computer. Raises ACCOUNT_UNKNOWN, FILE_UNWRITABLE."""
+    async def logout(self, name: str) -> str:
+        """Delete the tokens of this account from this computer.
+
+        Returns the entry of the keyring that may still hold tokens, as nobody could look; else empty.
+        Raises ACCOUNT_UNKNOWN, FILE_UNWRITABLE; SECRET_UNAVAILABLE if the keyring is known to keep them.
+        """
         from installer.cloud.token_refresh import account_unknown
 
         async with self._store.lock(self._application, name):
-            deleted = await self._store.delete(self._application, name)
-        if not deleted:
+            deletion = await self._store.delete(self._application, name)
+        if not deletion.found:
             raise account_unknown(name, [a.name for a in await self.stored()])
+        return deletion.may_remain
 
     def check_connection_settings(self) -> None:
         """Check this computer's proxy and certificates for the cloud; nothing is sent. Raises CLOUD_UNREACHABLE."""

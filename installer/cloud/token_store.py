@@ -20,21 +20,26 @@ from installer.cloud.account_file import (
     AccountFile,
     Application,
     Backend,
+    Left,
     Tokens,
     account_name,
     damaged,
     examine,
     file_name,
+    left_in_keyring,
 )
 from installer.errors import ErrorCode, InstallerError
 from installer.storage import keyring as keyrings
-from installer.storage.file_lock import HeldLock, file_lock
-from installer.storage.keyring import KeyringFailed, SystemKeyring
+from installer.storage.file_lock import HeldLock, file_lock, is_abandoned
+from installer.storage.keyring import KeyringFailed, KeyringSilent, SystemKeyring
 from installer.storage.private_files import make_private_folder, write_private
+from installer.storage.secret_references import KEYRING_SERVICE
+from installer.storage.stale_files import sweep_file
 from installer.timing.deadlines import call_with_deadline
 
 LOCK_SECONDS = 60.0
 DISK_SECONDS = 30.0
+NO_KEYRING = "it is switched off or not there"
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,14 @@ class StoredTokens:
 
     tokens: Tokens
     stored_in: str
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What `delete` did. `found`: there were tokens. `may_remain`: the entry of the keyring that nobody looked for."""
+
+    found: bool
+    may_remain: str = ""
 
 
 class TokenStore:
@@ -143,55 +156,66 @@ class TokenStore:
         path = self._path(application, name)
         secret = json.dumps(tokens.with_secrets())
         kept: Backend = "file"
+        left, may_clean = await _read_left(path, name), True
         keyring = await self._usable_keyring()
         if keyring is not None:
             try:
                 await keyring.set(_keyring_entry(path), secret)
-                kept = "keyring"
+                kept, left = "keyring", "no"
             except KeyringFailed as error:
                 if self._backend == "keyring":
                     raise _keyring_error(name, str(error)) from None
+                left, may_clean = "maybe" if left == "no" else left, not isinstance(error, KeyringSilent)
         elif self._backend == "keyring":
             raise _keyring_error(name, "there is none that protects its entries")
         record = AccountFile(
-            name=name, cloud=application.cloud, client_id=application.client_id, userid=tokens.userid, kept=kept
+            name=name,
+            cloud=application.cloud,
+            client_id=application.client_id,
+            userid=tokens.userid,
+            kept=kept,
+            tokens=tokens if kept == "file" else None,
+            left_in_keyring=left,
         )
-        document = record.model_dump(exclude={"tokens"})
-        if kept == "file":
-            document["tokens"] = tokens.with_secrets()
-        try:
-            await call_with_deadline(lambda: write_private(path, json.dumps(document, indent=1).encode()), DISK_SECONDS)
-        except (OSError, TimeoutError) as error:
-            raise _unwritable(path, error) from None
+        await _write(path, record)
+        if left != "no" and may_clean and not (await self._delete_entry(path))[1]:
+            # The new tokens are safe by now, and those of an earlier sign-in are gone.
+            await _write(path, record.model_copy(update={"left_in_keyring": "no"}))
         return StoredTokens(tokens, self._storage_in_words(record, path))
 
-    async def delete(self, application: Application, name: str) -> bool:
-        """Delete an account; False if there is none. Raises FILE_UNWRITABLE, SECRET_UNAVAILABLE."""
+    async def delete(self, application: Application, name: str) -> Deletion:
+        """Delete the tokens of an account from the keyring and from the file, also those of an earlier sign-in.
+
+        If the keyring does not give up what is known to be in it, only those in the file go, and the file says so.
+        Raises FILE_UNWRITABLE, SECRET_UNAVAILABLE.
+        """
         path = self._path(application, name)
+        record: AccountFile | None = None
+        there = True
         try:
             record, _ = examine(path, name)
         except FileNotFoundError:
-            return False
+            there = False
         if record is not None and not record.belongs_to(application):
-            return False
-        if record is not None and record.kept == "keyring":
-            keyring = await self._usable_keyring()
-            try:
-                if keyring is None:
-                    raise KeyringFailed("it is switched off or not there")
-                await keyring.delete(_keyring_entry(path))
-            except KeyringFailed as error:
-                raise _keyring_error(name, str(error)) from None
+            return Deletion(False)
+        was_there, failure = await self._delete_entry(path)
+        known = record is not None and (record.kept == "keyring" or record.left_in_keyring == "yes")
+        if record is not None and known and failure:
+            await _write(path, record.model_copy(update={"kept": "keyring", "tokens": None}))
+            raise _still_in_keyring(path, name, failure)
         try:
             path.unlink(missing_ok=True)
+            sweep_file(path)
+            _remove_old_lock(path)
         except OSError as error:
             raise _unwritable(path, error) from None
-        return True
+        unsure = there and bool(failure) and (record is None or record.left_in_keyring != "no")
+        return Deletion(there or was_there, _keyring_entry(path) if unsure else "")
 
     @asynccontextmanager
     async def lock(self, application: Application, name: str) -> AsyncIterator[HeldLock]:
         """Lock this account against the other processes of this user. Raises SECRET_UNAVAILABLE, FILE_UNWRITABLE."""
-        path = self._path(application, name).with_suffix(".lock")
+        path = _lock_of(self._path(application, name))
         async with contextlib.AsyncExitStack() as stack:
             try:
                 make_private_folder(self.folder)
@@ -208,8 +232,19 @@ class TokenStore:
             yield held
 
     async def _usable_keyring(self) -> SystemKeyring | None:
-        if self._backend == "file":
-            return None
+        return None if self._backend == "file" else await self._any_keyring()
+
+    async def _delete_entry(self, path: Path) -> tuple[bool, str]:
+        """Delete the account's entry of the keyring: whether it was there; why it may still be there, or ""."""
+        keyring = await self._any_keyring()
+        if keyring is None:
+            return False, NO_KEYRING
+        try:
+            return await keyring.delete(_keyring_entry(path)), ""
+        except KeyringFailed as error:
+            return False, str(error)
+
+    async def _any_keyring(self) -> SystemKeyring | None:
         if not self._keyring_searched:
             self._keyring = await keyrings.find_keyring(self._keyring_seconds)
             self._keyring_searched = True
@@ -218,7 +253,7 @@ class TokenStore:
     async def _from_keyring(self, path: Path, name: str) -> Tokens:
         keyring = await self._usable_keyring()
         if keyring is None:
-            raise _keyring_error(name, "it is switched off or not there")
+            raise _keyring_error(name, NO_KEYRING)
         entry = _keyring_entry(path)
         try:
             text = await keyring.get(entry)
@@ -246,12 +281,58 @@ def _keyring_entry(path: Path) -> str:
     return f"account:{path.stem}"
 
 
+def _lock_of(path: Path) -> Path:
+    # By the hash alone: a lock has to stay, and must not keep a person's name.
+    return path.with_name(f"{path.stem.rpartition('.')[2]}.lock")
+
+
+def _remove_old_lock(path: Path) -> None:
+    """Remove the lock file of an older version, which has the account's name, unless that version holds it."""
+    old = path.with_suffix(".lock")
+    if is_abandoned(old):
+        old.unlink(missing_ok=True)
+
+
+async def _read_left(path: Path, name: str) -> Left:
+    try:
+        return await call_with_deadline(lambda: left_in_keyring(path, name), DISK_SECONDS)
+    except TimeoutError:
+        return "maybe"
+
+
+async def _write(path: Path, record: AccountFile) -> None:
+    """Replace the file of the account, and remove what a killed run has left of it. Raises FILE_UNWRITABLE."""
+    document = record.model_dump(exclude={"tokens"})
+    if record.tokens is not None:
+        document["tokens"] = record.tokens.with_secrets()
+
+    def write() -> None:
+        write_private(path, json.dumps(document, indent=1).encode())
+        sweep_file(path)
+
+    try:
+        await call_with_deadline(write, DISK_SECONDS)
+    except (OSError, TimeoutError) as error:
+        raise _unwritable(path, error) from None
+
+
 def _keyring_error(name: str, why: str) -> InstallerError:
     return InstallerError(
         ErrorCode.SECRET_UNAVAILABLE,
         f"The keyring cannot read or store the tokens of account “{name}”: {why}.",
         "Unlock the keyring, or set DEVICE_INSTALLER_KEYRING=off and sign in again: then a file stores them.",
         account=name,
+    )
+
+
+def _still_in_keyring(path: Path, name: str, why: str) -> InstallerError:
+    return InstallerError(
+        ErrorCode.SECRET_UNAVAILABLE,
+        f"Tokens of account “{name}” are still in the keyring of this system: {why}.",
+        "Unlock the keyring (DEVICE_INSTALLER_KEYRING must not be off), then sign out again. Or remove its entry "
+        f"“{_keyring_entry(path)}” of {KEYRING_SERVICE} with the keyring's own program, and the file {path}.",
+        account=name,
+        file=str(path),
     )
 
 

@@ -16,11 +16,13 @@ import sys
 import time
 from pathlib import Path
 from typing import IO, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.child_environment import smallest_environment
+from installer.storage.peer_user import listens_for_another_user
 from installer.storage.private_files import OTHER_OWNER, create_private_file, read_private, write_private
 from installer.text.bounded_read import read_bounded
 from installer.text.written_by_people import MAX_TEXT_BYTES, STDIN, UnreadableText, read_bytes
@@ -78,7 +80,7 @@ def read_state(path: Path) -> LabState | None:
             "End the lab if it runs (process “installer.lab”), and delete that file.",
             file=str(path),
         ) from None
-    return state if _alive(state.pid) else None
+    return state if _alive(state.pid) and not _port_of_another_user(state.http) else None
 
 
 async def ensure_running(path: Path, scenario: Path | None = None) -> LabState:
@@ -152,6 +154,12 @@ async def call(state: LabState, method: str, path: str, body: dict[str, Any] | N
     """Call the lab's control API; the JSON of its answer. Raises LAB_UNAVAILABLE."""
     import httpx
 
+    if _port_of_another_user(state.http):
+        raise InstallerError(
+            ErrorCode.LAB_UNAVAILABLE,
+            f"The lab has ended: a program of another user has its port now ({state.http}). Nothing was sent to it.",
+            "Start a lab with `device-installer lab start`.",
+        )
     try:
         # Loading the certificates takes time, and http:// on this computer needs none.
         async with httpx.AsyncClient(base_url=state.http, timeout=10.0, trust_env=False, verify=False) as client:
@@ -180,12 +188,22 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        return False  # the number of a lab that has ended belongs to another user's process by now
     # A lab that this process started stays a zombie until it is waited for.
     try:
         return os.waitpid(pid, os.WNOHANG) == (0, 0)
     except ChildProcessError:
         return True
+
+
+def _port_of_another_user(http: str) -> bool:
+    """Whether another user's program has the lab's port. It must not get the token of the lab, which has ended then."""
+    parts = urlsplit(http)
+    try:
+        place = (parts.hostname or "", parts.port or 0)
+    except ValueError:
+        return False
+    return listens_for_another_user(place)
 
 
 def _content_of_pipe(scenario: Path, copy: Path) -> IO[bytes]:

@@ -102,7 +102,7 @@ class Archive:
         import sqlite3
 
         # VACUUM needs exclusive access. If another process uses the file, the next prune does it.
-        with self.records.store.engine().connect() as connection, contextlib.suppress(sqlite3.Error):
+        with self.records.store.engine().connect() as connection, contextlib.suppress(sqlite3.Error, MemoryError):
             raw = connection.connection
             raw.execute(f"PRAGMA busy_timeout={VACUUM_BUSY_TIMEOUT_MS}")
             raw.execute("VACUUM")

@@ -49,6 +49,8 @@ def rewrite_sqlite(connection: Any, what: str) -> None:
     except sqlite3.Error as error:
         why = "another program uses its file" if is_busy(error) else str(error)
         raise _not_rewritten(what, why) from None
+    except MemoryError:
+        raise _not_rewritten(what, "it is longer than the free memory of this computer") from None
 
 
 def _rewrite_postgresql(engine: Engine, what: str, tables: Sequence[str]) -> None:

@@ -21,6 +21,10 @@ class KeyringFailed(Exception):
     """The keyring is locked, refused, or did not answer. The text says why and holds no secret."""
 
 
+class KeyringSilent(KeyringFailed):
+    """It did not answer in time. What was asked may still be done later."""
+
+
 def switched_off() -> bool:
     """Whether DEVICE_INSTALLER_KEYRING=off."""
     return os.environ.get(f"{ENVIRONMENT_PREFIX}KEYRING", "").strip().lower() in ("off", "0", "no", "false")
@@ -42,14 +46,16 @@ class SystemKeyring:
         """Store a secret."""
         await _guarded(lambda: self._backend.set_password(KEYRING_SERVICE, entry, secret), self._seconds)
 
-    async def delete(self, entry: str) -> None:
-        """Remove an entry, if it is there."""
+    async def delete(self, entry: str) -> bool:
+        """Remove an entry; False if it is not there."""
 
-        def remove() -> None:
-            if self._backend.get_password(KEYRING_SERVICE, entry) is not None:
-                self._backend.delete_password(KEYRING_SERVICE, entry)
+        def remove() -> bool:
+            if self._backend.get_password(KEYRING_SERVICE, entry) is None:
+                return False
+            self._backend.delete_password(KEYRING_SERVICE, entry)
+            return True
 
-        await _guarded(remove, self._seconds)
+        return await _guarded(remove, self._seconds)
 
 
 async def find_keyring(seconds: float = KEYRING_SECONDS) -> SystemKeyring | None:
@@ -79,7 +85,7 @@ async def _guarded(call: Callable[[], T], seconds: float) -> T:
     try:
         return await call_with_deadline(call, seconds)
     except TimeoutError:
-        raise KeyringFailed(f"no answer within {seconds:g} s; it may be locked") from None
+        raise KeyringSilent(f"no answer within {seconds:g} s; it may be locked") from None
     # A keyring is a plug-in; it may raise any error of its libraries.
     except Exception as error:  # noqa: BLE001
         raise KeyringFailed(type(error).__name__) from None

@@ -15,6 +15,7 @@ from pathlib import Path
 
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 ROOT = 0
+_LISTENS = "0A"  # the state TCP_LISTEN
 # The kernel writes a long table in pieces; a row can be missed while others come and go.
 LOOKS = 3
 NOT_NAMED = "a program whose user this computer does not name"
@@ -45,6 +46,31 @@ def stranger(peer: Address, here: Address) -> str | None:
         if uid is not None:
             return None if uid in _own_users() else f"user {_name(uid)}"
     return NOT_NAMED
+
+
+def listens_for_another_user(place: Address) -> bool:
+    """Whether a program that is neither ours nor root's listens at this address and port. False: nobody, or not told.
+
+    A listener at all addresses counts, too.
+    """
+    if os.name != "posix":
+        return False
+    try:
+        address = ipaddress.ip_address(place[0])
+    except ValueError:
+        return False
+    everywhere = (ipaddress.ip_address("0.0.0.0"), ipaddress.ip_address("::"))
+    own, places = (
+        _own_users(),
+        {_row_address(one, place[1], mapped) for one in (address, *everywhere) for mapped in (False, True)},
+    )
+    for content in _tables():
+        for line in content.splitlines()[1:]:
+            columns = line.split()
+            listens = len(columns) > 8 and columns[3] == _LISTENS and columns[1] in places
+            if listens and columns[7].isdecimal() and int(columns[7]) not in own:
+                return True
+    return False
 
 
 def _tables() -> list[str]:

@@ -17,7 +17,9 @@ from installer.storage.atomic_write import PRIVATE_MODE
 
 # EXTRA: the folder is synced, too, when the journal is deleted. Only then does a commit survive a power cut.
 # secure_delete: what is deleted is written over with zeros. Else it stays readable in the free parts of the file.
-_PRAGMAS = ("synchronous = EXTRA", "foreign_keys = ON", "secure_delete = ON")
+# temp_store: big sorts and VACUUM write copies of the data into temporary files in a folder of the system (/var/tmp),
+# where they are not wiped. So they are in memory; VACUUM then needs as much of it as the file is long.
+_PRAGMAS = ("synchronous = EXTRA", "foreign_keys = ON", "secure_delete = ON", "temp_store = MEMORY")
 
 
 def create_sqlite_file(path: Path) -> None:

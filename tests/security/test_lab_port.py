@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from installer.errors import ErrorCode, InstallerError
 from installer.flow import lab_process
 from installer.lab.guard import MAX_BODY_BYTES
+from installer.storage import peer_user
 from tests.flow.support import LabWorld
 from tests.installer.cloud.conftest import _own_home
 from tests.installer.lab.lab_process import LabProcess
@@ -105,3 +109,33 @@ def test_the_token_is_in_the_state_file_alone(lab: LabProcess, client: httpx.Cli
     state = lab_process.read_state(lab.state_file)
     assert state is not None
     assert token not in lab.log() + client.get("/lab/state").text + repr(state) + repr(LabWorld(state).state)
+
+
+async def test_the_token_is_not_sent_to_another_users_program_at_the_port_of_a_lab_that_has_ended(
+    lab: LabProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = lab_process.read_state(lab.state_file)
+    assert state is not None
+    # The table of the system says that the listener is another user's.
+    port = int(lab.http.rpartition(":")[2])
+    row = (
+        f"   0: {{}}:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {os.getuid() + 1}        0 7 1"
+    )
+    table = tmp_path / "tcp"
+    monkeypatch.setattr(peer_user, "TABLES", (table,))
+    for address in ("0100007F", "00000000", "0" * 32):
+        table.write_text(f"  sl  local_address\n{row.format(address)}\n")
+        assert lab_process.read_state(lab.state_file) is None
+        with pytest.raises(InstallerError, match="another user has its port") as caught:
+            await lab_process.call(state, "GET", "/lab/state")
+        assert caught.value.code is ErrorCode.LAB_UNAVAILABLE
+    table.write_text(f"  sl  local_address\n{row.format('0200007F')}\n")
+    assert lab_process.read_state(lab.state_file) == state
+
+
+def test_a_process_of_another_user_is_no_lab_of_this_one(lab: LabProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)  # as for a process of another user, for who is not root
+    assert lab_process.read_state(lab.state_file) is None

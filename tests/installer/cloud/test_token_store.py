@@ -205,7 +205,7 @@ async def test_damaged_files_can_be_removed_by_signing_out(tmp_path: Path) -> No
     with pytest.raises(InstallerError, match="can be read by others") as caught:
         await store.load(REAL, "default")
     assert f"chmod 600 '{only_file(tmp_path)}'" in caught.value.todo
-    assert await store.delete(REAL, "default")
+    assert (await store.delete(REAL, "default")).found
     assert list(tmp_path.glob("*.json")) == []
 
 
@@ -235,7 +235,7 @@ async def test_no_account(tmp_path: Path) -> None:
     store = TokenStore(tmp_path / "none")
     assert await store.load(REAL, "default") is None
     assert await store.list(REAL) == []
-    assert await store.delete(REAL, "default") is False
+    assert not (await store.delete(REAL, "default")).found
 
 
 async def test_accounts_of_different_clouds_and_applications_do_not_mix(tmp_path: Path) -> None:
@@ -245,11 +245,11 @@ async def test_accounts_of_different_clouds_and_applications_do_not_mix(tmp_path
     for n, other in enumerate(others):
         assert await store.load(other, "default") is None
         assert await store.list(other) == []
-        assert await store.delete(other, "default") is False
+        assert not (await store.delete(other, "default")).found
         await store.save(other, "default", tokens(f"other-{n}"))
     assert access(await store.load(REAL, "default")) == "real"
     assert access(await store.load(others[1], "default")) == "other-1"
-    assert await store.delete(others[1], "default")
+    assert (await store.delete(others[1], "default")).found
     assert access(await store.load(REAL, "default")) == "real"
 
 
@@ -329,7 +329,7 @@ async def test_the_keyring_holds_the_tokens_and_the_file_only_says_so(tmp_path: 
     (listed,) = await TokenStore(tmp_path).list(REAL)
     assert (listed.name, listed.userid) == ("default", "7")
     assert "keyring" in listed.stored_in
-    assert await TokenStore(tmp_path).delete(REAL, "default")
+    assert (await TokenStore(tmp_path).delete(REAL, "default")).found
     assert backend.entries == {}
     assert list(tmp_path.glob("*.json")) == []
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 OTHER_UID = 65534  # nobody, on every system
 SECONDS = 30
@@ -76,3 +78,26 @@ def get(path: str, port: int, **headers: str) -> bytes:
     """A GET request, as a browser sends it to this computer."""
     lines = [f"GET {path} HTTP/1.1", f"Host: localhost:{port}", *(f"{k}: {v}" for k, v in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+_LISTEN = """
+import os, socket, sys, time
+uid = int(sys.argv[1])
+os.setgroups([]); os.setgid(uid); os.setuid(uid)
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+time.sleep(600)
+"""
+
+
+@contextmanager
+def listening() -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """A program of the other user that listens: its port, its process."""
+    assert os.geteuid() == 0, "this test needs root: it becomes another user"
+    command = [sys.executable, "-c", _LISTEN, str(OTHER_UID)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline()), process
+        finally:
+            process.kill()

@@ -15,6 +15,7 @@ import pytest
 from installer.cloud.oauth_sign_in import SignInNotice, SignInSession
 from installer.errors import ErrorCode, InstallerError
 from installer.flow import lab_process
+from installer.storage import private_files
 from tests.installer.cloud.conftest import _impatient, _no_keyring, _own_home
 from tests.installer.cloud.test_oauth_sign_in import back, browser_of, come_back, session_at, visit
 from tests.installer.cloud.world import CODE, grant, in_time, odd, ok
@@ -129,3 +130,16 @@ def test_a_state_file_of_another_user_names_no_lab(lab: LabProcess, tmp_path: Pa
         lab_process.read_state(file)
     assert caught.value.code is ErrorCode.LAB_UNAVAILABLE
     assert "belongs to another user" in caught.value.what
+
+
+def test_another_users_program_at_the_port_of_a_killed_lab_gets_no_token(lab: LabProcess, tmp_path: Path) -> None:
+    with other_user.listening() as (port, process):
+        # The lab was killed; the other user has its port, and their process its number.
+        state = json.loads(lab.state_file.read_text())
+        file = tmp_path / "lab.json"
+        state |= {"http": f"http://127.0.0.1:{port}", "pid": process.pid}
+        private_files.write_private(file, json.dumps(state).encode())
+        assert lab_process.read_state(file) is None
+        state["pid"] = os.getpid()
+        private_files.write_private(file, json.dumps(state).encode())
+        assert lab_process.read_state(file) is None
