@@ -99,6 +99,7 @@ class SelectionBatch:
                 sync=methods[model.id],
                 sync_required=True,
                 network=network if methods[model.id] is SyncMethod.WIFI else None,
+                own_network=True,
                 account=link.account,
                 link_later=link.later,
             )

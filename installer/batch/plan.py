@@ -20,7 +20,7 @@ class Unit:
     """One device of the plan. `name`: its row, "3", or "3.2" for the second device of a row.
 
     `key`: its id in the ledger. `sync_required`: the row itself names the sync method; if not, `sync` is used for the
-    models that have it.
+    models that have it. `own_network`: a person at this computer named the network, and not the plan.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Unit:
     sync: SyncMethod | None = None
     sync_required: bool = False
     network: NetworkAnswer | None = None
+    own_network: bool = False
     account: str | None = None
     link_later: bool = False
     proof: SecretRef | None = None

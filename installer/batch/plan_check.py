@@ -89,6 +89,7 @@ class _Checker:
         self._devices: dict[str, FilePosition] = {}
         self._keys: dict[str, int] = {}
         self._reported_account = False
+        self._own_network = False  # the command line names the network of the rows that name none
 
     @property
     def mistakes(self) -> list[Mistake]:
@@ -107,6 +108,7 @@ class _Checker:
                     FilePosition(0, 0, f"--{item['loc'][0]}" if item["loc"] else "command line"), _message(item)
                 )
         merged = _merged(defaults, options)
+        self._own_network = options.network is not None or options.ssid is not None
         raw_defaults = RawRow(self._raw.defaults.position, {}, dict(self._raw.defaults.positions))
         for name in Defaults.model_fields:
             if getattr(options, name) is not None:
@@ -207,6 +209,7 @@ class _Checker:
             sync=sync,
             sync_required=sync_required,
             network=network if sync is not SyncMethod.BLUETOOTH else None,
+            own_network=self._own_network and not has_network,
             account=None if account == LATER else account,
             link_later=account == LATER,
             proof=row.proof,

@@ -14,6 +14,7 @@ from installer.batch.labels import Label
 from installer.batch.options_and_result import BatchOptions
 from installer.batch.plan import Plan, Unit
 from installer.batch.plan_check import PlanResources
+from installer.batch.plan_secrets import Ask
 from installer.batch.row_claims import RowClaims
 from installer.batch.runner import Batch
 from installer.bluetooth.shared_radio import SharedRadio
@@ -56,12 +57,18 @@ class Station:
             await self.resources.lab()
 
     async def check(
-        self, file: Path, overrides: Mapping[str, Any], passphrase: SecretRef | None = None, name: str | None = None
+        self,
+        file: Path,
+        overrides: Mapping[str, Any],
+        passphrase: SecretRef | None = None,
+        name: str | None = None,
+        ask: Ask | None = None,
     ) -> Plan:
         """Read and check the plan. Raises PLAN_INVALID with every mistake, REFERENCE_REFUSED.
 
         `overrides`: the defaults of the command line. `passphrase`: for networks that are not saved. `name`: that of
-        the batch in the ledger. The lab signs in to any account, so its accounts are not checked.
+        the batch in the ledger. `ask`: asks a person for leave; None: nobody can be asked. The lab signs in to any
+        account, so its accounts are not checked.
         """
         raw = plan_reader.read(file)
         accounts = [] if self.resources.config.lab else await self._stored_accounts()
@@ -73,7 +80,8 @@ class Station:
             damaged_accounts={a.name: a.damage for a in accounts if a.damage is not None},
         )
         plan = plan_check.check(raw, resources, overrides)
-        plan = plan_secrets.settle(plan, allowed=self.resources.config.options.allow_references)
+        allowed = self.resources.config.options.allow_references
+        plan = await plan_secrets.settle(plan, allowed=allowed, ask=ask)
         return replace(plan, name=name or plan.name)
 
     async def dry_run(self, plan: Plan, show: Callable[[Event], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,10 @@ from installer.errors import ErrorCode, InstallerError
 if TYPE_CHECKING:
     from installer.batch.options_and_result import BatchOptions, BatchResult
     from installer.batch.plan import Plan
+    from installer.batch.plan_secrets import Ask
     from installer.batch.progress_table import JsonView, PlainView, TableView
     from installer.batch.runner import Batch
+    from installer.flow.questions import ConfirmForeign
     from installer.flow.run_options import RunConfig
 
     View = TableView | PlainView | JsonView
@@ -81,7 +84,9 @@ def batch(
     ] = None,
     json: Json = False,
     place_options: Annotated[PlaceOptions, only("ledger", "cloud", "use_lab", "catalogue")],
-    behaviour: Annotated[BehaviourOptions, only("require_encryption", "allow_unproved", "allow_references")],
+    behaviour: Annotated[
+        BehaviourOptions, only("non_interactive", "require_encryption", "allow_unproved", "allow_references")
+    ],
 ) -> None:
     """Install the devices of a plan, or those that are left.
 
@@ -109,6 +114,7 @@ def batch(
         from installer.batch.labels import check_file
 
         check_file(labels)
+    ask = _asker(dry_run=dry_run) if sys.stdin.isatty() and not (json or behaviour.non_interactive) else None
     run_options = replace(behaviour, non_interactive=True, timeout=timeout).run_options()
     config = place_options.run_config(run_options, record.context())
     options = BatchOptions(
@@ -122,7 +128,7 @@ def batch(
     row_defaults = {"network": network, "account": account, "site": record.site}
     with failure_as_event(json=json):
         status = run(
-            _batch(config, plan, name, row_defaults, passphrase, tuple(adapter or ()), options, labels, json=json)
+            _batch(config, plan, name, row_defaults, passphrase, ask, tuple(adapter or ()), options, labels, json=json)
         )
     raise typer.Exit(status)
 
@@ -133,6 +139,7 @@ async def _batch(
     name: str | None,
     row_defaults: dict[str, str | None],
     passphrase: Any,
+    ask: Ask | None,
     adapters: tuple[str, ...],
     options: BatchOptions,
     labels: Path | None,
@@ -147,7 +154,7 @@ async def _batch(
     try:
         await station.prepare()
         try:
-            plan = await station.check(file, row_defaults, passphrase, name)
+            plan = await station.check(file, row_defaults, passphrase, name, ask)
         except InstallerError as error:
             _print_mistakes(error, str(file), json=json)
             raise
@@ -165,6 +172,21 @@ async def _batch(
     finally:
         await station.close()
     return _print_summary(result, display, json=json)
+
+
+def _asker(*, dry_run: bool) -> Ask:
+    """Asks the person at the terminal. A dry run sends nothing, so there the answer is yes without a question."""
+
+    async def ask(question: ConfirmForeign) -> bool:
+        from installer.cli.prompts import prompt
+        from installer.flow.questions import Cancelled
+
+        try:
+            return dry_run or bool(await prompt(question))
+        except Cancelled:
+            return False
+
+    return ask
 
 
 def _print_summary(result: BatchResult, display: View, *, json: bool) -> int:

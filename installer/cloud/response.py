@@ -21,6 +21,9 @@ DEFAULT_BUSY_SECONDS = 60.0
 # This may be a token or a code.
 _TOKEN_LIKE = re.compile(r"[A-Za-z0-9._~+/=-]{20,}")
 MAX_WAIT_SECONDS = 86_400.0
+LOOKED_AT = 4000  # characters of the cloud's words; far fewer are shown
+MIN_PIECE = 8  # characters of a piece of an address that may be its secret
+_NAMED_IN_HTML = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 
 
 class Family(enum.Enum):
@@ -171,7 +174,38 @@ def answer_error(answer: Answer, doing: str, secrets: tuple[str, ...] = ()) -> I
 
 
 def _safe_text(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "…")
+    text = text[:LOOKED_AT]
+    parts = {part for secret in secrets for part in _parts(secret)}
+    for part in sorted(parts, key=len, reverse=True):
+        text = _in_any_spelling(part).sub("…", text)
     return printable(_TOKEN_LIKE.sub("…", text), 120)
+
+
+def _parts(sent: str) -> set[str]:
+    """What was sent and, of an address, the parts that are secret on their own: its path, its query, their pieces."""
+    found = {sent} - {""}
+    _, sign, rest = sent.partition("://")
+    if sign:
+        path = rest.partition("/")[2]
+        pieces = {path, *re.split(r"[/?#&=]", path)}
+        found |= {piece for piece in pieces if len(piece) >= MIN_PIECE}
+    return found
+
+
+def _in_any_spelling(part: str) -> re.Pattern[str]:
+    """Finds it also in other capitals, and with any of its signs encoded as in an address, a form, HTML or JSON."""
+    return re.compile("".join(_spellings(sign) for sign in part), re.IGNORECASE)
+
+
+def _spellings(sign: str) -> str:
+    """A pattern for one sign: itself, `%2F` (or again, `%252F`), `&#47;`, `&#x2F;`, `&amp;`, `\\u002f`, `\\/`."""
+    code = ord(sign)
+    # No repetition is without end: the text may be long, and made to be slow.
+    ways = [r"\\{0,4}" + re.escape(sign)]
+    ways.append("".join(f"%(?:25){{0,3}}{byte:02x}" for byte in sign.encode("utf-8", "surrogatepass")))
+    ways += [f"&(?:amp;){{0,3}}#0{{0,4}}{code};", f"&(?:amp;){{0,3}}#x0{{0,4}}{code:x};", rf"\\{{1,4}}u{code:04x}"]
+    if sign == " ":
+        ways.append(r"\+")
+    if sign in _NAMED_IN_HTML:
+        ways.append(f"&(?:amp;){{0,3}}{_NAMED_IN_HTML[sign]};")
+    return f"(?:{'|'.join(ways)})"

@@ -1,8 +1,10 @@
 """PostgreSQL: what a connection must be before a password is used on it, and what an open connection is.
 
-A server on another computer must show a certificate that is trusted and fits its name (`sslmode=verify-full`), and may
-ask for the password by SCRAM only, which does not send it (`require_auth=scram-sha-256`). The URL can say otherwise; a
-variable such as PGSSLMODE and a service file cannot. No server gets a password in clear text unless the URL says so.
+A server on another computer must show a certificate that is trusted and fits its name (`sslmode=verify-full`). Where
+another user can listen, which is every port, also one of this computer, a server may ask for the password by SCRAM
+only (`require_auth=scram-sha-256`): it does not send it, and the server shows that it knows it, too. The URL can say
+otherwise; a variable such as PGSSLMODE and a service file cannot. A server at a socket in a folder may also know its
+user by other means; it gets no password in clear text, and none by MD5.
 Source: PostgreSQL's manual, libpq, “Parameter Key Words”.
 """
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10
 FIRST_WITH_REQUIRE_AUTH = 160000  # libpq's version
-NO_CLEAR_TEXT = "!password"
+NO_WEAK_PASSWORD = "!password,!md5"  # whoever has what MD5 sends can compute short passwords from it
 SCRAM = "scram-sha-256"
 SYSTEM = "system"  # for `sslrootcert`: the certificates that this computer trusts
 OWN_ROOT_CERTIFICATES = "~/.postgresql/root.crt"
@@ -58,9 +60,12 @@ def connect_arguments(url: URL, setting: str) -> dict[str, Any]:
                 "The parameters are those of PostgreSQL's manual (libpq, “Parameter Key Words”), without a password.",
             )
     arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "gssencmode": "disable"}
-    if _is_this_computer(given, defaults):
+    hosts = _hosts(given, defaults)
+    if hosts is not None and all(map(_is_socket, hosts)):
         if not os.environ.get("PGREQUIREAUTH"):
-            arguments["require_auth"] = NO_CLEAR_TEXT
+            arguments["require_auth"] = NO_WEAK_PASSWORD
+    elif hosts is not None and all(map(_is_local, hosts)):
+        arguments["require_auth"] = SCRAM
     else:
         arguments |= {"sslmode": "verify-full", "require_auth": SCRAM}
         if str(given.get("sslmode", "verify-full")).startswith("verify") and not _names_root_certificates():
@@ -99,17 +104,23 @@ def read_odd_times(connection: Any, _record: Any) -> None:
     connection.adapters.register_loader("timestamptz", OddTimes)
 
 
-def _is_this_computer(given: dict[str, Any], defaults: dict[str, str]) -> bool:
-    """Whether libpq can reach a server on this computer only: a socket in a folder, or a loopback address."""
+def _hosts(given: dict[str, Any], defaults: dict[str, str]) -> list[str] | None:
+    """What libpq connects to: addresses, names, and folders of sockets. None: a service file may name any host."""
     if given.get("service") or os.environ.get("PGSERVICE"):
-        return False  # its file may name any host
+        return None
     # An address is where libpq connects to; the name beside it is only what the certificate must fit.
     named = given.get("hostaddr", defaults["hostaddr"]) or given.get("host", defaults["host"])
-    return all(_is_local(host.strip()) for host in str(named or "").split(","))
+    return [host.strip() for host in str(named or "").split(",")]
+
+
+def _is_socket(host: str) -> bool:
+    """Whether libpq connects to a socket in a folder. Without a host it does so too, but on Windows to localhost."""
+    return host.startswith(("/", "@")) or (not host and os.name != "nt")
 
 
 def _is_local(host: str) -> bool:
-    if not host or host.startswith(("/", "@")) or host.lower() == "localhost":
+    """Whether this is on this computer: a socket, or a loopback address."""
+    if not host or _is_socket(host) or host.lower() == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -131,8 +142,9 @@ def _too_old(version: int) -> InstallerError:
     return InstallerError(
         ErrorCode.DATABASE_FAILED,
         f"PostgreSQL's library on this computer (libpq {version // 10000}) cannot refuse to send a password in clear "
-        "text, so no server on another computer is connected to.",
-        "Install libpq 16 or newer, or the package psycopg[binary], which brings its own.",
+        "text or by MD5, so no server is connected to over a port.",
+        "Install libpq 16 or newer, or the package psycopg[binary], which brings its own. Or use a socket: "
+        "postgresql:///NAME.",
     )
 
 
@@ -190,7 +202,9 @@ def _authentication(required: str, *, used_password: bool) -> str:
         return _AUTHENTICATIONS[required]
     if not used_password:
         return "without a password"
-    return "a password, not in clear text" if NO_CLEAR_TEXT in required.split(",") else "a password"
+    if required == NO_WEAK_PASSWORD:
+        return _AUTHENTICATIONS[SCRAM]  # of the methods with a password only this one is left
+    return "a password, not in clear text" if "!password" in required.split(",") else "a password"
 
 
 _HOW_TO_TRUST = (

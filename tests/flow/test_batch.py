@@ -179,7 +179,9 @@ async def test_two_adapters_work_at_the_same_time(
     adapters = (f"hci:tcp-client:127.0.0.1:{port}", f"hci:tcp-client:localhost:{port}")
     # One device at a time on each adapter; nobody presses a button before both wait for it.
     station = Station(
-        RunConfig(lab=True, options=Options(timeout=30.0)), adapters, BatchOptions(parallel=1, device_timeout=5.0)
+        RunConfig(lab=True, options=Options(timeout=30.0, allow_references=True)),
+        adapters,
+        BatchOptions(parallel=1, device_timeout=5.0),
     )
     rows: set[str] = set()
     seen: list[dict[str, Any]] = []

@@ -77,7 +77,7 @@ def set_up(capsys: pytest.CaptureFixture[str], folder: Path, *rows: str) -> list
     """Run a batch of these rows, all to be linked later; returns its events."""
     plan = folder / "plan.csv"
     plan.write_text("\n".join(("device,model,sync,network,account", *rows)) + "\n", "utf-8")
-    _main(["batch", "--lab", "--json", "--wait", "2", str(plan)])
+    _main(["batch", "--lab", "--json", "--wait", "2", "--allow-references", str(plan)])
     return lines(capsys.readouterr().out)
 
 
@@ -134,7 +134,7 @@ def test_on_another_computer_by_the_text_and_by_a_picture(
     rows = (",thermo,wifi,home,later", ",move,bluetooth,,later")
     events = set_up(capsys, tmp_path, *rows)
     sheet = tmp_path / "labels.txt"
-    assert _main(["batch", "--lab", str(tmp_path / "plan.csv"), "--labels", str(sheet)]) == 0
+    assert _main(["batch", "--lab", "--allow-references", str(tmp_path / "plan.csv"), "--labels", str(sheet)]) == 0
     texts = {
         model: Label(number, world.address(model), model, method, open=True).code
         for number, model, method in zip(

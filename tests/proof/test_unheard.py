@@ -53,7 +53,8 @@ def test_a_device_that_ended_its_set_up_while_nobody_looked_is_gone_on_with(
     world = LabWorld(state)
     use(world, process.state_file)
     plan = planned(tmp_path, "00:24:E4:00:00:01,sleep,wifi,home,,,,")
-    first = subprocess.Popen([PROGRAM, "batch", "--lab", "--json", plan], stdout=subprocess.PIPE, text=True)
+    command = [PROGRAM, "batch", "--lab", "--json", "--allow-references", plan]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert first.stdout is not None
     for line in first.stdout:
         if json.loads(line).get("stage") == "joining":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from pathlib import Path
 from types import TracebackType
 
 # Authentication requests, PostgreSQL's manual, “Message Formats”.
@@ -21,12 +22,21 @@ SECONDS = 10
 
 
 class AskingListener:
-    """It refuses TLS, and asks each client the same. It is reached at 127.0.0.1, and as 0.0.0.0 too."""
+    """It refuses TLS, and asks each client the same. It is reached at 127.0.0.1, and as 0.0.0.0 too.
 
-    def __init__(self, request: bytes) -> None:
+    `folder`: it listens on a socket there, and on no port.
+    """
+
+    def __init__(self, request: bytes, folder: Path | None = None) -> None:
         self._request = request
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
+        self.port = 5432
+        if folder is None:
+            self._socket = socket.create_server(("127.0.0.1", 0))
+            self.port = self._socket.getsockname()[1]
+        else:
+            self._socket = socket.socket(socket.AF_UNIX)
+            self._socket.bind(str(folder / f".s.PGSQL.{self.port}"))
+            self._socket.listen()
         self.received = b""
         self._thread = threading.Thread(target=self._serve, daemon=True)
 

@@ -91,7 +91,8 @@ def test_a_url_without_a_password_is_taken(url: str) -> None:
 
 
 REMOTE = {"sslmode": "verify-full", "require_auth": "scram-sha-256"}
-LOCAL = {"require_auth": "!password"}
+PORT = {"require_auth": "scram-sha-256"}  # of this computer: any user can listen on one
+SOCKET = {"require_auth": "!password,!md5"}
 
 
 @pytest.mark.parametrize(
@@ -112,12 +113,17 @@ LOCAL = {"require_auth": "!password"}
         ("postgresql://db.example/x", {"PGSSLMODE": "disable", "PGREQUIREAUTH": "password"}, REMOTE),
         ("postgresql://db.example/x?sslmode=require", {}, {"require_auth": "scram-sha-256"}),
         ("postgresql://db.example/x?require_auth=md5", {}, {"sslmode": "verify-full"}),
-        ("postgresql://localhost/x", {}, LOCAL),
-        ("postgresql://127.0.0.1/x", {}, LOCAL),
-        ("postgresql://[::1]/x", {}, LOCAL),
-        ("postgresql:///x", {}, LOCAL),
-        ("postgresql:///x?host=/run/postgresql", {}, LOCAL),
-        ("postgresql://db.example/x?hostaddr=127.0.0.1", {}, LOCAL),
+        ("postgresql://localhost/x", {}, PORT),
+        ("postgresql://127.0.0.1/x", {}, PORT),
+        ("postgresql://127.1.2.3/x", {"PGREQUIREAUTH": "md5"}, PORT),
+        ("postgresql://[::1]/x", {}, PORT),
+        ("postgresql://db.example/x?hostaddr=127.0.0.1", {}, PORT),
+        ("postgresql:///x?host=/run/postgresql&host=localhost", {}, PORT),
+        ("postgresql:///x", {"PGHOST": "localhost"}, PORT),
+        ("postgresql://localhost/x?require_auth=none", {}, {}),
+        ("postgresql:///x", {}, SOCKET),
+        ("postgresql:///x?host=/run/postgresql", {}, SOCKET),
+        ("postgresql:///x?host=@abstract", {}, SOCKET),
         ("postgresql:///x?require_auth=password", {}, {}),
         ("postgresql:///x", {"PGREQUIREAUTH": "scram-sha-256"}, {}),
     ],
@@ -198,14 +204,24 @@ def connect(url: str) -> None:
         (MD5, "0.0.0.0", "?sslmode=disable", "does not use scram-sha-256"),
         (NOTHING, "0.0.0.0", "?sslmode=disable", "does not use scram-sha-256"),
         (CLEAR_TEXT, "127.0.0.1", "", "in clear text. It was not sent"),
+        (MD5, "127.0.0.1", "", "does not use scram-sha-256"),
+        (MD5, "localhost", "", "does not use scram-sha-256"),
+        (NOTHING, "127.0.0.1", "", "does not use scram-sha-256"),
+        (CLEAR_TEXT, "socket", "", "in clear text. It was not sent"),
+        (MD5, "socket", "", "does not use scram-sha-256"),
     ],
 )
-def test_a_listener_that_asks_for_the_password_gets_none(request_: bytes, host: str, query: str, said: str) -> None:
-    with AskingListener(request_) as listener:
+def test_a_listener_that_asks_for_the_password_gets_none(
+    request_: bytes, host: str, query: str, said: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("pg") if host == "socket" else None
+    with AskingListener(request_, folder) as listener:
+        at = f"{host}:{listener.port}/x{query}" if folder is None else f"/x?host={folder}&port={listener.port}"
         with pytest.raises(InstallerError) as raised:
-            connect(f"postgresql://me@{host}:{listener.port}/x{query}")
+            connect(f"postgresql://me@{at}")
         assert listener.received
         assert SECRET.encode() not in listener.received
+        assert b"md5" not in listener.received
     assert raised.value.code is ErrorCode.DATABASE_FAILED
     assert said in raised.value.what
     assert SECRET not in f"{raised.value} {raised.value.data}"

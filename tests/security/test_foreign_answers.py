@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from installer import answers as answers_file
 from installer.answers import StepKey, validate
+from installer.batch.station import Station
 from installer.cli.main import _main
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import DeviceFound, Notice
@@ -238,7 +240,7 @@ def test_the_command_line_names_what_it_likes(world: LabWorld, monkeypatch: pyte
 
 def plan(folder: Path, proof: str, device: str) -> Path:
     file = folder / "plan.csv"
-    file.write_text(f"device,model,sync,network,proof\n{device},bpm-connect,wifi,home,{proof}\n", "utf-8")
+    file.write_text(f"device,model,sync,proof\n{device},bpm-connect,wifi,{proof}\n", "utf-8")
     return file
 
 
@@ -271,7 +273,8 @@ def test_a_plan_names_proofs_and_who_gets_what_is_said(
 ) -> None:
     (tmp_path / "proof.txt").write_text("abcd1234")
     address = world.address("bpm-connect")
-    found = _main(["batch", str(plan(tmp_path, proof, address)), "--lab", "--dry-run", "--json", *options])
+    file = plan(tmp_path, proof, address)
+    found = _main(["batch", str(file), "--lab", "--dry-run", "--json", "--network", "home", *options])
     said = capsys.readouterr()
     assert found == status, said
     if status:
@@ -282,6 +285,144 @@ def test_a_plan_names_proofs_and_who_gets_what_is_said(
     texts = [e["text"] for e in lines(said.out) if e.get("code") == "secrets"]
     assert any("“Home”" in text and address in text for text in texts), texts
     assert any("proof of possession" in text and "plan.csv" in text and address in text for text in texts), texts
+
+
+# Whoever writes a plan also writes which device gets the passphrase of a network that is saved here.
+PLANS = {
+    "network": "device,model,sync,network,account\n{},body-plus,wifi,home,later\n",
+    "ssid": "device,model,sync,ssid,account\n{},body-plus,wifi,Home,later\n",
+    "any": "model,count,sync,network,account\nbody-plus,1,wifi,home,later\n",
+    "toml": '[defaults]\nsync = "wifi"\nnetwork = "home"\naccount = "later"\n[[row]]\ndevice = "{}"\n',
+    "none": "device,model,sync,account\n{},body-plus,wifi,later\n",
+}
+
+
+def sending_plan(folder: Path, kind: str, address: str) -> Path:
+    file = folder / ("plan.toml" if kind == "toml" else "plan.csv")
+    file.write_text(PLANS[kind].format(address), "utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "status"),
+    [
+        ("network", (), REFUSED),
+        ("network", ("--dry-run",), REFUSED),
+        ("network", ("--json",), REFUSED),
+        ("network", ("--network", "home"), REFUSED),
+        ("network", ("--passphrase-env", "TEST_PASSPHRASE"), REFUSED),
+        ("ssid", ("--passphrase-env", "TEST_PASSPHRASE"), REFUSED),
+        ("any", (), REFUSED),
+        ("toml", (), REFUSED),
+        ("network", ("--allow-references",), 0),
+        ("none", ("--network", "home"), 0),
+        ("toml", ("--network", "home"), 0),
+    ],
+)
+def test_a_plan_sends_a_saved_passphrase_only_with_leave(
+    world: LabWorld,
+    saved: None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    options: tuple[str, ...],
+    status: int,
+) -> None:
+    address = world.address("body-plus")
+    file = sending_plan(tmp_path, kind, address)
+    found = _main(["batch", str(file), "--lab", "--tries", "1", "--wait", "5", *options])
+    said = capsys.readouterr()
+    assert found == status, said
+    assert world.device("body-plus")["joined"] == (None if status else "Home")
+    assert PASSPHRASE not in said.out + said.err
+    if status:
+        assert not scanned(world)
+        for words in (str(file), "“Home”", "any body-plus" if kind == "any" else address, "--allow-references"):
+            assert words in said.err
+
+
+def test_a_passphrase_of_the_command_line_goes_where_its_user_says(
+    world: LabWorld, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = sending_plan(tmp_path, "ssid", world.address("body-plus"))
+    options = ["--tries", "1", "--wait", "5", "--passphrase-env", "TEST_PASSPHRASE"]
+    assert _main(["batch", str(file), "--lab", *options]) == 0, capsys.readouterr()
+    assert world.device("body-plus")["joined"] == "Home"
+
+
+@pytest.mark.parametrize("agrees", [False, True])
+async def test_a_person_is_asked_once_for_the_whole_plan(
+    world: LabWorld, saved: None, tmp_path: Path, agrees: bool
+) -> None:
+    addresses = [f"00:24:E4:00:10:{number:02X}" for number in range(20)]
+    file = tmp_path / "plan.csv"
+    rows = [f"{address},body-plus,wifi,home,later," for address in addresses]
+    rows.append(f"{world.address('bpm-connect')},bpm-connect,wifi,home,later,env:TEST_PROOF")
+    file.write_text("\n".join(("device,model,sync,network,account,proof", *rows)), "utf-8")
+    asked: list[ConfirmForeign] = []
+
+    async def ask(question: ConfirmForeign) -> bool:
+        asked.append(question)
+        return agrees
+
+    station = Station(RunConfig(lab=True))
+    try:
+        if agrees:
+            plan = await station.check(file, {}, ask=ask)
+            assert plan.units[-1].proof is not None
+            assert plan.units[-1].proof.may_be_used
+        else:
+            with pytest.raises(InstallerError) as caught:
+                await station.check(file, {}, ask=ask)
+            assert caught.value.code is ErrorCode.INTERRUPTED
+    finally:
+        await station.close()
+    (question,) = asked
+    assert "plan.csv" in question.title
+    network, proof = question.lines
+    for words in ("“Home”", "21 devices", addresses[0], "9 more"):
+        assert words in network
+    for words in ("proof of possession", "TEST_PROOF", world.address("bpm-connect")):
+        assert words in proof
+
+
+class Terminal(io.StringIO):
+    """A person who types this."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "options", "status"),
+    [
+        ("y\n", (), 0),
+        ("\n", (), ErrorCode.INTERRUPTED.exit_status),
+        ("", (), ErrorCode.INTERRUPTED.exit_status),
+        ("y\n", ("--non-interactive",), REFUSED),
+        ("y\n", ("--json",), REFUSED),
+        ("", ("--dry-run",), 0),
+    ],
+)
+def test_without_a_yes_at_the_terminal_nothing_is_sent(
+    world: LabWorld,
+    saved: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    typed: str,
+    options: tuple[str, ...],
+    status: int,
+) -> None:
+    address = world.address("body-plus")
+    file = sending_plan(tmp_path, "network", address)
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    assert _main(["batch", str(file), "--lab", "--tries", "1", "--wait", "5", *options]) == status
+    said = capsys.readouterr().err
+    assert "“Home”" in said
+    assert address in said
+    assert world.device("body-plus")["joined"] == ("Home" if typed and not status else None)
+    assert scanned(world) is (status == 0 and not options)
 
 
 async def test_saved_networks_and_settings_stay_usable(world: LabWorld, saved: None, home: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -147,6 +150,42 @@ def test_the_clouds_words_are_made_safe_and_lose_what_was_sent() -> None:
     assert "abc123" not in str(error)
     assert "\x1b" not in str(error)
     assert len(error.what) < 300
+
+
+SENT = "ab/cd+Ef gh&é"
+ADDRESS = "https://hook.example/abcdefghij/k2k3k4k5k6?key=q1w2e3r4t5"
+
+
+@pytest.mark.parametrize(
+    ("sent", "spelled"),
+    [
+        (SENT, SENT),
+        (SENT, SENT.upper()),
+        (SENT, quote(SENT)),
+        (SENT, quote(SENT, safe="").lower()),
+        (SENT, quote_plus(SENT)),
+        (SENT, quote(quote(SENT, safe=""), safe="")),
+        (SENT, html.escape(SENT)),
+        (SENT, "".join(f"&#x{ord(c):x};" for c in SENT)),
+        (SENT, json.dumps(SENT)[1:-1].replace("/", "\\/")),
+        (SENT, "".join(f"%{byte:02X}" for byte in SENT.encode())),
+        ("s3cret-of-us", "S3CRET-OF-US"),
+        (ADDRESS, "/abcdefghij/k2k3k4k5k6?key=q1w2e3r4t5"),
+        (ADDRESS, "abcdefghij/k2k3k4k5k6"),
+        (ADDRESS, "k2k3k4k5k6"),
+        (ADDRESS, "q1w2e3r4t5"),
+        (ADDRESS, quote("abcdefghij/k2k3k4k5k6", safe="")),
+    ],
+)
+def test_the_clouds_words_lose_what_was_sent_in_any_spelling(sent: str, spelled: str) -> None:
+    error = answer_error(Answer(503, {}, f"bad: {spelled} !"), "testing", (sent,))
+    assert re.sub("/|%2F|…+", "*", error.data["said"]).replace("*", "") == "bad:  !", error.data
+
+
+def test_words_that_are_made_to_be_slow_are_not() -> None:
+    # Without a bound on its repetitions the search would not end within the test's time.
+    words = "\\" * 2_000_000 + "%25" * 500_000 + "&amp;" * 200_000
+    assert answer_error(Answer(503, {}, words), "testing", ("a/b c&d" * 5,)).data["said"]
 
 
 def test_an_answer_does_not_show_its_body() -> None:

@@ -127,7 +127,7 @@ def test_what_the_url_allows_is_used_and_called_what_it_is(
         found, out, _ = status(url_of(server, query, user), capsys)
         assert (found, words in out) == (0, True), query
     found, out, _ = status(url_of(server, host="127.0.0.1"), capsys)
-    assert (found, "a password, not in clear text" in out) == (0, True)
+    assert (found, "SCRAM-SHA-256, which does not send the password" in out) == (0, True)
     found, out, _ = status(server.database(), capsys)
     assert (found, "not encrypted; the server is on this computer; without a password" in out) == (0, True)
 

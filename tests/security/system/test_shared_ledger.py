@@ -153,7 +153,8 @@ def test_a_changed_device_gets_nothing_of_a_batch(
     mine, strange = world.address("body-plus"), world.address("body")
     plan = tmp_path / "plan.csv"
     plan.write_text(f"device,model,sync,network\n{mine},body-plus,wifi,home\n")
-    command = ["batch", str(plan), "--lab", "--json", "--ledger", ledger.url, "--tries", "1", "--wait", "5"]
+    place = ["--lab", "--json", "--ledger", ledger.url]
+    command = ["batch", str(plan), *place, "--tries", "1", "--wait", "5", "--allow-references"]
     world.faults("body-plus", {"network_vanishes": {"times": 1}})
     assert _main(command) == ErrorCode.BATCH_INCOMPLETE.exit_status
     ledger.sql("UPDATE installations SET address = :a, sent_address = :a, model = 'body'", a=strange)
