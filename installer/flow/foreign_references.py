@@ -7,8 +7,11 @@ says yes. What is of this program itself is never allowed (`installer/flow/own_s
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,23 @@ from pydantic import SecretStr
 
 from installer.answers import Answers, LinkAnswer, StepKey
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.own_secrets import OwnSecrets, is_beside, resolved
+from installer.flow.beside_answers import is_beside
+from installer.flow.own_secrets import OwnSecrets, resolved
+from installer.storage.pinned_file import PinnedFile, read_pinned
 from installer.storage.reference_origin import Origin
-from installer.storage.secret_references import NOT_REPEATED, SecretRef
+from installer.storage.secret_references import MAX_SECRET_BYTES, SecretRef, unreadable_file
 from installer.text import capitalized, printable
-from installer.text.written_by_people import STDIN
+from installer.text.written_by_people import STDIN, UnreadableText, longest_file, secret_in
 
 NEEDS_LEAVE = "nobody gave leave"
+NEVER_FOREIGN = "What is of this program itself is never allowed: remove it from the file."
+NEVER_RECORDED = "What is of this program itself is not taken from a record: name it on the command line again."
+UNLIKE_A_NAME = (
+    "If it is the secret itself, remove it from the file. Else write the name of a file as ./NAME or with its ending "
+    "(.txt), and that of a variable in capitals; or name it on the command line."
+)
+MAX_PATH = 120  # characters of a path or a source in a sentence
+MAX_FLAG = 4096
 UNKNOWN_ORIGIN = Origin("a source that is not known")
 
 
@@ -45,46 +58,81 @@ class Use:
         """Who named it."""
         return self.reference.origin or UNKNOWN_ORIGIN
 
-    @property
+    @cached_property
     def path(self) -> Path | None:
-        """The resolved path of its file."""
+        """The resolved path of its file. It is resolved once: the file is read and shown under this path."""
         name = self.reference.file
         return None if name in (None, STDIN) else resolved(name or "", self.origin.folder)
 
+    @cached_property
+    def pinned(self) -> PinnedFile | None:
+        """Its file as it was when it was judged; None if it is no file. Only for a path that may be opened."""
+        return None if self.path is None else read_pinned(self.path, longest_file(MAX_SECRET_BYTES))
+
+    @property
+    def place(self) -> str:
+        """The secret's place in words, as it really is: the resolved path, shortened in its middle."""
+        if self.path is None or not self.reference.is_shown:
+            return _unquoted(self.reference.place)
+        return f"the file {shortened(str(self.path), MAX_PATH)}"
+
     @property
     def sentence(self) -> str:
-        """Source and target, for the person and the log of a script."""
+        """Source and target, for the log of a script."""
         return (
-            f"The {self.what} comes from {self.reference.place}, named by {self.origin.source} ({self.key}). "
-            f"It goes to {self.target}."
+            f"The {self.what} comes from {self.place}, named by {shortened(self.origin.source, MAX_PATH)} "
+            f"({self.key}). It goes to {self.target}."
+        )
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Target, place and source for a person, each in a line of its own: no name can stand for another of them."""
+        return (
+            f"It goes to: {self.target}.",
+            f"The {self.what}: {self.place}.",
+            f"Named by: {shortened(self.origin.source, MAX_PATH)}, {self.key}.",
         )
 
     @property
     def allowed(self) -> SecretRef:
-        """The reference with leave. It names the very file that was checked."""
-        path = self.path
-        checked = self.reference if path is None else self.reference.model_copy(update={"file": str(path)})
-        return checked.named_by(self.origin.with_leave())
+        """The reference with leave. It holds what was in the file that was judged; nothing is opened again."""
+        reference = self.reference
+        if self.pinned is not None:
+            reference = reference.holding(self._held(self.pinned))
+            if not self.origin.trusted and reference.is_shown:
+                reference = reference.model_copy(update={"file": str(self.path)})
+        return reference.named_by(self.origin.with_leave())
+
+    def _held(self, pinned: PinnedFile) -> SecretStr | InstallerError:
+        if pinned.too_long:
+            return unreadable_file(self.what, self.place, f"is longer than {MAX_SECRET_BYTES} bytes")
+        if pinned.why:
+            return unreadable_file(self.what, self.place, f"is not readable: {pinned.why}")
+        try:
+            return SecretStr(secret_in(pinned.content, MAX_SECRET_BYTES))
+        except UnreadableText as error:
+            return unreadable_file(self.what, self.place, error.why, error.todo)
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A use that is not allowed. `never`: no option allows it."""
+    """A use that is not allowed. `never`: no option allows it. `todo`: a way out of its own."""
 
     use: Use
     why: str
     never: bool = False
+    todo: str = ""
 
 
 def uses_of(answers: Answers) -> list[Use]:
-    """The secrets that foreign answers name."""
+    """The secrets that foreign answers name, and those of an earlier run's record: they are judged again."""
     device, found = _device(answers), []
     find, network, link = answers.find, answers.network, answers.link
     if find is not None and find.proof is not None and not find.proof.may_be_used:
         flag = _flag(find.proof, "proof")
         found.append(Use(StepKey.FIND, "find.proof", "proof of possession", find.proof, device, flag))
     if network is not None and network.passphrase is not None and not network.passphrase.may_be_used:
-        target = f"the network “{printable(network.ssid, 32)}” on {device}"
+        target = f"the network “{_unquoted(printable(network.ssid, 32))}” on {device}"
         flag = _flag(network.passphrase, "passphrase")
         found.append(Use(StepKey.NETWORK, "network.passphrase", "passphrase", network.passphrase, target, flag))
     if link is not None and isinstance(link.notify, SecretRef) and not link.notify.may_be_used:
@@ -102,11 +150,20 @@ def with_reference(answers: Answers, use: Use, reference: SecretRef | None) -> A
 
 
 def without_foreign(answers: Answers) -> Answers:
-    """A copy without what nobody gave leave for: a record that is resumed must not bring it back as our own."""
-    for use in uses_of(answers):
-        answers = with_reference(answers, use, None)
-    link = answers.link
-    if link is not None and foreign_address(link):
+    """A copy without the places and addresses that somebody else named, also with leave.
+
+    Leave holds for this run and what was judged in it. A record that is resumed must not bring it back as our own.
+    """
+    find, network, link = answers.find, answers.network, answers.link
+    if find is not None and find.proof is not None and not find.proof.is_own:
+        answers = answers.with_answer(StepKey.FIND, find.without_proof())
+    if network is not None and network.passphrase is not None and not network.passphrase.is_own:
+        answers = answers.with_answer(StepKey.NETWORK, network.model_copy(update={"passphrase": None}))
+    if link is None or link.notify is None or isinstance(link.notify, bool):
+        foreign = link is not None and link.notify_url is not None and not link.is_own
+    else:
+        foreign = not (link.notify.is_own if isinstance(link.notify, SecretRef) else link.is_own)
+    if link is not None and foreign:
         answers = answers.with_answer(StepKey.LINK, link.model_copy(update={"notify": None, "notify_url": None}))
     return answers
 
@@ -121,14 +178,23 @@ def foreign_address(link: LinkAnswer | None) -> str:
 
 
 def judge(use: Use, own: OwnSecrets, *, allowed: bool) -> Refused | None:
-    """Why this use is refused, or None. `allowed`: the option was given."""
+    """Why this use is refused, or None. `allowed`: the option was given. Its file is opened here, once."""
     never = own.why_never(use.reference, use.path)
+    if not never and use.pinned is not None and use.pinned.status is not None:
+        never = own.why_never_opened(use.pinned.status)
     if never:
-        return Refused(use, f"it is {never}", never=True)
+        todo = NEVER_RECORDED if use.origin.trusted else NEVER_FOREIGN
+        return Refused(use, f"it is {never}", never=True, todo=todo)
     if use.reference.origin is None:
-        return Refused(use, "nobody knows who named it", never=True)
+        return Refused(use, "nobody knows who named it", never=True, todo=NEVER_FOREIGN)
+    if use.origin.trusted:
+        return None
+    if not use.reference.is_shown:
+        # Nobody can give leave for what they are not shown.
+        return Refused(use, "it does not look like a name", never=True, todo=UNLIKE_A_NAME)
     # A file beside the answers came with them. An address in it would be somebody else's, too.
-    beside = use.step is not StepKey.LINK and is_beside(use.path, use.origin.folder)
+    status = use.pinned.status if use.pinned is not None else None
+    beside = use.step is not StepKey.LINK and is_beside(use.path, use.origin.folder, status)
     return None if allowed or beside else Refused(use, NEEDS_LEAVE)
 
 
@@ -136,9 +202,7 @@ def refusal(refused: Sequence[Refused]) -> InstallerError:
     """REFERENCE_REFUSED with all that was refused, and the ways out."""
     listed = "; ".join(_line(one) for one in refused)
     sources = dict.fromkeys(one.use.origin.source for one in refused)
-    todo = []
-    if any(one.never for one in refused):
-        todo.append("What is of this program itself is never allowed: remove it from the file.")
+    todo = list(dict.fromkeys(one.todo for one in refused if one.todo))
     if any(not one.never for one in refused):
         flags = dict.fromkeys(one.use.flag for one in refused if one.use.flag and not one.never)
         same = f", or give the same on the command line ({', '.join(flags)})" if flags else ""
@@ -151,7 +215,7 @@ def refusal(refused: Sequence[Refused]) -> InstallerError:
             {
                 "source": one.use.origin.source,
                 "key": one.use.key,
-                "reference": one.use.reference.place,
+                "reference": one.use.place,
                 "target": one.use.target,
                 "why": one.why,
                 "never": one.never,
@@ -178,7 +242,7 @@ def combined(errors: Iterable[InstallerError]) -> InstallerError:
 
 def _line(one: Refused) -> str:
     why = "" if one.why == NEEDS_LEAVE else f" ({one.why})"
-    return f"{one.use.key} is {one.use.reference.place}, for {one.use.target}{why}"
+    return f"{one.use.key} is {one.use.place}, for {one.use.target}{why}"
 
 
 def _device(answers: Answers) -> str:
@@ -188,21 +252,37 @@ def _device(answers: Answers) -> str:
     if find.device is not None:
         return f"the device {find.device}"
     if find.model:
-        return f"a device of model {printable(find.model, 40)}"
-    return f"a device “{printable(find.name or '', 32)}”"
+        return f"a device of model “{_unquoted(printable(find.model, 40))}”"
+    return f"a device “{_unquoted(printable(find.name or '', 32))}”"
+
+
+def shortened(text: str, limit: int) -> str:
+    """`text` on one line, cut in its middle: the end of a path says which file it is."""
+    safe = _unquoted(" ".join(printable(text, len(text) + 1).split()))
+    if len(safe) <= limit:
+        return safe
+    begin = limit // 3
+    return f"{safe[:begin]}…{safe[begin + 1 - limit :]}"
+
+
+def _unquoted(text: str) -> str:
+    """`text` without the quotation marks of our sentences: a name cannot end itself and go on as one of them."""
+    return re.sub('[“”„‟"]', "'", text)
 
 
 def _flag(reference: SecretRef, what: str) -> str:
-    """The option that names the same secret; the name only if it is surely no secret."""
-    place = reference.place
-    hidden = NOT_REPEATED in place
+    """The option that names the same secret, as it is typed; the name only if it is surely no secret."""
+    shown = reference.is_shown
     if what == "notify":
-        name = "VAR" if hidden else reference.env
-        return f"--notify env:{name}" if reference.env is not None else "--notify @FILE"
+        return f"--notify env:{reference.env if shown else 'VAR'}" if reference.env is not None else "--notify @FILE"
     if reference.env is not None:
-        return f"--{what}-env {'VAR' if hidden else reference.env}"
+        return f"--{what}-env {reference.env if shown else 'VAR'}"
     if reference.file is not None:
-        return f"--{what}-file {'F' if hidden else printable(reference.file)}"
+        folder = reference.origin.folder if reference.origin is not None else None
+        path = None if reference.file == STDIN else resolved(reference.file, folder)
+        name = reference.file if path is None else str(path)
+        return f"--{what}-file {shlex.quote(printable(name, MAX_FLAG)) if shown else 'F'}"
     if what == "proof":
         return ""
-    return "--passphrase-host" if reference.host else f"--passphrase-keyring {printable(reference.keyring or '')}"
+    entry = shlex.quote(printable(reference.keyring or "", MAX_FLAG))
+    return "--passphrase-host" if reference.host else f"--passphrase-keyring {entry}"

@@ -15,7 +15,7 @@ from installer.flow.situation import Situation
 async def settle(situation: Situation) -> bool:
     """Give the given answers their leave, or take from them what a person does not allow. Whether any needed it.
 
-    Raises REFERENCE_REFUSED with everything that is refused, before a secret is read.
+    Raises REFERENCE_REFUSED with everything that is refused, before a secret is used.
     """
     given = situation.given
     uses = foreign.uses_of(given)
@@ -30,7 +30,8 @@ async def settle(situation: Situation) -> bool:
         why = foreign.judge(use, own, allowed=situation.options.allow_references)
         if why is None:
             given = foreign.with_reference(given, use, use.allowed)
-            situation.emit(Notice(code="reference", text=use.sentence))
+            if not use.origin.trusted:
+                situation.emit(Notice(code="reference", text=use.sentence))
         elif why.never or not situation.may_ask(use.step):
             refused.append(why)
         else:
@@ -66,7 +67,7 @@ async def _settle_address(situation: Situation, link: LinkAnswer, address: str) 
         question = ConfirmForeign(
             step=StepKey.LINK,
             title="Send notifications of new data to that address?",
-            lines=(error.what,),
+            lines=_lines(error),
             yes="Use that address",
             no="Do not use it",
         )
@@ -75,11 +76,20 @@ async def _settle_address(situation: Situation, link: LinkAnswer, address: str) 
     return link.named_by(origin.with_leave())
 
 
+def _lines(error: InstallerError) -> tuple[str, ...]:
+    """Target and source of a refused address, each in a line of its own."""
+    (entry,) = error.data["references"]
+    return (
+        f"They would go to: {foreign.shortened(entry['target'], foreign.MAX_PATH)}.",
+        f"Named by: {foreign.shortened(entry['source'], foreign.MAX_PATH)}, {entry['key']}.",
+    )
+
+
 async def _allowed(situation: Situation, use: foreign.Use) -> bool:
     question = ConfirmForeign(
         step=use.step,
         title=f"Use this {use.what}?",
-        lines=(use.sentence,),
+        lines=use.lines,
         yes="Use it: I trust who wrote the file",
         no="Do not use it; ask me instead",
     )

@@ -28,7 +28,10 @@ KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
 
 @dataclass(frozen=True)
 class OwnSecrets:
-    """The places of this program's own secrets. `variables`: in capitals. `files`, `folders`: resolved paths."""
+    """The places of this program's own secrets.
+
+    `variables`: in capitals. `keyring`: case-folded. `files`, `folders`: resolved paths.
+    """
 
     variables: frozenset[str] = LIBRARY_VARIABLES
     keyring: frozenset[str] = frozenset()
@@ -44,7 +47,7 @@ class OwnSecrets:
         folders = (settings.config_dir(), settings.data_dir(), settings.state_dir(), settings.runtime_dir())
         return cls(
             variables=LIBRARY_VARIABLES | {ref.env.upper() for ref in found if ref.env is not None},
-            keyring=frozenset(ref.keyring for ref in found if ref.keyring is not None),
+            keyring=frozenset(ref.keyring.casefold() for ref in found if ref.keyring is not None),
             files=frozenset(path for path in map(resolved, files) if path is not None),
             folders=tuple(path for path in (resolved(str(folder)) for folder in folders) if path is not None),
         )
@@ -59,10 +62,19 @@ class OwnSecrets:
                 return "a variable of this program itself"
             return "where this program keeps a secret of its own" if reference.env.upper() in self.variables else ""
         if reference.keyring is not None:
-            return "where this program keeps a secret of its own" if reference.keyring in self.keyring else ""
+            return (
+                "where this program keeps a secret of its own" if reference.keyring.casefold() in self.keyring else ""
+            )
         if reference.file in (None, STDIN):
             return ""
         return self._why_never_file(path)
+
+    def why_never_opened(self, status: os.stat_result) -> str:
+        """Like `why_never`, for a file that is open: another name of one of these files is this file, too."""
+        if not stat.S_ISREG(status.st_mode):
+            return "no regular file"
+        own = any(_is(status, file) for file in self.files)
+        return "where this program keeps a secret of its own" if own else ""
 
     def _why_never_file(self, path: Path | None) -> str:
         if path is None:
@@ -89,27 +101,6 @@ def resolved(name: str, folder: Path | None = None) -> Path | None:
         return None
 
 
-def is_beside(path: Path | None, folder: Path | None) -> bool:
-    """Whether the resolved path is a plain file in this folder or below it, so that it came with the file there.
-
-    Not so for hidden files and folders, for another name of a file elsewhere, and if the folder is a home folder or
-    above one: what is in there did not come with the file.
-    """
-    if path is None or folder is None:
-        return False
-    home = resolved("~")
-    top = resolved(str(folder))
-    if top is None or home is None or top in (home, *home.parents) or top not in path.parents:
-        return False
-    if any(part.startswith(".") for part in path.relative_to(top).parts):
-        return False
-    try:
-        found = path.stat()
-    except OSError:
-        return True  # reading it says why it cannot be read
-    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
-
-
 def _references(part: BaseModel) -> Iterator[SecretRef]:
     for name in type(part).model_fields:
         value = getattr(part, name)
@@ -117,6 +108,14 @@ def _references(part: BaseModel) -> Iterator[SecretRef]:
             yield value
         elif isinstance(value, BaseModel):
             yield from _references(value)
+
+
+def _is(status: os.stat_result, file: Path) -> bool:
+    try:
+        found = file.stat()
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino)
 
 
 def _same_file(one: Path, other: Path) -> bool:

@@ -92,7 +92,7 @@ class NotificationSetup:
     ) -> SecretStr:
         """The whole callback URL: `given`, or that of the settings, or the one saved for the account.
 
-        `named_by`: who gave an address that is no reference; without it, only the host of the settings is right. In
+        `named_by`: who gave an address that is no reference; without it, only the address of the settings is right. In
         the lab, the last choice is the URL of a receiver on this computer. Raises NOTIFICATIONS_REFUSED,
         REFERENCE_REFUSED, SECRET_UNAVAILABLE, and SETTINGS_INVALID if there is none.
         """
@@ -112,11 +112,11 @@ class NotificationSetup:
         )
 
     async def check_host(self, address: str, named_by: Origin | None) -> None:
-        """Raise REFERENCE_REFUSED if an address of somebody else leads elsewhere than to the receiver of the settings.
+        """Raise REFERENCE_REFUSED if an address of somebody else is not the address of the settings.
 
         With the leave of this computer's user it may, but the secret path is never put into such an address.
         """
-        if (named_by is not None and named_by.trusted) or await self.is_own_host(address):
+        if (named_by is not None and named_by.trusted) or await self.is_own_address(address):
             return
         gets_path = callback_url.PATH_PLACEHOLDER in address
         if named_by is not None and named_by.leave and not gets_path:
@@ -127,8 +127,8 @@ class NotificationSetup:
         ways = "" if gets_path else "allow it with --allow-references, or "
         raise InstallerError(
             ErrorCode.REFERENCE_REFUSED,
-            f"{capitalized(source)} would send {what} {host} (link.notify), which is not the host of this computer's "
-            "settings.",
+            f"{capitalized(source)} would send {what} {host} (link.notify), which is not the address in this "
+            "computer's settings.",
             f"If that address is right, {ways}give it on the command line: --notify. Else write notify = true (the "
             "address of the settings) or false.",
             references=[
@@ -137,21 +137,24 @@ class NotificationSetup:
                     "key": "link.notify",
                     "reference": "the secret path of the receiver" if gets_path else "an address",
                     "target": host,
-                    "why": "another host than that of the settings",
+                    "why": "another address than that of the settings",
                     "never": gets_path,
                 }
             ],
         )
 
-    async def is_own_host(self, address: str) -> bool:
-        """Whether the address leads to the host and port of the settings, or in the lab to this computer."""
+    async def is_own_address(self, address: str) -> bool:
+        """Whether it is the whole address of the settings, or in the lab one of this computer.
+
+        The host alone is not enough: others may read another path of it, and it may forward a request elsewhere.
+        """
         host = callback_url.host_of(address)
         if not host:
             return False
         if self._lab and is_loopback(urlsplit(host).hostname or ""):
             return True
         own = await _text_of(self._settings.url)
-        return bool(own) and callback_url.host_of(own) == host
+        return bool(own) and callback_url.host_of(own) == host and _behind_host(own) == _behind_host(address)
 
     async def subscribe(self, account: Account, url: SecretStr, applis: Iterable[int]) -> Ensured:
         """Subscribe to the missing categories, and save them.
@@ -173,6 +176,12 @@ class NotificationSetup:
 
     def _file_name(self, name: str) -> str:
         return f"lab-{name}" if self._lab else name
+
+
+def _behind_host(address: str) -> str:
+    """Path and query of an address, as they are written. No path is the path /."""
+    parts = urlsplit(address)
+    return f"{parts.path or '/'}?{parts.query}#{parts.fragment}"
 
 
 async def _text_of(given: str | SecretRef | None) -> str:

@@ -22,13 +22,15 @@ NAMED_BY = "named_by"  # the key of the origin in the context of a validation
 class Origin:
     """Where a reference was read. `source`: in words, as in “the answers file a.toml”.
 
-    `trusted`: this computer's own word. `leave`: not so, but its user gave leave for this reference and its target.
+    `trusted`: this computer's own word. `leave`: its user gave leave for this reference and its target.
+    `recorded`: own, but of an earlier run; somebody else may have changed what is there, so it is judged again.
     `folder`: that of the file; its relative names begin there.
     """
 
     source: str
     trusted: bool = False
     leave: bool = False
+    recorded: bool = False
     folder: Path | None = None
 
     @property
@@ -45,8 +47,8 @@ COMMAND_LINE = Origin("the command line", trusted=True)
 PERSON = Origin("the person at this computer", trusted=True)
 SETTINGS = Origin("the settings of this computer", trusted=True)
 SAVED_NETWORKS = Origin("the saved networks of this computer", trusted=True)
-OWN_RECORD = Origin("the record of this computer's user", trusted=True)
-OWN_CHOICES = Origin("the choices that this station made before", trusted=True)
+OWN_RECORD = Origin("the record of this computer's user", trusted=True, recorded=True)
+OWN_CHOICES = Origin("the choices that this station made before", trusted=True, recorded=True)
 
 
 class Named(BaseModel):
@@ -75,8 +77,9 @@ class Named(BaseModel):
 
     @property
     def may_be_used(self) -> bool:
-        """Whether it is own, or this computer's user gave leave to use it."""
-        return self._origin is not None and (self._origin.trusted or self._origin.leave)
+        """Whether it is own and of this run, or it was judged and may be used."""
+        origin = self._origin
+        return origin is not None and (origin.leave or (origin.trusted and not origin.recorded))
 
     def named_by(self, origin: Origin | None) -> Self:
         """A copy that this origin names."""

@@ -4,7 +4,8 @@ A file of answers or settings names a secret and never holds one:
 `{ keyring = "clinic" }`, `{ env = "WIFI_PASSPHRASE" }`, `{ file = "secret.txt" }`; `file = "-"`
 is standard input; `{ host = true }` is the passphrase that this computer uses for that network.
 
-Only a reference whose origin is trusted is read (`installer/storage/reference_origin.py`).
+Only a reference whose origin is trusted is read (`installer/storage/reference_origin.py`). A file that somebody else
+named, or that an earlier run recorded, is read when it is judged, and never again: the reference holds what was in it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ConfigDict, SecretStr, model_validator
+from pydantic import ConfigDict, PrivateAttr, SecretStr, model_validator
 
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.reference_origin import COMMAND_LINE, Named
@@ -49,6 +50,7 @@ class SecretRef(Named):
     env: str | None = None
     file: str | None = None
     host: Literal[True] | None = None
+    _held: SecretStr | InstallerError | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> SecretRef:
@@ -76,9 +78,24 @@ class SecretRef(Named):
             return f"the keyring's entry “{printable_name(self.keyring)}”"
         return "standard input" if self.file == STDIN else f"the file {printable(_name_of_file(self.file or ''), 200)}"
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether its name is repeated in messages: it looks like the name of a variable or file."""
+        return NOT_REPEATED not in self.place
+
+    def holding(self, held: SecretStr | InstallerError) -> SecretRef:
+        """A copy that holds what was at its place when it was judged: the secret, or why it could not be read."""
+        copy = self.model_copy()
+        copy._held = held
+        return copy
+
     def check_leave(self, what: str = "passphrase") -> None:
         """Raise REFERENCE_REFUSED unless somebody named it who may name secrets of this computer."""
-        if self.may_be_used:
+        origin = self.origin
+        own_and_new = origin is not None and origin.trusted and not origin.recorded
+        from_file = self.file not in (None, STDIN)
+        # A file may have been replaced since it was judged, so only what was read then counts.
+        if self.may_be_used and (own_and_new or not from_file or self._held is not None):
             return
         source = self.origin.source if self.origin is not None else "A source that is not known"
         raise InstallerError(
@@ -93,6 +110,10 @@ class SecretRef(Named):
         A byte order mark at its start and one line break at its end are taken off; blanks stay.
         """
         self.check_leave(what)
+        if isinstance(self._held, InstallerError):
+            raise self._held
+        if self._held is not None:
+            return self._held
         if self.host:
             raise _unavailable(what, "host = true gives the passphrase of a Wi-Fi network only")
         if self.env is not None:
@@ -108,6 +129,11 @@ class SecretRef(Named):
         if len(value.encode("utf-8", "surrogatepass")) > MAX_SECRET_BYTES:
             raise _unavailable(what, f"it is longer than {MAX_SECRET_BYTES} bytes")
         return SecretStr(value)
+
+
+def unreadable_file(what: str, place: str, why: str, todo: str = "") -> InstallerError:
+    """SECRET_UNAVAILABLE for a file. `place`: in words; `why` completes them."""
+    return _unavailable(what, f"{place} {why}", todo)
 
 
 def parse_reference(text: str) -> SecretRef | str:

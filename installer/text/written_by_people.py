@@ -91,10 +91,28 @@ def read_secret(name: str, limit: int) -> str:
 
     `limit`: in bytes of UTF-8. A mark and one line break at the end are taken off. An empty file has no secret.
     """
-    secret = without_mark_and_line_break(_line_of_stdin(limit) if name == STDIN else _secret_file(name, limit))
+    if name != STDIN:
+        return secret_in(_secret_file(name, limit), limit)
+    secret = without_mark_and_line_break(_line_of_stdin(limit))
     if len(secret.encode("utf-8", "surrogatepass")) > limit:
         raise _too_long(limit)
     return secret
+
+
+def secret_in(content: bytes, limit: int) -> str:
+    """The secret in the bytes of a file, as `read_secret` reads it. Raises UnreadableText."""
+    text = decode(content)
+    if not text:
+        raise UnreadableText("is empty", "Write the secret into it.")
+    secret = without_mark_and_line_break(text)
+    if len(secret.encode("utf-8", "surrogatepass")) > limit:
+        raise _too_long(limit)
+    return secret
+
+
+def longest_file(limit: int) -> int:
+    """The most bytes that a secret of `limit` bytes can have in a file: as UTF-32, with its mark and a CR LF."""
+    return 4 * (limit + 3)
 
 
 def without_mark(text: str) -> str:
@@ -187,25 +205,17 @@ def _encoding_of(raw: bytes) -> tuple[bytes, str]:
     return next((known for known in _MARKS if raw.startswith(known[0])), (b"", "utf-8"))
 
 
-def _longest(limit: int) -> int:
-    """The most bytes that a secret of `limit` bytes can have in a file: as UTF-32, with its mark and a CR LF."""
-    return 4 * (limit + 3)
-
-
-def _secret_file(name: str, limit: int) -> str:
+def _secret_file(name: str, limit: int) -> bytes:
     try:
         path = Path(name).expanduser()
     except RuntimeError:
         raise UnreadableText("begins with the home of an unknown user (~)", "Write the whole path.") from None
-    text = decode(read_bytes(path, _longest(limit), limit))
-    if not text:
-        raise UnreadableText("is empty", "Write the secret into it.")
-    return text
+    return read_bytes(path, longest_file(limit), limit)
 
 
 def _line_of_stdin(limit: int) -> str:
     """The first line of standard input, with its line break. The bytes after it stay for the next reader."""
-    stream, longest = _stdin(), _longest(limit)
+    stream, longest = _stdin(), longest_file(limit)
     try:
         raw = stream.readline(longest)
         line_break = "\n".encode(_encoding_of(raw)[1])

@@ -16,6 +16,9 @@ from installer.batch.station import Station
 from installer.cli.main import _main
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import DeviceFound, Notice
+from installer.flow import beside_answers
+from installer.flow import foreign_references as foreign
+from installer.flow.own_secrets import OwnSecrets
 from installer.flow.questions import AskPassphrase, Cancelled, ConfirmForeign, ConfirmSending
 from installer.flow.run_options import RunConfig
 from installer.flow.run_resources import RunResources
@@ -112,7 +115,8 @@ def test_what_is_of_this_program_is_never_named(
         ('{ file = "~/wifi.txt" }', "--passphrase-file"),
         ('{ file = "../elsewhere.txt" }', "--passphrase-file"),
         ('{ file = "link-out.txt" }', "--passphrase-file"),
-        ('{ file = ".ssh/id" }', "--passphrase-file"),
+        ('{ file = ".hidden.txt" }', "--passphrase-file"),
+        ('{ file = "below/pin.txt" }', "--passphrase-file"),
     ],
 )
 def test_other_secrets_of_this_computer_need_the_option(
@@ -128,8 +132,9 @@ def test_other_secrets_of_this_computer_need_the_option(
     file = answers(tmp_path / "mail", reference)
     (tmp_path / "elsewhere.txt").write_text("content-of-a-secret")
     (tmp_path / "mail" / "link-out.txt").symlink_to(tmp_path / "elsewhere.txt")
-    (tmp_path / "mail" / ".ssh").mkdir()
-    (tmp_path / "mail" / ".ssh" / "id").write_text("content-of-a-secret")
+    (tmp_path / "mail" / ".hidden.txt").write_text("content-of-a-secret")
+    (tmp_path / "mail" / "below").mkdir()
+    (tmp_path / "mail" / "below" / "pin.txt").write_text("content-of-a-secret")
     assert run(file) == REFUSED
     said = capsys.readouterr().err
     for words in (str(file), "network.passphrase", "the network “Home” on the device 00:24", way_out):
@@ -153,24 +158,39 @@ def test_all_refusals_come_in_one_list(world: LabWorld, tmp_path: Path, capsys: 
 
 
 async def test_a_file_beside_the_answers_came_with_them(world: LabWorld, tmp_path: Path) -> None:
-    file = answers(tmp_path / "mail", '{ file = "secrets/wifi.txt" }', device=world.address("body-plus"))
-    (tmp_path / "mail" / "secrets").mkdir()
-    (tmp_path / "mail" / "secrets" / "wifi.txt").write_text(PASSPHRASE)
+    file = answers(tmp_path / "mail", '{ file = "wifi.txt" }', device=world.address("body-plus"))
+    (tmp_path / "mail" / "wifi.txt").write_text(PASSPHRASE)
     ended, front = await install(answers_file.load(file))
     assert ended.outcome == "installed", front.text()
     assert world.device("body-plus")["joined"] == "Home"
 
 
-@pytest.mark.parametrize("folder", [".", ".."])
-def test_a_home_folder_is_not_beside(
-    world: LabWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+@pytest.mark.parametrize("folder", [".", "..", "Downloads", "Desktop", "Documents", "Empfangen", "open-to-all"])
+def test_a_folder_in_which_many_things_land_is_not_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     user = tmp_path / "homes" / "user"
-    file = answers(user / folder, f'{{ file = "{user}/notes.txt" }}')
-    user.mkdir(exist_ok=True)
-    (user / "notes.txt").write_text(PASSPHRASE)
+    (user / ".config").mkdir(parents=True)
+    (user / ".config" / "user-dirs.dirs").write_text('# folders\nXDG_DOWNLOAD_DIR="$HOME/Empfangen"\n')
+    file = answers(user / folder, '{ file = "notes.txt" }')
+    (user / folder / "notes.txt").write_text("content-of-a-secret")
+    if folder == "open-to-all":
+        (user / folder).chmod(0o777)
     monkeypatch.setenv("HOME", str(user))
-    assert run(file) == REFUSED
+    (use,) = foreign.uses_of(answers_file.load(file))
+    refused = foreign.judge(use, OwnSecrets(), allowed=False)
+    assert refused is not None
+    assert not refused.never
+    assert foreign.judge(use, OwnSecrets(), allowed=True) is None
+
+
+def test_what_another_user_owns_did_not_come_with_the_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = answers(tmp_path / "mail", '{ file = "wifi.txt" }')
+    (tmp_path / "mail" / "wifi.txt").write_text("content-of-a-secret")
+    (use,) = foreign.uses_of(answers_file.load(file))
+    assert foreign.judge(use, OwnSecrets(), allowed=False) is None
+    monkeypatch.setattr(beside_answers, "_is_ours", lambda status: False)
+    assert foreign.judge(use, OwnSecrets(), allowed=False) is not None
 
 
 async def test_with_the_option_source_and_target_are_named_before_anything_is_sought(
@@ -199,7 +219,7 @@ async def test_a_person_is_asked_and_no_means_that_the_passphrase_is_typed(
     )
     asked = front.asked[0]
     assert isinstance(asked, ConfirmForeign)
-    assert "TEST_PASSPHRASE" in asked.lines[0]
+    assert any("TEST_PASSPHRASE" in line for line in asked.lines)
     assert [type(q) for q in front.asked[1:]] == ([ConfirmSending] if agrees else [AskPassphrase, ConfirmSending])
 
 

@@ -1,10 +1,11 @@
-"""The secret path of the receiver goes to the host of this computer's settings only, whoever says otherwise."""
+"""The secret path of the receiver goes to the address in this computer's settings only, whoever says otherwise."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from installer.cli.main import _main
 from installer.errors import ErrorCode, InstallerError
@@ -45,12 +46,20 @@ STRANGERS = (
     "http://clinic.example/hooks/{path}",
     "https://clinic.example\\\\@stranger.example/{path}",
     "http://127.0.0.1:8085/{path}",
+    # The own host has other readers, and may forward a request elsewhere.
+    "https://clinic.example/another-tenant/{path}",
+    "https://clinic.example/hooks/../another-tenant/{path}",
+    "https://clinic.example/hooks/{path}?copy=1",
+    "https://clinic.example/hooks/{path}/",
+    "https://clinic.example/Hooks/{path}",
+    "https://clinic.example/redirect?to=https://stranger.example/&p={path}",
+    "https://clinic.example/go//stranger.example/{path}",
 )
 
 
 @pytest.mark.parametrize("address", STRANGERS)
 @pytest.mark.parametrize("origin", [MAIL, MAIL.with_leave(), None], ids=["foreign", "allowed", "unknown"])
-async def test_the_secret_path_is_filled_for_no_other_host(
+async def test_the_secret_path_is_filled_for_no_other_address(
     path_file: Path, tmp_path: Path, address: str, origin: Origin | None
 ) -> None:
     with pytest.raises(InstallerError) as caught:
@@ -60,13 +69,13 @@ async def test_the_secret_path_is_filled_for_no_other_host(
 
 
 @pytest.mark.parametrize(
-    "address", [OWN, "https://CLINIC.example:443/other/{path}", "https://clinic.example/?p={path}"]
+    "address", [OWN, "https://CLINIC.example:443/hooks/{path}", "HTTPS://clinic.example/hooks/{path}"]
 )
 @pytest.mark.parametrize("settings", [OWN, "reference"])
-async def test_it_is_filled_for_the_host_of_the_settings(
+async def test_it_is_filled_for_the_address_of_the_settings(
     path_file: Path, tmp_path: Path, address: str, settings: str
 ) -> None:
-    (tmp_path / "url").write_text("https://clinic.example/secret-of-the-settings")
+    (tmp_path / "url").write_text(OWN)
     own = SecretRef(file=str(tmp_path / "url")).named_by(SETTINGS) if settings == "reference" else settings
     assert PATH in (await setup(tmp_path, own).url(address, named_by=MAIL)).get_secret_value()
 
@@ -88,7 +97,8 @@ async def test_a_complete_address_of_somebody_else_needs_leave(tmp_path: Path) -
 
 async def test_what_a_foreign_reference_holds_is_no_more_trusted(path_file: Path, tmp_path: Path) -> None:
     (tmp_path / "hook.txt").write_text("https://stranger.example/?p={path}")
-    reference = SecretRef(file=str(tmp_path / "hook.txt")).named_by(MAIL.with_leave())
+    held = SecretStr((tmp_path / "hook.txt").read_text())
+    reference = SecretRef(file=str(tmp_path / "hook.txt")).holding(held).named_by(MAIL.with_leave())
     with pytest.raises(InstallerError) as caught:
         await setup(tmp_path).url(reference)
     assert caught.value.code is ErrorCode.REFERENCE_REFUSED
