@@ -269,7 +269,7 @@ def load(path: Path | None = None) -> Settings:
 
 def _read(file: Path, must_exist: bool) -> Settings:
     try:
-        data = read_toml(file, MAX_SETTINGS_BYTES)
+        data = read_toml(file, MAX_SETTINGS_BYTES, own=True)
     except UnreadableText as error:
         if error.missing and not must_exist:
             return Settings()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from installer.cloud.http_client import HttpClient
 from installer.cloud.unreachable import Unreachable
+from installer.notifications.callback_url import travels_in_clear
 
 CHECK_SECONDS = 5.0
 WANTED = "The cloud sends HTTP HEAD to the address and expects an answer of 2xx."
@@ -11,6 +12,8 @@ WANTED = "The cloud sends HTTP HEAD to the address and expects an answer of 2xx.
 
 async def what_head_finds(url: str) -> str:
     """The cloud's wish, what this computer gets instead, and what to do, as sentences. Holds no part of the URL."""
+    if travels_in_clear(url):
+        return f"{WANTED} This computer does not look: an http:// address would show its secret path to the network."
     try:
         client = HttpClient(url, "The address", seconds=CHECK_SECONDS)
     except Unreachable as error:

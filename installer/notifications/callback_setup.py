@@ -102,6 +102,7 @@ class NotificationSetup:
         text = text or await _text_of(self._settings.url)
         saved = self.saved.all(account) if account and not text else []
         if saved:
+            callback_url.check_url(saved[-1].url)
             return SecretStr(saved[-1].url)
         if text or self.proposal:
             return callback_url.expand_path(text or self.proposal, self.path_file)

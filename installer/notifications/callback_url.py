@@ -59,7 +59,15 @@ def url_problem(url: str) -> str:
         return "The cloud does not send a user name or password of the address."
     if parts.fragment:
         return "The part after # never reaches the receiver."
+    if travels_in_clear(url):
+        return "It begins with http://, so everybody on the way could read its secret path. It must begin with https://."
     return ""
+
+
+def travels_in_clear(url: str) -> bool:
+    """Whether a request to this address could be read by others: http:// to another computer than this one."""
+    parts = _split(url)
+    return parts is not None and parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def broken_rules(url: str) -> str:
@@ -99,6 +107,8 @@ def expand_path(text: str, path_file: Path) -> SecretStr:
     Raises NOTIFICATIONS_REFUSED, SECRET_UNAVAILABLE, FILE_UNWRITABLE.
     """
     text = without_mark(text).strip()
+    # Looked at before the secret is in it, and again after.
+    check_url(text.replace(PATH_PLACEHOLDER, "x" * MIN_PATH_LENGTH))
     if PATH_PLACEHOLDER in text:
         text = text.replace(PATH_PLACEHOLDER, secret_path(path_file).get_secret_value())
     check_url(text)

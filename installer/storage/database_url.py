@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 SECRET_PARAMETERS = frozenset(
     {"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key", "conninfo"}
 )
+# The last one is no secret, but has libpq write the keys of the connection into a file.
+REFUSED_PARAMETERS = SECRET_PARAMETERS | {"sslkeylogfile"}
 # SQLAlchemy's grammar of the part before the host: a password may contain `/`, `?` and `#`. urlsplit misses it then.
 _NAME_AND_PASSWORD = re.compile(r"[\w+]+://[^:/]*:[^@]*@", re.DOTALL)
 

@@ -25,8 +25,12 @@ def check_own_folder(folder: Path, kind: str) -> None:
     if os.name != "posix":
         return
     try:
-        if folder.is_symlink() and folder.lstat().st_uid not in (os.geteuid(), ROOT):
-            raise _unsafe(folder, kind, BELONGS)
+        named = folder.absolute()
+        for one in (named, *named.parents):
+            if one.is_symlink():
+                if one.lstat().st_uid not in (os.geteuid(), ROOT):
+                    raise _unsafe(folder, kind, BELONGS, one)
+                _check(one.parent, named, kind, sticky_is_enough=True)
         real = Path(os.path.realpath(folder))
         # What a folder that is not there would be made in is looked at like the folder around one that is.
         around = real.parent
@@ -34,7 +38,9 @@ def check_own_folder(folder: Path, kind: str) -> None:
             _check(real, real, kind, sticky_is_enough=False)
         while not around.is_dir() and around != around.parent:
             around = around.parent
-        _check(around, real, kind, sticky_is_enough=True)
+        # All of them: who can write to one puts another folder into the place of what is in it.
+        for one in (around, *around.parents):
+            _check(one, real, kind, sticky_is_enough=True)
     except OSError:
         return  # it cannot be looked at, so nothing in it can be read: using it says why
 

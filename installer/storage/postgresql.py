@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.certificate_files import file_of_trusted_certificates
 from installer.storage.damaged_rows import Unreadable
-from installer.storage.database_url import SECRET_PARAMETERS
+from installer.storage.database_url import REFUSED_PARAMETERS
 from installer.text import capitalized, printable
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def connect_arguments(url: URL, setting: str) -> dict[str, Any]:
     given = {**url.get_dialect()().create_connect_args(url)[1]}
     defaults = {d.keyword.decode(): (d.val or b"").decode("utf-8", "replace") for d in pq.Conninfo.get_defaults()}
     for name in url.query:
-        if name not in defaults or name in SECRET_PARAMETERS:
+        if name not in defaults or name in REFUSED_PARAMETERS:
             raise InstallerError(
                 ErrorCode.DATABASE_FAILED,
                 f"{capitalized(setting)} has a parameter “{printable(name, 32)}”, which cannot be used.",

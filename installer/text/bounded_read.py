@@ -21,35 +21,38 @@ class TooLong(OSError):
     """The file has more bytes than the limit."""
 
 
-def read_bounded(path: Path, limit: int, pipe_seconds: float | None = None) -> bytes:
+def read_bounded(path: Path, limit: int, pipe_seconds: float | None = None, *, own: bool = False) -> bytes:
     """All bytes of a file or pipe, at most `limit`. `pipe_seconds`: if another time than `PIPE_SECONDS`.
 
+    `own`: only a file of this user or root; asked of the open file, so nobody can exchange it in between.
     Raises OSError with the reason in `strerror`: the system's, TooLong, a device, a pipe that is not closed in time.
     ValueError: a name that no file can have.
     """
     kind = path.stat()
     if stat.S_ISFIFO(kind.st_mode):
-        return _read_pipe(path, limit, PIPE_SECONDS if pipe_seconds is None else pipe_seconds)
+        return _read_pipe(path, limit, PIPE_SECONDS if pipe_seconds is None else pipe_seconds, own)
     if not stat.S_ISREG(kind.st_mode) and not stat.S_ISDIR(kind.st_mode) and not _is_terminal_or_null(kind):
         raise OSError(errno.EINVAL, "it is a device, not a file")
-    return _read(path, limit)
+    return _read(path, limit, own)
 
 
-def _read(path: Path, limit: int) -> bytes:
+def _read(path: Path, limit: int, own: bool) -> bytes:
     with path.open("rb") as stream:
+        if own and os.name == "posix" and os.fstat(stream.fileno()).st_uid not in (0, os.geteuid()):
+            raise OSError(errno.EINVAL, "it belongs to another user")
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise TooLong(errno.EFBIG, f"it is longer than {limit} bytes")
     return content
 
 
-def _read_pipe(path: Path, limit: int, seconds: float) -> bytes:
+def _read_pipe(path: Path, limit: int, seconds: float, own: bool) -> bytes:
     """In a thread of its own, because opening a pipe waits for its writer, and no system can put an end to that."""
     read: list[bytes | OSError] = []
 
     def work() -> None:
         try:
-            read.append(_read(path, limit))
+            read.append(_read(path, limit, own))
         except OSError as error:
             read.append(error)
 

@@ -65,9 +65,9 @@ class NotThisEncoding(UnreadableText):
     """The bytes are not valid in the encoding of the text."""
 
 
-def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
-    """The text of a file or pipe of at most `limit` bytes. Raises UnreadableText."""
-    return decode(read_bytes(path, limit))
+def read_text(path: Path, limit: int = MAX_TEXT_BYTES, *, own: bool = False) -> str:
+    """The text of a file or pipe of at most `limit` bytes. `own`: of this user or root. Raises UnreadableText."""
+    return decode(read_bytes(path, limit, own=own))
 
 
 def read_stdin(limit: int = MAX_TEXT_BYTES) -> str:
@@ -81,9 +81,9 @@ def read_stdin(limit: int = MAX_TEXT_BYTES) -> str:
     return decode(raw)
 
 
-def read_toml(path: Path, limit: int = MAX_TEXT_BYTES) -> dict[str, Any]:
-    """The tables of a TOML file or pipe of at most `limit` bytes. Raises UnreadableText."""
-    return parse_toml(read_text(path, limit))
+def read_toml(path: Path, limit: int = MAX_TEXT_BYTES, *, own: bool = False) -> dict[str, Any]:
+    """The tables of a TOML file or pipe, as `read_text` reads it. Raises UnreadableText."""
+    return parse_toml(read_text(path, limit, own=own))
 
 
 def read_secret(name: str, limit: int) -> str:
@@ -125,13 +125,13 @@ def without_mark_and_line_break(text: str) -> str:
     return without_mark(text).removesuffix("\n").removesuffix("\r")
 
 
-def read_bytes(path: Path, limit: int, shown_limit: int | None = None) -> bytes:
+def read_bytes(path: Path, limit: int, shown_limit: int | None = None, *, own: bool = False) -> bytes:
     """The bytes of a file or pipe. Raises UnreadableText if it cannot be opened, or has more than `limit` bytes.
 
-    `shown_limit`: the limit that the error names, if another one.
+    `shown_limit`: the limit that the error names, if another one. `own`: only a file of this user or root.
     """
     try:
-        return read_bounded(path, limit)
+        return read_bounded(path, limit, own=own)
     except TooLong:
         raise _too_long(shown_limit or limit) from None
     except OSError as error:

@@ -76,7 +76,7 @@ def load() -> dict[str, SavedNetwork]:
     """All saved networks by name, in the order of the file; none if there is no file. Raises SETTINGS_INVALID."""
     file = path()
     try:
-        data = read_toml(file, MAX_FILE_BYTES)
+        data = read_toml(file, MAX_FILE_BYTES, own=True)
     except UnreadableText as error:
         if error.missing:
             return {}

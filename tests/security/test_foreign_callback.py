@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from installer.cli.main import _main
 from installer.errors import ErrorCode, InstallerError
+from installer.notifications import callback_check
 from installer.notifications.callback_setup import NotificationSetup
 from installer.settings import CloudSettings, NotificationsSettings
 from installer.storage.reference_origin import COMMAND_LINE, SETTINGS, Origin
@@ -134,3 +135,39 @@ def test_an_answers_file_is_refused_before_anything_is_sought(
     said = capsys.readouterr().err
     assert ("link.notify" in said) is bool(status)
     assert bool(world.device("pulse-hr")["att_requests"]) is not bool(status)
+
+
+IN_CLEAR = ("http://clinic.example/hooks/{path}", "http://192.0.2.7/{path}", "HTTP://clinic.example/?p={path}")
+
+
+@pytest.mark.parametrize("address", IN_CLEAR)
+@pytest.mark.parametrize("way", ["settings", "reference", "command line", "saved"])
+async def test_the_secret_path_is_put_into_no_address_that_everybody_on_the_way_reads(
+    tmp_path: Path, address: str, way: str
+) -> None:
+    """Refused before the secret is even made, and the words blame the scheme."""
+    file = tmp_path / "address"
+    file.write_text(address)
+    given = {"command line": address}.get(way)
+    own = SecretRef(file=str(file)).named_by(SETTINGS) if way == "reference" else address if way == "settings" else ""
+    one = setup(tmp_path, own)
+    if way == "saved":
+        await one.saved.add("anna", address.replace("{path}", PATH), [1])
+    with pytest.raises(InstallerError, match="must begin with https://") as caught:
+        await one.url(given, "anna", named_by=COMMAND_LINE)
+    assert caught.value.code is ErrorCode.NOTIFICATIONS_REFUSED
+    assert not one.path_file.exists()
+    assert PATH not in str(caught.value) + str(caught.value.data)
+
+
+async def test_what_this_computer_finds_there_is_not_asked_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of an address that the cloud refused: not through a proxy either."""
+
+    def built(*_: object, **__: object) -> None:
+        raise AssertionError("a request in clear")
+
+    monkeypatch.setattr(callback_check, "HttpClient", built)
+    for address in IN_CLEAR:
+        found = await callback_check.what_head_finds(address.replace("{path}", PATH))
+        assert "http://" in found
+        assert PATH not in found

@@ -180,3 +180,29 @@ def test_without_a_runtime_folder_of_the_session_nothing_shared_is_used(
     monkeypatch.setenv("XDG_RUNTIME_DIR", named)
     inside = tmp_path if named != "/" else Path("/")
     assert settings.runtime_dir().is_relative_to(inside)
+
+
+def test_all_folders_around_are_looked_at(home: Path) -> None:
+    """Who can write to a folder far above exchanges what is in it."""
+    far = home / "far"
+    (far / "p" / "di" / "config").mkdir(parents=True, mode=0o700)
+    for folder in (far, far / "p", far / "p" / "di"):
+        folder.chmod(0o755)
+    moved = pytest.MonkeyPatch()
+    try:
+        moved.setenv("DEVICE_INSTALLER_HOME", str(far / "p" / "di"))
+        assert settings.config_dir() == far / "p" / "di" / "config"
+        far.chmod(0o777)
+        assert f"chmod go-w '{far}'" in refused(f"the folder {far} around it can be written to")
+        far.chmod(0o1777)
+        assert settings.config_dir() == far / "p" / "di" / "config"
+        # Also of a folder in which a link on the way is.
+        far.chmod(0o777)
+        home.chmod(0o700)
+        (home / "real" / "config").mkdir(parents=True, mode=0o700)
+        (home / "real").chmod(0o700)
+        (far / "link").symlink_to(home / "real")
+        moved.setenv("DEVICE_INSTALLER_HOME", str(far / "link"))
+        assert f"chmod go-w '{far}'" in refused("around it can be written to")
+    finally:
+        moved.undo()

@@ -64,3 +64,19 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InstallerError) as caught:
         write_text_atomically(tmp_path / "absent" / "file", ["a"])
     assert caught.value.code is ErrorCode.FILE_UNWRITABLE
+
+
+@posix
+@pytest.mark.parametrize("folder", ["/dev/fd", "/proc/self/fd"])
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_an_open_file_of_the_shell_is_written_to(tmp_path: Path, kind: str, folder: str) -> None:
+    """`--out >(COMMAND)`, and `--out /dev/stdout > FILE`, which must not replace the name in /dev."""
+    file = tmp_path / "file"
+    file.touch()
+    reading, writing = os.pipe() if kind == "pipe" else (os.open(file, os.O_RDONLY), os.open(file, os.O_WRONLY))
+    try:
+        write_text_atomically(Path(folder) / str(writing), ["a", "b"])
+        assert os.read(reading, 10) == b"ab"
+    finally:
+        os.close(reading)
+        os.close(writing)

@@ -131,3 +131,40 @@ def test_nothing_falls_back_to_a_shared_folder(shared: Path) -> None:
     assert {path.name for path in shared.iterdir()} == {"home", "runtime"}
     refused = run(home, "records", "list", XDG_RUNTIME_DIR=str(runtime), **used)
     assert (refused.returncode, str(runtime) in refused.stderr) == (UNSAFE, True)
+
+
+@pytest.mark.parametrize("command", [("records", "export"), ("data", "export")])
+@pytest.mark.parametrize("kind", ["pipe", "link to one"])
+def test_nothing_is_written_into_a_pipe_of_another(shared: Path, command: tuple[str, str], kind: str) -> None:
+    """They wait where an export goes each day, and would get it."""
+    home, waiting = given_to(shared / "home", ME), shared / "data.csv"
+    pipe = waiting if kind == "pipe" else shared / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o666)
+    os.chown(pipe, OTHER, OTHER)
+    if kind != "pipe":
+        waiting.symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        done = run(home, *command, "--out", str(waiting))
+        assert done.returncode == ErrorCode.FILE_UNWRITABLE.exit_status, done.stderr
+        assert "pipe or device of another user" in done.stderr
+        assert os.read(reader, 100) == b""
+    finally:
+        os.close(reader)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [("config.toml", ("records", "list")), ("networks.toml", ("networks", "list"))]
+)
+def test_a_file_of_another_is_not_obeyed_in_a_folder_of_mine(shared: Path, name: str, command: tuple[str, str]) -> None:
+    """The open file is asked, so it does not help to exchange the folder after it was looked at."""
+    home = given_to(shared / "home", ME)
+    file = given_to(home / "config", ME) / name
+    file.write_text("version = 1\n", "utf-8")
+    os.chown(file, OTHER, OTHER)
+    done = run(home, *command)
+    assert done.returncode == ErrorCode.SETTINGS_INVALID.exit_status, done.stderr
+    assert "belongs to another user" in done.stderr
+    os.chown(file, ME, ME)
+    assert run(home, *command).returncode == 0
