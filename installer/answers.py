@@ -64,7 +64,7 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class FindAnswer(_Answer):
+class FindAnswer(_Answer, Named):
     """Which device: by address (a MAC; on macOS a UUID), or by model, optionally with its name.
 
     `proof`: where the device's proof of possession (or password) is, for protocols that want one; `username` with it.
@@ -81,6 +81,11 @@ class FindAnswer(_Answer):
     security: Literal[0, 1, 2] | None = None
     require_proof: bool = Field(default=False, exclude_if=operator.not_)
     secret: SkipJsonSchema[SecretStr | None] = Field(default=None, exclude=True)
+
+    @property
+    def least_scheme(self) -> int:
+        """The lowest security scheme that will do. A user name belongs to security 2, the only one that has them."""
+        return max(self.security or 0, 2 if self.username else 0)
 
     @property
     def must_prove(self) -> bool:
@@ -162,8 +167,11 @@ class NetworkAnswer(_Answer):
         return cls(ssid=saved.ssid, security=security, hidden=saved.hidden, passphrase=saved.passphrase)
 
 
-class ProvisionAnswer(_Answer):
-    """Consent to send credentials. `require_encryption` refuses a protocol that sends them in the clear."""
+class ProvisionAnswer(_Answer, Named):
+    """Consent to send credentials. `require_encryption` refuses a protocol whose messages a listener can read.
+
+    What a file of somebody else says is no consent where a person can be asked.
+    """
 
     require_encryption: bool = False
     send: bool = True

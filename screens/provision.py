@@ -14,24 +14,12 @@ from textual.widgets import Button
 from installer.answers import ProvisionAnswer
 from installer.flow.questions import AcceptUnproved, ConfirmForeign, ConfirmSending
 from installer.provisioning.provisioner import Stage
+from installer.text import quoted
 from screens.cards import Card, CardChoice, Cards
 from screens.installation_state import InstallationState, Mark, ProgressView
 from screens.labels import protocol_label, security_label, shown
 from screens.question_screen import QuestionScreen
 from screens.widgets import Callout, Facts, Text, button
-
-UNENCRYPTED_WARNING = (
-    "The protocol {protocol} sends the passphrase over Bluetooth without encryption: someone within radio range could "
-    "read it. Nothing proves which device gets it. If that is not acceptable, go back."
-)
-UNPROVED_WARNING = (
-    "The protocol {protocol} encrypts the credentials on their way to the device. The device has not proved which one "
-    "it is: another one could pretend to be it."
-)
-PROVED_NOTE = (
-    "The device has proved itself with its proof of possession. The protocol {protocol} encrypts the credentials on "
-    "their way."
-)
 
 
 class SendScreen(QuestionScreen[ConfirmSending]):
@@ -45,16 +33,17 @@ class SendScreen(QuestionScreen[ConfirmSending]):
 
     def body(self) -> Iterable[Widget]:
         question = self.question
+        device = question.device
         yield Facts(
             [
-                ("Network", question.network.label),
-                ("Security", security_label(question.network.security)),
-                ("Device", question.model.name),
+                ("Device", shown(device.text, 120) if device is not None else question.model.name),
+                ("Chosen by", shown(device.chosen_by, 120) if device is not None else ""),
+                ("Network", f"{quoted(question.network.label)}, {security_label(question.network.security)}"),
+                ("Protocol", protocol_label(question.protocol)),
             ]
         )
-        safe = question.encrypted and question.proved
-        text = PROVED_NOTE if safe else UNPROVED_WARNING if question.encrypted else UNENCRYPTED_WARNING
-        yield Callout(text.format(protocol=protocol_label(question.protocol)), "note" if safe else "warning")
+        safe = question.encrypted and question.proved and question.safe_from_relays
+        yield Callout(question.protection, "note" if safe else "warning")
         yield Callout(shown(question.warning, 300), "warning", id="band")
         with Horizontal(classes="buttons"):
             yield button("Send", "send", "primary")
@@ -83,7 +72,7 @@ class UnprovedScreen(QuestionScreen[AcceptUnproved]):
         question = self.question
         yield Facts(
             [
-                ("Device", f"{shown(question.name) or question.model.name}, {question.address}"),
+                ("Device", f"{question.address} {shown(quoted(question.name)) or question.model.name}"),
                 ("Asked for", f"{question.asked[:1].upper()}{question.asked[1:]}"),
                 ("It offers", question.offered),
             ]

@@ -23,8 +23,9 @@ from installer.errors import InstallerError
 from installer.flow.questions import AskPassphrase, AskProof
 from installer.qr.classify import proof_in
 from installer.qr.device_setup_code import DevicePayload
+from installer.text import quoted
 from installer.wifi.credentials import passphrase_problem, passphrase_warning
-from screens.labels import security_label
+from screens.labels import security_label, shown
 from screens.question_screen import QuestionScreen, QuestionT
 from screens.widgets import SecretInput, Text, button
 
@@ -110,7 +111,13 @@ class PassphraseScreen(SecretScreen[AskPassphrase]):
     ]
 
     def heading(self) -> str:
-        return f"The passphrase of {self.question.network.label}"
+        return f"The passphrase of {quoted(self.question.network.label)}"
+
+    def body(self) -> Iterable[Widget]:
+        device = self.question.device
+        if device is not None:
+            yield Text(f"For {shown(device.whole_text, 240)}", id="target")
+        yield from super().body()
 
     def hint(self) -> str:
         security = security_label(self.question.network.security)
@@ -165,7 +172,12 @@ class ProofScreen(SecretScreen[AskProof]):
     PLACEHOLDER = "proof of possession, or the text of the device's QR code"
 
     def heading(self) -> str:
-        return f"The proof of possession of {self.question.name or self.question.model.name}"
+        return f"The proof of possession of {quoted(self.question.name) or self.question.model.name}"
+
+    def body(self) -> Iterable[Widget]:
+        if self.question.address:
+            yield Text(f"For {self.question.address}, {shown(self.question.model.name)}", id="target")
+        yield from super().body()
 
     def hint(self) -> str:
         where = "Printed on the device, on its box or in its manual, often beside a QR code (“pop”)."

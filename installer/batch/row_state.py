@@ -29,6 +29,16 @@ TRANSIENT_ERRORS = (
     ErrorCode.LINK_TIMEOUT,
 )
 CONTINUE_OPTION = "--continue-from-ledger"
+
+
+def may_be_gone(error: InstallerError) -> bool:
+    """Whether a row is tried again after this error.
+
+    Not after a handshake that went wrong: a device that only pretends could guess the proof with each one.
+    """
+    return error.code in TRANSIENT_ERRORS and not error.data.get("handshake")
+
+
 ShowEvent = Callable[[Event], None]
 
 

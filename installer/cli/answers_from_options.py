@@ -33,7 +33,9 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
         # A device in a flag replaces the whole choice of the file, whose address would contradict the flag.
         # What the file asks of its device is asked of this one as well.
         least = (answers or Answers()).find
-        kept = _given(security=least.security, require_proof=least.must_prove or None) if least is not None else {}
+        kept = {}
+        if least is not None:
+            kept = _given(security=least.least_scheme or least.security, require_proof=least.must_prove or None)
         from_code = _given(name=device.name, username=device.username or None) if device else {}
         stated = [n for n in (kept.get("security"), device.security if device else None) if n is not None]
         data["find"] = _given(device=flags.device, model=flags.model) | from_code | kept
@@ -100,6 +102,14 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     if flags.no_wait:
         data["verify"] = {**data.get("verify", {}), "skip": True}
     merged = validate(data, "command line" if answers is None else "answers and command line", link_origin)
+    if answers is not None:
+        # Who chose the device, and who consents to send, is told to the person.
+        if answers.provision is not None and merged.provision is not None:
+            merged = merged.with_answer(StepKey.PROVISION, merged.provision.named_by(answers.provision.origin))
+        if merged.find is not None:
+            own = answers.find is None or flags.device or flags.model or device is not None
+            origin = COMMAND_LINE if own or answers.find is None else answers.find.origin
+            merged = merged.with_answer(StepKey.FIND, merged.find.named_by(origin))
     if notify_url is not None and merged.link is not None:
         merged = merged.with_answer(StepKey.LINK, merged.link.model_copy(update={"notify_url": notify_url}))
     return _with_secrets(merged, device, wifi)

@@ -37,6 +37,7 @@ from installer.flow.questions import (
     SignIn,
 )
 from installer.qr.device_setup_code import DevicePayload
+from installer.text import quoted
 from installer.text.written_by_people import without_mark
 from installer.wifi.card_readings import CardReading
 from installer.wifi.credentials import passphrase_problem, passphrase_warning
@@ -54,7 +55,8 @@ async def prompt(question: Question) -> Any:
         case ChooseDevice():
             return await _device(question)
         case ConfirmDevice():
-            return await _in_thread(_confirm, f"Set up {question.model.name} {question.sighting.address}?")
+            seen = question.sighting
+            return await _in_thread(_confirm, f"Set up {seen.address} {quoted(seen.name)}, {question.model.name}?")
         case ChooseSync():
             return await _in_thread(_sync, question)
         case ChooseNetwork():
@@ -62,17 +64,20 @@ async def prompt(question: Question) -> Any:
         case ChooseReading():
             return await _in_thread(_reading, question)
         case AskProof():
-            return await _in_thread(_proof, question.name)
+            return await _in_thread(_proof, question)
         case AskPassphrase():
+            if question.device is not None:
+                output.print_message(f"The device that gets it: {question.device.whole_text}.")
             return await _passphrase_or_host(question)
         case ConfirmForeign():
             for line in question.lines:
                 output.print_message(line)
             return await _in_thread(_yes, question.title)
         case ConfirmSending():
-            secure = "encrypted" if question.encrypted else "unencrypted over Bluetooth"
-            proved = "the device has proved itself" if question.proved else "the device has not proved itself"
-            await _in_thread(_confirm, f"Send the credentials of {question.network.label} ({secure}; {proved})?")
+            if question.device is not None:
+                output.print_message(f"The device that gets them: {question.device.whole_text}.")
+            output.print_message(question.protection)
+            await _in_thread(_confirm, f"Send the credentials of {quoted(question.network.label)}?")
             return ProvisionAnswer()
         case AcceptUnproved():
             return await _in_thread(_unproved, question)
@@ -142,8 +147,8 @@ async def _device(question: ChooseDevice) -> FindAnswer:
 
 
 def _sighting_line(sighting: Sighting) -> str:
-    name = sighting.name or "without a name"
-    return f"{name}  {sighting.address}  {sighting.detection.model_id}  {sighting.rssi} dBm"
+    name = quoted(sighting.name) or "without a name"
+    return f"{sighting.address}  {sighting.rssi} dBm  {sighting.detection.model_id}  {name}"
 
 
 def _sync(question: ChooseSync) -> SyncAnswer:
@@ -185,7 +190,7 @@ def _network_line(network: Network) -> str:
 
 async def _passphrase_or_host(question: AskPassphrase) -> SecretStr:
     if question.host_passphrase is not None and await _in_thread(
-        _yes, f"This computer uses {question.network.label} too. Use its passphrase?"
+        _yes, f"This computer uses {quoted(question.network.label)} too. Use its passphrase?"
     ):
         try:
             return await question.host_passphrase()
@@ -197,7 +202,7 @@ async def _passphrase_or_host(question: AskPassphrase) -> SecretStr:
 def _passphrase(network: Network) -> SecretStr:
     while True:
         try:
-            typed = without_mark(getpass.getpass(f"Passphrase of {network.label} (hidden): "))
+            typed = without_mark(getpass.getpass(f"Passphrase of {quoted(network.label)} (hidden): "))
         except EOFError:
             raise Cancelled from None
         problem = passphrase_problem(typed, network.security if typed else Security.UNKNOWN)
@@ -208,8 +213,11 @@ def _passphrase(network: Network) -> SecretStr:
         output.print_message(problem)
 
 
-def _proof(name: str) -> SecretStr | DevicePayload:
+def _proof(question: AskProof) -> SecretStr | DevicePayload:
     from installer.qr.classify import proof_in
+
+    if question.address:
+        output.print_message(f"The device: {question.address} {quoted(question.name)}, {question.model.name}.")
 
     while True:
         try:
@@ -219,7 +227,7 @@ def _proof(name: str) -> SecretStr | DevicePayload:
         except EOFError:
             raise Cancelled from None
         try:
-            return proof_in(typed, name)
+            return proof_in(typed, question.name)
         except InstallerError as error:
             output.print_message(str(error))
 
@@ -243,7 +251,7 @@ def _account(question: ChooseAccount) -> LinkAnswer:
 
 def _unproved(question: AcceptUnproved) -> bool:
     output.print_message(
-        f"{question.name or question.model.name} {question.address} has not proved itself: {question.asked}, and the "
+        f"{question.address} {quoted(question.name) or question.model.name} has not proved itself: {question.asked}, and the "
         f"device offers {question.offered}. {question.consequence}"
     )
     return _yes("Send the passphrase all the same?")

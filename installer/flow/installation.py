@@ -45,6 +45,7 @@ from installer.flow.steps.sync import SyncStep
 from installer.flow.steps.verify import VerifyStep
 from installer.ledger.leases import renewal_interval
 from installer.ledger.records import Record
+from installer.wifi.repeated_secrets import without_secrets
 
 STEPS: tuple[Step, ...] = (FindStep(), SyncStep(), NetworkStep(), ProvisionStep(), LinkStep(), VerifyStep())
 # For a device that the vendor's app sets up. The find step decides which steps follow; both begin with the same three.
@@ -254,7 +255,9 @@ class Installation:
                     answer = None
                     continue
                 break
-            except InstallerError as error:
+            except InstallerError as found:
+                # What the device says may repeat what it got. Nothing of that is shown, recorded, or sent on.
+                error = without_secrets(found, self.situation.secrets_of_device)
                 if error.code is ErrorCode.PROOF_WRONG:
                     self.situation.forget_proof(error)
                 if error.data.get("reconnect"):
@@ -312,6 +315,7 @@ class Installation:
         if key is StepKey.FIND:
             # A connected device does not advertise and would be missing from the list.
             await device_connection.disconnect(self.situation)
+            device_trust.leave_device(self.situation)
         self.situation.forget_choice(key)
 
     def _emit(self, event: Event) -> None:

@@ -22,6 +22,7 @@ from installer.cloud.whose_account import SignedInPerson
 from installer.errors import InstallerError
 from installer.events.json_lines import Event
 from installer.provisioning.provisioner import DeviceInfo
+from installer.text import quoted
 from installer.wifi.card_readings import CardReadings
 from installer.wifi.networks import Network
 
@@ -32,6 +33,35 @@ class Back(Exception):
 
 class Cancelled(Exception):
     """The person ends the installation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetDevice:
+    """The device that a secret goes to. `name`: as it advertises itself. `model`: the model's name.
+
+    `chosen_by`: who chose it, in words, if it was not this computer's user.
+    """
+
+    address: str
+    name: str
+    model: str
+    chosen_by: str = ""
+
+    @property
+    def text(self) -> str:
+        """In one line: the address first, which no name can look like, and the name in quotes."""
+        name = quoted(self.name)
+        return f"{self.address}{f' {name}' if name else ''}, {self.model}"
+
+    @property
+    def chosen(self) -> str:
+        """Who chose it, or an empty text."""
+        return f"chosen by {self.chosen_by}" if self.chosen_by else ""
+
+    @property
+    def whole_text(self) -> str:
+        """`text`, and who chose it."""
+        return f"{self.text} ({self.chosen})" if self.chosen_by else self.text
 
 
 class LiveSightings(Protocol):
@@ -102,6 +132,7 @@ class AskProof(Question):
     step: StepKey = StepKey.FIND
     model: Model
     name: str
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,11 +191,12 @@ class AskPassphrase(Question):
     """The passphrase of this network? → `SecretStr`.
 
     `host_passphrase`: returns the passphrase that this computer uses; call it only if the person wants that. It may
-    raise SECRET_UNAVAILABLE. None if this computer is on another network.
+    raise SECRET_UNAVAILABLE. None if this computer is on another network. `device`: None for several devices.
     """
 
     step: StepKey = StepKey.NETWORK
     network: Network
+    device: TargetDevice | None = None
     host_passphrase: Callable[[], Awaitable[SecretStr]] | None = None
 
 
@@ -172,7 +204,8 @@ class AskPassphrase(Question):
 class ConfirmSending(Question):
     """Send the credentials? → `ProvisionAnswer`. `encrypted`: whether the protocol encrypts them.
 
-    `proved`: whether the device has proved with a proof of possession that it is the right one.
+    `proved`: whether the device has proved with a proof of possession that it knows it. `safe_from_relays`: whether
+    nobody between this computer and the device could read them.
     """
 
     step: StepKey = StepKey.PROVISION
@@ -181,7 +214,29 @@ class ConfirmSending(Question):
     protocol: str
     encrypted: bool
     proved: bool = False
+    safe_from_relays: bool = False
+    device: TargetDevice | None = None
     warning: str = ""  # a sentence that says what may go wrong
+
+    @property
+    def protection(self) -> str:
+        """Who could read the passphrase on its way, and whether the device has shown that it is the right one."""
+        if not self.encrypted:
+            return (
+                "It is sent over Bluetooth without encryption: somebody within radio reach could read it. Nothing "
+                "proves which device gets it."
+            )
+        if not self.proved:
+            return (
+                "It is encrypted on its way. The device has not proved which one it is: another one could pretend to "
+                "be it."
+            )
+        if self.safe_from_relays:
+            return "It is encrypted on its way, and the device has shown that it knows its proof of possession."
+        return (
+            "It is encrypted, and the device knows its proof of possession. But somebody who relays the radio "
+            "traffic could read it, and a short proof can be guessed."
+        )
 
 
 @dataclass(kw_only=True)
@@ -369,4 +424,5 @@ __all__ = [
     "SignIn",
     "SyncAnswer",
     "SyncChoice",
+    "TargetDevice",
 ]

@@ -67,6 +67,9 @@ class Situation:
     # that a label gives it. Nothing makes it lower.
     required_of_all: RequiredSecurity = field(default_factory=RequiredSecurity)
     required_security: dict[str, RequiredSecurity] = field(default_factory=dict)
+    # What was stated for a device that the person then left for another one, and which device that was, in words.
+    required_before: RequiredSecurity = field(default_factory=RequiredSecurity)
+    left_device: str = ""
     # The connections that a person, or an option, has accepted although they are below that.
     accepted_unproved: set[AcceptedConnection] = field(default_factory=set)
     provisioner: Provisioner | None = None
@@ -132,6 +135,12 @@ class Situation:
         if self.method is None:
             raise InstallerError(ErrorCode.INTERNAL, "No sync method was chosen.", "This is a defect; report it.")
         return self.method
+
+    @property
+    def secrets_of_device(self) -> list[SecretStr]:
+        """What the device knows, or may have found out: it must not repeat it in its own words."""
+        known = [self.proof, self.credentials.passphrase if self.credentials is not None else None]
+        return [secret for secret in known if secret is not None]
 
     @property
     def link_later(self) -> bool:

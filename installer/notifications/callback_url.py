@@ -60,7 +60,9 @@ def url_problem(url: str) -> str:
     if parts.fragment:
         return "The part after # never reaches the receiver."
     if travels_in_clear(url):
-        return "It begins with http://, so everybody on the way could read its secret path. It must begin with https://."
+        return (
+            "It begins with http://, so everybody on the way could read its secret path. It must begin with https://."
+        )
     return ""
 
 

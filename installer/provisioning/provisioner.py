@@ -76,16 +76,34 @@ class ConnectionSecurity:
     `encrypted`: the protocol encrypts them. `wants_proof`: the device asks for a proof of possession (or password).
     `proved`: the handshake is done, and both sides have shown that they know the same proof, which is not empty.
     `scheme`: the number of the security scheme, in protocols that number them (the higher the better).
+    `recordable`: they are encrypted in a way that somebody who records the radio traffic may read. `authenticated`:
+    each message is authenticated, so that nobody who relays the traffic can change it, and read it so.
     """
 
     encrypted: bool = False
     wants_proof: bool = False
     proved: bool = False
     scheme: int | None = None
+    recordable: bool = False
+    authenticated: bool = False
+
+    @property
+    def safe_from_listeners(self) -> bool:
+        """Whether somebody who only listens cannot read the credentials."""
+        return self.encrypted and not self.recordable
+
+    @property
+    def safe_from_relays(self) -> bool:
+        """Whether also somebody who relays the traffic between both sides cannot read them."""
+        return self.safe_from_listeners and self.authenticated and self.proved
 
     def is_lower_than(self, before: ConnectionSecurity) -> bool:
         """Whether this offers less than `before` did; the handshake is not looked at."""
-        fewer = before.encrypted > self.encrypted or before.wants_proof > self.wants_proof
+        fewer = (
+            before.encrypted > self.encrypted
+            or before.wants_proof > self.wants_proof
+            or before.authenticated > self.authenticated
+        )
         return fewer or (before.scheme is not None and self.scheme is not None and self.scheme < before.scheme)
 
     def at_least(self, other: ConnectionSecurity) -> ConnectionSecurity:
@@ -96,6 +114,8 @@ class ConnectionSecurity:
             self.wants_proof or other.wants_proof,
             self.proved or other.proved,
             max(numbers, default=None),
+            self.recordable and other.recordable,
+            self.authenticated or other.authenticated,
         )
 
 

@@ -32,18 +32,21 @@ class RequiredSecurity:
             self.proof or other.proof, max(self.scheme, other.scheme), self.encryption or other.encryption
         )
 
-    def unmet(self, security: ConnectionSecurity, *, can_prove: bool, before_handshake: bool = False) -> str:
+    def unmet(
+        self, security: ConnectionSecurity, *, can_prove: bool, before_handshake: bool = False, of: str = ""
+    ) -> str:
         """What was asked for and is not there, as a part of a sentence; empty if the minimum is met.
 
         `can_prove`: whether devices of this protocol can prove themselves at all. `before_handshake`: a device that
-        asks for a proof may still show that it has it.
+        asks for a proof may still show that it has it. `of`: another device, for which this minimum was stated.
         """
         proved = security.proved or (before_handshake and security.wants_proof)
         reasons = []
         if self.proof and not proved:
-            reasons.append("a proof of possession was given")
+            reasons.append("a proof of possession was given" + (f" for another device, {of}" if of else ""))
         if self.scheme > (security.scheme or 0):
-            reasons.append(f"its label states security {self.scheme}")
+            whose = f"the label or user name of another device, {of}," if of else "its label or user name"
+            reasons.append(f"{whose} states security {self.scheme}")
         if self.encryption and security.encrypted and can_prove and not proved and not reasons:
             reasons.append("--require-encryption asks for a device that proves itself")
         return ", and ".join(reasons)
@@ -52,10 +55,12 @@ class RequiredSecurity:
 def offered(protocol: str, security: ConnectionSecurity) -> str:
     """What a connection offers, in words. `protocol`: its label."""
     number = f"security {security.scheme} of {protocol}" if security.scheme is not None else protocol
-    if security.proved:
+    if security.proved and not security.recordable:
         return f"{number} (encrypted, with a proof)"
     if not security.encrypted:
         return f"{number} (no encryption, no proof)"
+    if security.recordable:
+        return f"{number} (encrypted, but somebody who records the radio traffic may read it)"
     return f"{number} (encrypted, {'a proof is asked for' if security.wants_proof else 'no proof'})"
 
 
@@ -91,7 +96,8 @@ class SeenDevice:
     def difference(self, now: SeenDevice, label_of: Callable[[str], str] = str) -> str:
         """How `now` is less than before, or another device, in words; empty if it may be the same.
 
-        What was not known before, or is not known now, is no difference. `label_of`: the label of a protocol's name.
+        What was not known before is no difference. A serial number that can no longer be read is one, unless the device
+        can prove itself. `label_of`: the label of a protocol's name.
         """
         if self.protocol and now.protocol and self.protocol != now.protocol:
             return f"it spoke {label_of(self.protocol)} before, and speaks {label_of(now.protocol)} now"
@@ -101,6 +107,9 @@ class SeenDevice:
             return f"it offered {offered(label, before)} before, and offers {offered(label, after)} now"
         if self.serial and now.serial and self.serial != now.serial:
             return f"its serial number was {self.serial}, and is {now.serial} now"
+        proves = after is not None and (after.proved or after.wants_proof)
+        if self.serial and not now.serial and not proves:
+            return f"its serial number was {self.serial}, and cannot be read now"
         return ""
 
 

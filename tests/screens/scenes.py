@@ -348,7 +348,7 @@ def unproved() -> AcceptUnproved:
         model=BODY_PLUS,
         name="Body+ 3C",
         address=ADDRESS,
-        asked="a proof of possession was given, and its label states security 2",
+        asked="a proof of possession was given, and its label or user name states security 2",
         offered="security 0 of Espressif provisioning (no encryption, no proof)",
         encrypted=False,
     )

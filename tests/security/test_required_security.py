@@ -570,7 +570,7 @@ async def test_a_script_waives_it_by_the_option_only(hostile: LabWorld) -> None:
     given = answers("clear", {"proof": {"env": "TEST_PROOF"}, "security": 2})
     front = await installed(given, allow_unproved=True)
     (notice,) = [n.text for n in front.of(Notice) if n.code == "unproved"]
-    assert "a proof of possession was given, and its label states security 2" in notice
+    assert "a proof of possession was given, and its label or user name states security 2" in notice
     assert last_record()["options"]["allow_unproved"] is True
 
 

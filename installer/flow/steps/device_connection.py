@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from installer.answers import StepKey
+from installer.answers import FindAnswer, StepKey
 from installer.bluetooth.device_information import DeviceInformation, read_device_information
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice
@@ -175,13 +175,16 @@ async def _ask_proof(situation: Situation, problem: InstallerError) -> SecretStr
     question = AskProof(
         model=situation.chosen_model,
         name=situation.chosen_sighting.name,
+        address=situation.chosen_sighting.address,
         problem=reason,
         can_go_back=not situation.credentials_sent,
     )
     answer: SecretStr | DevicePayload = await situation.ask(question)
     proof = (answer.proof or SecretStr("")) if isinstance(answer, DevicePayload) else answer
     # From now on no connection without the proof, or below the label, will do, whatever the device says.
-    scheme = answer.security or 0 if isinstance(answer, DevicePayload) else 0
+    scheme = 0
+    if isinstance(answer, DevicePayload):
+        scheme = FindAnswer(name=answer.name, username=answer.username or None, security=answer.security).least_scheme
     minimum = RequiredSecurity(proof=bool(proof.get_secret_value()), scheme=scheme)
     situation.require(situation.chosen_sighting.address, minimum)
     if situation.chosen.find is not None:

@@ -16,20 +16,20 @@ from installer.bluetooth.device_information import MAX_TEXT_LENGTH
 from installer.catalogue.model import SyncMethod
 from installer.errors import InstallerError
 from installer.events.installation import Notice
-from installer.flow.questions import AcceptUnproved
+from installer.flow.questions import AcceptUnproved, TargetDevice
 from installer.flow.situation import AcceptedConnection, Situation
 from installer.provisioning import registry, required_security
 from installer.provisioning.provisioner import ConnectionSecurity, prove, security_of
 from installer.provisioning.required_security import RequiredSecurity, SeenDevice
-from installer.text import printable
+from installer.text import printable, quoted
 
 if TYPE_CHECKING:
     from installer.provisioning.provisioner import Provisioner
 
 
 def stated_in(answer: FindAnswer) -> RequiredSecurity:
-    """The minimum that a given proof and a label state."""
-    return RequiredSecurity(proof=answer.must_prove, scheme=answer.security or 0)
+    """The minimum that a given proof, a label, and a user name state."""
+    return RequiredSecurity(proof=answer.must_prove, scheme=answer.least_scheme)
 
 
 def required_of_all(answers: Answers, asked: Collection[StepKey]) -> RequiredSecurity:
@@ -42,14 +42,37 @@ def required_of_all(answers: Answers, asked: Collection[StepKey]) -> RequiredSec
 def required(situation: Situation) -> RequiredSecurity:
     """The minimum of the chosen device, from all who may raise it: answers, label, typed proof, record, options.
 
+    What was stated for a device that the person left is a part of it: the next device may pretend to be that one.
+    """
+    return _stated(situation) | situation.required_before
+
+
+def _stated(situation: Situation) -> RequiredSecurity:
+    """The minimum that was stated for the chosen device itself.
+
     A label names its device: what it states holds for every device of that name, whichever one a person points at.
     """
     found = situation.required_of_all | RequiredSecurity(encryption=situation.options.require_encryption)
-    sighting = situation.chosen_sighting
-    for key in (sighting.address, sighting.name):
+    sighting = situation.sighting
+    for key in (sighting.address, sighting.name) if sighting is not None else ():
         found |= situation.required_security.get(key.strip().lower(), RequiredSecurity())
     given = situation.given.find
     return found if given is None else found | stated_in(given)
+
+
+def leave_device(situation: Situation) -> None:
+    """Keep the minimum of the chosen or given device, before a person chooses another one.
+
+    Else a device that was refused would only have to be followed by a twin that offers less.
+    """
+    stated, sighting, given = _stated(situation), situation.sighting, situation.given.find
+    if not (stated.proof or stated.scheme):
+        return
+    situation.required_before |= stated
+    if sighting is not None:
+        situation.left_device = f"{sighting.address} {quoted(sighting.name)}".strip()
+    elif given is not None:
+        situation.left_device = given.device or quoted(given.name or given.model or "")
 
 
 def with_minimum(situation: Situation, answer: FindAnswer) -> FindAnswer:
@@ -64,6 +87,18 @@ def seen_before(situation: Situation) -> SeenDevice:
     return situation.environment.seen_devices.get(situation.chosen_sighting.address, SeenDevice())
 
 
+def target_of(situation: Situation) -> TargetDevice:
+    """The chosen device, for a question about a secret that goes to it."""
+    sighting, given = situation.chosen_sighting, situation.given.find
+    origin = given.origin if given is not None else None
+    return TargetDevice(
+        address=sighting.address,
+        name=sighting.name,
+        model=situation.chosen_model.name,
+        chosen_by=origin.source if origin is not None and not origin.trusted else "",
+    )
+
+
 def check_same_device(situation: Situation, provisioner: Provisioner, serial: str) -> None:
     """Compare a new connection with the earlier ones, and remember it. Raises DEVICE_CHANGED.
 
@@ -74,6 +109,9 @@ def check_same_device(situation: Situation, provisioner: Provisioner, serial: st
     difference = before.difference(now, registry.label_of)
     if difference:
         raise required_security.changed(situation.chosen_model.name, address, difference)
+    if before.serial and not serial:
+        # Nothing but a proof can say now that it is the same one.
+        situation.require(address, RequiredSecurity(proof=True))
     situation.environment.seen_devices[address] = before.raised_by(now)
 
 
@@ -127,6 +165,7 @@ def for_record(provisioner: Provisioner) -> dict[str, Any]:
         "security": security.scheme,
         "encrypted": security.encrypted,
         "wants_proof": security.wants_proof,
+        "authenticated": security.authenticated,
     }
 
 
@@ -141,6 +180,7 @@ def seen_in(result: Mapping[str, Any]) -> SeenDevice:
             encrypted=result["encrypted"],
             wants_proof=result.get("wants_proof") is True,
             scheme=scheme if isinstance(scheme, int) and not isinstance(scheme, bool) else None,
+            authenticated=result.get("authenticated") is True,
         )
     texts = (printable(text, MAX_TEXT_LENGTH) if isinstance(text, str) else "" for text in (protocol, serial))
     return SeenDevice(next(texts), security, next(texts))
@@ -149,10 +189,11 @@ def seen_in(result: Mapping[str, Any]) -> SeenDevice:
 def _unmet(situation: Situation, provisioner: Provisioner, *, before_handshake: bool) -> str:
     if _key(situation, provisioner) in situation.accepted_unproved:
         return ""
-    return required(situation).unmet(
-        security_of(provisioner),
-        can_prove=registry.can_prove(provisioner.protocol),
-        before_handshake=before_handshake,
+    security, can_prove = security_of(provisioner), registry.can_prove(provisioner.protocol)
+    return _stated(situation).unmet(
+        security, can_prove=can_prove, before_handshake=before_handshake
+    ) or situation.required_before.unmet(
+        security, can_prove=can_prove, before_handshake=before_handshake, of=situation.left_device
     )
 
 

@@ -16,7 +16,7 @@ from installer.events.installation import NetworkChosen, Notice
 from installer.flow.card_reading import decide
 from installer.flow.questions import AskPassphrase, Back, ChooseNetwork, Recovery
 from installer.flow.situation import PROOF_ERRORS, TRUST_ERRORS, Situation, answer_missing, model_in_given_answers
-from installer.flow.steps import device_connection
+from installer.flow.steps import device_connection, device_trust
 from installer.flow.steps.step import Step
 from installer.provisioning.provisioner import Capability
 from installer.storage.reference_origin import PERSON
@@ -233,6 +233,7 @@ class NetworkStep(Step):
         secret: SecretStr = await situation.ask(
             AskPassphrase(
                 network=network,
+                device=device_trust.target_of(situation),
                 can_go_back=True,
                 problem=problem,
                 host_passphrase=host_passphrase if usable else None,

@@ -18,6 +18,8 @@ from installer.flow.steps.step import Step
 from installer.provisioning import registry
 from installer.provisioning.provisioner import Capability, Stage, security_of
 
+from installer.wifi.repeated_secrets import repeats
+
 if TYPE_CHECKING:
     from installer.provisioning.provisioner import Provisioner
     from installer.wifi.credentials import Credentials
@@ -55,7 +57,7 @@ class ProvisionStep(Step):
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> ProvisionAnswer:
         """A person confirms; a script consents by giving the credentials."""
         given = situation.given.provision
-        if given is not None and problem is None:
+        if given is not None and problem is None and (given.is_own or not situation.may_ask(self.key)):
             return given
         if situation.credentials_sent or not situation.may_ask(self.key):
             # Consent was given with the first try, or by the script that gave the credentials.
@@ -72,22 +74,29 @@ class ProvisionStep(Step):
                 protocol=provisioner.protocol,
                 encrypted=provisioner.encrypts_credentials,
                 proved=security_of(provisioner).proved,
+                safe_from_relays=security_of(provisioner).safe_from_relays,
+                device=device_trust.target_of(situation),
                 warning=situation.band_hint,
                 can_go_back=can_go_back,
                 problem=problem,
             )
         )
-        return answer
+        # A file of somebody else cannot consent, but it can ask for more.
+        stricter = given is not None and given.require_encryption
+        return answer.model_copy(update={"require_encryption": answer.require_encryption or stricter})
 
     def check(self, situation: Situation, answer: ProvisionAnswer) -> None:
         """The sync rule again, right before sending; and required encryption."""
         check_sync(situation.chosen_model, SyncMethod.WIFI)
         provisioner = situation.provisioner
         wanted = answer.require_encryption or device_trust.required(situation).encryption
-        if wanted and provisioner is not None and not provisioner.encrypts_credentials:
-            raise _unencrypted(
-                f"{situation.chosen_model.name} {situation.chosen_sighting.address}", provisioner.protocol
-            )
+        if not wanted or provisioner is None:
+            return
+        device = f"{situation.chosen_model.name} {situation.chosen_sighting.address}"
+        if not provisioner.encrypts_credentials:
+            raise _unencrypted(device, provisioner.protocol)
+        if not security_of(provisioner).safe_from_listeners:
+            raise _recordable(device, provisioner.protocol)
 
     def plan(self, situation: Situation, answer: ProvisionAnswer) -> str | None:
         """Sending cannot be undone, so a dry run does not send."""
@@ -148,7 +157,8 @@ class ProvisionStep(Step):
                         attempts_left=progress.attempts_left,
                     )
                 )
-                situation.device_url = progress.url or situation.device_url
+                url = "" if repeats(progress.url or "", situation.secrets_of_device) else progress.url
+                situation.device_url = url or situation.device_url
 
     def recoveries(self, situation: Situation, error: InstallerError) -> tuple[Recovery, ...]:
         """After a failed join, offer another passphrase first; otherwise a retry."""
@@ -180,6 +190,17 @@ def _unencrypted(device: str, protocol: str) -> InstallerError:
         ErrorCode.ENCRYPTION_REQUIRED,
         f"{device} takes the passphrase unencrypted over Bluetooth (protocol: {protocol}), and encryption is required.",
         "Nothing was sent. Leave out --require-encryption if nobody else is within radio reach.",
+        protocol=protocol,
+    )
+
+
+def _recordable(device: str, protocol: str) -> InstallerError:
+    return InstallerError(
+        ErrorCode.ENCRYPTION_REQUIRED,
+        f"{device} encrypts the passphrase, but its firmware does so in an old way that somebody who records the radio "
+        f"traffic may be able to read (protocol: {protocol}), and encryption is required.",
+        "Nothing was sent. Update the device's firmware, or leave out --require-encryption if nobody else is within "
+        "radio reach.",
         protocol=protocol,
     )
 

@@ -38,6 +38,10 @@ WARN_NONCE = (
     "The device's firmware is from before 2025 and encrypts all messages with the same nonce. "
     "Somebody who records the radio traffic may be able to read the passphrase."
 )
+WARN_RELAY = (
+    "Security 1 encrypts the passphrase, and the device shows that it knows its proof of possession. But somebody who "
+    "relays the radio traffic could read the passphrase, and a short proof can be guessed. Security 2 has neither weakness."
+)
 WARN_NO_PROOF = (
     "The device needs no proof of possession: the credentials are encrypted, "
     "but another device could pretend to be this one."
@@ -88,6 +92,8 @@ class EspressifProvisioner:
             wants_proof=version.needs_proof,
             proved=version.needs_proof and self._session.proved,
             scheme=version.security,
+            recordable=version.security == 2 and version.patch == 0,
+            authenticated=version.security == 2 and version.patch > 0,
         )
 
     @property
@@ -97,8 +103,8 @@ class EspressifProvisioner:
         found = []
         if version.security == 2 and version.patch == 0:
             found.append(WARN_NONCE)
-        if version.security == 1 and not version.needs_proof:
-            found.append(WARN_NO_PROOF)
+        if version.security == 1:
+            found.append(WARN_RELAY if version.needs_proof else WARN_NO_PROOF)
         return tuple(found)
 
     @property

@@ -127,6 +127,9 @@ class Session:
                 self._security = await self._handshake(self._proof)
             except InstallerError as error:
                 if error.code is not ErrorCode.PROOF_WRONG:
+                    if error.code is ErrorCode.DEVICE_MISBEHAVED and self._proof.get_secret_value():
+                        # Each handshake with this proof may let a pretender guess again: nobody repeats it unasked.
+                        raise error.with_advice(error.todo, handshake=True) from None
                     raise
                 self._proof = None
                 previous = error

@@ -62,6 +62,7 @@ class RpcClient:
         # Other clients may count from one; an answer to them must not be taken for ours.
         self._first = self._number = secrets.randbelow(1 << 20)
         self._in_sync = False
+        self._has_secret = False
         self._lock = asyncio.Lock()
 
     async def call(
@@ -75,12 +76,15 @@ class RpcClient:
     ) -> Any:
         """The result of `method`. `doing`: what the device does; `secret`: `params` hold a passphrase.
 
+        From the first such call on, no error has the device's own words: they may repeat the passphrase.
+
         Raises driver_errors.Refused, DEVICE_REFUSED if the device has a password or must be paired, SESSION_TAKEN,
         DEVICE_MISBEHAVED, CONNECTION_LOST.
         """
         deadline = seconds or self._timings.answer
         async with self._lock:
             in_sync, self._in_sync = self._in_sync, False
+            self._has_secret |= secret
             try:
                 async with asyncio.timeout(deadline):
                     if not in_sync:
@@ -98,8 +102,7 @@ class RpcClient:
             self._in_sync = True
         if answer.error is None:
             return answer.result
-        # The device's own words may repeat the passphrase.
-        refused = codec.refusal(answer.error.status, "") if secret else answer.error
+        refused = codec.refusal(answer.error.status, "") if self._has_secret else answer.error
         if refused.status == codec.UNAUTHORIZED:
             raise _password_protected(self.connection)
         raise refused
