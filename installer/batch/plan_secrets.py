@@ -8,7 +8,7 @@ for answers (`installer/flow/foreign_references.py`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
 from installer import settings
@@ -26,11 +26,12 @@ MAX_SOURCE = 300  # signs of the path of a plan
 Ask = Callable[[ConfirmForeign], Awaitable[bool]]
 
 
-async def settle(plan: Plan, *, allowed: bool, ask: Ask | None = None) -> Plan:
+async def settle(plan: Plan, *, allowed: bool, ask: Ask | None = None, remarks: Sequence[str] = ()) -> Plan:
     """The plan with leave for what it names, and with the sentences about its secrets.
 
     `allowed`: the option was given. `ask`: asks a person once about all that needs leave; None: nobody can be asked.
-    Raises REFERENCE_REFUSED with everything that is refused, INTERRUPTED after a no.
+    `remarks`: what else they must know then, such as who passes for a model. Raises REFERENCE_REFUSED with
+    everything that is refused, INTERRUPTED after a no.
     """
     units, refused, proofs = [], [], []
     own = OwnSecrets.of(settings.load())
@@ -49,7 +50,7 @@ async def settle(plan: Plan, *, allowed: bool, ask: Ask | None = None) -> Plan:
         errors = [foreign.refusal(refused)] if refused else []
         raise foreign.combined([*errors, *([_refusal(plan, named)] if named and ask is None else [])])
     if (refused or named) and ask is not None:
-        await _ask(plan, [*_networks(named), *(one.use.sentence for one in refused)], ask)
+        await _ask(plan, [*_networks(named), *(one.use.sentence for one in refused), *remarks], ask)
     return replace(plan, units=tuple(units), secrets=(*_networks(plan.units), *proofs))
 
 

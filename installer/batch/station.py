@@ -81,7 +81,7 @@ class Station:
         )
         plan = plan_check.check(raw, resources, overrides)
         allowed = self.resources.config.options.allow_references
-        plan = await plan_secrets.settle(plan, allowed=allowed, ask=ask)
+        plan = await plan_secrets.settle(plan, allowed=allowed, ask=ask, remarks=self.resources.catalogue.remarks)
         return replace(plan, name=name or plan.name)
 
     async def dry_run(self, plan: Plan, show: Callable[[Event], None]) -> None:
@@ -108,8 +108,10 @@ class Station:
                 label=unit.label or None,
             )
             environment = self.resources.environment(context)
-            return replace(environment, radio=adapter.radio, options=options, sign_in=sign_in)
+            catalogue = environment.catalogue.without_remarks()  # the batch has said them
+            return replace(environment, catalogue=catalogue, radio=adapter.radio, options=options, sign_in=sign_in)
 
+        plan = replace(plan, remarks=(*self.resources.catalogue.remarks, *plan.remarks))
         context = self.resources.environment().context
         row_claims = RowClaims(
             self.resources.records(),

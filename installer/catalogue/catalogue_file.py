@@ -15,13 +15,17 @@ from pydantic import Field, ValidationError
 
 from installer.catalogue.model import CatalogueEntry, Model
 from installer.errors import ErrorCode, InstallerError, problems
+from installer.text import printable
 from installer.text.written_by_people import UnreadableText, parse_toml, read_text
+
+MAX_RULES_NAMED = 5  # in a remark
 
 
 class Catalogue(CatalogueEntry):
-    """All models by id, in the order of the files."""
+    """All models by id, in the order of the files. `remarks`: what given files change of known models, in words."""
 
     models: tuple[Model, ...]
+    remarks: tuple[str, ...] = ()
 
     def get(self, model_id: str) -> Model:
         """The model with this id or name, case-insensitive. Raises ANSWERS_INVALID with the known ids."""
@@ -40,7 +44,11 @@ class Catalogue(CatalogueEntry):
         """This catalogue with `more` models; a model with a known id replaces the old one."""
         merged = {m.id: m for m in self.models}
         merged.update({m.id: m for m in more})
-        return Catalogue(models=tuple(merged.values()))
+        return Catalogue(models=tuple(merged.values()), remarks=self.remarks)
+
+    def without_remarks(self) -> Catalogue:
+        """The same, after they were said."""
+        return self.model_copy(update={"remarks": ()})
 
 
 class CatalogueFile(CatalogueEntry):
@@ -50,20 +58,45 @@ class CatalogueFile(CatalogueEntry):
     model: Annotated[tuple[Model, ...], Field(min_length=1)]
 
 
-def load(extra: Sequence[Path] = (), is_protocol: Callable[[str], bool] | None = None) -> Catalogue:
-    """The built-in catalogue joined by the files in `extra`, in order. Raises CATALOGUE_INVALID.
+def load(
+    extra: Sequence[Path] = (), is_protocol: Callable[[str], bool] | None = None, given: Sequence[Path] = ()
+) -> Catalogue:
+    """The built-in catalogue joined by the files in `extra`, then `given`, in order. Raises CATALOGUE_INVALID.
 
-    `is_protocol`: whether an entry may name this protocol; without it any name passes.
+    `is_protocol`: whether an entry may name this protocol; without it any name passes. `given`: files that are not of
+    the settings. Somebody else may have written them, so what they change of known models is said in `remarks`.
     """
     text = resources.files("assets").joinpath("models.toml").read_text("utf-8")
     catalogue = Catalogue(models=parse(text, "models.toml"))
-    for path in extra:
+    for number, path in enumerate((*extra, *given)):
         try:
             text = read_text(path)
         except UnreadableText as error:
             raise _unreadable(f"The catalogue file {path}", str(path), error) from None
-        catalogue = catalogue.joined(parse(text, str(path), is_protocol))
+        models = parse(text, str(path), is_protocol)
+        if number >= len(extra):
+            catalogue = catalogue.model_copy(
+                update={"remarks": (*catalogue.remarks, *_changes(catalogue, models, path))}
+            )
+        catalogue = catalogue.joined(models)
     return catalogue
+
+
+def _changes(catalogue: Catalogue, models: Sequence[Model], path: Path) -> list[str]:
+    """What these models change of known ones. Who writes how a model is recognised also writes who passes for it."""
+    known = {model.id: model for model in catalogue.models}
+    found = []
+    for model in models:
+        before = known.get(model.id)
+        if before is None or before == model:
+            continue
+        new = [rule for rule in model.rules if rule not in before.rules]
+        rules = ", ".join(f"{rule.evidence.value} {printable(rule.value, 40)}" for rule in new[:MAX_RULES_NAMED])
+        more = f" and {len(new) - MAX_RULES_NAMED} more" if len(new) > MAX_RULES_NAMED else ""
+        by = f" New is how it is recognised: {rules}{more}. A device that fits this passes for one." if new else ""
+        file = printable(str(path), 200)
+        found.append(f"The catalogue file {file} replaces the entry of {printable(before.name, 40)} ({model.id}).{by}")
+    return found
 
 
 def parse(text: str, source: str, is_protocol: Callable[[str], bool] | None = None) -> tuple[Model, ...]:

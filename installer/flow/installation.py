@@ -210,6 +210,8 @@ class Installation:
 
     async def _first_index(self) -> int:
         """The index of the first step to carry out. Raises DEVICE_TAKEN if another process runs this installation."""
+        for remark in self.situation.environment.catalogue.remarks:
+            self.situation.emit(Notice(code="catalogue", text=remark))
         settled = await leave.settle(self.situation)
         if self._earlier is None:
             if settled:

@@ -90,9 +90,10 @@ def signatures() -> tuple[AdvertisementSignature, ...]:
 def load_catalogue(extra: Sequence[Path] = ()) -> Catalogue:
     """The built-in catalogue, the files in the `catalogue` folder of the settings, and `extra`.
 
+    What the files in `extra` change of known models is in its remarks.
     Raises CATALOGUE_INVALID, also for an entry that names a protocol that is not here; SETTINGS_INVALID.
     """
-    return catalogue_file.load([*_user_catalogue_files(), *extra], is_protocol)
+    return catalogue_file.load(_user_catalogue_files(), is_protocol, extra)
 
 
 def _user_catalogue_files() -> list[Path]:
