@@ -105,3 +105,21 @@ async def test_too_long_is_called_too_long() -> None:
         pilot.app.clock.now += 31  # type: ignore[attr-defined]
         await wait_for_text(pilot, "31 s, longer than usual")
         assert "✓ Credentials sent" in screen_text(pilot)
+
+
+async def test_the_question_about_somebody_elses_file_shows_the_end_of_each_line() -> None:
+    long = "/" + "folder/" * 14
+    async with running() as (pilot, _):
+        lines = (
+            "It goes to: the network “Home” on the device 00:24:E4:20:00:3C.",
+            f"The passphrase: the file {long}other-customer.txt.",
+            f"Named by: the answers file {long}a.toml, network.passphrase.",
+        )
+        question = ConfirmForeign(step=StepKey.NETWORK, title="Use this passphrase?", lines=lines, yes="Yes", no="No")
+        asking = ask_question(pilot, question)
+        await wait_for_screen(pilot, ConfirmForeignScreen)
+        text = "".join(screen_text(pilot).split())
+        for part in ("00:24:E4:20:00:3C.", "other-customer.txt.", "network.passphrase."):
+            assert part in text
+        await pilot.press("enter")
+        assert await asking.wait() is False

@@ -233,7 +233,7 @@ async def test_a_person_is_shown_which_file_it_really_is_and_who_gets_it(
     other.write_text(OWN)
     address = world.address("body-plus")
     folder = tmp_path / ("Set-up of the new scale (please read) " * 5)
-    file = answers(folder, f'{{{{ file = "{name}" }}}}', device=address)
+    file = answers(folder, f'{{ file = "{name}" }}', device=address)
     file.write_text(file.read_text().replace('"Home"', '"W” on your own scale (“x"'))
     front = Front(answers={ConfirmForeign: False, AskPassphrase: Cancelled()})
     await install(answers_file.load(file), front, non_interactive=False)
