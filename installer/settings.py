@@ -22,12 +22,14 @@ from installer import ENVIRONMENT_PREFIX
 from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.database_url import has_password
 from installer.storage.folder_owner import check_own_folder
+from installer.storage.named_in_files import declare_files
 from installer.storage.reference_origin import SETTINGS
 from installer.storage.secret_references import SecretRef
 from installer.text.written_by_people import UnreadableText, read_toml, without_mark
 
 APP_NAME = "device-installer"
 SETTINGS_FILE = "config.toml"
+SAVED_NETWORKS_FILE = "networks.toml"
 MAX_SETTINGS_BYTES = 256 * 1024
 
 # (authorize URL, API URL) of each cloud of the vendor, `withings-cloud.md` §0.
@@ -324,3 +326,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _files_with_references() -> tuple[Path, ...]:
+    """The settings, and the saved networks (`installer/wifi/saved_networks.py`)."""
+    return config_dir() / SETTINGS_FILE, config_dir() / SAVED_NETWORKS_FILE
+
+
+declare_files(_files_with_references)

@@ -143,6 +143,8 @@ def _lines(counts: Counts) -> list[str]:
     if outbox.collected:
         lost = f", {outbox.undelivered} of them not delivered yet" if outbox.undelivered else ""
         found.append(f"{_number(outbox.collected, 'measurement')} in the gateway's outbox{lost}")
+    if outbox.identities:
+        found.append(f"{_number(outbox.identities, 'serial number')} of devices in the gateway's outbox")
     if outbox.visits:
         found.append(f"{_number(outbox.visits, 'history', 'histories')} of a device's visits in the gateway's outbox")
     if counts.wake_requests:

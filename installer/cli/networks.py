@@ -130,7 +130,8 @@ def remove(name: Name) -> None:
 async def _add(name: str, network: Network, passphrase: SecretStr, replace: bool) -> str:
     """Save a network, and its passphrase in the keyring; the name of the keyring (empty: no passphrase).
 
-    The keyring is written first, so that after a crash the file names no passphrase that the keyring lacks.
+    The file names the entry of the keyring before it is there, and as long as it is there. So after a crash the keyring
+    has no passphrase that no command knows of.
     """
     from installer.storage.keyring import KeyringFailed
     from installer.storage.secret_references import SecretRef
@@ -140,22 +141,28 @@ async def _add(name: str, network: Network, passphrase: SecretStr, replace: bool
     async with _locked() as lock:
         _check_free(name, replace)
         networks = saved_networks.load()
-        reference, keyring_name = None, ""
-        if passphrase.get_secret_value():
-            keyring = await _find_keyring()
-            try:
-                await keyring.set(_keyring_entry(name), passphrase.get_secret_value())
-            except KeyringFailed as error:
-                raise _cannot_save(f"the keyring refused it ({error})") from None
-            reference, keyring_name = SecretRef(keyring=name), keyring.name
-        old = networks.get(name)
+        before = dict(networks)
+        reference = SecretRef(keyring=name) if passphrase.get_secret_value() else None
         networks[name] = SavedNetwork(
             ssid=network.ssid, security=network.security, hidden=network.hidden, passphrase=reference
         )
-        _save(networks, lock)
-        if reference is None and old is not None:
-            await _delete_passphrase(name, old)
-    return keyring_name
+        if reference is None:
+            await _delete_passphrase(name, before.get(name))
+            _save(networks, lock)
+            return ""
+        keyring = await _find_keyring()
+        known = _is_in_keyring(name, before.get(name))
+        if not known:
+            _save(networks, lock)
+        try:
+            await keyring.set(_keyring_entry(name), passphrase.get_secret_value())
+        except KeyringFailed as error:
+            if not known:
+                _save(before, lock)
+            raise _cannot_save(f"the keyring refused it ({error})") from None
+        if known:
+            _save(networks, lock)
+        return keyring.name
 
 
 async def _add_with_variable(name: str, network: Network, variable: str, replace: bool) -> None:
@@ -174,44 +181,57 @@ async def _add_with_variable(name: str, network: Network, variable: str, replace
     async with _locked() as lock:
         _check_free(name, replace)
         networks = saved_networks.load()
-        old = networks.get(name)
+        await _delete_passphrase(name, networks.get(name))
         networks[name] = SavedNetwork(
             ssid=network.ssid, security=network.security, hidden=network.hidden, passphrase=reference
         )
         _save(networks, lock)
-        if old is not None:
-            await _delete_passphrase(name, old)
 
 
 async def _remove(name: str) -> None:
-    """Remove the network from the file, then its passphrase from the keyring. Other places of passphrases stay."""
+    """Remove the network's passphrase from the keyring, then the network from the file. Other places stay.
+
+    A name that is not in the file is looked for in the keyring, too: an older version could leave a passphrase there.
+    """
     from installer.wifi import saved_networks
 
     async with _locked() as lock:
         networks = saved_networks.load()
-        if name not in networks:
+        was_there = await _delete_passphrase(name, networks.get(name))
+        if name in networks:
+            del networks[name]
+            _save(networks, lock)
+        elif not was_there:
             raise saved_networks.not_saved(name, networks)
-        old = networks.pop(name)
-        _save(networks, lock)
-        await _delete_passphrase(name, old)
 
 
-async def _delete_passphrase(name: str, old: SavedNetwork) -> None:
-    """Delete the passphrase that this command stored in the keyring. Raises SECRET_UNAVAILABLE."""
+def _is_in_keyring(name: str, saved: SavedNetwork | None) -> bool:
+    """Whether the file says that this command stored the passphrase in the keyring."""
+    return saved is not None and saved.passphrase is not None and saved.passphrase.keyring == name
+
+
+async def _delete_passphrase(name: str, old: SavedNetwork | None) -> bool:
+    """Delete what this command has stored in the keyring under this name; whether it was there.
+
+    Raises SECRET_UNAVAILABLE if it is known to be there and stays.
+    """
     from installer.storage import keyring as keyrings
+    from installer.wifi import saved_networks
 
-    if old.passphrase is None or old.passphrase.keyring != name:
-        return
     keyring = await keyrings.find_keyring()
     try:
         if keyring is None:
-            raise keyrings.KeyringFailed("there is no keyring now")
-        await keyring.delete(_keyring_entry(name))
+            raise keyrings.KeyringFailed("it is switched off or not there")
+        return await keyring.delete(_keyring_entry(name))
     except keyrings.KeyringFailed as error:
+        if not _is_in_keyring(name, old):
+            return False
         raise InstallerError(
             ErrorCode.SECRET_UNAVAILABLE,
-            f"The passphrase of “{name}” may still be in the keyring: {error}.",
-            f"Remove the entry “{_keyring_entry(name)}” of device-installer with the keyring's own program.",
+            f"Nothing was changed: the passphrase of “{printable(name)}” cannot be removed from the keyring: {error}.",
+            "Unlock the keyring (DEVICE_INSTALLER_KEYRING must not be off), then try again. Or remove its entry "
+            f"“{printable(_keyring_entry(name))}” of device-installer with the keyring's own program, and the network "
+            f"from {saved_networks.path()}.",
         ) from None
 
 

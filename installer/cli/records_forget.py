@@ -39,6 +39,7 @@ def forget(
     """Erase records for good, also new ones. The filters are those of `list`. What is being installed stays."""
     from installer.cli.records import open_archive
     from installer.flow import station_choices
+    from installer.flow.forget_data import sweep_own_folders
     from installer.ledger import forgetting
     from installer.ledger.query_types import Filter
 
@@ -70,6 +71,8 @@ def forget(
             for installation in counts.erased:
                 # What this station chose for it names the device and the network.
                 station_choices.remove(installation)
+            # Also if there is no record: a run that was killed may have left a part of one.
+            sweep_own_folders()
     _print_result(counts, unknown, erasing, on_server=on_server)
     if counts.running and not erasing.dry_run:
         raise InstallerError(

@@ -38,6 +38,7 @@ from installer.notifications.inbox import Entry, Inbox, inbox_lock, inbox_path
 from installer.storage.erasing import erasure_incomplete
 from installer.storage.file_lock import file_lock
 from installer.storage.private_files import is_absent
+from installer.storage.stale_files import sweep_folders
 
 if TYPE_CHECKING:
     from installer.measurements.store import Store
@@ -72,8 +73,8 @@ class Counts:
     @property
     def total(self) -> int:
         """How many entries these are."""
-        places = (self.stored.measurements, self.outbox.collected, self.outbox.visits, self.notifications)
-        return sum(places) + self.wake_requests + self.stored.marks
+        places = (self.stored.measurements, self.outbox.collected, self.outbox.visits, self.outbox.identities)
+        return sum(places) + self.notifications + self.wake_requests + self.stored.marks
 
     def as_json(self) -> dict[str, Any]:
         """The numbers by place, for JSON."""
@@ -169,6 +170,7 @@ class DataForgetting:
         async with self._only_user():
             found = await asyncio.to_thread(self._count)
             await asyncio.to_thread(self._erase)
+            await asyncio.to_thread(sweep_own_folders)
             return found
 
     def _count(self) -> Counts:
@@ -264,6 +266,11 @@ class DataForgetting:
                 except TimeoutError:
                     raise _in_use("The receiver", "device-installer notifications serve") from None
             yield
+
+
+def sweep_own_folders() -> None:
+    """Remove the temporary files that killed runs have left in the folders of this program."""
+    sweep_folders([settings.data_dir(), settings.state_dir(), settings.config_dir()])
 
 
 def _in_use(who: str, command: str) -> InstallerError:

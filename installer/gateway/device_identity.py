@@ -22,6 +22,8 @@ from installer.storage.damaged_rows import load_json
 from installer.text import printable
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from installer.bluetooth.connection import Connection
 
 # In place of an installation: a person has said that the device is the right one (`gateway accept`).
@@ -85,6 +87,17 @@ class DeviceIdentities:
         upsert = "INSERT INTO state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         values = (f"{_NAME}{address}", json.dumps(asdict(known)))
         self._outbox.write("record a device", lambda connection: connection.execute(upsert, values))
+
+
+def known_addresses(outbox: Outbox) -> list[str]:
+    """The addresses of the devices that were met."""
+    rows = outbox.rows("SELECT name FROM state WHERE substr(name, 1, ?) = ?", len(_NAME), _NAME)
+    return sorted(str(row["name"]).removeprefix(_NAME) for row in rows)
+
+
+def forget(connection: sqlite3.Connection, address: str) -> None:
+    """Forget which unit was met at this address. Within the caller's transaction."""
+    connection.execute("DELETE FROM state WHERE name = ?", (f"{_NAME}{address}",))
 
 
 def _changed(device: GatewayDevice, expected: str, serial: str, *, unread: bool) -> InstallerError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from installer.gateway import device_identity
 from installer.gateway.outbox import Outbox
 from installer.measurement import Measurement
 from installer.timing.durations import of_timestamp
@@ -30,40 +31,50 @@ class OutboxSelection:
 
 @dataclass(frozen=True)
 class OutboxCounts:
-    """How much the outbox has of a selection: measurements, those that not every sink has, and histories of devices."""
+    """How much the outbox has of a selection: measurements, those that not every sink has, and histories of devices.
+
+    `identities`: serial numbers of devices.
+    """
 
     collected: int = 0
     undelivered: int = 0
     visits: int = 0
+    identities: int = 0
 
 
 def known_devices(outbox: Outbox) -> list[tuple[str, str]]:
     """(address, name) of each device."""
     named = {str(row["address"]): str(row["name"]) for row in outbox.rows("SELECT address, name FROM devices")}
     collected = {str(row["device"]): "" for row in outbox.rows("SELECT DISTINCT device FROM items")}
-    return sorted({**collected, **named}.items())
+    met = dict.fromkeys(device_identity.known_addresses(outbox), "")
+    return sorted({**met, **collected, **named}.items())
 
 
 def count(outbox: Outbox, wanted: OutboxSelection) -> OutboxCounts:
     """How much there is of it."""
     items = _items(outbox, wanted)
-    return OutboxCounts(len(items), sum(items.values()), len(_histories(outbox, wanted, items)))
+    histories = _histories(outbox, wanted, items)
+    identities = _identities(outbox, wanted, items, histories)
+    return OutboxCounts(len(items), sum(items.values()), len(histories), len(identities))
 
 
 def erase(outbox: Outbox, wanted: OutboxSelection) -> OutboxCounts:
     """Remove it, and write the file anew. Raises ERASURE_INCOMPLETE, DATABASE_FAILED."""
     items = _items(outbox, wanted)
     histories = _histories(outbox, wanted, items)
+    identities = _identities(outbox, wanted, items, histories)
 
     def remove(connection: sqlite3.Connection) -> None:
         numbers = [(number,) for number in items]
         connection.executemany("DELETE FROM waiting WHERE number = ?", numbers)
         connection.executemany("DELETE FROM items WHERE number = ?", numbers)
         connection.executemany("DELETE FROM devices WHERE address = ?", [(address,) for address in histories])
+        for address in identities:
+            device_identity.forget(connection, address)
 
     outbox.write("erase what was collected", remove)
     outbox.rewrite()
-    return OutboxCounts(len(items), sum(items.values()), len(histories))
+    return OutboxCounts(len(items), sum(items.values()), len(histories), len(identities))
 
 
 def wake_requests(folder: Path, addresses: Collection[str] | None) -> list[Path]:
@@ -113,5 +124,25 @@ def _histories(outbox: Outbox, wanted: OutboxSelection, items: Collection[int]) 
             continue
         last = max((float(time) for time in (row["seen"], row["visited"]) if isinstance(time, int | float)), default=0)
         if wanted.before is None or of_timestamp(last) < wanted.before:
+            found.append(address)
+    return found
+
+
+def _identities(
+    outbox: Outbox, wanted: OutboxSelection, items: Collection[int], histories: Collection[str]
+) -> list[str]:
+    """The devices of which only the serial number would stay, or of which the history goes. It has no time."""
+    rows = outbox.rows("SELECT number, device FROM items")
+    emptied = {str(row["device"]).upper() for row in rows if row["number"] in items}
+    left = {str(row["device"]).upper() for row in rows if row["number"] not in items}
+    visited = {str(row["address"]).upper() for row in outbox.rows("SELECT address FROM devices")}
+    going = {address.upper() for address in histories}
+    found = []
+    for address in device_identity.known_addresses(outbox):
+        upper = address.upper()
+        mine = wanted.account is None or upper in emptied | going | wanted.devices_of_account
+        if not mine or (wanted.devices is not None and upper not in wanted.devices) or upper in left:
+            continue
+        if upper in going or (upper not in visited and wanted.before is None):
             found.append(address)
     return found

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from installer import ENVIRONMENT_PREFIX
+from installer.storage.named_in_files import variables_named_in_files
 from installer.storage.secret_references import named_variables
 
 # Of the libraries that this program uses.
@@ -27,25 +28,43 @@ _ALLOWED = re.compile(
     re.IGNORECASE,
 )
 
+# What a browser, a keyring or a command of the system needs besides, if it is not known which variables are secret.
+_DESKTOP = re.compile(
+    r"DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|BROWSER|DBUS_SESSION_BUS_ADDRESS|XDG_\w+|DESKTOP_SESSION|SHELL|TERM"
+    r"|(GNOME|KDE|WSL|SNAP|GTK|QT)_\w+|PYTHON_KEYRING_BACKEND|(HTTPS?|ALL|NO)_PROXY|PROGRAMFILES.*|COMMONPROGRAMFILES.*",
+    re.IGNORECASE,
+)
 
-def holds_secret(name: str) -> bool:
-    """Whether this variable may hold a secret of this program, by its name or because a reference of this run says so.
 
-    A variable that every program needs, such as PATH, never does, whatever a file says. Of this program's own
-    variables only the folders are no secret here, so that one that is added later is kept back too.
+def secret_variables(names: Iterable[str]) -> set[str]:
+    """Those of these variables that may hold a secret of this program: by the name, or because a reference names it.
+
+    The references are those of this run, and those in the settings and the saved networks. If such a file cannot be
+    read, every variable may be named, but those that a desktop needs. A variable that every program needs, such as
+    PATH, never holds one, whatever a file says. Of this program's own variables only the folders are no secret here,
+    so that one that is added later is kept back too.
     """
-    if _ALLOWED.fullmatch(name):
-        return False
-    return name.upper().startswith(ENVIRONMENT_PREFIX) or name in _LIBRARY_SECRETS or name in named_variables()
+    in_files = variables_named_in_files()
+    named = named_variables() | (in_files or frozenset())
+
+    def is_secret(name: str) -> bool:
+        if _ALLOWED.fullmatch(name):
+            return False
+        if name.upper().startswith(ENVIRONMENT_PREFIX) or name in _LIBRARY_SECRETS or name in named:
+            return True
+        return in_files is None and not _DESKTOP.fullmatch(name)
+
+    return {name for name in names if is_secret(name)}
 
 
 def environment_without_secrets(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """For a command of the system or a browser: everything but this program's secrets."""
     environment = os.environ if environment is None else environment
-    return {name: value for name, value in environment.items() if not holds_secret(name)}
+    secret = secret_variables(environment)
+    return {name: value for name, value in environment.items() if name not in secret}
 
 
 def smallest_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """For a child of our own that runs on by itself: only what is known to be needed."""
     environment = os.environ if environment is None else environment
-    return {name: value for name, value in environment.items() if _ALLOWED.fullmatch(name) and not holds_secret(name)}
+    return {name: value for name, value in environment.items() if _ALLOWED.fullmatch(name)}

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 
-from installer.storage.child_environment import holds_secret
+from installer.storage.child_environment import secret_variables
 from installer.storage.secret_references import ENVIRONMENT_LOCK
 
 
@@ -30,7 +30,7 @@ def keyring_library() -> ModuleType:
 def _without_secrets_in_environment() -> Iterator[None]:
     """No variable with a secret in this process's environment; who reads one waits for the end."""
     with ENVIRONMENT_LOCK:
-        hidden = {name: value for name, value in os.environ.items() if holds_secret(name)}
+        hidden = {name: os.environ[name] for name in secret_variables(os.environ)}
         for name in hidden:
             del os.environ[name]
         try:

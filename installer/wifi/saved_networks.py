@@ -28,7 +28,7 @@ from installer.text import looks_like_code, printable, printable_name
 from installer.text.written_by_people import UnreadableText, read_toml
 from installer.wifi.networks import Network, Security, check_network, check_typed_ssid
 
-FILE_NAME = "networks.toml"
+FILE_NAME = settings.SAVED_NETWORKS_FILE
 MAX_FILE_BYTES = 256 * 1024
 MAX_NAME_LENGTH = 64
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from installer import settings
 from installer.cloud import browser_start
 from installer.flow import lab_process
 from installer.gateway import system_service
@@ -58,6 +59,33 @@ def test_a_reference_and_a_name_say_what_is_kept_back() -> None:
     assert kept["PATH"] == os.environ["PATH"]
     assert kept["SHELLS_OWN_TOKEN"]  # a browser gets what is not ours
     assert not (set(SECRETS) | set(UNKNOWN)) & set(smallest_environment())
+
+
+@pytest.mark.parametrize("file", ["config.toml", "networks.toml"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[networks.clinic]\nssid = "Clinic"\npassphrase = { env = "SHELLS_OWN_TOKEN" }\n',
+        '[cloud]\nclient_secret = "env:SHELLS_OWN_TOKEN"\n',
+        '[[of_a_later_version]]\nsecret = { env = "SHELLS_OWN_TOKEN" }\n',
+        "damaged [",
+        None,
+    ],
+)
+def test_what_the_own_files_name_is_kept_back_also_if_this_run_did_not_load_them(
+    monkeypatch: pytest.MonkeyPatch, file: str, text: str | None
+) -> None:
+    monkeypatch.setenv("DISPLAY", ":7")
+    monkeypatch.setenv("BROWSER", "browser %s")
+    folder = settings.config_dir()
+    folder.mkdir(parents=True, mode=0o700)
+    if text is None:
+        (folder / file).mkdir()
+    else:
+        (folder / file).write_text(text)
+    kept = environment_without_secrets()
+    assert "SHELLS_OWN_TOKEN" not in kept
+    assert (kept["DISPLAY"], kept["BROWSER"], kept["PATH"]) == (":7", "browser %s", os.environ["PATH"])
 
 
 def test_a_file_from_elsewhere_cannot_take_what_every_program_needs() -> None:

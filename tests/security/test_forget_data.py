@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,9 @@ from installer import settings
 from installer.cli.main import _main
 from installer.errors import ErrorCode
 from installer.flow.device_identity import names_of_device
+from installer.gateway.device_identity import DeviceIdentities, _Known
 from installer.gateway.files_and_lock import GatewayFiles, hold_gateway_lock
+from installer.gateway.outbox import Outbox
 from installer.gateway.wake import wake
 from installer.ledger.records import Records
 from installer.measurements.fetch import OVERLAP_SECONDS
@@ -111,6 +114,44 @@ def test_wake_requests_are_named_by_the_device_and_go_with_it(home: Path, option
     assert forget(*options, "--yes") == 0
     names = {file.name for file in GatewayFiles.in_data_dir(lab=False).wake.iterdir()}
     assert names == (set() if options == ["--all"] else {BEN.monitor.replace(":", "-")})
+
+
+def meet(person: Person) -> None:
+    """The gateway has read the serial number of this person's monitor, and nothing else."""
+    with Outbox.open(GatewayFiles.in_data_dir(lab=False).outbox) as box:
+        DeviceIdentities(box)._remember(person.monitor, _Known(f"serial-of-{person.account}", ""))
+
+
+@pytest.mark.parametrize("options", [["--account", ANNA.account], ["--device", ANNA.monitor], ["--all"]])
+@pytest.mark.parametrize("collected", [True, False])
+def test_the_serial_number_of_a_device_goes_with_it(
+    home: Path, capsys: Capture, options: list[str], collected: bool
+) -> None:
+    records = Records(settings.data_dir() / "ledger.sqlite")
+    record(records, "one", ANNA)
+    records.close()
+    for person in (ANNA, BEN):
+        meet(person)
+        if collected:
+            collect(person, waits=False)
+    assert forget(*options, "--older-than", "20000d", "--yes") in (0, ErrorCode.USAGE.exit_status)
+    capsys.readouterr()
+    assert forget(*options, "--yes") == 0
+    assert "serial number" in capsys.readouterr().out
+    content = GatewayFiles.in_data_dir(lab=False).outbox.read_bytes()
+    assert f"serial-of-{ANNA.account}".encode() not in content
+    assert (f"serial-of-{BEN.account}".encode() in content) is (options != ["--all"])
+
+
+def test_what_a_killed_run_left_beside_a_file_goes_too(home: Path) -> None:
+    folder = settings.data_dir() / "accounts"
+    folder.mkdir(parents=True, mode=0o700)
+    for command in (["data", "forget", "--all", "--yes"], ["records", "forget", "--all", "--yes"]):
+        left = folder / ".anna.json.0a1b2c3d.tmp"
+        left.write_text("a token")
+        os.utime(left, (1, 1))
+        assert _main(command) == 0
+        assert not left.exists()
 
 
 @pytest.mark.parametrize("options", [[], ["--all", "--account", "x"], ["--older-than", "soon"]])
