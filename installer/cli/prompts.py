@@ -250,9 +250,10 @@ def _account(question: ChooseAccount) -> LinkAnswer:
 
 
 def _unproved(question: AcceptUnproved) -> bool:
+    device = f"{question.address} {quoted(question.name) or question.model.name}"
     output.print_message(
-        f"{question.address} {quoted(question.name) or question.model.name} has not proved itself: {question.asked}, and the "
-        f"device offers {question.offered}. {question.consequence}"
+        f"{device} has not proved itself: {question.asked}, and the device offers {question.offered}. "
+        f"{question.consequence}"
     )
     return _yes("Send the passphrase all the same?")
 

@@ -54,6 +54,7 @@ from installer.flow.questions import (
     Recovery,
     SignIn,
     SyncChoice,
+    TargetDevice,
 )
 from installer.flow.resume import Resumable
 from installer.gateway.sync_advice import GATEWAY_NEEDED, how_to_start_gateway
@@ -331,8 +332,17 @@ class FakeInstallation:
         return self.script.networks
 
     async def _passphrase(self, network: Network, problem: InstallerError | None = None) -> None:
-        secret = await self.front.ask(AskPassphrase(network=network, problem=problem, can_go_back=True))
+        secret = await self.front.ask(
+            AskPassphrase(network=network, device=self._target, problem=problem, can_go_back=True)
+        )
         self.passphrases.append(secret.get_secret_value())
+
+    @property
+    def _target(self) -> TargetDevice:
+        """The device that gets the passphrase, as the real engine names it."""
+        find = self.answers.find
+        address = find.device if find is not None and find.device else "00:24:E4:12:34:56"
+        return TargetDevice(address=address, name="Body+ 3C", model=self.script.model.name)
 
     async def _provision(self) -> None:
         script = self.script
@@ -346,6 +356,8 @@ class FakeInstallation:
                 protocol="improv",
                 encrypted=script.encrypted,
                 proved=script.proved,
+                safe_from_relays=script.proved,
+                device=self._target,
                 can_go_back=True,
             )
         )

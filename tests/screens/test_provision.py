@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from installer.answers import StepKey
-from installer.flow.questions import ConfirmForeign, ConfirmSending
+from installer.flow.questions import ConfirmForeign, ConfirmSending, TargetDevice
 from installer.wifi.networks import Network
 from screens.failure_dialog import FailureDialog
 from screens.provision import ConfirmForeignScreen, SendScreen, UnprovedScreen
@@ -26,16 +26,17 @@ from tests.screens.scenes import running, to_sending, unproved
 
 
 @pytest.mark.parametrize(
-    ("encrypted", "proved", "words"),
+    ("encrypted", "proved", "safe", "words"),
     [
-        (False, False, "without encryption"),
-        (False, False, "Nothing proves which device gets it"),
-        (True, False, "encrypts the credentials"),
-        (True, False, "has not proved which one it is"),
-        (True, True, "has proved itself with its proof of possession"),
+        (False, False, False, ("without encryption", "Nothing proves which device gets it")),
+        (True, False, False, ("is encrypted on its way", "has not proved which one it is")),
+        (True, True, False, ("knows its proof of possession", "somebody who relays the radio traffic could read it")),
+        (True, True, True, ("is encrypted on its way", "knows its proof of possession")),
     ],
 )
-async def test_it_says_plainly_how_safe_the_passphrase_is(encrypted: bool, proved: bool, words: str) -> None:
+async def test_it_says_plainly_how_safe_the_passphrase_is(
+    encrypted: bool, proved: bool, safe: bool, words: tuple[str, ...]
+) -> None:
     async with running() as (pilot, _):
         question = ConfirmSending(
             model=BODY_PLUS,
@@ -43,11 +44,18 @@ async def test_it_says_plainly_how_safe_the_passphrase_is(encrypted: bool, prove
             protocol="Improv Wi-Fi",
             encrypted=encrypted,
             proved=proved,
+            safe_from_relays=safe,
+            device=TargetDevice(
+                address="00:24:E4:20:00:3C", name="Body", model="Body+", chosen_by="the answers file mail/a.toml"
+            ),
             can_go_back=True,
         )
         asking = ask_question(pilot, question)
         await wait_for_screen(pilot, SendScreen)
-        assert words in " ".join(screen_text(pilot).replace("█", "").split())
+        told = " ".join(screen_text(pilot).replace("█", "").split())
+        for part in (*words, "00:24:E4:20:00:3C “Body”, Body+", "the answers file mail/a.toml", "“Home”"):
+            assert part in told
+        assert ("relays" in told) is (encrypted and proved and not safe)
         await press_button(pilot, "send")
         assert (await asking.wait()).send
 

@@ -455,3 +455,24 @@ async def test_saved_networks_and_settings_stay_usable(world: LabWorld, saved: N
     assert ended.outcome == "installed", front.text()
     resources: Any = RunResources(RunConfig())
     assert resources.settings.cloud.client_secret.may_be_used
+
+
+async def test_a_file_cannot_consent_in_the_place_of_the_person(world: LabWorld, tmp_path: Path) -> None:
+    """The person at the wizard types the passphrase, is told which device gets it and who chose it, and may say no."""
+    file = tmp_path / "mail.toml"
+    address = world.address("body-plus")
+    file.write_text(
+        f'[find]\ndevice = "{address}"\n[sync]\nmethod = "wifi"\n[network]\nssid = "Home"\nsecurity = "wpa2"\n'
+        "[provision]\nsend = true\nrequire_encryption = false\n[link]\nlater = true\n",
+        "utf-8",
+    )
+    front = Front(answers={AskPassphrase: SecretStr(PASSPHRASE), ConfirmSending: Cancelled()})
+    ended, front = await install(answers_file.load(file), front, non_interactive=False)
+    assert [type(q) for q in front.asked] == [AskPassphrase, ConfirmSending]
+    assert ended.outcome == "cancelled"
+    assert world.device("body-plus")["credentials_received"] == 0
+    for question in front.asked:
+        assert isinstance(question, AskPassphrase | ConfirmSending)
+        assert question.device is not None
+        assert question.device.text.startswith(address)
+        assert question.device.chosen_by == f"the answers file {file}"

@@ -79,6 +79,7 @@ DROP = 'drop = { on = "scan-start" }'
 # The devices by what they are. Those after `drop` lose the link of their first connection while they scan.
 UNITS = {
     "honest": f"espressif = {{ {PROVED} }}",
+    "recordable": 'espressif = { security = 2, patch = 0, proof = "abcd1234" }',
     "password": 'espressif = { security = 2, proof = "abcd1234" }',
     "clear": "espressif = { security = 0 }",
     "no proof": 'espressif = { security = 1, proof = "" }',
@@ -174,6 +175,8 @@ def last_record() -> dict[str, Any]:
 
 C = ConnectionSecurity
 CLEAR, NO_POP, WANTS, PROVES = C(scheme=0), C(True, scheme=1), C(True, True, scheme=1), C(True, True, True, 1)
+SAFE = C(True, True, True, 2, authenticated=True)
+RECORDABLE = C(True, True, True, 2, recordable=True)
 SRP, IMPROV, FOREIGN = C(True, True, True, 2), C(), C(encrypted=True)
 
 
@@ -225,9 +228,14 @@ def test_nothing_makes_a_minimum_lower() -> None:
         (SeenDevice("espressif", SRP), SeenDevice("espressif", WANTS), True),
         (SeenDevice("espressif", WANTS), SeenDevice("improv", IMPROV), True),
         (SeenDevice("improv", IMPROV, "A"), SeenDevice("improv", IMPROV, "B"), True),
-        # What was not known, or is not known now, is no difference.
+        # What was not known before is no difference.
         (SeenDevice("improv", IMPROV), SeenDevice("improv", IMPROV, "B"), False),
-        (SeenDevice("improv", IMPROV, "A"), SeenDevice("improv", IMPROV), False),
+        # A serial number that can no longer be read: only a device that proves itself is still the same.
+        (SeenDevice("improv", IMPROV, "A"), SeenDevice("improv", IMPROV), True),
+        (SeenDevice("espressif", NO_POP, "A"), SeenDevice("espressif", NO_POP), True),
+        (SeenDevice("espressif", WANTS, "A"), SeenDevice("espressif", WANTS), False),
+        # Messages that were authenticated must stay so.
+        (SeenDevice("espressif", SAFE), SeenDevice("espressif", RECORDABLE), True),
         (SeenDevice("espressif", None, "A"), SeenDevice("espressif", CLEAR, "A"), False),
         (SeenDevice(), SeenDevice("improv", IMPROV, "A"), False),
     ],
@@ -235,7 +243,8 @@ def test_nothing_makes_a_minimum_lower() -> None:
 def test_what_counts_as_another_device(before: SeenDevice, now: SeenDevice, differs: bool) -> None:
     assert bool(before.difference(now)) is differs
     # What was seen once is expected from then on, also after a connection that showed more.
-    assert before.raised_by(now).difference(before) == "" or now.security != before.security
+    shows_more = now.security != before.security or now.serial != before.serial
+    assert before.raised_by(now).difference(before) == "" or shows_more
     assert bool(before.raised_by(SeenDevice()).difference(now)) is differs
 
 
@@ -257,6 +266,24 @@ async def test_a_driver_that_does_not_say_has_proved_nothing() -> None:
     driver: Any = Foreign()
     await prove(driver)
     assert security_of(driver) == ConnectionSecurity(encrypted=True)
+
+
+@pytest.mark.parametrize(
+    ("offer", "listeners", "relays"),
+    [
+        (CLEAR, False, False),
+        (IMPROV, False, False),
+        (NO_POP, True, False),
+        (PROVES, True, False),
+        (RECORDABLE, False, False),
+        (SAFE, True, True),
+        (FOREIGN, True, False),
+    ],
+)
+def test_only_security_2_of_new_firmware_is_safe_from_a_relay(
+    offer: ConnectionSecurity, listeners: bool, relays: bool
+) -> None:
+    assert (offer.safe_from_listeners, offer.safe_from_relays) == (listeners, relays)
 
 
 # The ways in: each states the minimum.
@@ -634,6 +661,42 @@ async def test_a_pasted_code_states_more_than_its_proof(hostile: LabWorld) -> No
     await refused(hostile, "honest", given, ErrorCode.SECURITY_TOO_LOW, front, ask=ask)
 
 
+@pytest.mark.parametrize("accepts", [False, True])
+@pytest.mark.parametrize("first", ["clear", "drop, then clear"])
+async def test_another_device_does_not_take_the_minimum_away(hostile: LabWorld, first: str, accepts: bool) -> None:
+    """A proof is given or typed for one device, which is refused; the person then chooses a twin without a proof."""
+    given = (
+        answers(first, {"proof": {"env": "TEST_PROOF"}}) if first == "clear" else answers(first).without([StepKey.FIND])
+    )
+    front = Front(
+        answers={
+            ChooseDevice: [FindAnswer(device=ADDRESSES[unit]) for unit in ([] if first == "clear" else [first])]
+            + [FindAnswer(device=ADDRESSES["twin"])],
+            ConfirmDevice: True,
+            AskProof: SecretStr(PROOF),
+            AcceptUnproved: [False, accepts] if first == "clear" else [accepts],
+            ConfirmSending: ProvisionAnswer(),
+        },
+        recoveries=[*([] if first == "clear" else [Recovery.RETRY]), Recovery.CHANGE, Recovery.STOP, Recovery.STOP],
+    )
+    ended, _ = await install(given, front, non_interactive=False)
+    question = [q for q in front.asked if isinstance(q, AcceptUnproved)][-1]
+    assert question.address == ADDRESSES["twin"]
+    assert f"given for another device, {ADDRESSES[first]} “{NAMES[first]}”" in question.asked
+    assert (ended.outcome == "to_be_linked") is accepts, front.text()
+    assert got_nothing(hostile, "twin") is not accepts
+
+
+async def test_a_user_name_asks_for_security_2(hostile: LabWorld) -> None:
+    """Only that scheme has user names: whoever has one need not show its proof to a device that says security 1."""
+    find = {"proof": {"env": "TEST_PROOF"}, "username": "clinic"}
+    await refused(hostile, "honest", answers("honest", find), ErrorCode.SECURITY_TOO_LOW)
+    assert stated_in(FindAnswer(name="x", username="clinic")) == RequiredSecurity(scheme=2)
+    file_and_flag = merge(answers("honest", find), Flags(device=ADDRESSES["honest"]))
+    assert file_and_flag.find is not None
+    assert stated_in(file_and_flag.find) == RequiredSecurity(proof=True, scheme=2)
+
+
 # --require-encryption.
 
 
@@ -643,10 +706,12 @@ async def test_a_pasted_code_states_more_than_its_proof(hostile: LabWorld) -> No
         ("no proof", ErrorCode.SECURITY_TOO_LOW),
         ("clear", ErrorCode.ENCRYPTION_REQUIRED),
         ("twin", ErrorCode.ENCRYPTION_REQUIRED),
+        ("recordable", ErrorCode.ENCRYPTION_REQUIRED),
     ],
 )
 async def test_required_encryption_asks_for_a_proved_device(hostile: LabWorld, unit: str, code: ErrorCode) -> None:
-    ended, front = await install(answers(unit), require_encryption=True)
+    find = {"proof": {"env": "TEST_PROOF"}} if unit == "recordable" else {}
+    ended, front = await install(answers(unit, find), require_encryption=True)
     assert ended.error is not None
     assert ended.error.code is code, front.text()
     assert got_nothing(hostile, unit)

@@ -17,7 +17,6 @@ from installer.flow.steps.join_failure_reason import with_likely_reason
 from installer.flow.steps.step import Step
 from installer.provisioning import registry
 from installer.provisioning.provisioner import Capability, Stage, security_of
-
 from installer.wifi.repeated_secrets import repeats
 
 if TYPE_CHECKING:

@@ -40,7 +40,8 @@ WARN_NONCE = (
 )
 WARN_RELAY = (
     "Security 1 encrypts the passphrase, and the device shows that it knows its proof of possession. But somebody who "
-    "relays the radio traffic could read the passphrase, and a short proof can be guessed. Security 2 has neither weakness."
+    "relays the radio traffic could read the passphrase, and a short proof can be guessed. Security 2 has neither "
+    "weakness."
 )
 WARN_NO_PROOF = (
     "The device needs no proof of possession: the credentials are encrypted, "
