@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Valid
 from installer import ENVIRONMENT_PREFIX
 from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.database_url import has_password
-from installer.storage.folder_owner import check_own_folder
+from installer.storage.folder_owner import check_own_folder, close_folder
 from installer.storage.named_in_files import declare_files
 from installer.storage.reference_origin import SETTINGS
 from installer.storage.secret_references import SecretRef
@@ -78,6 +78,8 @@ def _folder(kind: str, default: Path | None) -> Path:
     else:
         folder = default or state_dir() / "run"
     check_own_folder(folder, kind)
+    if kind != "config" and not moved:
+        close_folder(folder)
     return folder
 
 

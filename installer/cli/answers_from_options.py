@@ -9,7 +9,7 @@ from installer.answers import Answers, NetworkAnswer, StepKey, load, validate
 from installer.cli.options import Flags
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.reference_origin import COMMAND_LINE
-from installer.storage.secret_references import SecretRef, on_command_line, parse_reference
+from installer.storage.secret_references import SecretRef, on_command_line, parse_address
 
 if TYPE_CHECKING:
     from installer.qr.device_setup_code import DevicePayload
@@ -132,7 +132,7 @@ def _notify(flags: Flags) -> bool | str | SecretRef:
         raise InstallerError(
             ErrorCode.USAGE, "--notify and --no-notify were given together.", "Leave one of the two out."
         )
-    return parse_reference(flags.notify)
+    return parse_address("--notify", flags.notify)
 
 
 def steps(text: str) -> frozenset[StepKey]:

@@ -235,9 +235,9 @@ SUBSCRIBED, REMOVED, NOT_FROM_HERE = "subscribed", "removed by the cloud", "not 
 
 
 def _reference(text: str | None) -> SecretRef | str | None:
-    from installer.storage.secret_references import parse_reference
+    from installer.storage.secret_references import parse_address
 
-    return None if text is None else parse_reference(text)
+    return None if text is None else parse_address("--url", text)
 
 
 async def _address(setup: NotificationSetup, url: str | None, account: str = "") -> SecretStr:

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -17,6 +18,8 @@ from installer import __version__
 from installer.cloud import shown_certificate
 from installer.cloud.connection_settings import connection_settings
 from installer.cloud.unreachable import CHECK_CONNECTION, Unreachable
+from installer.settings import is_loopback
+from installer.storage.peer_user import strange_listener
 from installer.text import printable
 
 
@@ -63,6 +66,7 @@ class HttpClient:
 
         Raises Unreachable.
         """
+        self._check_listener()
         try:
             async with asyncio.timeout(seconds), self._http.stream(method, path, **request) as response:
                 yield response
@@ -70,6 +74,20 @@ class HttpClient:
             raise await self._unreachable(error) from None
         except _socks_error():
             raise self._proxy_failed("it does not answer like a SOCKS server") from None
+
+    def _check_listener(self) -> None:
+        """Before each request: http:// on this computer proves nothing, and any user can listen at a free port."""
+        parts = urlsplit(self._url)
+        if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
+            return
+        other = strange_listener(parts.hostname or "", parts.port or 80)
+        if other is not None:
+            raise Unreachable(
+                f"{self._server} was not asked: at port {parts.port or 80} of this computer listens a program of "
+                f"{other}, who would get what is sent there.",
+                "Start your own program there, or give the address of the right one (127.0.0.1 instead of localhost).",
+                sent=False,
+            )
 
     def _httpx_proxy(self, trusted: ssl.SSLContext | bool) -> httpx.Proxy | None:
         if self._proxy is None:

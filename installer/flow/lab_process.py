@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.child_environment import smallest_environment
-from installer.storage.peer_user import listens_for_another_user
+from installer.storage.peer_user import strange_listener
 from installer.storage.private_files import OTHER_OWNER, create_private_file, read_private, write_private
 from installer.text.bounded_read import read_bounded
 from installer.text.written_by_people import MAX_TEXT_BYTES, STDIN, UnreadableText, read_bytes
@@ -154,11 +154,12 @@ async def call(state: LabState, method: str, path: str, body: dict[str, Any] | N
     """Call the lab's control API; the JSON of its answer. Raises LAB_UNAVAILABLE."""
     import httpx
 
-    if _port_of_another_user(state.http):
+    other = _stranger_at(state.http)
+    if other is not None:
         raise InstallerError(
             ErrorCode.LAB_UNAVAILABLE,
-            f"The lab has ended: a program of another user has its port now ({state.http}). Nothing was sent to it.",
-            "Start a lab with `device-installer lab start`.",
+            f"The lab was not asked: at {state.http} listens a program of {other}.",
+            "Start the lab again: `device-installer lab start`.",
         )
     try:
         # Loading the certificates takes time, and http:// on this computer needs none.
@@ -197,13 +198,13 @@ def _alive(pid: int) -> bool:
 
 
 def _port_of_another_user(http: str) -> bool:
-    """Whether another user's program has the lab's port. It must not get the token of the lab, which has ended then."""
+    """Whether another person's program listens where the lab did."""
+    return _stranger_at(http) is not None
+
+
+def _stranger_at(http: str) -> str | None:
     parts = urlsplit(http)
-    try:
-        place = (parts.hostname or "", parts.port or 0)
-    except ValueError:
-        return False
-    return listens_for_another_user(place)
+    return strange_listener(parts.hostname or "", parts.port or 80)
 
 
 def _content_of_pipe(scenario: Path, copy: Path) -> IO[bytes]:

@@ -65,7 +65,7 @@ class Store:
     def __init__(self, url: str, setting: str = "the database URL", password: FetchPassword | None = None) -> None:
         self.damaged = DamagedRows("the store of measurements")
         self._database = FollowedDatabase(
-            lambda: database.open_engine(url, setting, password),
+            lambda: database.open_engine(url, setting, password, private=True),
             "the store of measurements",
             prepare_engine,
             self._carry_over,

@@ -156,7 +156,7 @@ def is_secret_path(path: str, secret: SecretStr) -> bool:
 def _new_path(file: Path) -> SecretStr:
     path = secrets.token_urlsafe(PATH_RANDOM_BYTES)
     try:
-        write_private(file, f"{path}\n".encode())
+        write_private(file, f"{path}\n".encode(), own_folder=False)
     except OSError as error:
         raise InstallerError(
             ErrorCode.FILE_UNWRITABLE,

@@ -8,6 +8,7 @@ error of the database becomes an `InstallerError` without a password.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ from pydantic import SecretStr
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.damaged_rows import load_json
 from installer.storage.database_url import has_password
+from installer.storage.folder_owner import check_own_database
+from installer.storage.peer_user import strange_listener
 from installer.storage.sqlite_files import create_sqlite_file, set_up_connection
 from installer.text import capitalized, printable
 
@@ -54,12 +57,17 @@ def sqlite_url(path: Path) -> str:
 
 
 def open_engine(
-    url: str, setting: str = "the database URL", password: Callable[[], SecretStr | None] | None = None
+    url: str,
+    setting: str = "the database URL",
+    password: Callable[[], SecretStr | None] | None = None,
+    *,
+    private: bool = False,
 ) -> Engine:
     """An engine for `url` (see `parse_url`); it does not connect yet. The folder of an SQLite file is made.
 
     `password`: fetches the password for a server; it is fetched now and given to the driver at each connection. Raises
-    DATABASE_FAILED, also for a URL with a password, FILE_UNWRITABLE, SECRET_UNAVAILABLE.
+    DATABASE_FAILED, also for a URL with a password, FILE_UNWRITABLE, SECRET_UNAVAILABLE. A file of another user is
+    refused with FOLDER_UNSAFE when it is connected to; with `private` also one of ours that others can open.
     """
     from sqlalchemy import create_engine, event
 
@@ -70,7 +78,7 @@ def open_engine(
     if path is not None:
         make_folder(path.parent)
     engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, json_deserializer=load_json)
-    event.listen(engine, "do_connect", _create_private_file)
+    event.listen(engine, "do_connect", functools.partial(_create_private_file, private))
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_transaction)
     return engine
@@ -98,6 +106,7 @@ def _open_server(url: str, parsed: URL, setting: str, password: SecretStr | None
     except (ArgumentError, ValueError):
         raise _unusable(setting, "names hosts and ports that cannot be used") from None
     engine = create_engine(parsed, pool_pre_ping=True, connect_args=arguments, json_deserializer=load_json)
+    event.listen(engine, "do_connect", _check_listener)
     event.listen(engine, "connect", postgresql.read_odd_times)
     if password is not None:
         secret = password
@@ -107,6 +116,22 @@ def _open_server(url: str, parsed: URL, setting: str, password: SecretStr | None
 
         event.listen(engine, "do_connect", give_password)
     return engine
+
+
+def _check_listener(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+    """Raise DATABASE_FAILED if another person's program listens where the server on this computer should be."""
+    named = [str(parameters.get(key) or os.environ.get(f"PG{key.upper()}", "")) for key in ("hostaddr", "host")]
+    hosts = (named[0] or named[1]).split(",")
+    ports = str(parameters.get("port") or os.environ.get("PGPORT", "")).split(",")
+    for host, port in zip(hosts, ports if len(ports) == len(hosts) else ports[:1] * len(hosts), strict=True):
+        number = int(port) if port.strip().isdecimal() else 5432
+        other = strange_listener(host.strip(), number)
+        if other is not None:
+            raise InstallerError(
+                ErrorCode.DATABASE_FAILED,
+                f"The database server was not asked: at port {number} of this computer listens a program of {other}.",
+                "Check that your server runs, and its port in the URL.",
+            )
 
 
 def sqlite_path(parsed: URL) -> Path | None:
@@ -128,13 +153,14 @@ def make_folder(folder: Path) -> None:
         ) from None
 
 
-def _create_private_file(_dialect: Any, _record: Any, arguments: Any, _more: Any) -> None:
-    """A new SQLite file has mode 0600; SQLite gives the files beside it the same mode."""
+def _create_private_file(private: bool, _dialect: Any, _record: Any, arguments: Any, _more: Any) -> None:
+    """A new SQLite file has mode 0600; SQLite gives the files beside it the same mode. One that is there is checked."""
     path = arguments[0] if arguments else ""
     if path and path != ":memory:":
         # If the file cannot be created, SQLite reports it.
         with suppress(OSError):
             create_sqlite_file(Path(path))
+            check_own_database(Path(path), private=private)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

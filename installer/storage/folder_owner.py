@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from installer.errors import ErrorCode, InstallerError
@@ -43,6 +44,34 @@ def check_own_folder(folder: Path, kind: str) -> None:
             _check(one, real, kind, sticky_is_enough=True)
     except OSError:
         return  # it cannot be looked at, so nothing in it can be read: using it says why
+
+
+def close_folder(folder: Path) -> None:
+    """Close a folder of this user's data to other users, if it is there and open: another program may have made it."""
+    if os.name == "posix":
+        # A folder of root that this user cannot change stays as it is.
+        with suppress(OSError):
+            info = folder.stat()
+            if info.st_mode & 0o077 and info.st_uid == os.geteuid():
+                folder.chmod(0o700)
+
+
+def check_own_database(path: Path, *, private: bool) -> None:
+    """Raise FOLDER_UNSAFE if this file, which is there, would give others what is written into it.
+
+    Another user's always; they may have made it beforehand. With `private` also our own that others can open. Raises
+    OSError if it cannot be looked at. The file is not opened: closing it would end SQLite's locks on it.
+    """
+    if os.name != "posix":
+        return
+    info = path.stat()
+    if info.st_uid not in (os.geteuid(), ROOT):
+        why, todo = BELONGS, f"Choose another file. If it should be yours: `sudo chown $USER '{path}'`."
+    elif private and info.st_mode & 0o066 and path.resolve().parent.stat().st_mode & 0o011:
+        why, todo = "can be opened by other users", f"Close it: `chmod 600 '{path}'`."
+    else:
+        return
+    raise InstallerError(ErrorCode.FOLDER_UNSAFE, f"The database {path} is not safe: it {why}.", todo, file=str(path))
 
 
 def _check(looked_at: Path, folder: Path, kind: str, *, sticky_is_enough: bool) -> None:

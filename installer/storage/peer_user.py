@@ -1,4 +1,4 @@
-"""Peer user: which user of this computer is at the other end of a TCP connection between two of its programs.
+"""Peer user: which user of this computer is at the other end of a TCP connection, or listens at a port.
 
 A port of this computer is open to all its users. Linux lists every connection with the user of its socket
 (`/proc/net/tcp`, `/proc/net/tcp6`: proc(5)). Other systems do not tell a program without rights; there everybody
@@ -18,6 +18,10 @@ ROOT = 0
 _LISTENS = "0A"  # the state TCP_LISTEN
 # The kernel writes a long table in pieces; a row can be missed while others come and go.
 LOOKS = 3
+# Smaller numbers are those of the system and its services (login.defs: UID_MIN).
+FIRST_PERSON = 1000
+DYNAMIC_USERS = range(61184, 65520)  # made by systemd for services only (systemd: “Users, Groups, UIDs and GIDs”)
+_LISTENS = "0A"  # TCP_LISTEN
 NOT_NAMED = "a program whose user this computer does not name"
 
 Address = tuple[str, int]
@@ -48,29 +52,32 @@ def stranger(peer: Address, here: Address) -> str | None:
     return NOT_NAMED
 
 
-def listens_for_another_user(place: Address) -> bool:
-    """Whether a program that is neither ours nor root's listens at this address and port. False: nobody, or not told.
+def strange_listener(host: str, port: int) -> str | None:
+    """Whose the server at this port of this computer is, in words, if it is another person's. None: it may get data.
 
-    A listener at all addresses counts, too.
+    `host`: a loopback address, or `localhost`, which is all of them: any one of another person counts, because nobody
+    knows to which of them a library connects. Our own, root's, and those of the system's services (uid below 1000, as
+    postgres, or one that systemd made) pass. None also if nobody listens there, or if this system does not tell.
     """
     if os.name != "posix":
-        return False
+        return None
     try:
-        address = ipaddress.ip_address(place[0])
+        wanted = [ipaddress.ip_address(host.strip("[]").split("%")[0])]
     except ValueError:
-        return False
-    everywhere = (ipaddress.ip_address("0.0.0.0"), ipaddress.ip_address("::"))
-    own, places = (
-        _own_users(),
-        {_row_address(one, place[1], mapped) for one in (address, *everywhere) for mapped in (False, True)},
-    )
-    for content in _tables():
-        for line in content.splitlines()[1:]:
-            columns = line.split()
-            listens = len(columns) > 8 and columns[3] == _LISTENS and columns[1] in places
-            if listens and columns[7].isdecimal() and int(columns[7]) not in own:
-                return True
-    return False
+        if host.lower().rstrip(".") != "localhost":
+            return None
+        wanted = [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")]
+    if not all(one.is_loopback for one in wanted):
+        return None
+    # A socket that listens on all addresses gets the connection, too; one on all of IPv6 mostly those of IPv4 as well.
+    everywhere = [ipaddress.ip_address("0.0.0.0"), ipaddress.ip_address("::")]
+    places = {_row_address(one, port, mapped) for one in (*wanted, *everywhere) for mapped in (False, True)}
+    for row in (line.split() for table in _tables() for line in table.splitlines()):
+        if len(row) > 8 and row[3] == _LISTENS and row[1] in places and row[7].isdecimal():
+            uid = int(row[7])
+            if uid not in _own_users() and uid >= FIRST_PERSON and uid not in DYNAMIC_USERS:
+                return f"user {_name(uid)}"
+    return None
 
 
 def _tables() -> list[str]:

@@ -72,9 +72,13 @@ def _owner(path: Path) -> int | None:
         return None
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Replace the file atomically, mode 0600, in a private folder. Raises OSError."""
-    make_private_folder(path.parent)
+def write_private(path: Path, content: bytes, *, own_folder: bool = True) -> None:
+    """Replace the file atomically, mode 0600, in a private folder. Raises OSError.
+
+    `own_folder`: the folder is this program's. One that a person named may be for others, too: it stays as it is.
+    """
+    if own_folder or not path.parent.is_dir():
+        make_private_folder(path.parent)
     replace_file(path, [content])
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)

@@ -27,6 +27,9 @@ KEYRING_SERVICE = "device-installer"
 MAX_SECRET_BYTES = 4096
 NOT_REPEATED = "(its name is not repeated: it may be the secret itself)"
 
+# Behind the host is a path or a query.
+_ADDRESS_WITH_MORE = re.compile(r"https?://[^/?#]*[/?#]+[^/?#\s]", re.IGNORECASE)
+
 _named_variables: set[str] = set()
 # Held while the variables with secrets are taken away, so that no child inherits them.
 ENVIRONMENT_LOCK = threading.RLock()
@@ -145,6 +148,20 @@ def parse_reference(text: str) -> SecretRef | str:
     if text.startswith("env:"):
         return on_command_line(env=text.removeprefix("env:"))
     return text
+
+
+def parse_address(option: str, text: str) -> SecretRef | str:
+    """As `parse_reference`, for a receiver's address. Raises USAGE for one whose secret is plain in the arguments."""
+    given = parse_reference(text)
+    if isinstance(given, str) and "{path}" not in given and _ADDRESS_WITH_MORE.match(given.strip()):
+        raise InstallerError(
+            ErrorCode.USAGE,
+            f"{option} was given a whole address. Every user of this computer can read the arguments of a command, and "
+            "its path is the secret by which the receiver knows the cloud.",
+            "Write {path} for the secret path, as https://HOST/{path}; or give the address as @FILE, env:VARIABLE "
+            "or - (standard input).",
+        )
+    return given
 
 
 def on_command_line(

@@ -52,10 +52,15 @@ def everything_in(folder: Path) -> str:
     )
 
 
-def test_a_script_subscribes_with_an_option(
-    world: LabWorld, url: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture(autouse=True)
+def callback(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole address, as an option must name it."""
     monkeypatch.setenv("CALLBACK", url)
+
+
+def test_a_script_subscribes_with_an_option(
+    world: LabWorld, url: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert _main(command(world, "--notify", "env:CALLBACK", "--json")) == 0
     captured = capsys.readouterr()
     (event,) = [e for e in lines(captured.out) if e["event"] == "notifications_subscribed"]
@@ -77,7 +82,7 @@ def test_a_refused_address_does_not_undo_the_installation(
     world: LabWorld, url: str, hook: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hook.well = False  # type: ignore[attr-defined]
-    status = _main(command(world, "--notify", url, "--json"))
+    status = _main(command(world, "--notify", "env:CALLBACK", "--json"))
     assert status == ErrorCode.NOTIFICATIONS_REFUSED.exit_status == 76
     captured = capsys.readouterr()
     events = lines(captured.out)
@@ -100,7 +105,7 @@ def test_a_cloud_that_fails_while_subscribing_is_told_with_its_reason(
     world: LabWorld, url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.cloud(fail=[{"path": "/notify", "status": 2554, "times": 0}])
-    assert _main(command(world, "--notify", url)) == ErrorCode.NOTIFICATIONS_REFUSED.exit_status
+    assert _main(command(world, "--notify", "env:CALLBACK")) == ErrorCode.NOTIFICATIONS_REFUSED.exit_status
     assert "2554" in capsys.readouterr().err
 
 

@@ -13,7 +13,7 @@ from installer.notifications import callback_check
 from installer.notifications.callback_setup import NotificationSetup
 from installer.settings import CloudSettings, NotificationsSettings
 from installer.storage.reference_origin import COMMAND_LINE, SETTINGS, Origin
-from installer.storage.secret_references import SecretRef
+from installer.storage.secret_references import SecretRef, parse_address
 from tests.flow.support import LabWorld
 
 REFUSED = ErrorCode.REFERENCE_REFUSED.exit_status
@@ -171,3 +171,23 @@ async def test_what_this_computer_finds_there_is_not_asked_in_clear(monkeypatch:
         found = await callback_check.what_head_finds(address.replace("{path}", PATH))
         assert "http://" in found
         assert PATH not in found
+
+
+@pytest.mark.parametrize("option", ["--notify", "--url"])
+@pytest.mark.parametrize(
+    "form", ["https://clinic.example/{}", "HTTPS://clinic.example?p={}", " http://127.0.0.1:1//{}"]
+)
+def test_a_whole_address_is_no_plain_argument(option: str, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every user of this computer reads the arguments of a command."""
+    command = ["notifications", "subscribe", "--lab"]
+    if option == "--notify":
+        command = ["install", "--lab", "--non-interactive"]
+    assert _main([*command, option, form.format(PATH)]) == ErrorCode.USAGE.exit_status
+    said = capsys.readouterr()
+    assert "env:VARIABLE" in said.err
+    assert PATH not in said.out + said.err
+
+
+@pytest.mark.parametrize("text", ["https://clinic.example/hooks/{path}", "nonsense", "https://clinic.example/", "-"])
+def test_what_holds_no_secret_may_be_one(text: str) -> None:
+    parse_address("--url", text)

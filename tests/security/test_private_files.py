@@ -18,6 +18,8 @@ from installer.cli import crash_report
 from installer.cli.main import _main, main
 from installer.errors import ErrorCode, InstallerError
 from installer.measurements import export
+from installer.measurements.store import Store
+from installer.notifications import callback_url
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes as on POSIX")
@@ -206,3 +208,31 @@ def test_all_folders_around_are_looked_at(home: Path) -> None:
         assert f"chmod go-w '{far}'" in refused("around it can be written to")
     finally:
         moved.undo()
+
+
+def test_a_folder_of_data_that_was_open_is_closed(home: Path) -> None:
+    for kind, folder in (("data", settings.data_dir), ("state", settings.state_dir)):
+        (home / kind).mkdir(mode=0o755)
+        assert folder() == home / kind
+        assert mode(home / kind) == 0o700
+
+
+def test_a_folder_that_a_person_names_for_the_secret_path_stays_as_it_is(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    callback_url.secret_path(shared / "path")
+    callback_url.secret_path(tmp_path / "new" / "path")
+    assert [mode(path) for path in (shared, shared / "path", tmp_path / "new")] == [0o755, 0o600, 0o700]
+
+
+def test_measurements_go_into_no_file_that_others_can_open(tmp_path: Path) -> None:
+    file, url = tmp_path / "store.sqlite", f"sqlite:///{tmp_path}/store.sqlite"
+    file.touch(mode=0o666)
+    tmp_path.chmod(0o755)
+    with pytest.raises(InstallerError, match="can be opened by other users") as raised:
+        Store.open(url)
+    assert raised.value.code is ErrorCode.FOLDER_UNSAFE
+    assert f"chmod 600 '{file}'" in raised.value.todo
+    assert file.read_bytes() == b""
+    file.chmod(0o600)
+    Store.open(url).close()

@@ -168,3 +168,18 @@ def test_a_file_of_another_is_not_obeyed_in_a_folder_of_mine(shared: Path, name:
     assert "belongs to another user" in done.stderr
     os.chown(file, ME, ME)
     assert run(home, *command).returncode == 0
+
+
+@pytest.mark.parametrize("command", [("data", "show"), ("records", "list")])
+def test_no_data_goes_into_a_database_that_another_made(shared: Path, command: tuple[str, str]) -> None:
+    """They made it beforehand where everybody can, and can read it."""
+    home, file = given_to(shared / "home", ME), shared / "data.sqlite"
+    file.touch()
+    file.chmod(0o666)
+    os.chown(file, OTHER, OTHER)
+    variables = {"DEVICE_INSTALLER_LEDGER": f"sqlite:///{file}"} if command[0] == "records" else {}
+    more = () if variables else ("--database", f"sqlite:///{file}")
+    done = run(home, *command, *more, **variables)
+    assert done.returncode == UNSAFE, done.stderr
+    assert f"{file} is not safe" in done.stderr
+    assert file.read_bytes() == b""
