@@ -14,6 +14,7 @@ from installer import output
 from installer.cli import COMMAND_GROUPS
 from installer.cli.options import Hidden, Json, PassphraseFile, WifiQr, WifiQrImage
 from installer.cli.run_command import run
+from installer.cli.saved_passphrases import delete_passphrase, is_in_keyring, keyring_entry
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
@@ -147,15 +148,15 @@ async def _add(name: str, network: Network, passphrase: SecretStr, replace: bool
             ssid=network.ssid, security=network.security, hidden=network.hidden, passphrase=reference
         )
         if reference is None:
-            await _delete_passphrase(name, before.get(name))
+            await delete_passphrase(name, before.get(name))
             _save(networks, lock)
             return ""
         keyring = await _find_keyring()
-        known = _is_in_keyring(name, before.get(name))
+        known = is_in_keyring(name, before.get(name))
         if not known:
             _save(networks, lock)
         try:
-            await keyring.set(_keyring_entry(name), passphrase.get_secret_value())
+            await keyring.set(keyring_entry(name), passphrase.get_secret_value())
         except KeyringFailed as error:
             if not known:
                 _save(before, lock)
@@ -181,7 +182,7 @@ async def _add_with_variable(name: str, network: Network, variable: str, replace
     async with _locked() as lock:
         _check_free(name, replace)
         networks = saved_networks.load()
-        await _delete_passphrase(name, networks.get(name))
+        await delete_passphrase(name, networks.get(name))
         networks[name] = SavedNetwork(
             ssid=network.ssid, security=network.security, hidden=network.hidden, passphrase=reference
         )
@@ -197,42 +198,12 @@ async def _remove(name: str) -> None:
 
     async with _locked() as lock:
         networks = saved_networks.load()
-        was_there = await _delete_passphrase(name, networks.get(name))
+        was_there = await delete_passphrase(name, networks.get(name))
         if name in networks:
             del networks[name]
             _save(networks, lock)
         elif not was_there:
             raise saved_networks.not_saved(name, networks)
-
-
-def _is_in_keyring(name: str, saved: SavedNetwork | None) -> bool:
-    """Whether the file says that this command stored the passphrase in the keyring."""
-    return saved is not None and saved.passphrase is not None and saved.passphrase.keyring == name
-
-
-async def _delete_passphrase(name: str, old: SavedNetwork | None) -> bool:
-    """Delete what this command has stored in the keyring under this name; whether it was there.
-
-    Raises SECRET_UNAVAILABLE if it is known to be there and stays.
-    """
-    from installer.storage import keyring as keyrings
-    from installer.wifi import saved_networks
-
-    keyring = await keyrings.find_keyring()
-    try:
-        if keyring is None:
-            raise keyrings.KeyringFailed("it is switched off or not there")
-        return await keyring.delete(_keyring_entry(name))
-    except keyrings.KeyringFailed as error:
-        if not _is_in_keyring(name, old):
-            return False
-        raise InstallerError(
-            ErrorCode.SECRET_UNAVAILABLE,
-            f"Nothing was changed: the passphrase of “{printable(name)}” cannot be removed from the keyring: {error}.",
-            "Unlock the keyring (DEVICE_INSTALLER_KEYRING must not be off), then try again. Or remove its entry "
-            f"“{printable(_keyring_entry(name))}” of device-installer with the keyring's own program, and the network "
-            f"from {saved_networks.path()}.",
-        ) from None
 
 
 async def _find_keyring() -> SystemKeyring:
@@ -351,10 +322,6 @@ def _ask_passphrase(network: Network) -> SecretStr:
         if problem is None:
             return SecretStr(typed)
         output.print_message(problem)
-
-
-def _keyring_entry(name: str) -> str:
-    return f"network:{name}"
 
 
 def _passphrase_place(saved: SavedNetwork) -> str:
