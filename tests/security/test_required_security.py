@@ -18,9 +18,20 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from installer.answers import Answers, FindAnswer, NetworkAnswer, ProvisionAnswer, StepKey, load, to_toml, validate
+from installer.answers import (
+    Answers,
+    FindAnswer,
+    NetworkAnswer,
+    ProvisionAnswer,
+    StepKey,
+    SyncAnswer,
+    load,
+    to_toml,
+    validate,
+)
 from installer.batch.plan_check import PlanResources, check
 from installer.batch.plan_reader import read
+from installer.catalogue.model import SyncMethod
 from installer.cli.answers_from_options import merge
 from installer.cli.main import _main
 from installer.cli.options import Flags
@@ -33,6 +44,7 @@ from installer.flow.questions import (
     AskProof,
     ChooseDevice,
     ChooseNetwork,
+    ChooseSync,
     ConfirmDevice,
     ConfirmSending,
     Recovery,
@@ -674,6 +686,7 @@ async def test_another_device_does_not_take_the_minimum_away(hostile: LabWorld, 
             + [FindAnswer(device=ADDRESSES["twin"])],
             ConfirmDevice: True,
             AskProof: SecretStr(PROOF),
+            ChooseSync: SyncAnswer(method=SyncMethod.WIFI),
             AcceptUnproved: [False, accepts] if first == "clear" else [accepts],
             ConfirmSending: ProvisionAnswer(),
         },
