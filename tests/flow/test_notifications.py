@@ -43,12 +43,6 @@ def wait_for(holds: Callable[[], object], seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-@pytest.fixture(autouse=True)
-def callback(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole address, as an option must name it."""
-    monkeypatch.setenv("CALLBACK", url)
-
-
 def notifications(*words: str) -> int:
     return _main(["notifications", *words, "--lab"])
 
@@ -59,12 +53,12 @@ def test_subscribe_list_renew_revoke(
     assert _main(["install", "--lab", "--non-interactive", *body(world)]) == 0
     capsys.readouterr()
 
-    assert notifications("subscribe", "--url", "env:CALLBACK") == 0
+    assert notifications("subscribe", "--url", url) == 0
     out = capsys.readouterr().out
     assert out.splitlines() == [
         f"subscribed: weight (1) of account “default” at http://127.0.0.1:{hook.server_port}/…/****"
     ]
-    assert notifications("subscribe", "--url", "env:CALLBACK", "--appli", "4") == 0
+    assert notifications("subscribe", "--url", url, "--appli", "4") == 0
     capsys.readouterr()
     assert notifications("renew") == 0
     assert capsys.readouterr() == ("", "")  # cron sends a mail for every word
@@ -93,7 +87,7 @@ def test_subscribe_list_renew_revoke(
     assert "not renewed any more" in capsys.readouterr().err
     assert notifications("renew") == 0  # and not a failure each night
     assert _main(["install", "--lab", "--non-interactive", "--no-wait", "--device", world.address("move")]) == 0
-    assert notifications("subscribe", "--url", "env:CALLBACK", "--appli", "1", "--appli", "4") == 0
+    assert notifications("subscribe", "--url", url, "--appli", "1", "--appli", "4") == 0
     capsys.readouterr()
 
     assert notifications("revoke", "--json") == 0
@@ -108,7 +102,7 @@ def test_a_refused_address_has_an_exit_status_of_its_own(
 ) -> None:
     assert _main(["install", "--lab", "--non-interactive", *body(world)]) == 0
     hook.well = False  # type: ignore[attr-defined]
-    assert notifications("subscribe", "--url", "env:CALLBACK") == ErrorCode.NOTIFICATIONS_REFUSED.exit_status == 76
+    assert notifications("subscribe", "--url", url) == ErrorCode.NOTIFICATIONS_REFUSED.exit_status == 76
     said = capsys.readouterr()
     assert "does not accept http://127.0.0.1" in said.err
     assert PATH not in said.out + said.err
@@ -117,4 +111,4 @@ def test_a_refused_address_has_an_exit_status_of_its_own(
 def test_nothing_to_subscribe_is_told(world: LabWorld, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert notifications("list") == 0
     assert "Nothing is subscribed" in capsys.readouterr().err
-    assert notifications("subscribe", "--url", "env:CALLBACK") == ErrorCode.ACCOUNT_UNKNOWN.exit_status
+    assert notifications("subscribe", "--url", url) == ErrorCode.ACCOUNT_UNKNOWN.exit_status
