@@ -103,11 +103,21 @@ def _wrapped(line: str, width: int) -> str:
     )
 
 
+def print_prompt(text: str) -> None:
+    """Write a question to standard error, without an end of the line."""
+    sys.stderr.write(harmless(text))
+    sys.stderr.flush()
+
+
 def ask_line(prompt: str) -> str:
     """Ask the user for one line. The prompt goes to standard error. Raises EOFError at the end of input."""
-    sys.stderr.write(harmless(prompt))
-    sys.stderr.flush()
-    line = sys.stdin.readline()
-    if not line:
-        raise EOFError
-    return line.rstrip("\r\n")
+    while True:
+        print_prompt(prompt)
+        try:
+            line = sys.stdin.readline()
+        except UnicodeDecodeError as error:
+            print_message(f"This cannot be read as {error.encoding.upper()} text. Type it anew.")
+            continue
+        if not line:
+            raise EOFError
+        return line.rstrip("\r\n")

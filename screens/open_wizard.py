@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from installer.answers import Answers
 from installer.bluetooth.sighting import Sighting
@@ -106,13 +109,33 @@ def run_wizard(
 
     async def running() -> Outcome | None:
         app = make_app(resources, answers, notice)
+        ended: list[int] = []
+        _leave_on_signals(app, ended)
         try:
             outcome = await app.run_async()
         finally:
             await resources.close()
+        if ended:
+            sys.exit(128 + ended[0])
         if app.unexpected_error is not None:
             # The crash report shows no local variables; Textual's own report would.
             raise app.unexpected_error
         return outcome
 
     return asyncio.run(running(), debug=debug)
+
+
+def _leave_on_signals(app: WizardApp, ended: list[int]) -> None:
+    """Leave the screens on SIGTERM and SIGHUP, so that the terminal is as it was. `ended`: gets the signal."""
+    loop = asyncio.get_running_loop()
+
+    def leave(number: int) -> None:
+        if not ended:
+            ended.append(number)
+            app.exit()
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            with suppress(NotImplementedError, RuntimeError):
+                loop.add_signal_handler(number, leave, number)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from installer import output
+from installer.cli.end_signals import unwind_on_signals
 from installer.cli.option_groups import only
 from installer.cli.options import BehaviourOptions, Json, PlaceOptions, SiteAndOperator
 from installer.cli.run_command import on_signals, run
@@ -228,6 +229,7 @@ def _stop_on_signals(batch: Batch) -> Iterator[None]:
     finally:
         for number in registered:
             asyncio.get_running_loop().remove_signal_handler(number)
+        unwind_on_signals()
 
 
 def _print_template(kind: str) -> None:

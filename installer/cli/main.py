@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from contextlib import suppress
 from copy import copy
@@ -19,6 +20,7 @@ from installer.cli.core_files import no_core_file
 from installer.cli.crash_report import report_defect
 from installer.cli.debugging_variables import ignore_debugging_variables, secrets_may_be_written
 from installer.cli.doctor import doctor
+from installer.cli.end_signals import EndedBySignal, unwind_on_signals
 from installer.cli.exits import exits
 from installer.cli.install import install
 from installer.cli.link import link
@@ -74,6 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     ignore_debugging_variables()
     if not secrets_may_be_written():
         no_core_file()
+    unwind_on_signals()
     # What this program writes is for this user only, whoever started it.
     os.umask(PRIVATE_UMASK)
     # Pydantic looks for plug-ins in the metadata of every installed package. There are none.
@@ -132,6 +135,8 @@ def _main(arguments: list[str] | None) -> int:
                 ErrorCode.INTERRUPTED, "Stopped.", "Start it again, or continue with `device-installer resume`."
             )
         )
+    except EndedBySignal as end:
+        return _print_signal(end)
     except BrokenPipeError:
         # The reader of the results has closed the pipe, so there is nobody to tell.
         sys.stderr.close()
@@ -143,6 +148,13 @@ def _main(arguments: list[str] | None) -> int:
             return _print_no_space(error)
         return report_defect(error)
     return status if isinstance(status, int) else 0
+
+
+def _print_signal(end: EndedBySignal) -> int:
+    """Say what ended it; the exit status. A terminal that was closed cannot be written to."""
+    with suppress(OSError, ValueError):
+        output.print_message(f"Stopped by {signal.Signals(end.number).name}.")
+    return 128 + end.number
 
 
 def _print_no_space(error: OSError) -> int:

@@ -13,7 +13,7 @@ import typer
 from installer import output
 from installer.cli import COMMAND_GROUPS
 from installer.cli.options import Hidden, Json, PassphraseFile, WifiQr, WifiQrImage
-from installer.cli.run_command import run
+from installer.cli.run_command import protect_secrets, run
 from installer.cli.saved_passphrases import delete_passphrase, is_in_keyring, keyring_entry
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
@@ -58,6 +58,7 @@ def add(
     from installer.wifi.credentials import Credentials, check_credentials, passphrase_warning
     from installer.wifi.networks import Network, check_network, check_typed_ssid
 
+    protect_secrets()
     saved_networks.check_name(name)
     _check_free(name, replace)
     code = qr_code_arguments.wifi_code(wifi_qr, wifi_qr_image, ssid)
@@ -306,16 +307,15 @@ def _passphrase(network: Network, file: str | None) -> SecretStr:
 
 
 def _ask_passphrase(network: Network) -> SecretStr:
-    import getpass
-
     from pydantic import SecretStr
 
+    from installer.storage.hidden_prompt import ask_hidden
     from installer.text.written_by_people import without_mark
     from installer.wifi.credentials import passphrase_problem
 
     while True:
         try:
-            typed = without_mark(getpass.getpass(f"Passphrase of {network.label} (hidden; empty if it has none): "))
+            typed = without_mark(ask_hidden(f"Passphrase of {network.label} (hidden; empty if it has none): "))
         except EOFError:
             raise InstallerError(ErrorCode.INTERRUPTED, "Stopped.", "Nothing was saved.") from None
         problem = passphrase_problem(typed, network.security)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from pydantic import SecretStr
@@ -37,6 +37,7 @@ from installer.flow.questions import (
     SignIn,
 )
 from installer.qr.device_setup_code import DevicePayload
+from installer.storage.hidden_prompt import HiddenPrompt
 from installer.text import quoted
 from installer.text.written_by_people import without_mark
 from installer.wifi.card_readings import CardReading
@@ -64,7 +65,7 @@ async def prompt(question: Question) -> Any:
         case ChooseReading():
             return await _in_thread(_reading, question)
         case AskProof():
-            return await _in_thread(_proof, question)
+            return await _proof(question)
         case AskPassphrase():
             if question.device is not None:
                 output.print_message(f"The device that gets it: {question.device.whole_text}.")
@@ -120,10 +121,12 @@ async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
     def call() -> None:
         try:
             result = function(*arguments)
-        except (Cancelled, InstallerError) as error:
-            loop.call_soon_threadsafe(set_outcome, None, error)
+        except BaseException as error:  # noqa: BLE001 - a failure of the thread is one of the prompt, not a wait
+            outcome: tuple[T | None, BaseException | None] = (None, error)
         else:
-            loop.call_soon_threadsafe(set_outcome, result, None)
+            outcome = (result, None)
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(set_outcome, *outcome)
 
     threading.Thread(target=call, daemon=True).start()
     return await future
@@ -196,15 +199,12 @@ async def _passphrase_or_host(question: AskPassphrase) -> SecretStr:
             return await question.host_passphrase()
         except InstallerError as error:
             output.print_message(f"{error.what} Type it instead.")
-    return await _in_thread(_passphrase, question.network)
+    return await _passphrase(question.network)
 
 
-def _passphrase(network: Network) -> SecretStr:
+async def _passphrase(network: Network) -> SecretStr:
     while True:
-        try:
-            typed = without_mark(getpass.getpass(f"Passphrase of {quoted(network.label)} (hidden): "))
-        except EOFError:
-            raise Cancelled from None
+        typed = await _hidden_line(f"Passphrase of {quoted(network.label)} (hidden): ")
         problem = passphrase_problem(typed, network.security if typed else Security.UNKNOWN)
         if problem is None:
             if warning := passphrase_warning(typed, network.security):
@@ -213,19 +213,16 @@ def _passphrase(network: Network) -> SecretStr:
         output.print_message(problem)
 
 
-def _proof(question: AskProof) -> SecretStr | DevicePayload:
+async def _proof(question: AskProof) -> SecretStr | DevicePayload:
     from installer.qr.classify import proof_in
 
     if question.address:
         output.print_message(f"The device: {question.address} {quoted(question.name)}, {question.model.name}.")
 
     while True:
-        try:
-            typed = getpass.getpass(
-                "Proof of possession as printed on the device, or the text of its QR code (hidden): "
-            )
-        except EOFError:
-            raise Cancelled from None
+        typed = await _hidden_line(
+            "Proof of possession as printed on the device, or the text of its QR code (hidden): "
+        )
         try:
             return proof_in(typed, question.name)
         except InstallerError as error:
@@ -317,7 +314,17 @@ def pick(title: str, items: Sequence[T], label: Callable[[T], str]) -> T:
 
 
 def _line(text: str) -> str:
+    return without_mark(_end_is_cancel(lambda: ask_line(text)))
+
+
+async def _hidden_line(text: str) -> str:
+    """A line that is not shown. If this is cancelled, the prompt is withdrawn, and the terminal is as before."""
+    with HiddenPrompt(text) as hidden:
+        return without_mark(await _in_thread(_end_is_cancel, hidden.read))
+
+
+def _end_is_cancel(read: Callable[[], str]) -> str:
     try:
-        return without_mark(ask_line(text))
+        return read()
     except EOFError:
         raise Cancelled from None

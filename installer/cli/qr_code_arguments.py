@@ -118,7 +118,10 @@ def _text(option: str, argument: str | None, image: Path | None, fits: Callable[
 
 
 def _argument_text(argument: str) -> str:
+    from installer.cli.run_command import protect_secrets
+
     what = "text of the QR code"
+    protect_secrets()
     if argument == STDIN:
         return on_command_line(file=STDIN).fetch(what).get_secret_value()
     if argument.startswith(FILE_MARK):

@@ -20,6 +20,8 @@ def run(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
     """Run to the end, or raise TIMEOUT after `timeout` seconds."""
     import asyncio
 
+    from installer.storage.hidden_prompt import withdraw_prompts
+
     debug = protect_secrets()
 
     async def limited() -> T:
@@ -35,6 +37,9 @@ def run(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
                 "The time given is over.",
                 "Give more with --timeout.",
             ) from None
+        finally:
+            # A thread may still wait for the answer to one.
+            withdraw_prompts()
 
     return asyncio.run(limited(), debug=debug)
 

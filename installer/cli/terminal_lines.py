@@ -6,7 +6,6 @@ read still waits, and would swallow the answer to the next prompt. So the next p
 
 from __future__ import annotations
 
-import sys
 import threading
 from concurrent.futures import Future
 
@@ -25,8 +24,7 @@ def ask_line(text: str) -> str:
         if reading is None or not left_behind:
             reading = _reading = Future()
     if left_behind:
-        sys.stderr.write(f"\n{text}")
-        sys.stderr.flush()
+        output.print_prompt(f"\n{text}")
         return reading.result()
     try:
         reading.set_result(output.ask_line(text))

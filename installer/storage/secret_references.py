@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -172,11 +174,23 @@ def on_command_line(
 
 
 def _from_file(name: str, what: str) -> str:
+    if name == STDIN and sys.stdin is not None and sys.stdin.isatty():
+        return _typed(what)
     try:
         return read_secret(name, MAX_SECRET_BYTES)
     except UnreadableText as error:
         place = "standard input" if name == STDIN else f"the file {_name_of_file(name)}"
         raise _unavailable(what, f"{place} {error.why}", error.todo) from None
+
+
+def _typed(what: str) -> str:
+    """Ask for it: on a terminal, a plain read would show what is typed, and not say what to type."""
+    from installer.storage.hidden_prompt import ask_hidden
+
+    with suppress(EOFError):
+        if typed := ask_hidden(f"{capitalized(what)} (hidden): "):
+            return without_mark_and_line_break(typed)
+    raise _unavailable(what, "nothing was typed", "Type it, or name a file or a variable.")
 
 
 def _exists(name: str) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from installer.errors import ErrorCode, InstallerError
-from installer.storage.atomic_write import replace_file, write_text_atomically
+from installer.storage.atomic_write import LEFTOVER_SECONDS, replace_file, write_text_atomically
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and pipes as on POSIX")
 
@@ -80,3 +81,19 @@ def test_an_open_file_of_the_shell_is_written_to(tmp_path: Path, kind: str, fold
     finally:
         os.close(reading)
         os.close(writing)
+
+
+def test_what_a_killed_run_left_is_removed_with_the_next_write(tmp_path: Path) -> None:
+    def leave(name: str, seconds: float) -> str:
+        (tmp_path / name).write_text("health data", "utf-8")
+        os.utime(tmp_path / name, (time.time() - seconds,) * 2)
+        return name
+
+    leave(".x.csv.0123abcd.tmp", 2 * LEFTOVER_SECONDS)
+    others = (".x.csv.notes.tmp", ".y.csv.0123abcd.tmp", "x.csv.0123abcd.tmp")
+    kept = {
+        leave(".x.csv.0123abce.tmp", 0),  # another process may be writing it
+        *(leave(name, 2 * LEFTOVER_SECONDS) for name in others),
+    }
+    replace_file(tmp_path / "x.csv", [b"new"])
+    assert {path.name for path in tmp_path.iterdir()} == {"x.csv", *kept}

@@ -272,7 +272,7 @@ def test_a_wrong_byte_is_counted_in_its_line() -> None:
 
 
 async def test_a_typed_secret_loses_the_mark_that_was_pasted_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("getpass.getpass", lambda _: f"\ufeff{SECRET}")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"\ufeff{SECRET}\n" * 2))
     network = Network(ssid="Home", security=Security.WPA2)
     assert (await prompt(AskPassphrase(network=network))).get_secret_value() == SECRET
     assert _ask_passphrase(network).get_secret_value() == SECRET
