@@ -63,14 +63,14 @@ def load(
 ) -> Catalogue:
     """The built-in catalogue joined by the files in `extra`, then `given`, in order. Raises CATALOGUE_INVALID.
 
-    `is_protocol`: whether an entry may name this protocol; without it any name passes. `given`: files that are not of
-    the settings. Somebody else may have written them, so what they change of known models is said in `remarks`.
+    `is_protocol`: whether an entry may name this protocol; without it any name passes. `extra` must be this user's or
+    root's: nobody named these files. `given`: files that somebody named on the command line. Somebody else may have written them, so what they change of known models is said in `remarks`.
     """
     text = resources.files("assets").joinpath("models.toml").read_text("utf-8")
     catalogue = Catalogue(models=parse(text, "models.toml"))
     for number, path in enumerate((*extra, *given)):
         try:
-            text = read_text(path)
+            text = read_text(path, own=number < len(extra))
         except UnreadableText as error:
             raise _unreadable(f"The catalogue file {path}", str(path), error) from None
         models = parse(text, str(path), is_protocol)

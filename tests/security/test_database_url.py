@@ -234,3 +234,10 @@ def test_the_url_can_allow_it() -> None:
                 f"postgresql://me@0.0.0.0:{listener.port}/x?sslmode=disable&require_auth=password&connect_timeout=2"
             )
         assert SECRET.encode() in listener.received
+
+
+@pytest.mark.parametrize("name", ["sslkeylogfile", "sslkey%6Cogfile", "SSLKEYLOGFILE"])
+def test_no_url_has_the_keys_of_the_connection_written_down(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InstallerError, match="cannot be used") as caught:
+        database.open_engine(f"postgresql://me@db/x?{name}={tmp_path}/keys")
+    assert caught.value.code is ErrorCode.DATABASE_FAILED
