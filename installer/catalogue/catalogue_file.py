@@ -64,7 +64,8 @@ def load(
     """The built-in catalogue joined by the files in `extra`, then `given`, in order. Raises CATALOGUE_INVALID.
 
     `is_protocol`: whether an entry may name this protocol; without it any name passes. `extra` must be this user's or
-    root's: nobody named these files. `given`: files that somebody named on the command line. Somebody else may have written them, so what they change of known models is said in `remarks`.
+    root's: nobody named these files. `given`: files that somebody named on the command line. Somebody else may have
+    written them, so what they change of known models is said in `remarks`.
     """
     text = resources.files("assets").joinpath("models.toml").read_text("utf-8")
     catalogue = Catalogue(models=parse(text, "models.toml"))
