@@ -1,0 +1,128 @@
+"""Another user listens where this program would send data on this computer, by real users; needs root."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from installer.cloud.http_client import HttpClient
+from installer.cloud.unreachable import Unreachable
+from installer.errors import ErrorCode, InstallerError
+from installer.storage import database, peer_user
+from tests.security.system.other_user import OTHER_UID
+
+POSTGRES_LIKE, DYNAMIC, PERSON = 999, 61200, 12345
+
+# It says what it got, and ends with its standard input.
+LISTEN = """
+import os, socket, sys, threading
+os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+family = socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET
+server = socket.create_server((sys.argv[2], int(sys.argv[3])), family=family)
+print(server.getsockname()[1], flush=True)
+def serve():
+    while True:
+        one, _ = server.accept()
+        one.settimeout(5)
+        got = b""
+        while b"health data" not in got and (part := one.recv(65536)):
+            got += part
+        print("got", got, flush=True)
+        one.sendall(b"HTTP/1.1 204 No Content\\r\\nConnection: close\\r\\n\\r\\n")
+        one.close()
+threading.Thread(target=serve, daemon=True).start()
+sys.stdin.read()
+"""
+
+
+class Listener:
+    """A server of another user."""
+
+    def __init__(self, uid: int, address: str, port: int) -> None:
+        command = [sys.executable, "-c", LISTEN, str(uid), address, str(port)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
+
+    def got(self) -> bytes:
+        """What it was sent; ends it."""
+        return self.process.communicate(b"", timeout=20)[0]
+
+
+@contextmanager
+def listening(uid: int, address: str = "127.0.0.1", port: int = 0) -> Iterator[Listener]:
+    assert os.geteuid() == 0, "this test needs root: it becomes another user"
+    one = Listener(uid, address, port)
+    try:
+        yield one
+    finally:
+        one.process.kill()
+        one.process.communicate()
+
+
+async def post(url: str) -> None:
+    client = HttpClient(url, "The webhook", seconds=5)
+    try:
+        async with client.stream("POST", url, seconds=5, content=b"health data"):
+            pass
+    finally:
+        await client.close()
+
+
+@pytest.mark.parametrize("uid", [OTHER_UID, PERSON])
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "localhost"), ("::1", "[::1]"), ("::", "127.0.0.1")],
+)
+async def test_nothing_is_sent_to_another_persons_server(uid: int, address: str, host: str) -> None:
+    with listening(uid, address) as other:
+        with pytest.raises(Unreachable, match="listens a program of user") as caught:
+            await post(f"http://{host}:{other.port}/secret-path")
+        assert not caught.value.sent
+        assert "secret-path" not in str(caught.value)
+        assert other.got() == b""
+
+
+async def test_localhost_is_not_asked_if_only_one_of_its_addresses_is_ours() -> None:
+    with listening(0) as own, listening(PERSON, "::1", own.port) as other:
+        with pytest.raises(Unreachable, match="instead of localhost"):
+            await post(f"http://localhost:{own.port}/x")
+        assert other.got() == b""
+        await post(f"http://127.0.0.1:{own.port}/x")
+
+
+@pytest.mark.parametrize("uid", [0, POSTGRES_LIKE, DYNAMIC])
+async def test_ours_and_those_of_services_are_asked(uid: int) -> None:
+    with listening(uid) as server:
+        await post(f"http://127.0.0.1:{server.port}/x")
+        assert b"POST /x" in server.got()
+
+
+@pytest.mark.parametrize("how", ["url", "hostaddr", "environment"])
+def test_no_database_is_opened_at_another_persons_server(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening(PERSON) as other:
+        urls = {
+            "url": f"postgresql://me@127.0.0.1:{other.port}/x",
+            "hostaddr": f"postgresql://me@db.example:{other.port}/x?hostaddr=127.0.0.1",
+            "environment": "postgresql://me@/x",
+        }
+        if how == "environment":
+            monkeypatch.setenv("PGHOST", "127.0.0.1")
+            monkeypatch.setenv("PGPORT", str(other.port))
+        with pytest.raises(InstallerError, match="listens a program of user") as caught:
+            database.open_engine(urls[how]).connect()
+        assert caught.value.code is ErrorCode.DATABASE_FAILED
+        assert other.got() == b""
+
+
+def test_only_addresses_of_this_computer_are_looked_up() -> None:
+    with listening(PERSON) as other:
+        assert peer_user.strange_listener("127.0.0.1", other.port) == f"user number {PERSON}"
+        assert peer_user.strange_listener("192.0.2.1", other.port) is None
+        assert peer_user.strange_listener("clinic.example", other.port) is None
+    assert peer_user.strange_listener("127.0.0.1", other.port) is None
