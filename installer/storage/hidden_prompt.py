@@ -82,6 +82,9 @@ class HiddenPrompt:
                 finally:
                     self._show()
                     self._shown_mode = None
+                if not self._answered:
+                    with suppress(OSError, ValueError):
+                        output.print_message("")
             for number, handler in self._handlers.items():
                 with suppress(ValueError):
                     signal.signal(number, handler)

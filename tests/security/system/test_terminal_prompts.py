@@ -43,7 +43,10 @@ def test_stopped_and_continued(observed: Observed, terminal: Terminal) -> None:
     terminal.wait(lambda shown: shown.count("(hidden") > 1, "the prompt again")
     terminal.text(TYPED)
     terminal.keys("C-c")
-    terminal.wait_text("Error: Stopped.")
+    terminal.wait(lambda shown: shown.rstrip().endswith("ready>"), "the shell")
+    terminal.text("echo status=$?")
+    terminal.keys("Enter")
+    terminal.wait_text("status=130")
     assert TYPED not in terminal.screen(history=True)
     assert TYPED not in end_of_shell(terminal, observed)
 
