@@ -696,7 +696,7 @@ async def test_another_device_does_not_take_the_minimum_away(hostile: LabWorld, 
     question = [q for q in front.asked if isinstance(q, AcceptUnproved)][-1]
     assert question.address == ADDRESSES["twin"]
     assert f"given for another device, {ADDRESSES[first]} “{NAMES[first]}”" in question.asked
-    assert (ended.outcome == "to_be_linked") is accepts, front.text()
+    assert (ended.outcome == "installed") is accepts, front.text()
     assert got_nothing(hostile, "twin") is not accepts
 
 
