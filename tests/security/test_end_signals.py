@@ -11,7 +11,9 @@ import pytest
 
 # A write whose content never ends, as the whole of a command.
 WRITING = """
-import itertools, sys
+import itertools, signal, sys
+# Whoever runs the tests with nohup has it ignored, and children inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from pathlib import Path
 import installer.cli.main as program
 from installer.storage.atomic_write import write_text_atomically

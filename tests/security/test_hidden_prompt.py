@@ -44,7 +44,8 @@ class Run:
         self.shown = ""
         self.mode = termios.tcgetattr(self.terminal)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+            [sys.executable, "-c", "import fcntl, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+             "signal.signal(signal.SIGHUP, signal.SIG_DFL); "  # whoever runs the tests may ignore it (nohup)
              "code = sys.argv.pop(1); exec(code)", *words],
             stdin=self.terminal, stdout=self.terminal, stderr=self.terminal, start_new_session=True,
             env={**os.environ, "DEVICE_INSTALLER_HOME": str(home), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"},
