@@ -64,6 +64,7 @@ FIELDS: dict[Secret, set[str]] = {
     Secret.PASSPHRASE: {
         "installer.answers:NetworkAnswer.passphrase",
         "installer.answers:NetworkAnswer.secret",
+        "installer.storage.secret_references:SecretRef._held",  # what a file held when it was judged, of every kind
         "installer.batch.plan_check:PlanResources.passphrase",
         "installer.flow.foreign_references:Use.reference",  # of every kind that answers can name
         "installer.flow.questions:AskPassphrase.host_passphrase",
@@ -165,6 +166,7 @@ MODULES: dict[WayOut, set[str]] = {
         "installer.cli.erasing_options", "installer.cli.failures", "installer.cli.link", "installer.cli.main",
         "installer.cli.prompts", "installer.cli.qr_code_arguments", "installer.cli.run_command",
         "installer.cli.terminal_lines", "installer.flow.run_resources", "installer.gateway.status",
+        "installer.storage.hidden_prompt",
     },
     WayOut.WIZARD: {"installer.cli.wizard"},
     WayOut.LEDGER: {"installer.ledger.schema_migration", "installer.storage.followed_database"},

@@ -411,7 +411,8 @@ def test_the_plan_or_this_station_says_which_device_gets_the_passphrase(
 
 def batch(ledger: SharedLedger, plan: Path, *more: str) -> int:
     return _main(
-        ["batch", str(plan), "--lab", "--json", "--ledger", str(ledger.file), "--tries", "1", "--wait", "5", *more]
+        ["batch", str(plan), "--lab", "--json", "--ledger", str(ledger.file), "--tries", "1", "--wait", "5"]
+        + ["--allow-references", *more]
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.provisioning.espressif.driver import WARN_NO_PROOF, WARN_NONCE, EspressifProvisioner
+from installer.provisioning.espressif.driver import WARN_NO_PROOF, WARN_NONCE, WARN_RELAY, EspressifProvisioner
 from installer.provisioning.espressif.endpoints import characteristic_uuid, has_provisioning, service_by_numbers
 from installer.provisioning.provisioner import Capability, ConnectionSecurity, DriverOptions, Provisioner, Stage
 from installer.provisioning.registry import provisioner_for
@@ -78,7 +78,8 @@ async def test_what_it_says_of_the_device():
         ({"security": 2, "patch": 0}, PROOF, (WARN_NONCE,)),
         ({"security": 1, "proof": ""}, None, (WARN_NO_PROOF,)),
         ({"security": 0}, PROOF, ()),
-        ({"security": 1}, PROOF, ()),
+        ({"security": 1}, PROOF, (WARN_RELAY,)),
+        ({"security": 2}, PROOF, ()),
     ],
 )
 async def test_warnings(settings: dict, proof: str | None, warnings: tuple[str, ...]):
@@ -110,7 +111,8 @@ async def test_application_version():
 async def test_whether_the_device_has_proved_itself(settings: dict, proof: str, wants: bool, proved: bool):
     async with bench(settings) as lab:
         driver = await lab.driver(proof)
-        offered = ConnectionSecurity(settings["security"] > 0, wants, False, settings["security"])
+        scheme = settings["security"]
+        offered = ConnectionSecurity(scheme > 0, wants, False, scheme, authenticated=scheme == 2)
         assert driver.security == offered
         await driver.prove()
         assert driver.security == replace(offered, proved=proved)
