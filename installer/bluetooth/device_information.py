@@ -40,6 +40,11 @@ async def read_device_information(connection: Connection) -> DeviceInformation:
     )
 
 
+async def read_serial_number(connection: Connection) -> str:
+    """Only the serial number; empty if the device has none or does not tell it. Raises CONNECTION_LOST."""
+    return await _read_text(connection, SERIAL_NUMBER)
+
+
 async def _read_text(connection: Connection, uuid: str) -> str:
     if not connection.has_characteristic(uuid, SERVICE):
         return ""

@@ -14,7 +14,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from installer.bluetooth.device_information import SERIAL_NUMBER, SERVICE, read_device_information
+from installer.bluetooth.device_information import SERIAL_NUMBER, SERVICE, read_serial_number
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Outbox
@@ -50,8 +50,10 @@ class DeviceIdentities:
 
         Raises DEVICE_CHANGED for another unit; CONNECTION_LOST; DATABASE_FAILED, OUTBOX_INVALID.
         """
-        known, expected = self._known(device.address), self._expected(device)
-        serial = (await read_device_information(connection)).serial
+        known = self._known(device.address)
+        expected = _expected(device, known)
+        # Only this one: a device that runs on a coin cell is visited often.
+        serial = await read_serial_number(connection)
         if expected and serial != expected:
             raise _changed(device, expected, serial, unread=connection.has_characteristic(SERIAL_NUMBER, SERVICE))
         now = _Known(serial, device.installation)
@@ -69,13 +71,6 @@ class DeviceIdentities:
         known = self._known(address)
         return None if known is None or known.installation == _ACCEPTED else known.serial
 
-    def _expected(self, device: GatewayDevice) -> str:
-        """Empty: not known. A newer installation counts more than what was known before it."""
-        known = self._known(device.address)
-        if known is not None and known.installation in (_ACCEPTED, device.installation):
-            return known.serial
-        return device.serial if device.installation or known is None else known.serial
-
     def _known(self, address: str) -> _Known | None:
         for row in self._outbox.rows("SELECT value FROM state WHERE name = ?", f"{_NAME}{address}"):
             value = load_json(row["value"])
@@ -87,6 +82,13 @@ class DeviceIdentities:
         upsert = "INSERT INTO state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         values = (f"{_NAME}{address}", json.dumps(asdict(known)))
         self._outbox.write("record a device", lambda connection: connection.execute(upsert, values))
+
+
+def _expected(device: GatewayDevice, known: _Known | None) -> str:
+    """The serial number; empty: not known. A newer installation counts more than what was known before it."""
+    if known is not None and known.installation in (_ACCEPTED, device.installation):
+        return known.serial
+    return device.serial if device.installation or known is None else known.serial
 
 
 def known_addresses(outbox: Outbox) -> list[str]:

@@ -118,7 +118,11 @@ async def weights_in_cloud() -> dict[str, list[tuple[int, int]]]:
         await resources.close()
 
 
-async def until(holds: Callable[[], Any], told: Callable[[], str], seconds: float = 180.0) -> None:
+# A visit that finds nothing takes 30 s (`VisitTimeouts.first`), and a device may wait behind several of them.
+DELIVERED_SECONDS = 180.0
+
+
+async def until(holds: Callable[[], Any], told: Callable[[], str], seconds: float = DELIVERED_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, told()
