@@ -54,6 +54,8 @@ class Station:
             "--ledger",
             self.ledger,
             "--allow-references",
+            # Only the ledger names the device of a group's row that another station has begun.
+            "--continue-from-ledger",
         ]
         env = {**os.environ, "DEVICE_INSTALLER_HOME": str(self.home), "DEVICE_INSTALLER_STATION": self.name}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
