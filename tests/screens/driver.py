@@ -121,6 +121,9 @@ async def choose_row(pilot: Pilot[Any], key: str, timeout: float = TIMEOUT) -> N
 
 async def go_to_row(pilot: Pilot[Any], rows: ChoiceList, key: str) -> None:
     """Go to the row with this key by the arrow keys."""
+    # Until the user has moved, the cursor is on the first row that can be chosen, which a new device may take over.
+    await pilot.press("home")
+    await until(pilot, lambda: rows.user_moved, "the cursor to be the user's")
     # New rows may move this row, so each step looks again. It waits until its key took effect: otherwise the next
     # key would go to another row.
     for _ in range(len(rows.rows) * 2 + 5):
