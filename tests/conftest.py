@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import gc
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.installer.lab.lab_process import LabProcess
+
+if TYPE_CHECKING:
+    from installer.bluetooth.adapter import Adapter
+    from tests.installer.bluetooth.bench import Bench
 
 
 def pytest_configure() -> None:
@@ -51,3 +56,22 @@ def lab_factory(tmp_path: Path) -> Iterator[Callable[[str | None], LabProcess]]:
     yield make
     for one in labs:
         one.stop()
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    """A radio of the test's own, for peripherals that do what the test says."""
+    # Late: it loads Bumble.
+    from tests.installer.bluetooth.bench import Bench
+
+    async with Bench() as made:
+        yield made
+
+
+@pytest.fixture
+async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
+    """The adapter that hears the bench."""
+    from installer.bluetooth.adapter import open_adapter
+
+    async with await open_adapter(bench.adapter) as made:
+        yield made

@@ -37,3 +37,11 @@ def observed(home: Path, _lab_with_own_secrets: LabProcess, tmp_path: Path) -> O
     for folder in (home / "export", tmp_path / "witness"):
         folder.mkdir(mode=0o700)
     return Observed(home, world, tmp_path / "witness")
+
+
+@pytest.fixture
+def saved(home: Path) -> None:
+    """This computer has a saved network “home”, whose passphrase is in a variable."""
+    (home / "config").mkdir(parents=True, exist_ok=True)
+    text = '[networks.home]\nssid = "Home"\nsecurity = "wpa2"\npassphrase = { env = "TEST_PASSPHRASE" }\n'
+    (home / "config" / "networks.toml").write_text(text, "utf-8")

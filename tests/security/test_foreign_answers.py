@@ -264,13 +264,6 @@ def plan(folder: Path, proof: str, device: str) -> Path:
     return file
 
 
-@pytest.fixture
-def saved(home: Path) -> None:
-    (home / "config").mkdir(parents=True, exist_ok=True)
-    text = '[networks.home]\nssid = "Home"\nsecurity = "wpa2"\npassphrase = { env = "TEST_PASSPHRASE" }\n'
-    (home / "config" / "networks.toml").write_text(text, "utf-8")
-
-
 @pytest.mark.parametrize(
     ("proof", "options", "status"),
     [

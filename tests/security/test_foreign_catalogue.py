@@ -33,13 +33,6 @@ def catalogue(folder: Path, model: str = "body-plus") -> Path:
     return file
 
 
-@pytest.fixture
-def saved(home: Path) -> None:
-    (home / "config").mkdir(parents=True, exist_ok=True)
-    text = '[networks.home]\nssid = "Home"\nsecurity = "wpa2"\npassphrase = { env = "TEST_PASSPHRASE" }\n'
-    (home / "config" / "networks.toml").write_text(text, "utf-8")
-
-
 def test_a_given_file_that_replaces_a_known_model_is_named(home: Path, tmp_path: Path) -> None:
     file = catalogue(tmp_path)
     (remark,) = load_catalogue([file]).remarks

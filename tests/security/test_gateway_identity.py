@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from bumble.gatt import Service
 
-from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.adapter import Adapter
 from installer.catalogue.catalogue_file import load
 from installer.catalogue.model import Profile
 from installer.cli.main import _main
@@ -35,18 +35,6 @@ TIMEOUTS = VisitTimeouts(connect=10, first=0.2, quiet=0.1, total=10)
 RECORDED = GatewayDevice(ADDRESS, (Profile.WEIGHT,), "body", "Scale", serial="SN-1", installation="one")
 KNOWN = '{"serial": "SN-1", "installation": "one"}'
 UNRECORDED = replace(RECORDED, serial="")
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    async with Bench() as made:
-        yield made
-
-
-@pytest.fixture
-async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
-    async with await open_adapter(bench.adapter) as made:
-        yield made
 
 
 @pytest.fixture

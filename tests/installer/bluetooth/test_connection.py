@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from bumble.gatt import Service
 
-from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.connection import Connection
 from installer.bluetooth.scan import Scan
 from installer.catalogue import catalogue_file
@@ -27,18 +26,6 @@ from tests.installer.bluetooth.bench import (
     sighted,
 )
 from tests.installer.bluetooth.test_hci_client import refuse, world
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    async with Bench() as made:
-        yield made
-
-
-@pytest.fixture
-async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
-    async with await open_adapter(bench.adapter) as made:
-        yield made
 
 
 async def test_reading_writing_and_listening(bench: Bench, adapter: Adapter) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +12,7 @@ from bleak.exc import BleakCharacteristicNotFoundError, BleakError, BleakGATTPro
 from bumble.att import ATT_Error, ErrorCode
 from bumble.gatt import Descriptor, Service
 
-from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.scan import Scan
 from installer.catalogue.catalogue_file import load
 from installer.provisioning import registry
@@ -50,18 +49,6 @@ def world(mtu: int = 517) -> Any:
     locked = characteristic(LOCKED, Properties.READ, read=refuse)
     made.service = Service(SERVICE, [value, made.notes, made.signs, locked])
     return made
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    async with Bench() as made:
-        yield made
-
-
-@pytest.fixture
-async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
-    async with await open_adapter(bench.adapter) as made:
-        yield made
 
 
 async def client_for(adapter: Adapter, callback: Any = None, address: str = ADDRESS) -> BleakClient:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -26,18 +26,6 @@ DETECTOR = registry.detector(CATALOGUE)
 IMPROV = bytes.fromhex("020106" + "11070080267874276346722228626877460009" + "16774602050000" + "0000")
 BODY_PLUS = bytes.fromhex("020106" + "1107" + "000000000000" + "0500" + "4854" + "4957" + "20000000")
 ONE = "F0:00:00:00:00:01"
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    async with Bench() as made:
-        yield made
-
-
-@pytest.fixture
-async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
-    async with await open_adapter(bench.adapter) as made:
-        yield made
 
 
 def name(text: str) -> bytes:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bumble.gatt import Service
 
-from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.scan import Scan
 from installer.catalogue.catalogue_file import load
 from installer.catalogue.model import Profile
@@ -62,18 +61,6 @@ class Scale:
             await self.device.stack.gatt_server.indicate_subscriber(link, self.value, self.kept[0])
             self.at_confirmation.append(self.count())
             self.confirmed.append(self.kept.pop(0))
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    async with Bench() as made:
-        yield made
-
-
-@pytest.fixture
-async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
-    async with await open_adapter(bench.adapter) as made:
-        yield made
 
 
 @pytest.fixture

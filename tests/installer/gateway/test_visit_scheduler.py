@@ -31,18 +31,6 @@ WHEN = bytes.fromhex("ea070b17120f1e")
 TIMEOUTS = VisitTimeouts(connect=10, first=0.2, quiet=0.1, total=10)
 
 
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    async with Bench() as made:
-        yield made
-
-
-@pytest.fixture
-async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
-    async with await open_adapter(bench.adapter) as made:
-        yield made
-
-
 def address(number: int) -> str:
     return f"F0:00:00:00:00:{number:02X}"
 

@@ -73,18 +73,6 @@ class Scale:
             await self.device.tell(self.value, message)
 
 
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    async with Bench() as made:
-        yield made
-
-
-@pytest.fixture
-async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
-    async with await open_adapter(bench.adapter) as made:
-        yield made
-
-
 async def failed(connection: Connection, profile: Profile, timeout: float = 5) -> ErrorCode:
     with pytest.raises(InstallerError) as caught:
         await take_measurement(connection, profile, timeout)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.connection import Connection
 from installer.errors import ErrorCode, InstallerError
 from installer.provisioning.improv.driver import ImprovProvisioner
@@ -40,18 +40,6 @@ PASSPHRASE = "violet-otter-7391"
 CREDENTIALS = Credentials(network=Network(ssid="Home"), passphrase=SecretStr(PASSPHRASE))
 URL = b"http://192.168.1.50"
 SENDING, JOINING, JOINED = Stage.SENDING, Stage.JOINING, Stage.JOINED
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    async with Bench() as made:
-        yield made
-
-
-@pytest.fixture
-async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
-    async with await open_adapter(bench.adapter) as made:
-        yield made
 
 
 async def run(provisioner: ImprovProvisioner, credentials: Credentials = CREDENTIALS) -> list[Progress]:
