@@ -18,7 +18,7 @@ from textual.worker import WorkerFailed
 from installer.answers import Answers, StepKey
 from installer.catalogue.catalogue_file import Catalogue
 from installer.errors import InstallerError
-from installer.flow.questions import Cancelled
+from installer.flow.front_end import Cancelled
 from screens.engine_interface import (
     Installation,
     Ledger,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from installer.answers import Answers
 from installer.bluetooth.sighting import Sighting
-from installer.flow.questions import FrontEnd
+from installer.flow.front_end import FrontEnd
 from installer.flow.resume import Resumable
 
 if TYPE_CHECKING:

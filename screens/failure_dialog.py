@@ -15,7 +15,7 @@ from textual.widgets import Button
 
 from installer.answers import StepKey
 from installer.errors import ErrorCode
-from installer.flow.questions import Failure, Recovery
+from installer.flow.front_end import Failure, Recovery
 from screens.dialogs import Dialog
 from screens.widgets import Callout, Text, button
 

@@ -13,11 +13,11 @@ from textual.timer import Timer
 
 from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, SyncAnswer
 from installer.events.json_lines import Event
+from installer.flow.front_end import Cancelled, Failure, Recovery
 from installer.flow.questions import (
     AcceptUnproved,
     AskPassphrase,
     AskProof,
-    Cancelled,
     ChooseAccount,
     ChooseDevice,
     ChooseNetwork,
@@ -27,11 +27,9 @@ from installer.flow.questions import (
     ConfirmDevice,
     ConfirmForeign,
     ConfirmSending,
-    Failure,
     FollowGuide,
     OfferNotifications,
     Question,
-    Recovery,
     SignIn,
 )
 from screens.engine_interface import Outcome
@@ -74,7 +72,7 @@ def screen_for_question(question: Question) -> QuestionScreen[Any]:
 
 
 class FrontEndApp(App[Outcome | None]):
-    """Implements `installer.flow.questions.FrontEnd`.
+    """Implements `installer.flow.front_end.FrontEnd`.
 
     `state` follows the events, `answers` holds what was answered. While `batch` is set, events go to it.
     `clock`: monotonic seconds.

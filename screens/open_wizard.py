@@ -12,7 +12,7 @@ from contextlib import suppress
 from installer.answers import Answers
 from installer.bluetooth.sighting import Sighting
 from installer.flow import resume
-from installer.flow.questions import FrontEnd
+from installer.flow.front_end import FrontEnd
 from installer.flow.resume import Resumable
 from installer.flow.run_resources import RunResources
 from installer.ledger.archive import WizardLedger

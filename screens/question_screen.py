@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from installer.flow.questions import Back, Question
+from installer.flow.front_end import Back
+from installer.flow.questions import Question
 from screens.widgets import Callout
 from screens.wizard_screen import WizardScreen
 

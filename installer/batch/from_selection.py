@@ -19,7 +19,8 @@ from installer.catalogue.model import CloudIds, DataService, DeviceType, Model, 
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice
 from installer.flow.card_reading import decide
-from installer.flow.questions import AskPassphrase, Back, ChooseAccount, ChooseNetwork, ChooseSync, SyncChoice
+from installer.flow.front_end import Back
+from installer.flow.questions import AskPassphrase, ChooseAccount, ChooseNetwork, ChooseSync, SyncChoice
 from installer.flow.situation import Situation
 from installer.flow.steps.link import LinkStep
 from installer.wifi import network_manager, saved_networks
@@ -28,7 +29,7 @@ from installer.wifi.networks import Network, Security
 
 if TYPE_CHECKING:
     from installer.bluetooth.sighting import Sighting
-    from installer.flow.questions import FrontEnd
+    from installer.flow.front_end import FrontEnd
     from installer.flow.run_resources import RunResources
 
 

@@ -14,7 +14,8 @@ from installer.errors import ErrorCode, InstallerError
 from installer.events.batch import BatchDone, BatchRow, BatchStarted, PlannedRow
 from installer.events.installation import Notice, Provisioning
 from installer.events.json_lines import Event
-from installer.flow.questions import Failure, Question, Recovery
+from installer.flow.front_end import Failure, Recovery
+from installer.flow.questions import Question
 from installer.flow.situation import answer_missing
 from installer.provisioning.provisioner import Stage
 

@@ -180,7 +180,7 @@ def _asker(*, dry_run: bool) -> Ask:
 
     async def ask(question: ConfirmForeign) -> bool:
         from installer.cli.prompts import prompt
-        from installer.flow.questions import Cancelled
+        from installer.flow.front_end import Cancelled
 
         try:
             return dry_run or bool(await prompt(question))

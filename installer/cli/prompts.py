@@ -15,11 +15,11 @@ from installer.answers import FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAn
 from installer.bluetooth.sighting import Sighting
 from installer.cli.terminal_lines import ask_line
 from installer.errors import ErrorCode, InstallerError
+from installer.flow.front_end import Cancelled, Failure, Recovery
 from installer.flow.questions import (
     AcceptUnproved,
     AskPassphrase,
     AskProof,
-    Cancelled,
     ChooseAccount,
     ChooseDevice,
     ChooseNetwork,
@@ -29,11 +29,9 @@ from installer.flow.questions import (
     ConfirmDevice,
     ConfirmForeign,
     ConfirmSending,
-    Failure,
     FollowGuide,
     OfferNotifications,
     Question,
-    Recovery,
     SignIn,
 )
 from installer.qr.device_setup_code import DevicePayload

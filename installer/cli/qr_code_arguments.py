@@ -61,7 +61,7 @@ def chosen_network(code: CardReadings, *, may_ask: bool) -> tuple[Network, Secre
     from installer.cli.prompts import prompt
     from installer.cli.run_command import run
     from installer.flow.card_reading import decide
-    from installer.flow.questions import Cancelled
+    from installer.flow.front_end import Cancelled
     from installer.wifi.network_manager import ssids_in_reach
     from installer.wifi.networks import Network, Security
 

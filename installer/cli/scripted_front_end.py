@@ -35,8 +35,9 @@ from installer.events.installation import (
 )
 from installer.events.json_lines import Event
 from installer.events.notifications import NotificationsSubscribed
+from installer.flow.front_end import Failure, Recovery
 from installer.flow.outcome import Outcome
-from installer.flow.questions import Failure, Question, Recovery
+from installer.flow.questions import Question
 from installer.provisioning.provisioner import Stage
 from installer.text import printable
 

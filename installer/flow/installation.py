@@ -29,8 +29,9 @@ from installer.events.json_lines import Event
 from installer.flow import leave, station_choices
 from installer.flow import outcome as outcomes
 from installer.flow.environment import Environment
+from installer.flow.front_end import Back, Cancelled, Failure, FrontEnd, Recovery
+from installer.flow.lease_renewal import renew_lease
 from installer.flow.outcome import Outcome
-from installer.flow.questions import Back, Cancelled, Failure, FrontEnd, Recovery
 from installer.flow.restore import report_steps_done, restore_and_report
 from installer.flow.resume import EarlierAttempt
 from installer.flow.situation import Situation, model_in_given_answers
@@ -43,7 +44,6 @@ from installer.flow.steps.provision import ProvisionStep
 from installer.flow.steps.step import GoTo, Step
 from installer.flow.steps.sync import SyncStep
 from installer.flow.steps.verify import VerifyStep
-from installer.ledger.leases import renewal_interval
 from installer.ledger.records import Record
 from installer.wifi.repeated_secrets import without_secrets
 
@@ -110,7 +110,7 @@ class Installation:
         limit = asyncio.timeout(self._options.timeout)
         try:
             async with limit:
-                await self._run_with_heartbeat()
+                await self._run_with_lease()
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -120,40 +120,19 @@ class Installation:
                 "Give more time with --timeout. What was done is kept.",
             ) from None
 
-    async def _run_with_heartbeat(self) -> None:
+    async def _run_with_lease(self) -> None:
         """Run the steps and renew the lease on the device; an expired lease would free it for other stations."""
         steps = asyncio.ensure_future(self._run_steps())
-        heartbeat = asyncio.ensure_future(self._heartbeat())
+        renewal = asyncio.ensure_future(renew_lease(self.situation))
         try:
-            await asyncio.wait((steps, heartbeat), return_when=asyncio.FIRST_COMPLETED)
-            if heartbeat.done():
-                heartbeat.result()
+            await asyncio.wait((steps, renewal), return_when=asyncio.FIRST_COMPLETED)
+            if renewal.done():
+                renewal.result()
             await steps
         finally:
-            for task in (steps, heartbeat):
+            for task in (steps, renewal):
                 task.cancel()
-            await asyncio.gather(steps, heartbeat, return_exceptions=True)
-
-    async def _heartbeat(self) -> None:
-        """Renew the lease. Raises DEVICE_TAKEN if it was lost, DATABASE_FAILED if it could not be renewed in time."""
-        lease_seconds = self._record.lease_seconds
-        interval = renewal_interval(lease_seconds)
-        last_renewal = time.monotonic()
-        while True:
-            await asyncio.sleep(interval)
-            if self._options.dry_run or not self._record.opened:
-                last_renewal = time.monotonic()
-                continue
-            try:
-                await self._record.heartbeat()
-                last_renewal = time.monotonic()
-            except InstallerError as error:
-                # Until the lease expires, no other station can take the device.
-                if (
-                    error.code is not ErrorCode.DATABASE_FAILED
-                    or time.monotonic() - last_renewal > lease_seconds - interval
-                ):
-                    raise
+            await asyncio.gather(steps, renewal, return_exceptions=True)
 
     def _check_given_answers(self) -> None:
         """Check given answers before any scan, except those of steps that may ask a person for another one."""

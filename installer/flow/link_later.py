@@ -14,9 +14,9 @@ from installer.catalogue.model import Model, SyncMethod
 from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
 from installer.flow.environment import Environment
+from installer.flow.front_end import FrontEnd
 from installer.flow.installation import Installation
 from installer.flow.outcome import Outcome
-from installer.flow.questions import FrontEnd
 from installer.flow.situation import Situation
 from installer.flow.steps.link import LinkStep
 from installer.flow.steps.step import Step

@@ -1,38 +1,24 @@
-"""The questions that steps ask a person, and the protocol of a front end.
-
-A front end renders a question and returns its answer. It decides nothing: the question says which choices are
-allowed, and why one is not.
-"""
+"""The questions that steps ask a person. A question says which choices are allowed, and why one is not."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydantic import SecretStr
 
-from installer.answers import FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, StepKey, SyncAnswer
+from installer.answers import StepKey
 from installer.bluetooth.sighting import Sighting
 from installer.catalogue.catalogue_file import Catalogue
 from installer.catalogue.model import Model, SyncMethod
 from installer.cloud.token_store import ListedAccount
 from installer.cloud.whose_account import SignedInPerson
 from installer.errors import InstallerError
-from installer.events.json_lines import Event
 from installer.provisioning.provisioner import DeviceInfo
 from installer.text import quoted
 from installer.wifi.card_readings import CardReadings
 from installer.wifi.networks import Network
-
-
-class Back(Exception):
-    """The person wants to go back to the previous question."""
-
-
-class Cancelled(Exception):
-    """The person ends the installation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,73 +342,3 @@ class FollowGuide(Question):
     account: str
     seconds: float
     progress: AccountWatch
-
-
-class Recovery(enum.StrEnum):
-    """What may follow a failure."""
-
-    RETRY = "retry"  # the same step again, with the same answer
-    CHANGE = "change"  # ask the step's question again
-    STOP = "stop"
-
-
-@dataclass(kw_only=True)
-class Failure:
-    """A failed step and the possible recoveries; the first is the default."""
-
-    step: StepKey
-    error: InstallerError
-    recoveries: tuple[Recovery, ...]
-    attempt: int = 1
-    details: dict[str, Any] = field(default_factory=dict)
-
-
-class FrontEnd(Protocol):
-    """Supplies answers and renders events.
-
-    The flow withdraws a question by cancelling the task in `ask`; the front end then removes the question.
-    """
-
-    def show(self, event: Event) -> None:
-        """Render an event. Never blocks, never raises."""
-        ...
-
-    async def ask(self, question: Question) -> Any:
-        """The answer; its type is in the question's docstring. Raises `Back` or `Cancelled`."""
-        ...
-
-    async def recover(self, failure: Failure) -> Recovery:
-        """What to do after a failure."""
-        ...
-
-
-__all__ = [
-    "AcceptUnproved",
-    "AccountWatch",
-    "AskPassphrase",
-    "AskProof",
-    "Back",
-    "Cancelled",
-    "ChooseAccount",
-    "ChooseDevice",
-    "ChooseNetwork",
-    "ChooseSync",
-    "ConfirmDevice",
-    "ConfirmSending",
-    "Failure",
-    "FindAnswer",
-    "FollowGuide",
-    "FrontEnd",
-    "LinkAnswer",
-    "LiveSightings",
-    "NetworkAnswer",
-    "OfferNotifications",
-    "ProvisionAnswer",
-    "Question",
-    "Recovery",
-    "SecretStr",
-    "SignIn",
-    "SyncAnswer",
-    "SyncChoice",
-    "TargetDevice",
-]

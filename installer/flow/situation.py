@@ -14,7 +14,8 @@ from installer.catalogue.model import Model, SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.events.json_lines import Event
 from installer.flow.environment import Environment
-from installer.flow.questions import FrontEnd, Question
+from installer.flow.front_end import FrontEnd
+from installer.flow.questions import Question
 from installer.flow.run_options import Options
 from installer.provisioning.provisioner import ConnectionSecurity
 from installer.provisioning.required_security import RequiredSecurity

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from installer.answers import Answers, validate
 from installer.events.json_lines import Event
 from installer.flow import lab_process
+from installer.flow.front_end import Failure, Recovery
 from installer.flow.installation import Installation
 from installer.flow.outcome import Outcome
-from installer.flow.questions import ConfirmAccount, Failure, OfferNotifications, Question, Recovery
+from installer.flow.questions import ConfirmAccount, OfferNotifications, Question
 from installer.flow.run_options import Deadlines, Options, RunConfig
 from installer.flow.run_resources import RunResources, lab_state_file
 from installer.storage.reference_origin import COMMAND_LINE

@@ -15,6 +15,7 @@ from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, Pr
 from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode
 from installer.events.installation import DeviceConnected, Failed, InstallationDone, Provisioning
+from installer.flow.front_end import Recovery
 from installer.flow.questions import (
     AskPassphrase,
     ChooseAccount,
@@ -23,7 +24,6 @@ from installer.flow.questions import (
     ChooseSync,
     ConfirmDevice,
     ConfirmSending,
-    Recovery,
 )
 from installer.provisioning.provisioner import Stage
 from installer.wifi.networks import Security

@@ -32,7 +32,8 @@ from installer.events.installation import (
 )
 from installer.events.json_lines import Event
 from installer.flow import lab_process
-from installer.flow.questions import ChooseAccount, ChooseSync, FollowGuide, Recovery, SignIn
+from installer.flow.front_end import Recovery
+from installer.flow.questions import ChooseAccount, ChooseSync, FollowGuide, SignIn
 from installer.flow.run_options import Options, RunConfig
 from installer.flow.run_resources import RunResources
 from installer.storage.reference_origin import COMMAND_LINE

@@ -17,7 +17,8 @@ from installer.answers import Answers, NetworkAnswer, StepKey, to_toml
 from installer.cli.main import _main
 from installer.errors import ErrorCode
 from installer.events.installation import NetworkChosen, Notice
-from installer.flow.questions import AskPassphrase, ChooseNetwork, ChooseReading, Recovery
+from installer.flow.front_end import Recovery
+from installer.flow.questions import AskPassphrase, ChooseNetwork, ChooseReading
 from installer.storage.reference_origin import COMMAND_LINE
 from installer.wifi.networks import Band, Security
 from tests.flow.support import PASSPHRASE, Front, LabWorld, answers_for, install, lines, use

@@ -17,7 +17,7 @@ from installer.catalogue.catalogue_file import load as load_catalogue
 from installer.catalogue.model import SyncMethod
 from installer.cloud.lab_sign_in import sign_in_by_form
 from installer.errors import ErrorCode
-from installer.flow.questions import Recovery
+from installer.flow.front_end import Recovery
 from installer.flow.run_options import Options, RunConfig
 from installer.flow.run_resources import RunResources
 from screens.app import WizardApp

@@ -18,7 +18,8 @@ from textual.widgets import Button, Input
 from textual.worker import Worker
 
 from installer.catalogue.model import SyncMethod
-from installer.flow.questions import Question, Recovery
+from installer.flow.front_end import Recovery
+from installer.flow.questions import Question
 from screens.app import WizardApp
 from screens.cards import Card
 from screens.choice_list import ChoiceList

@@ -38,20 +38,16 @@ from installer.events.installation import (
     SyncChosen,
     WaitingForData,
 )
+from installer.flow.front_end import Back, Cancelled, Failure, FrontEnd, Recovery
 from installer.flow.questions import (
     AskPassphrase,
-    Back,
-    Cancelled,
     ChooseAccount,
     ChooseDevice,
     ChooseNetwork,
     ChooseSync,
     ConfirmDevice,
     ConfirmSending,
-    Failure,
-    FrontEnd,
     OfferNotifications,
-    Recovery,
     SignIn,
     SyncChoice,
     TargetDevice,

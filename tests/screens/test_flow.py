@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from installer.answers import FindAnswer, LinkAnswer, StepKey
 from installer.catalogue.model import SyncMethod
-from installer.flow.questions import Recovery
+from installer.flow.front_end import Recovery
 from screens.find import FindScreen
 from screens.home import HomeScreen
 from screens.network import NetworkScreen

@@ -10,7 +10,8 @@ import pytest
 from installer.answers import Answers, FindAnswer, StepKey
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice
-from installer.flow.questions import AskPassphrase, Cancelled, Failure, FrontEnd, Recovery, SignIn
+from installer.flow.front_end import Cancelled, Failure, FrontEnd, Recovery
+from installer.flow.questions import AskPassphrase, SignIn
 from installer.wifi.networks import Network, Security
 from screens.app import WizardApp
 from screens.dialogs import ConfirmDialog

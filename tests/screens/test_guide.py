@@ -12,7 +12,8 @@ from installer.catalogue.catalogue_file import load
 from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import DeviceConnected, GuideShown, StepStarted
-from installer.flow.questions import Cancelled, FollowGuide
+from installer.flow.front_end import Cancelled
+from installer.flow.questions import FollowGuide
 from installer.flow.steps.guide import AccountWatchProgress
 from installer.provisioning.guided.checklist import checklist
 from installer.provisioning.provisioner import DeviceInfo

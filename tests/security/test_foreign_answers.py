@@ -18,8 +18,9 @@ from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import DeviceFound, Notice
 from installer.flow import beside_answers
 from installer.flow import foreign_references as foreign
+from installer.flow.front_end import Cancelled
 from installer.flow.own_secrets import OwnSecrets
-from installer.flow.questions import AskPassphrase, Cancelled, ConfirmForeign, ConfirmSending
+from installer.flow.questions import AskPassphrase, ConfirmForeign, ConfirmSending
 from installer.flow.run_options import RunConfig
 from installer.flow.run_resources import RunResources
 from installer.ledger.records import Records

@@ -17,8 +17,9 @@ from installer.cli.main import _main
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import DeviceFound
 from installer.flow import foreign_references as foreign
+from installer.flow.front_end import Cancelled
 from installer.flow.own_secrets import OwnSecrets
-from installer.flow.questions import AskPassphrase, Cancelled, ConfirmForeign, ConfirmSending
+from installer.flow.questions import AskPassphrase, ConfirmForeign, ConfirmSending
 from installer.storage import pinned_file
 from installer.storage.pinned_file import REPLACED, read_pinned
 from installer.storage.reference_origin import OWN_CHOICES, OWN_RECORD, Origin

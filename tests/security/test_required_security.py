@@ -39,6 +39,7 @@ from installer.cli.prompts import prompt
 from installer.errors import ErrorCode
 from installer.events.installation import DeviceConnected, Failed, InstallationDone, Notice, Provisioning
 from installer.flow import lab_process
+from installer.flow.front_end import Recovery
 from installer.flow.questions import (
     AcceptUnproved,
     AskProof,
@@ -47,7 +48,6 @@ from installer.flow.questions import (
     ChooseSync,
     ConfirmDevice,
     ConfirmSending,
-    Recovery,
 )
 from installer.flow.resume import EarlierAttempt, options_for
 from installer.flow.run_options import Options, RunConfig

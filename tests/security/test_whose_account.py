@@ -23,7 +23,8 @@ from installer.cloud.whose_account import Decide, SignedInPerson, accept_what_fi
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import SignedIn
 from installer.events.json_lines import ADAPTER
-from installer.flow.questions import ChooseAccount, ConfirmAccount, Recovery, SignIn
+from installer.flow.front_end import Recovery
+from installer.flow.questions import ChooseAccount, ConfirmAccount, SignIn
 from tests.flow.conftest import home, world
 from tests.flow.support import Front, LabWorld, answers_for, install
 from tests.flow.test_accounts import elsewhere, log_in

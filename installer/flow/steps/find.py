@@ -12,7 +12,8 @@ from installer.catalogue.model import GUIDED, Model
 from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import DeviceConnected, DeviceFound, Notice
-from installer.flow.questions import ChooseDevice, ConfirmDevice, Recovery
+from installer.flow.front_end import Recovery
+from installer.flow.questions import ChooseDevice, ConfirmDevice
 from installer.flow.situation import Situation, answer_missing
 from installer.flow.steps import device_connection, device_trust, retail_device
 from installer.flow.steps.detected_model import check_wanted_model

@@ -15,7 +15,8 @@ from installer.catalogue.model import GUIDED
 from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import GuideShown, GuideWaiting, Linked
-from installer.flow.questions import FollowGuide, Recovery
+from installer.flow.front_end import Recovery
+from installer.flow.questions import FollowGuide
 from installer.flow.situation import Situation
 from installer.flow.steps import notification_offer
 from installer.flow.steps.link import LinkStep

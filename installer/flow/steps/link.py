@@ -9,7 +9,8 @@ from installer.catalogue.model import Model, SyncMethod
 from installer.cloud.account_file import is_damaged
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Linked, Linking, Notice
-from installer.flow.questions import ChooseAccount, Recovery
+from installer.flow.front_end import Recovery
+from installer.flow.questions import ChooseAccount
 from installer.flow.situation import Situation
 from installer.flow.steps import account_sign_in, first_bluetooth_measurement, join_outcome, notification_offer
 from installer.flow.steps.step import Step

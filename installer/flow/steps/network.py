@@ -14,7 +14,8 @@ from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import NetworkChosen, Notice
 from installer.flow.card_reading import decide
-from installer.flow.questions import AskPassphrase, Back, ChooseNetwork, Recovery
+from installer.flow.front_end import Back, Recovery
+from installer.flow.questions import AskPassphrase, ChooseNetwork
 from installer.flow.situation import PROOF_ERRORS, TRUST_ERRORS, Situation, answer_missing, model_in_given_answers
 from installer.flow.steps import device_connection, device_trust
 from installer.flow.steps.step import Step

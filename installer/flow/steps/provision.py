@@ -10,7 +10,8 @@ from installer.catalogue.model import SyncMethod
 from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice, Provisioning
-from installer.flow.questions import ConfirmSending, Recovery
+from installer.flow.front_end import Recovery
+from installer.flow.questions import ConfirmSending
 from installer.flow.situation import PROOF_ERRORS, TRUST_ERRORS, Situation, model_in_given_answers
 from installer.flow.steps import device_connection, device_trust, join_outcome
 from installer.flow.steps.join_failure_reason import with_likely_reason

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from installer.answers import StepKey
 from installer.catalogue.model import Model
 from installer.errors import InstallerError
-from installer.flow.questions import Recovery
+from installer.flow.front_end import Recovery
 from installer.flow.situation import TRUST_ERRORS, Situation
 
 

@@ -9,7 +9,8 @@ from installer.catalogue.model import SyncMethod
 from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import SyncChosen
-from installer.flow.questions import ChooseSync, Recovery, SyncChoice
+from installer.flow.front_end import Recovery
+from installer.flow.questions import ChooseSync, SyncChoice
 from installer.flow.situation import Situation, answer_missing
 from installer.flow.steps.step import Step
 

@@ -19,7 +19,7 @@ from installer.cloud.lab_sign_in import sign_in_by_form
 from installer.cloud.oauth_sign_in import SignInSession
 from installer.cloud.token_store import TokenStore
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.questions import Back
+from installer.flow.front_end import Back
 from tests.installer.cloud.world import (
     ACCESS,
     CODE,
