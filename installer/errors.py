@@ -10,6 +10,8 @@ import enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     # Not imported at run time: `--help` needs the error codes, and pydantic takes 60 ms.
     from pydantic import ValidationError
 
@@ -299,6 +301,14 @@ class InstallerError(Exception):
 
     def __repr__(self) -> str:
         return f"InstallerError({self.code.value}: {self.what!r})"
+
+
+def combined(errors: Sequence[InstallerError], **data: Any) -> InstallerError:
+    """One error for several: the code and the data of the first, `data`, and the words of all."""
+    first = errors[0]
+    what = " ".join(dict.fromkeys(error.what for error in errors))
+    todo = " ".join(dict.fromkeys(error.todo for error in errors))
+    return InstallerError(first.code, what, todo, **{**first.data, **data})
 
 
 def problems(error: ValidationError, data: Any = None) -> list[str]:

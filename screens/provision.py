@@ -14,7 +14,7 @@ from textual.widgets import Button
 from installer.answers import ProvisionAnswer
 from installer.flow.questions import AcceptUnproved, ConfirmForeign, ConfirmSending
 from installer.provisioning.provisioner import Stage
-from installer.text import quoted
+from installer.text import capitalized, quoted
 from screens.cards import Card, CardChoice, Cards
 from screens.installation_state import InstallationState, Mark, ProgressView
 from screens.labels import protocol_label, security_label, shown
@@ -73,7 +73,7 @@ class UnprovedScreen(QuestionScreen[AcceptUnproved]):
         yield Facts(
             [
                 ("Device", f"{question.address} {shown(quoted(question.name)) or question.model.name}"),
-                ("Asked for", f"{question.asked[:1].upper()}{question.asked[1:]}"),
+                ("Asked for", capitalized(question.asked)),
                 ("It offers", question.offered),
             ]
         )

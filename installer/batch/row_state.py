@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from installer.batch.plan import Unit
 from installer.errors import ErrorCode, InstallerError
 from installer.events.json_lines import Event
-from installer.text import printable
+from installer.text import printable, quoted
 
 if TYPE_CHECKING:
     from installer.batch.row_claims import RowRecord
@@ -89,7 +89,7 @@ class RowState:
         address = printable(past.address, 64)
         return InstallerError(
             ErrorCode.REFERENCE_REFUSED,
-            f"The shared ledger says that station “{printable(past.station or 'another', 64)}” has begun this row with "
+            f"The shared ledger says that station {quoted(past.station, 64) or 'another one'} has begun this row with "
             f"the device {address}. This station did not choose it: somebody else may have written that. Nothing was "
             "sent.",
             f"Is it right? Then give {CONTINUE_OPTION}, or write {address} as the row's device into the plan.",

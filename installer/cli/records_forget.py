@@ -68,8 +68,10 @@ def forget(
                     _print_words(counts)
                 erasing.confirm("Erase them for good?")
             counts = forgetting.forget(archive.records, selection, chosen)
+            # What this station chose for an installation names the device and the network.
+            if everything and not counts.running:
+                station_choices.remove_all()
             for installation in counts.erased:
-                # What this station chose for it names the device and the network.
                 station_choices.remove(installation)
             # Also if there is no record: a run that was killed may have left a part of one.
             sweep_own_folders()

@@ -7,9 +7,8 @@ says yes. What is of this program itself is never allowed (`installer/flow/own_s
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +18,13 @@ from pydantic import SecretStr
 
 from installer.answers import Answers, LinkAnswer, StepKey
 from installer.errors import ErrorCode, InstallerError
+from installer.errors import combined as one_of
 from installer.flow.beside_answers import is_beside
 from installer.flow.own_secrets import OwnSecrets, resolved
 from installer.storage.pinned_file import PinnedFile, read_pinned
 from installer.storage.reference_origin import Origin
 from installer.storage.secret_references import MAX_SECRET_BYTES, SecretRef, unreadable_file
-from installer.text import capitalized, printable
+from installer.text import capitalized, printable, quoted, without_quotes
 from installer.text.written_by_people import STDIN, UnreadableText, longest_file, secret_in
 
 NEEDS_LEAVE = "nobody gave leave"
@@ -73,7 +73,7 @@ class Use:
     def place(self) -> str:
         """The secret's place in words, as it really is: the resolved path, shortened in its middle."""
         if self.path is None or not self.reference.is_shown:
-            return _unquoted(self.reference.place)
+            return without_quotes(self.reference.place)
         return f"the file {shortened(str(self.path), MAX_PATH)}"
 
     @property
@@ -132,7 +132,7 @@ def uses_of(answers: Answers) -> list[Use]:
         flag = _flag(find.proof, "proof")
         found.append(Use(StepKey.FIND, "find.proof", "proof of possession", find.proof, device, flag))
     if network is not None and network.passphrase is not None and not network.passphrase.may_be_used:
-        target = f"the network “{_unquoted(printable(network.ssid, 32))}” on {device}"
+        target = f"the network {quoted(network.ssid, 32)} on {device}"
         flag = _flag(network.passphrase, "passphrase")
         found.append(Use(StepKey.NETWORK, "network.passphrase", "passphrase", network.passphrase, target, flag))
     if link is not None and isinstance(link.notify, SecretRef) and not link.notify.may_be_used:
@@ -142,7 +142,12 @@ def uses_of(answers: Answers) -> list[Use]:
 
 
 def with_reference(answers: Answers, use: Use, reference: SecretRef | None) -> Answers:
-    """A copy with this reference in the place of the one of `use`."""
+    """A copy with this reference in the place of the one of `use`. None: that proof or passphrase is asked for.
+
+    Who takes a proof out does not lower what the device must show: it must still prove itself.
+    """
+    if reference is None and use.step is StepKey.FIND and answers.find is not None:
+        return answers.with_answer(StepKey.FIND, answers.find.without_proof())
     field = use.key.partition(".")[2]
     part = answers.get(use.step)
     update: dict[str, Any] = {field: reference}
@@ -225,19 +230,10 @@ def refusal(refused: Sequence[Refused]) -> InstallerError:
     )
 
 
-def combined(errors: Iterable[InstallerError]) -> InstallerError:
+def combined(errors: Sequence[InstallerError]) -> InstallerError:
     """One error for several refusals."""
-    found = list(errors)
-    first = found[0]
-    if len(found) == 1:
-        return first
-    references = [entry for error in found for entry in error.data.get("references", ())]
-    return InstallerError(
-        ErrorCode.REFERENCE_REFUSED,
-        " ".join(dict.fromkeys(error.what for error in found)),
-        " ".join(dict.fromkeys(error.todo for error in found)),
-        **{**first.data, "references": references},
-    )
+    references = [entry for error in errors for entry in error.data.get("references", ())]
+    return errors[0] if len(errors) == 1 else one_of(errors, references=references)
 
 
 def _line(one: Refused) -> str:
@@ -252,22 +248,17 @@ def _device(answers: Answers) -> str:
     if find.device is not None:
         return f"the device {find.device}"
     if find.model:
-        return f"a device of model “{_unquoted(printable(find.model, 40))}”"
-    return f"a device “{_unquoted(printable(find.name or '', 32))}”"
+        return f"a device of model {quoted(find.model)}"
+    return f"a device {quoted(find.name or '', 32)}"
 
 
 def shortened(text: str, limit: int) -> str:
     """`text` on one line, cut in its middle: the end of a path says which file it is."""
-    safe = _unquoted(" ".join(printable(text, len(text) + 1).split()))
+    safe = without_quotes(" ".join(printable(text, len(text) + 1).split()))
     if len(safe) <= limit:
         return safe
     begin = limit // 3
     return f"{safe[:begin]}…{safe[begin + 1 - limit :]}"
-
-
-def _unquoted(text: str) -> str:
-    """`text` without the quotation marks of our sentences: a name cannot end itself and go on as one of them."""
-    return re.sub('[“”„‟"]', "'", text)
 
 
 def _flag(reference: SecretRef, what: str) -> str:

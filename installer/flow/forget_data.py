@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 from installer import settings
 from installer.cloud import account_file
-from installer.errors import InstallerError
+from installer.errors import InstallerError, combined
 from installer.flow.device_identity import KnownDevice, names_of_device
 from installer.gateway import outbox_forgetting
 from installer.gateway.files_and_lock import GatewayFiles, hold_gateway_lock, is_running
 from installer.gateway.outbox import Outbox
 from installer.gateway.outbox_forgetting import OutboxCounts, OutboxSelection
+from installer.gateway.system_service import SERVICE_NAME
 from installer.ledger import location
 from installer.ledger.query_types import Filter
 from installer.ledger.records import Records
@@ -91,7 +92,11 @@ class Counts:
 
 
 class DataForgetting:
-    """One erasure. Use `open`, and close it after use. `spares_store`: a store on a server that nobody named stays."""
+    """One erasure. Use `open`, and close it after use.
+
+    `selection`: what is meant, by ids. `on_server`: the store is a database on a server, whose own copies are not
+    reached from here. `spares_store`: such a store that nobody named stays.
+    """
 
     def __init__(
         self,
@@ -100,17 +105,18 @@ class DataForgetting:
         wanted: Wanted,
         selection: Selection,
         outbox: OutboxSelection,
-        signed_in: dict[str, str],
+        signed_in: list[tuple[str, str]],
         *,
         lab: bool,
     ) -> None:
         self._store = store
         self._wanted = wanted
-        self._selection = selection
+        self.selection = selection
         self._outbox = outbox
         self._gateway = GatewayFiles(folder, lab)
         self._inbox = inbox_path(folder, lab=lab)
         self._signed_in = signed_in
+        self.on_server = False
         self.spares_store = False
 
     @classmethod
@@ -127,11 +133,13 @@ class DataForgetting:
         store = await asyncio.to_thread(open_store, user_settings, lab=lab, given=database)
         try:
             selection, outbox = await asyncio.to_thread(_selections, user_settings, store, wanted, signed_in, lab)
+            on_server = await asyncio.to_thread(store.look, "read the store", lambda c: c.dialect.name != "sqlite")
         except BaseException:
             store.close()
             raise
         opened = cls(folder, store, wanted, selection, outbox, signed_in, lab=lab)
-        opened.spares_store = wanted.everything and database is None and opened.on_server
+        opened.on_server = on_server
+        opened.spares_store = wanted.everything and database is None and on_server
         return opened
 
     def close(self) -> None:
@@ -141,17 +149,14 @@ class DataForgetting:
     @property
     def still_signed_in(self) -> list[str]:
         """The names of signed-in accounts that this is about: the cloud's data can be fetched for them."""
-        users = self._selection.users
+        users = self.selection.users
         return sorted(
-            name
-            for name, user in self._signed_in.items()
-            if self._wanted.account is None or name == self._wanted.account or user in users
+            {
+                name
+                for name, user in self._signed_in
+                if self._wanted.account is None or name == self._wanted.account or user in users
+            }
         )
-
-    @property
-    def on_server(self) -> bool:
-        """Whether the store is a database on a server, whose own copies are not reached from here."""
-        return self._store.look("read the store", lambda c: c.dialect.name != "sqlite")
 
     def known_accounts(self) -> list[str]:
         """The names of the accounts in the store."""
@@ -177,7 +182,7 @@ class DataForgetting:
         users = self._users_signed_in()
         stored = StoredCounts()
         if not self.spares_store:
-            stored = self._store.look("read the measurements", lambda c: forgetting.count(c, self._selection, users))
+            stored = self._store.look("read the measurements", lambda c: forgetting.count(c, self.selection, users))
         collected = OutboxCounts()
         outbox = Outbox.open_existing(self._gateway.outbox)
         if outbox is not None:
@@ -194,7 +199,7 @@ class DataForgetting:
             except InstallerError as error:
                 failures.append(error)
         if failures:
-            raise failures[0]
+            raise combined(failures)
 
     def _erase_outbox(self) -> None:
         outbox = Outbox.open_existing(self._gateway.outbox)
@@ -219,11 +224,11 @@ class DataForgetting:
         if self.spares_store:
             return
         users = self._users_signed_in()
-        self._store.change("erase measurements", lambda c: forgetting.erase(c, self._selection, users))
+        self._store.change("erase measurements", lambda c: forgetting.erase(c, self.selection, users))
         self._store.rewrite()
 
     def _users_signed_in(self) -> frozenset[str]:
-        return frozenset(user or name for name, user in self._signed_in.items())
+        return frozenset(user or name for name, user in self._signed_in)
 
     def _wake_requests(self) -> list[Path]:
         wanted = self._outbox
@@ -248,7 +253,7 @@ class DataForgetting:
         return [
             entry
             for entry in entries
-            if (self._wanted.account is None or entry.userid in self._selection.users)
+            if (self._wanted.account is None or entry.userid in self.selection.users)
             and (before is None or entry.received < before)
         ]
 
@@ -258,13 +263,13 @@ class DataForgetting:
         async with contextlib.AsyncExitStack() as stack:
             if not is_absent(self._gateway.outbox):
                 if await is_running(self._gateway):
-                    raise _in_use("The gateway", "device-installer gateway status")
+                    raise _in_use("The gateway", f"the service: systemctl --user stop {SERVICE_NAME}")
                 await stack.enter_async_context(hold_gateway_lock(self._gateway))
             if not is_absent(self._inbox):
                 try:
                     await stack.enter_async_context(file_lock(inbox_lock(self._inbox), LOCK_SECONDS))
                 except TimeoutError:
-                    raise _in_use("The receiver", "device-installer notifications serve") from None
+                    raise _in_use("The receiver", "its service: with the system's command") from None
             yield
 
 
@@ -273,15 +278,15 @@ def sweep_own_folders() -> None:
     sweep_folders([settings.data_dir(), settings.state_dir(), settings.config_dir()])
 
 
-def _in_use(who: str, command: str) -> InstallerError:
+def _in_use(who: str, service: str) -> InstallerError:
     return erasure_incomplete(
         f"{who} of this user runs, and has in memory what is to be erased. Nothing was erased.",
-        f"Stop it (`{command}`; a service: systemctl --user stop), then give this command again.",
+        f"End it with Ctrl-C where it was started ({service}), then give this command again.",
     )
 
 
 def _selections(
-    user_settings: Settings, store: Store, wanted: Wanted, signed_in: dict[str, str], lab: bool
+    user_settings: Settings, store: Store, wanted: Wanted, signed_in: list[tuple[str, str]], lab: bool
 ) -> tuple[Selection, OutboxSelection]:
     users: frozenset[str] = frozenset()
     records = _records(user_settings, lab=lab) if wanted.account is not None or wanted.device is not None else []
@@ -289,7 +294,7 @@ def _selections(
     if wanted.account is not None:
         account = wanted.account
         users = store.look("read the measurements", lambda c: forgetting.users_of(c, account))
-        users |= {signed_in[account]} - {""} if account in signed_in else set()
+        users |= {user for name, user in signed_in if name == account and user}
         of_account = {str(r["address"]).upper() for r in records if r["account"] == account and r["address"]}
     devices: frozenset[str] | None = None
     if wanted.device is not None:
@@ -326,13 +331,16 @@ def _records(user_settings: Settings, *, lab: bool) -> list[dict[str, Any]]:
         records.close()
 
 
-def _signed_in(folder: Path) -> dict[str, str]:
-    """The accounts of this computer, at any cloud, with their users; an empty text if that is not known."""
-    found: dict[str, str] = {}
+def _signed_in(folder: Path) -> list[tuple[str, str]]:
+    """The accounts of this computer with their users; an empty text if that is not known.
+
+    An account of the same name may be at several clouds, with another user at each.
+    """
+    found: list[tuple[str, str]] = []
     files = sorted(folder.glob("*.json")) if folder.is_dir() else []
     for path in files:
         with contextlib.suppress(FileNotFoundError):
             record, _ = account_file.examine(path, path.stem)
             if record is not None:
-                found[record.name] = record.userid
+                found.append((record.name, record.userid))
     return found

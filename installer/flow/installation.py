@@ -191,7 +191,11 @@ class Installation:
         """The index of the first step to carry out. Raises DEVICE_TAKEN if another process runs this installation."""
         for remark in self.situation.environment.catalogue.remarks:
             self.situation.emit(Notice(code="catalogue", text=remark))
-        settled = await leave.settle(self.situation)
+        try:
+            settled = await leave.settle(self.situation)
+        except InstallerError as error:
+            self._refused_step = leave.step_of(error)
+            raise
         if self._earlier is None:
             if settled:
                 # Nothing was written yet: the record begins with what was allowed.
@@ -343,7 +347,9 @@ class Installation:
                 if ended.error is None:
                     ended = self._outcome("failed", outcomes.with_steps_done(error, self.situation))
                     self._report_failure(None, error, retried=False)
-        if ended.outcome == "installed" and not self._options.dry_run:
+        unrecorded = self._owns_record and not self._record.opened
+        if not self._options.dry_run and (ended.outcome == "installed" or unrecorded):
+            # Nothing is left to resume.
             station_choices.remove(self.id)
         took = round(time.monotonic() - self._started, 3)
         self._emit(InstallationDone(outcome=ended.outcome, took=took, summary=ended.summary))

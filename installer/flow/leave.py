@@ -25,19 +25,18 @@ async def settle(situation: Situation) -> bool:
         return False
     own = OwnSecrets.of(settings.load())
     errors: list[InstallerError] = []
-    refused: list[foreign.Refused] = []
-    for use in uses:
-        why = foreign.judge(use, own, allowed=situation.options.allow_references)
+    judged = [(use, foreign.judge(use, own, allowed=situation.options.allow_references)) for use in uses]
+    refused = [why for use, why in judged if why is not None and (why.never or not situation.may_ask(use.step))]
+    if refused:
+        errors.append(foreign.refusal(refused))
+    for use, why in judged:
         if why is None:
             given = foreign.with_reference(given, use, use.allowed)
             if not use.origin.trusted:
                 situation.emit(Notice(code="reference", text=use.sentence))
-        elif why.never or not situation.may_ask(use.step):
-            refused.append(why)
-        else:
+        elif not refused:
+            # A person is asked only if the rest may be used.
             given = foreign.with_reference(given, use, use.allowed if await _allowed(situation, use) else None)
-    if refused:
-        errors.append(foreign.refusal(refused))
     if link is not None and address:
         try:
             given = given.with_answer(StepKey.LINK, await _settle_address(situation, link, address))
@@ -94,3 +93,9 @@ async def _allowed(situation: Situation, use: foreign.Use) -> bool:
         no="Do not use it; ask me instead",
     )
     return bool(await situation.ask(question))
+
+
+def step_of(error: InstallerError) -> StepKey | None:
+    """The step whose answer was refused first; None for another error."""
+    entries = error.data.get("references", ())
+    return StepKey(entries[0]["key"].partition(".")[0]) if entries else None

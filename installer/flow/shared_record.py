@@ -24,7 +24,7 @@ from installer.flow.run_options import RunConfig
 from installer.flow.station_choices import StationChoices
 from installer.ledger import shared
 from installer.storage.reference_origin import OWN_CHOICES, OWN_RECORD
-from installer.text import printable
+from installer.text import capitalized, printable, quoted
 
 NEW_INSTALLATION = "a new installation: `device-installer install`"
 NOT_CHOSEN = "not chosen any"
@@ -46,7 +46,7 @@ class Difference:
 
     def __str__(self) -> str:
         """The difference in words."""
-        return f"{self.field}: the row says “{printable(self.row, 120)}”, this station has {self.own}"
+        return f"{self.field}: the row says {quoted(self.row, 120)}, this station has {self.own}"
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ async def confirm(resumption: Resumption, ask: Callable[[Question], Awaitable[An
             lines=(
                 "The row of this installation in the shared ledger says what this station does not say. Somebody else "
                 "may have written it. Secrets that you give go where it says.",
-                *(f"{str(one)[:1].upper()}{str(one)[1:]}." for one in resumption.differences),
+                *(f"{capitalized(str(one))}." for one in resumption.differences),
                 *resumption.notices,
             ),
             yes="Continue as the row says: I know who wrote it",
@@ -164,12 +164,12 @@ def _places(record: Mapping[str, Any], given: RunConfig, own: RunConfig) -> list
     row, found = _options(record), []
     adapter, cloud, files = row.get("adapter"), row.get("cloud"), row.get("catalogues")
     if adapter and not given.lab and given.adapter is None and adapter != own.adapter:
-        is_own = f"“{printable(own.adapter, 120)}”" if own.adapter else "the one of the system"
+        is_own = quoted(own.adapter, 120) if own.adapter else "the one of the system"
         found.append(Difference("adapter", str(adapter), is_own, f"--adapter {_quoted(adapter)}"))
     if cloud and not given.lab and given.cloud is None:
         own_cloud = own.cloud or settings.load().cloud.api
         if str(cloud).rstrip("/") != own_cloud.rstrip("/"):
-            is_own, option = f"“{printable(own_cloud, 120)}”", f"--cloud {_quoted(cloud)}"
+            is_own, option = quoted(own_cloud, 120), f"--cloud {_quoted(cloud)}"
             found.append(Difference("cloud", str(cloud), is_own, option, only_by_option=True))
     if isinstance(files, list) and files and not given.catalogues and files != [str(path) for path in own.catalogues]:
         names = ", ".join(str(name) for name in files)
@@ -202,7 +202,7 @@ def _network(attempt: EarlierAttempt, choices: StationChoices | None, given: str
         named += [answer.ssid] if answer is not None else []
     elif given is None:
         own = answer.ssid if answer is not None else ""
-    is_own = f"“{printable(own, 32)}”" if own else NOT_CHOSEN
+    is_own = quoted(own, 32) if own else NOT_CHOSEN
     return [
         Difference("network", ssid, is_own, NEW_INSTALLATION if own or choices else f"--ssid {_quoted(ssid)}")
         for ssid in dict.fromkeys(named)
@@ -233,7 +233,7 @@ def _account(attempt: EarlierAttempt, choices: StationChoices | None, given: str
     linked = str(attempt.step_results.get("link", {}).get("account") or "")
     for named in dict.fromkeys((answered, linked, attempt.account)):
         if named and named != own:
-            return [Difference("account", named, f"“{printable(own, 64)}”", f"--account {_quoted(named)}")]
+            return [Difference("account", named, quoted(own, 64), f"--account {_quoted(named)}")]
     return []
 
 

@@ -60,7 +60,7 @@ def save(installation: str, choices: StationChoices) -> None:
     if not file.exists():
         _prune(file.parent)
     data = {"version": 1, "address": choices.address, "answers": choices.answers, "options": choices.options}
-    write_private(file, json.dumps(data, ensure_ascii=False, indent=1).encode())
+    write_private(file, json.dumps(data, indent=1).encode())
 
 
 async def keep(installation: str, choices: StationChoices) -> str:
@@ -77,6 +77,13 @@ def remove(installation: str) -> None:
     if _ID.fullmatch(installation):
         with contextlib.suppress(OSError):
             _file(installation).unlink(missing_ok=True)
+
+
+def remove_all() -> None:
+    """Forget those of all installations, also of those that have no record any more."""
+    for file in (settings.data_dir() / FOLDER).glob("*.json"):
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def _file(installation: str) -> Path:

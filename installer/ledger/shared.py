@@ -15,6 +15,7 @@ from typing import Any
 from installer import settings
 from installer.errors import ErrorCode
 from installer.ledger.database import Target
+from installer.text import capitalized
 
 # Answers that are places of secrets or addresses where something goes; with the step that they belong to.
 PLACES = (("find", "proof"), ("network", "passphrase"), ("link", "notify"))
@@ -89,7 +90,7 @@ def failure_for_ledger(code: str, what: str, *, private: bool) -> str:
     if private:
         return what
     meaning = next((known.meaning for known in ErrorCode if known.value == code), "it failed")
-    return f"{meaning[:1].upper()}{meaning[1:]}."
+    return f"{capitalized(meaning)}."
 
 
 def places_in(answers: Any) -> list[str]:

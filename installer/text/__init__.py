@@ -34,8 +34,13 @@ def quoted(name: str, limit: int = 40) -> str:
 
     Blanks in a row become one, and its own quotes others: so it cannot look like a column or the words beside it.
     """
-    text = " ".join(printable(name, limit).split()).translate(_QUOTES)
+    text = without_quotes(" ".join(printable(name, limit).split()))
     return f"“{text}”" if text else ""
+
+
+def without_quotes(text: str) -> str:
+    """`text` with other quotation marks than our sentences have: it cannot end itself and go on as one of them."""
+    return text.translate(_QUOTES)
 
 
 def _is_hidden(character: str) -> bool:

@@ -15,12 +15,12 @@ from installer.answers import StepKey, validate
 from installer.batch.station import Station
 from installer.cli.main import _main
 from installer.errors import ErrorCode, InstallerError
-from installer.events.installation import DeviceFound, Notice
+from installer.events.installation import DeviceFound, Failed, Notice
 from installer.flow import beside_answers
 from installer.flow import foreign_references as foreign
-from installer.flow.front_end import Cancelled
+from installer.flow.front_end import Cancelled, Recovery
 from installer.flow.own_secrets import OwnSecrets
-from installer.flow.questions import AskPassphrase, ConfirmForeign, ConfirmSending
+from installer.flow.questions import AcceptUnproved, AskPassphrase, ConfirmForeign, ConfirmSending
 from installer.flow.run_options import RunConfig
 from installer.flow.run_resources import RunResources
 from installer.ledger.records import Records
@@ -222,6 +222,33 @@ async def test_a_person_is_asked_and_no_means_that_the_passphrase_is_typed(
     assert isinstance(asked, ConfirmForeign)
     assert any("TEST_PASSPHRASE" in line for line in asked.lines)
     assert [type(q) for q in front.asked[1:]] == ([ConfirmSending] if agrees else [AskPassphrase, ConfirmSending])
+
+
+async def test_no_to_a_proof_does_not_lower_what_the_device_must_show(world: LabWorld, tmp_path: Path) -> None:
+    """A twin that asks for no proof: whoever does not let a file name the proof still wants one."""
+    proof = 'proof = { env = "TEST_PROOF" }\n[sync]'
+    file = answers(tmp_path, '{ file = "wifi.txt" }', device=world.address("body-plus"))
+    file.write_text(file.read_text().replace("[sync]", proof))
+    (tmp_path / "wifi.txt").write_text(PASSPHRASE)
+    front = Front(answers={ConfirmForeign: False, AcceptUnproved: False}, recoveries=[Recovery.STOP])
+    ended, _ = await install(answers_file.load(file), front, non_interactive=False)
+    assert [type(question) for question in front.asked[:2]] == [ConfirmForeign, AcceptUnproved]
+    assert ended.error is not None
+    assert ended.error.code is ErrorCode.SECURITY_TOO_LOW
+    assert not world.device("body-plus")["credentials_received"]
+
+
+async def test_nobody_is_asked_about_one_secret_if_another_one_is_refused_for_good(
+    world: LabWorld, tmp_path: Path
+) -> None:
+    file = answers(tmp_path, '{ env = "PGPASSWORD" }', device=world.address("body-plus"))
+    file.write_text(file.read_text().replace("[sync]", 'proof = { env = "TEST_PROOF" }\n[sync]'))
+    ended, front = await install(answers_file.load(file), non_interactive=False)
+    assert ended.error is not None
+    assert ended.error.code is ErrorCode.REFERENCE_REFUSED
+    assert front.asked == []
+    (failed,) = front.of(Failed)
+    assert failed.step is StepKey.NETWORK
 
 
 async def test_what_was_refused_is_not_in_the_record_that_is_resumed(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from installer import settings
-from installer.answers import StepKey
+from installer.answers import Answers, StepKey
 from installer.batch.plan import Unit
 from installer.batch.row_claims import RowRecord
 from installer.batch.row_state import RowState
@@ -22,7 +22,9 @@ from installer.cli.main import _main
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice, StepStarted
 from installer.flow import shared_record, station_choices
-from installer.flow.questions import ConfirmForeign
+from installer.flow.front_end import Cancelled
+from installer.flow.installation import Installation
+from installer.flow.questions import ChooseDevice, ConfirmForeign
 from installer.flow.resume import Resumable
 from installer.flow.run_options import Options, RunConfig
 from installer.flow.run_resources import RunResources
@@ -339,6 +341,45 @@ def test_an_id_of_a_row_is_no_path(home: Path, identity: str) -> None:
     station_choices.save(identity, StationChoices("", {}, {}))
     assert station_choices.load(identity) is None
     assert not list(home.rglob("*.json"))
+
+
+def test_a_path_that_is_no_text_is_kept(home: Path) -> None:
+    choices = StationChoices("", {}, {"catalogues": [os.fsdecode(b"/mail/\xff.toml")]})
+    station_choices.save("abc123", choices)
+    assert station_choices.load("abc123") == choices
+
+
+async def test_who_only_looked_leaves_no_choices(world: LabWorld, ledger: SharedLedger, home: Path) -> None:
+    resources = RunResources(RunConfig(lab=True, ledger=str(ledger.file), options=Options(deadlines=FAST)))
+    front = Front(answers={ChooseDevice: Cancelled()})
+    try:
+        await resources.lab()
+        ended = await Installation(resources.environment(), front, Answers()).run()
+    finally:
+        await resources.close()
+    assert ended.outcome == "cancelled"
+    assert not list((home / "data" / station_choices.FOLDER).glob("*"))
+
+
+def test_erasing_all_records_erases_choices_that_no_record_has(home: Path) -> None:
+    station_choices.save("abc123", StationChoices("00:24:E4:00:00:01", {}, {}))
+    assert _main(["records", "forget", "--all", "--yes"]) == 0
+    assert station_choices.load("abc123") is None
+
+
+FORGING = "Home”, this station has “Home” too. Nothing changes: “Home"
+
+
+def test_a_name_cannot_end_its_quotation_and_go_on_as_a_sentence(home: Path) -> None:
+    record = {**RECORD, "options": {"adapter": FORGING}}
+    given = shared_record.read(record, RunConfig(), private=False, device=RECORD_DEVICE)
+    (found,) = given.differences
+    assert str(found).count("“") == str(found).count("”") == 1
+    row = RowState(Unit(name="1", key="k", row=1, model="body-plus"))
+    sent = {"sent_address": RECORD["address"], "sent_ssid": "Home", "step": "provision", "station": FORGING}
+    row.continue_from(replace(RowRecord.of({**RECORD, **sent}), own_device=False))
+    assert row.refusal is not None
+    assert row.refusal.what.count("“") == row.refusal.what.count("”") == 1
 
 
 def test_the_choices_of_this_station_are_few(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

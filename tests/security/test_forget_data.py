@@ -18,6 +18,7 @@ from installer import settings
 from installer.cli.main import _main
 from installer.errors import ErrorCode
 from installer.flow.device_identity import names_of_device
+from installer.flow.forget_data import DataForgetting, Wanted
 from installer.gateway.device_identity import DeviceIdentities, _Known
 from installer.gateway.files_and_lock import GatewayFiles, hold_gateway_lock
 from installer.gateway.outbox import Outbox
@@ -229,7 +230,9 @@ def test_nothing_is_erased_while_a_program_has_it_in_memory(home: Path, who: str
             return await asyncio.to_thread(forget, "--account", ANNA.account, "--yes")
 
     assert asyncio.run(meanwhile()) == INCOMPLETE
-    assert f"The {who} of this user runs" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"The {who} of this user runs" in said
+    assert "End it with Ctrl-C where it was started" in said
     assert len(left(ANNA)) == 3
 
 
@@ -258,6 +261,27 @@ def test_a_file_that_another_program_holds_is_told_and_the_next_try_erases(
     monkeypatch.setenv("DEVICE_INSTALLER_HOME", str(home))
     assert forget("--account", ANNA.account, "--yes") == 0
     assert traces_of(ANNA, home) == set()
+
+
+def test_an_account_is_each_user_of_that_name_at_any_cloud(home: Path) -> None:
+    first = sign_in(ANNA)
+    other = json.loads(first.read_text("utf-8"))
+    elsewhere = {
+        **other,
+        "cloud": "https://elsewhere.example",
+        "userid": "222",
+        "tokens": {**other["tokens"], "userid": "222"},
+    }
+    first.with_name("elsewhere.0123456789ab.json").write_text(json.dumps(elsewhere), "utf-8")
+
+    async def users() -> frozenset[str]:
+        forgetting = await DataForgetting.open(settings.load(), Wanted(account=ANNA.account))
+        try:
+            return forgetting.selection.users
+        finally:
+            forgetting.close()
+
+    assert asyncio.run(users()) == {ANNA.user, "222"}
 
 
 def test_a_fetch_begins_after_what_was_erased_while_the_user_is_signed_in(home: Path, capsys: Capture) -> None:
