@@ -40,8 +40,7 @@ class FailureDialog(Dialog[Recovery]):
     }
     CHANGE_LABELS: ClassVar[dict[StepKey, str]] = {
         StepKey.FIND: "Choose another device",
-        StepKey.NETWORK: "Choose another network",
-        StepKey.PROVISION: "Change network or passphrase",
+        StepKey.NETWORK: "Change network or passphrase",
         StepKey.LINK: "Choose another account",
     }
 
@@ -78,9 +77,7 @@ class FailureDialog(Dialog[Recovery]):
             yield button(labels[recovery], recovery.value, "default" if index else "primary")
 
     def _change_label(self) -> str:
-        if self.failure.error.code in (ErrorCode.SECURITY_TOO_LOW, ErrorCode.DEVICE_CHANGED):
-            return self.CHANGE_LABELS[StepKey.FIND]
-        return self.CHANGE_LABELS.get(self.failure.step, "Answer differently")
+        return self.CHANGE_LABELS.get(self.failure.change_step or self.failure.step, "Answer differently")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what this failure allows."""

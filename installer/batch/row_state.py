@@ -31,7 +31,7 @@ TRANSIENT_ERRORS = (
 CONTINUE_OPTION = "--continue-from-ledger"
 
 
-def may_be_gone(error: InstallerError) -> bool:
+def may_be_tried_again(error: InstallerError) -> bool:
     """Whether a row is tried again after this error.
 
     Not after a handshake that went wrong: a device that only pretends could guess the proof with each one.

@@ -16,7 +16,7 @@ from installer.batch.device_assignment import BatchAdapter, DeviceAssignment, ma
 from installer.batch.options_and_result import BatchOptions, BatchResult
 from installer.batch.plan import Plan, Unit
 from installer.batch.row_events import RowEvents, RowFrontEnd
-from installer.batch.row_state import RowState, ShowEvent, may_be_gone
+from installer.batch.row_state import RowState, ShowEvent, may_be_tried_again
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice
 from installer.flow import shared_record
@@ -278,7 +278,7 @@ class Batch:
                 error = outcome.error
                 if self._requeue(row, adapter, address, chosen, error):
                     return
-                if not may_be_gone(error) or row.attempt >= self.options.tries:
+                if not may_be_tried_again(error) or row.attempt >= self.options.tries:
                     break
                 if row.sent:
                     # The next attempt resumes: it first asks whether the device has joined.

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from installer import settings
 from installer.cloud import account_file
 from installer.errors import InstallerError, combined
-from installer.flow.device_identity import KnownDevice, names_of_device
+from installer.flow.device_names import KnownDevice, names_of_device
 from installer.gateway import outbox_forgetting
 from installer.gateway.files_and_lock import GatewayFiles, hold_gateway_lock, is_running
 from installer.gateway.outbox import Outbox

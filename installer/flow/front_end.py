@@ -34,12 +34,16 @@ class Recovery(enum.StrEnum):
 
 @dataclass(kw_only=True)
 class Failure:
-    """A failed step and the possible recoveries; the first is the default."""
+    """A failed step and the possible recoveries; the first is the default.
+
+    `change_step`: the step that `Recovery.CHANGE` asks again; None: this one.
+    """
 
     step: StepKey
     error: InstallerError
     recoveries: tuple[Recovery, ...]
     attempt: int = 1
+    change_step: StepKey | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
 

@@ -26,8 +26,8 @@ from installer.events.installation import (
     StepStarted,
 )
 from installer.events.json_lines import Event
-from installer.flow import leave, station_choices
 from installer.flow import outcome as outcomes
+from installer.flow import permission_for_references, station_choices
 from installer.flow.environment import Environment
 from installer.flow.front_end import Back, Cancelled, Failure, FrontEnd, Recovery
 from installer.flow.lease_renewal import renew_lease
@@ -192,9 +192,9 @@ class Installation:
         for remark in self.situation.environment.catalogue.remarks:
             self.situation.emit(Notice(code="catalogue", text=remark))
         try:
-            settled = await leave.settle(self.situation)
+            settled = await permission_for_references.settle(self.situation)
         except InstallerError as error:
-            self._refused_step = leave.step_of(error)
+            self._refused_step = permission_for_references.step_of(error)
             raise
         if self._earlier is None:
             if settled:
@@ -271,7 +271,13 @@ class Installation:
             raise error
         self._report_failure(step.key, error, retried=True)
         recovery = await self._front_end.recover(
-            Failure(step=step.key, error=error, recoveries=recoveries, attempt=attempt)
+            Failure(
+                step=step.key,
+                error=error,
+                recoveries=recoveries,
+                attempt=attempt,
+                change_step=step.change_step(error),
+            )
         )
         if recovery is Recovery.STOP or recovery not in recoveries:
             raise error

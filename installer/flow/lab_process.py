@@ -80,7 +80,7 @@ def read_state(path: Path) -> LabState | None:
             "End the lab if it runs (process “installer.lab”), and delete that file.",
             file=str(path),
         ) from None
-    return state if _alive(state.pid) and not _port_of_another_user(state.http) else None
+    return state if _alive(state.pid) and _stranger_at(state.http) is None else None
 
 
 async def ensure_running(path: Path, scenario: Path | None = None) -> LabState:
@@ -197,12 +197,8 @@ def _alive(pid: int) -> bool:
         return True
 
 
-def _port_of_another_user(http: str) -> bool:
-    """Whether another person's program listens where the lab did."""
-    return _stranger_at(http) is not None
-
-
 def _stranger_at(http: str) -> str | None:
+    """Whose program listens where the lab did, if it is another person's."""
     parts = urlsplit(http)
     return strange_listener(parts.hostname or "", parts.port or 80)
 

@@ -17,7 +17,7 @@ import pytest
 from installer import settings
 from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.flow.device_identity import names_of_device
+from installer.flow.device_names import names_of_device
 from installer.flow.forget_data import DataForgetting, Wanted
 from installer.gateway.device_identity import DeviceIdentities, _Known
 from installer.gateway.files_and_lock import GatewayFiles, hold_gateway_lock
