@@ -20,7 +20,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.storage.damaged_rows import load_json
 from installer.storage.database_url import has_password
 from installer.storage.folder_owner import check_own_database
-from installer.storage.peer_user import strange_listener
+from installer.storage.peer_user import strange_listener, strange_server, strange_socket
 from installer.storage.sqlite_files import create_sqlite_file, set_up_connection
 from installer.text import capitalized, printable
 
@@ -115,6 +115,7 @@ def _open_server(url: str, parsed: URL, setting: str, password: SecretStr | None
             parameters["password"] = secret.get_secret_value()
 
         event.listen(engine, "do_connect", give_password)
+    event.listen(engine, "do_connect", _connect)
     return engine
 
 
@@ -125,13 +126,35 @@ def _check_listener(_dialect: Any, _record: Any, _arguments: Any, parameters: di
     ports = str(parameters.get("port") or os.environ.get("PGPORT", "")).split(",")
     for host, port in zip(hosts, ports if len(ports) == len(hosts) else ports[:1] * len(hosts), strict=True):
         number = int(port) if port.strip().isdecimal() else 5432
-        other = strange_listener(host.strip(), number)
+        name = host.strip()
+        # libpq's manual, `host`: a path is the folder of the socket.
+        socket = name.startswith("/")
+        other = strange_socket(Path(name, f".s.PGSQL.{number}")) if socket else strange_listener(name, number)
         if other is not None:
+            place = f"at the socket in {name}" if socket else f"at port {number} of this computer"
             raise InstallerError(
                 ErrorCode.DATABASE_FAILED,
-                f"The database server was not asked: at port {number} of this computer listens a program of {other}.",
-                "Check that your server runs, and its port in the URL.",
+                f"The database server was not asked: {place} listens a program of {other}.",
+                "Check that your server runs, and its place in the URL.",
             )
+
+
+def _connect(dialect: Any, _record: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
+    """A connection of psycopg. Raises DATABASE_FAILED if another person's program is behind its socket.
+
+    For a folder that the library chose, and for a file that changed hands after it was looked at. SQLAlchemy asks a
+    new connection something before its event “connect”.
+    """
+    connection = dialect.connect(*arguments, **parameters)
+    other = strange_server(connection.pgconn.socket)
+    if other is not None:
+        connection.close()
+        raise InstallerError(
+            ErrorCode.DATABASE_FAILED,
+            f"The database server was not used: at its socket listens a program of {other}.",
+            "Check that your server runs, and name the folder of its socket in the URL, such as ?host=/run/postgresql.",
+        )
+    return connection
 
 
 def sqlite_path(parsed: URL) -> Path | None:

@@ -1,4 +1,4 @@
-"""Peer user: which user of this computer is at the other end of a TCP connection, or listens at a port.
+"""Peer user: which user of this computer is at the other end of a connection, or listens at a port or socket.
 
 A port of this computer is open to all its users. Linux lists every connection with the user of its socket
 (`/proc/net/tcp`, `/proc/net/tcp6`: proc(5)). Other systems do not tell a program without rights; there everybody
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import struct
 import sys
 from pathlib import Path
 
@@ -74,10 +75,41 @@ def strange_listener(host: str, port: int) -> str | None:
     places = {_row_address(one, port, mapped) for one in (*wanted, *everywhere) for mapped in (False, True)}
     for row in (line.split() for table in _tables() for line in table.splitlines()):
         if len(row) > 8 and row[3] == _LISTENS and row[1] in places and row[7].isdecimal():
-            uid = int(row[7])
-            if uid not in _own_users() and uid >= FIRST_PERSON and uid not in DYNAMIC_USERS:
-                return f"user {_name(uid)}"
+            other = _other_person(int(row[7]))
+            if other is not None:
+                return other
     return None
+
+
+def strange_socket(path: Path) -> str | None:
+    """Whose socket this file is, in words, if it is another person's, as for `strange_listener`. None: not there."""
+    try:
+        return _other_person(path.stat().st_uid) if os.name == "posix" else None
+    except OSError:
+        return None
+
+
+def strange_server(descriptor: int) -> str | None:
+    """Whose program made the socket that this connection goes to, if it is another person's (Linux: unix(7)).
+
+    `descriptor`: of a connection. None for a TCP connection, and on systems that do not tell.
+    """
+    if sys.platform != "linux":
+        return None
+    import socket
+
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
+        if connection.family is socket.AF_UNIX:
+            who = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            return _other_person(struct.unpack("3i", who)[1])
+    return None
+
+
+def _other_person(uid: int) -> str | None:
+    """This user in words; None for us, root, and the system's services."""
+    if uid in _own_users() or uid < FIRST_PERSON or uid in DYNAMIC_USERS:
+        return None
+    return f"user {_name(uid)}"
 
 
 def _tables() -> list[str]:

@@ -62,7 +62,8 @@ def connect_arguments(url: URL, setting: str) -> dict[str, Any]:
     arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "gssencmode": "disable"}
     hosts = _hosts(given, defaults)
     if hosts is not None and all(map(_is_socket, hosts)):
-        if not os.environ.get("PGREQUIREAUTH"):
+        # The variable may ask for more, never for less.
+        if os.environ.get("PGREQUIREAUTH") != SCRAM:
             arguments["require_auth"] = NO_WEAK_PASSWORD
     elif hosts is not None and all(map(_is_local, hosts)):
         arguments["require_auth"] = SCRAM

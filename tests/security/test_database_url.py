@@ -126,6 +126,8 @@ SOCKET = {"require_auth": "!password,!md5"}
         ("postgresql:///x?host=@abstract", {}, SOCKET),
         ("postgresql:///x?require_auth=password", {}, {}),
         ("postgresql:///x", {"PGREQUIREAUTH": "scram-sha-256"}, {}),
+        ("postgresql:///x", {"PGREQUIREAUTH": "password"}, SOCKET),
+        ("postgresql:///x?host=/run/postgresql", {"PGREQUIREAUTH": "none"}, SOCKET),
     ],
 )
 def test_what_a_server_must_do_before_it_gets_a_password(

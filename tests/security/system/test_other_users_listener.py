@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -118,6 +120,45 @@ def test_no_database_is_opened_at_another_persons_server(how: str, monkeypatch: 
             database.open_engine(urls[how]).connect()
         assert caught.value.code is ErrorCode.DATABASE_FAILED
         assert other.got() == b""
+
+
+# A server that takes everybody: it answers the start of the connection, and says what comes after that.
+SOCKET_SERVER = """
+import os, socket, sys, threading
+os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+server = socket.socket(socket.AF_UNIX); server.bind(sys.argv[2]); server.listen()
+print("ready", flush=True)
+def serve():
+    while True:
+        one, _ = server.accept()
+        got = one.recv(65536)
+        one.sendall(b"R\\0\\0\\0\\x08\\0\\0\\0\\0Z\\0\\0\\0\\x05I")
+        while part := one.recv(65536):
+            got += part
+        print("got", got, flush=True)
+threading.Thread(target=serve, daemon=True).start()
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("file_of", [PERSON, 0])
+def test_no_database_is_opened_at_another_persons_socket(file_of: int) -> None:
+    """Everybody can make one in a folder such as /tmp. Whoever owns the file, the program behind it counts, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o1777)
+        path = Path(folder, ".s.PGSQL.5998")
+        command = [sys.executable, "-c", SOCKET_SERVER, str(PERSON), str(path)]
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        os.chown(path, file_of, file_of)
+        with pytest.raises(InstallerError, match="listens a program of user") as caught:
+            database.open_engine(f"postgresql://me@/x?host={folder}&port=5998").connect()
+        assert caught.value.code is ErrorCode.DATABASE_FAILED
+        said, _ = server.communicate(b"", timeout=20)
+    # Only what starts a connection, and that only where the owner of the file says nothing.
+    assert b"BEGIN" not in said
+    assert (b"user" in said) is (file_of == 0)
 
 
 def test_only_addresses_of_this_computer_are_looked_up() -> None:
