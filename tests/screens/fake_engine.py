@@ -375,7 +375,9 @@ class FakeInstallation:
                 "The passphrase is the most frequent cause. Type it again, and mind capital letters.",
             )
             choices = (Recovery.CHANGE, Recovery.RETRY, Recovery.STOP)
-            recovery = await self.front.recover(Failure(step=StepKey.PROVISION, error=error, recoveries=choices))
+            recovery = await self.front.recover(
+                Failure(step=StepKey.PROVISION, error=error, recoveries=choices, change_step=StepKey.NETWORK)
+            )
             if recovery is Recovery.STOP:
                 raise Cancelled
             if recovery is Recovery.CHANGE:
