@@ -61,10 +61,14 @@ class DeviceIdentities:
             self._remember(device.address, now)
 
     def accept(self, address: str) -> bool:
-        """Take the unit of the next visit for the right one; whether another one was known before."""
-        before = self._known(address)
-        self._remember(address, _Known("", _ACCEPTED))
-        return before is not None
+        """Take the unit of the next visit for the right one. False, and nothing is kept: no device was met there."""
+        # The first visit may have been refused: then only the history of the visits knows the device.
+        was_met = self._known(address) is not None or self._outbox.rows(
+            "SELECT 1 FROM devices WHERE address = ?", address
+        )
+        if was_met:
+            self._remember(address, _Known("", _ACCEPTED))
+        return bool(was_met)
 
     def serial(self, address: str) -> str | None:
         """The serial number that is known; empty if the device has none, None before its first visit."""

@@ -1,39 +1,27 @@
-"""Loads the library `keyring` and its back end, without handing a secret to the programs that this starts.
+"""Loads the library `keyring` and its back end, without a program that this would start.
 
-On Linux the library looks for macOS's frameworks with a C compiler and a linker, if there are any
-(`findings/keyring-starts-a-compiler.sh`). They would inherit the environment, and every passphrase in a variable.
+The library imports all its back ends, on every system. That of macOS asks ctypes for macOS's frameworks, and on Linux
+ctypes asks a C compiler and a linker for them (`findings/keyring-starts-a-compiler.sh`). These would inherit the
+environment, with every passphrase in a variable, and take their time.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from functools import cache
 from types import ModuleType
 
-from installer.storage.child_environment import secret_variables
-from installer.storage.secret_references import ENVIRONMENT_LOCK
+# The only module that asks for the frameworks. Its back end does without it and says that it needs macOS.
+_ASKS_FOR_FRAMEWORKS = "keyring.backends.macOS.api"
 
 
 @cache
 def keyring_library() -> ModuleType:
     """The module `keyring`, its back end chosen. Loading it can take a while: call it in a thread with a deadline."""
-    with _without_secrets_in_environment():
-        import keyring
+    if sys.platform != "darwin":
+        # None: an import of this module fails at once.
+        sys.modules.setdefault(_ASKS_FOR_FRAMEWORKS, None)  # type: ignore[arg-type]
+    import keyring
 
-        keyring.get_keyring()
+    keyring.get_keyring()
     return keyring
-
-
-@contextmanager
-def _without_secrets_in_environment() -> Iterator[None]:
-    """No variable with a secret in this process's environment; who reads one waits for the end."""
-    with ENVIRONMENT_LOCK:
-        hidden = {name: os.environ[name] for name in secret_variables(os.environ)}
-        for name in hidden:
-            del os.environ[name]
-        try:
-            yield
-        finally:
-            os.environ.update(hidden)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -33,8 +32,6 @@ NOT_REPEATED = "(its name is not repeated: it may be the secret itself)"
 _ADDRESS_WITH_MORE = re.compile(r"https?://[^/?#]*[/?#]+[^/?#\s]", re.IGNORECASE)
 
 _named_variables: set[str] = set()
-# Held while the variables with secrets are taken away, so that no child inherits them.
-ENVIRONMENT_LOCK = threading.RLock()
 
 
 def named_variables() -> frozenset[str]:
@@ -122,8 +119,7 @@ class SecretRef(Named):
         if self.host:
             raise _unavailable(what, "host = true gives the passphrase of a Wi-Fi network only")
         if self.env is not None:
-            with ENVIRONMENT_LOCK:
-                variable = os.environ.get(self.env)
+            variable = os.environ.get(self.env)
             if variable is None:
                 raise _unavailable(what, f"the environment variable {_name_of_variable(self.env)} is not set")
             value = without_mark_and_line_break(variable)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -159,6 +161,22 @@ async def test_the_lab_keeps_no_variable_and_no_open_file_of_who_started_it(tmp_
         assert value not in environment + command
     assert str(private) not in files
     assert state.token.get_secret_value() not in environment + command
+
+
+def test_the_search_for_a_keyring_starts_no_program() -> None:
+    """The library would ask a compiler for the frameworks of another system, and hand the environment to it."""
+    script = (
+        "import sys\n"
+        "starts = ('subprocess.Popen', 'os.system', 'os.exec', 'os.posix_spawn', 'os.fork')\n"
+        "sys.addaudithook(lambda event, given: print(event, given) if event.startswith(starts) else None)\n"
+        "from installer.storage.keyring_backend import keyring_library\n"
+        "keyring_library().get_keyring()\n"
+        "from keyring.backend import KeyringBackend\n"
+        "print(sorted(one.__module__ for one in KeyringBackend._classes if 'macOS' in one.__module__))\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHON_KEYRING_BACKEND"}
+    done = subprocess.run([sys.executable, "-c", script], env=kept, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "['keyring.backends.macOS']\n", "")
 
 
 STARTERS = {"Popen", "run", "call", "check_call", "check_output", "create_subprocess_exec", "create_subprocess_shell"}

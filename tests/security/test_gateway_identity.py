@@ -20,7 +20,7 @@ from installer.catalogue.model import Profile
 from installer.cli.main import _main
 from installer.errors import ErrorCode
 from installer.gateway import status
-from installer.gateway.device_identity import DeviceIdentities
+from installer.gateway.device_identity import DeviceIdentities, known_addresses
 from installer.gateway.devices import GatewayDevice, installed_devices
 from installer.gateway.files_and_lock import GatewayFiles
 from installer.gateway.outbox import Outbox
@@ -131,6 +131,18 @@ async def test_a_new_installation_and_a_person_decide_anew(bench: Bench, adapter
     assert (await visited(adapter, outbox, again)).failure is not None
 
 
+async def test_a_person_accepts_a_unit_that_was_refused_at_its_first_visit(
+    bench: Bench, adapter: Adapter, outbox: Outbox
+) -> None:
+    await Unit("SN-2").start(bench)
+    refused = (await visited(adapter, outbox, RECORDED)).failure
+    assert refused is not None
+    assert f"gateway accept {ADDRESS}" in refused.todo
+    assert DeviceIdentities(outbox).accept(ADDRESS)
+    result = await visited(adapter, outbox, RECORDED)
+    assert (result.failure, result.collected) == (None, 1)
+
+
 async def test_the_status_says_who_changed_and_where_it_cannot_be_told(
     bench: Bench, adapter: Adapter, outbox: Outbox
 ) -> None:
@@ -164,7 +176,9 @@ def test_a_person_accepts_only_a_device_that_the_gateway_has_met(
     with Outbox.open(files.outbox) as outbox:
         outbox.write("x", lambda c: c.execute("INSERT INTO state VALUES (?, ?)", (f"identity:{ADDRESS}", KNOWN)))
     assert _main(["gateway", "accept", ADDRESS.lower()]) == 0
+    assert _main(["gateway", "accept", ADDRESS[:-2]]) == ErrorCode.USAGE.exit_status
     with Outbox.open(files.outbox) as outbox:
+        assert known_addresses(outbox) == [ADDRESS]
         assert DeviceIdentities(outbox).serial(ADDRESS) is None
 
 
