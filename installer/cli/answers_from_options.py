@@ -107,8 +107,8 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
         if answers.provision is not None and merged.provision is not None:
             merged = merged.with_answer(StepKey.PROVISION, merged.provision.named_by(answers.provision.origin))
         if merged.find is not None:
-            own = answers.find is None or flags.device or flags.model or device is not None
-            origin = COMMAND_LINE if own or answers.find is None else answers.find.origin
+            by_option = flags.device or flags.model or device is not None
+            origin = COMMAND_LINE if by_option or answers.find is None else answers.find.origin
             merged = merged.with_answer(StepKey.FIND, merged.find.named_by(origin))
     if notify_url is not None and merged.link is not None:
         merged = merged.with_answer(StepKey.LINK, merged.link.model_copy(update={"notify_url": notify_url}))

@@ -10,7 +10,6 @@ A developer who wants them sets DEVICE_INSTALLER_SECRETS_MAY_BE_WRITTEN=1, and u
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
 
 from installer import ENVIRONMENT_PREFIX, output
 
@@ -45,18 +44,17 @@ DEBUGGING_VARIABLES = (
 ignored: list[str] = []
 
 
-def secrets_may_be_written(environment: MutableMapping[str, str] | None = None) -> bool:
+def secrets_may_be_written() -> bool:
     """Whether a developer has allowed it."""
-    return (os.environ if environment is None else environment).get(ALLOW) == "1"
+    return os.environ.get(ALLOW) == "1"
 
 
-def ignore_debugging_variables(environment: MutableMapping[str, str] | None = None) -> None:
+def ignore_debugging_variables() -> None:
     """Take them out of the environment, and say so in one line."""
-    environment = os.environ if environment is None else environment
-    if secrets_may_be_written(environment):
+    if secrets_may_be_written():
         output.print_message(f"{ALLOW} is set: libraries may write secrets down. Use no real ones.")
         return
-    ignored[:] = [name for name, _, _ in DEBUGGING_VARIABLES if environment.pop(name, "")]
+    ignored[:] = [name for name, _, _ in DEBUGGING_VARIABLES if os.environ.pop(name, "")]
     if ignored:
         output.print_message(notice())
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from installer import settings
 from installer.cli import crash_report
-from installer.errors import InstallerError
+from installer.errors import ErrorCode, InstallerError
 from installer.flow.run_options import RunConfig
 from installer.flow.run_resources import RunResources
 from installer.storage.secret_references import SecretRef
@@ -30,6 +30,7 @@ CLOUD_SECONDS = 10.0
 DATABASE_SECONDS = 25.0
 # A lab that has to be started takes longest.
 CHECK_SECONDS = 40.0
+T = TypeVar("T")
 
 
 Check = Callable[["Computer"], Coroutine[Any, Any, "Finding | list[Finding]"]]
@@ -223,9 +224,7 @@ async def _webhook(computer: Computer) -> list[Finding]:
     if not webhook:
         return []
     if isinstance(webhook, SecretRef):
-        fetched = webhook
-        url = await call_with_deadline(lambda: fetched.fetch("address of the webhook"), KEYRING_TIMEOUT_SECONDS)
-        webhook = url.get_secret_value()
+        webhook = (await webhook.fetch_within(KEYRING_TIMEOUT_SECONDS, "address of the webhook")).get_secret_value()
     return [Finding(subject="webhook", state="ok", text=describe_connection(check_url(webhook)))]
 
 
@@ -287,7 +286,7 @@ async def _ledger(computer: Computer) -> list[Finding]:
     target = location.target(None, computer.resources.settings.ledger, lab=computer.config.lab)
     if target.is_file:
         return []
-    found = await call_with_deadline(lambda: schema_migration.status(target), DATABASE_SECONDS)
+    found = await _ask_server("ledger", lambda: schema_migration.status(target))
     return [_way_to_server("ledger", found["connection"]["words"], is_safe=found["connection"]["is_safe"])]
 
 
@@ -298,8 +297,20 @@ async def _measurements(computer: Computer) -> list[Finding]:
     if computer.resources is None or computer.config.lab:
         return []
     user_settings = computer.resources.settings
-    found = await call_with_deadline(lambda: server_security(user_settings), DATABASE_SECONDS)
+    found = await _ask_server("store of measurements", lambda: server_security(user_settings))
     return [] if found is None else [_way_to_server("measurements", found.words, is_safe=found.is_safe)]
+
+
+async def _ask_server(store: str, call: Callable[[], T]) -> T:
+    """What a database server says. Raises DATABASE_FAILED, also if it is silent: this computer is not to blame."""
+    try:
+        return await call_with_deadline(call, DATABASE_SECONDS)
+    except TimeoutError:
+        raise InstallerError(
+            ErrorCode.DATABASE_FAILED,
+            f"The server of the {store} did not answer within {DATABASE_SECONDS:g} s.",
+            "Check that it runs, that this computer reaches it, and its address in the settings.",
+        ) from None
 
 
 def _way_to_server(subject: str, words: str, *, is_safe: bool) -> Finding:

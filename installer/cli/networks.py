@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import shlex
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from installer.storage.file_lock import HeldLock
-    from installer.storage.keyring import SystemKeyring
+    from installer.storage.keyring import KeyringSilent, SystemKeyring
     from installer.wifi.networks import Network, Security
     from installer.wifi.saved_networks import SavedNetwork
 
@@ -135,7 +136,7 @@ async def _add(name: str, network: Network, passphrase: SecretStr, replace: bool
     The file names the entry of the keyring before it is there, and as long as it is there. So after a crash the keyring
     has no passphrase that no command knows of.
     """
-    from installer.storage.keyring import KeyringFailed
+    from installer.storage.keyring import KeyringFailed, KeyringSilent
     from installer.storage.secret_references import SecretRef
     from installer.wifi import saved_networks
     from installer.wifi.saved_networks import SavedNetwork
@@ -158,6 +159,8 @@ async def _add(name: str, network: Network, passphrase: SecretStr, replace: bool
             _save(networks, lock)
         try:
             await keyring.set(keyring_entry(name), passphrase.get_secret_value())
+        except KeyringSilent as error:
+            raise _may_be_saved(name, error) from None  # the file goes on naming it
         except KeyringFailed as error:
             if not known:
                 _save(before, lock)
@@ -224,6 +227,16 @@ def _cannot_save(why: str) -> InstallerError:
         f"The passphrase cannot be saved: {why}. It is never written into a plain file.",
         "Save only its place: --passphrase-env VARIABLE (or passphrase = "
         f'{{ file = "PATH" }} in {saved_networks.path()}); or give it at each installation.',
+    )
+
+
+def _may_be_saved(name: str, error: KeyringSilent) -> InstallerError:
+    return InstallerError(
+        ErrorCode.SECRET_UNAVAILABLE,
+        f"The passphrase of “{printable(name)}” may have been saved, or may be saved later: the keyring gave {error}.",
+        "Unlock the keyring. Then give the same command with --replace, or remove the network: device-installer "
+        f"networks remove {shlex.quote(printable(name))}",
+        network=name,
     )
 
 

@@ -16,7 +16,7 @@ _reading: Future[str] | None = None
 
 
 def ask_line(text: str) -> str:
-    """Ask for one line; blocks. Raises EOFError at the end of input."""
+    """Ask for one line; blocks. Raises EOFError at the end of input, OSError if the terminal has gone."""
     global _reading
     with _lock:
         reading = _reading
@@ -28,6 +28,6 @@ def ask_line(text: str) -> str:
         return reading.result()
     try:
         reading.set_result(output.ask_line(text))
-    except EOFError as error:
+    except BaseException as error:  # noqa: BLE001 - raised below; without it, who took over the read waits for ever
         reading.set_exception(error)
     return reading.result()

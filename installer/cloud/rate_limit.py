@@ -151,7 +151,8 @@ class RateLimit:
     def _write(self, file: Path) -> None:
         text = json.dumps({"cloud": self._cloud, "times": self._times, "until": self._paused_until})
         try:
-            replace_file(file, [text.encode()])
+            # Without a sync: it is written at each request, and after a power cut a minute is over.
+            replace_file(file, [text.encode()], durable=False)
         except OSError:
             return  # the disk is full: this program goes on with its own state
 

@@ -205,7 +205,7 @@ class TokenStore:
             raise _still_in_keyring(path, name, failure)
         try:
             path.unlink(missing_ok=True)
-            sweep_file(path)
+            sweep_file(path, any_age=True)
             _remove_old_lock(path)
         except OSError as error:
             raise _unwritable(path, error) from None
@@ -305,13 +305,9 @@ async def _write(path: Path, record: AccountFile) -> None:
     document = record.model_dump(exclude={"tokens"})
     if record.tokens is not None:
         document["tokens"] = record.tokens.with_secrets()
-
-    def write() -> None:
-        write_private(path, json.dumps(document, indent=1).encode())
-        sweep_file(path)
-
+    content = json.dumps(document, indent=1).encode()
     try:
-        await call_with_deadline(write, DISK_SECONDS)
+        await call_with_deadline(lambda: write_private(path, content, any_age=True), DISK_SECONDS)
     except (OSError, TimeoutError) as error:
         raise _unwritable(path, error) from None
 

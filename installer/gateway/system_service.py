@@ -32,8 +32,8 @@ class SystemService:
     """The service's file. `commands`: run in this order to start it; `note`: a hint for the user.
 
     `stop_commands`: run before them, to end an older service; they fail if there is none. `environment_file`: variables
-    that may contain a password, if this system can keep them apart. `private`: `text` contains them itself, and only
-    this user may read it. `shown`: `text` without them, if that is another one.
+    that may contain a password, if this system can keep them apart; else `text` contains them. `shown`: `text` without
+    them, if that is another one.
     """
 
     path: Path
@@ -41,7 +41,6 @@ class SystemService:
     commands: tuple[tuple[str, ...], ...]
     note: str
     encoding: str = "utf-8"
-    private: bool = False
     stop_commands: tuple[tuple[str, ...], ...] = ()
     environment_file: Path | None = None
     environment_file_text: str = field(default="", repr=False)
@@ -181,7 +180,6 @@ def _launchd(arguments: Sequence[str], environment: ServiceEnvironment, home: Pa
         text(secret),
         (("launchctl", "bootstrap", domain, str(path)), ("launchctl", "kickstart", "-k", f"{domain}/{LAUNCHD_LABEL}")),
         f"{note} {_names(secret)} may contain a password: only you can read {path}." if secret else note,
-        private=bool(secret),
         stop_commands=(("launchctl", "bootout", f"{domain}/{LAUNCHD_LABEL}"),),
         shown=text(dict.fromkeys(secret, "****")),
     )

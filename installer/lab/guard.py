@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections import Counter
 from collections.abc import Callable
 
 from starlette.exceptions import HTTPException
@@ -17,9 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from installer.cloud import guarded_web_server as guard
 from installer.cloud.guarded_web_server import Refused
 from installer.lab.cloud import authorize_page, gateway_uploads
+from installer.lab.refusal_log import RefusalLog
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-MAX_LOG_LINES_OF_A_KIND = 20
 _JSON = b"application/json"
 _WORDS = {
     Refused.HOST: (421, "the lab answers to requests for this computer only, such as 127.0.0.1 and localhost"),
@@ -38,8 +37,7 @@ class LabGuard:
     def __init__(self, app: ASGIApp, token: str, log: Callable[[str], None]) -> None:
         self._app = app
         self._token = token
-        self._log = log
-        self._refused: Counter[str] = Counter()
+        self._log = RefusalLog("a request", log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the request with `{"error": …}`, or pass it on."""
@@ -63,9 +61,7 @@ class LabGuard:
         return kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token.encode())
 
     async def _refuse(self, send: Send, status: int, words: str, why: str) -> None:
-        self._refused[why] += 1
-        if self._refused[why] <= MAX_LOG_LINES_OF_A_KIND:
-            self._log(f"a request was refused: {why}")
+        self._log.refused(why)
         await guard.send_text(send, status, json.dumps({"error": words}), _JSON)
 
 

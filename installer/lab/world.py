@@ -12,6 +12,7 @@ from installer.lab.cloud.store import CloudStore
 from installer.lab.hci_server import HciServer
 from installer.lab.peripheral import LabEnvironment
 from installer.lab.protocols import make_device
+from installer.lab.refusal_log import RefusalLog
 from installer.lab.scenario import Scenario
 from installer.lab.virtual_radio import Radio
 
@@ -30,7 +31,7 @@ class World:
         self._bystanders = Bystanders(self.radio, scenario.bystanders, scenario.radio.bystander_interval, scenario.seed)
         self.store.on_linked.append(self._linked)
         self._log = log
-        self.hci_server.on_refused = lambda who: log(f"a host was refused: {who}")
+        self.hci_server.on_refused = RefusalLog("a host", log).refused
 
     async def start(self, port: int = 0) -> int:
         """Bring everything up; the TCP port for hosts."""

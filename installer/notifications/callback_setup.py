@@ -15,7 +15,6 @@ from installer.settings import CloudSettings, NotificationsSettings, is_loopback
 from installer.storage.reference_origin import Origin
 from installer.storage.secret_references import SecretRef
 from installer.text import capitalized
-from installer.timing.deadlines import call_with_deadline
 
 if TYPE_CHECKING:
     from installer.cloud.account import Account
@@ -188,6 +187,5 @@ def _behind_host(address: str) -> str:
 async def _text_of(given: str | SecretRef | None) -> str:
     """The address, read from its place if it is a reference. Raises SECRET_UNAVAILABLE, REFERENCE_REFUSED."""
     if isinstance(given, SecretRef):
-        what = "address for notifications"
-        return (await call_with_deadline(lambda: given.fetch(what), SECRET_SECONDS)).get_secret_value()
+        return (await given.fetch_within(SECRET_SECONDS, "address for notifications")).get_secret_value()
     return given or ""

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
-import stat
-import time
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from installer.errors import ErrorCode, InstallerError
+from installer.storage.stale_files import sweep_file
 
 PRIVATE_MODE = 0o600
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 # In a container they may belong to a user whom it does not know.
 _DEVICES = ("/dev/null", "/dev/tty")
-# Another process may be writing the same target right now: its file is changed all the time, and then renamed.
-LEFTOVER_SECONDS = 60.0
 
 
-def replace_file(path: Path, content: Iterable[bytes], mode: int = PRIVATE_MODE) -> None:
+def replace_file(
+    path: Path, content: Iterable[bytes], mode: int = PRIVATE_MODE, *, durable: bool = True, any_age: bool = False
+) -> None:
     """Replace the file in one step. Raises OSError; the old file is unchanged then.
 
     The content goes into a temporary file in the same folder, is synced to the disk, and is renamed to `path`. What a
-    killed run left behind of the same file is removed.
+    killed run left behind of the same file is removed (`any_age`: see `sweep_file`). `durable`: False saves the time of
+    the sync, for a file that may be damaged after a power cut.
     """
-    _remove_leftovers(path)
+    sweep_file(path, any_age=any_age)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     try:
@@ -36,27 +34,12 @@ def replace_file(path: Path, content: Iterable[bytes], mode: int = PRIVATE_MODE)
         with open(descriptor, "wb") as file:  # noqa: PTH123 - opened above with its mode
             file.writelines(content)
             file.flush()
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove temporary files of this target that are this user's and so old that no write can still use them."""
-    pattern = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{8}\.tmp")
-    user = os.getuid() if hasattr(os, "getuid") else None
-    with suppress(OSError), os.scandir(path.parent) as entries:
-        for entry in entries:
-            if pattern.fullmatch(entry.name) is None:
-                continue
-            # Another program may remove it, or may not allow to.
-            with suppress(OSError):
-                found = entry.stat(follow_symlinks=False)
-                own = stat.S_ISREG(found.st_mode) and (user is None or found.st_uid == user)
-                if own and time.time() - found.st_mtime > LEFTOVER_SECONDS:
-                    Path(entry.path).unlink()
 
 
 def write_text_atomically(path: Path, parts: Iterable[str]) -> None:

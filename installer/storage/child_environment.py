@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from installer import ENVIRONMENT_PREFIX
 from installer.storage.named_in_files import variables_named_in_files
@@ -57,14 +57,12 @@ def secret_variables(names: Iterable[str]) -> set[str]:
     return {name for name in names if is_secret(name)}
 
 
-def environment_without_secrets(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment_without_secrets() -> dict[str, str]:
     """For a command of the system or a browser: everything but this program's secrets."""
-    environment = os.environ if environment is None else environment
-    secret = secret_variables(environment)
-    return {name: value for name, value in environment.items() if name not in secret}
+    secret = secret_variables(os.environ)
+    return {name: value for name, value in os.environ.items() if name not in secret}
 
 
-def smallest_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+def smallest_environment() -> dict[str, str]:
     """For a child of our own that runs on by itself: only what is known to be needed."""
-    environment = os.environ if environment is None else environment
-    return {name: value for name, value in environment.items() if _ALLOWED.fullmatch(name)}
+    return {name: value for name, value in os.environ.items() if _ALLOWED.fullmatch(name)}

@@ -219,12 +219,10 @@ def database_error(task: str, error: BaseException) -> InstallerError:
     """DATABASE_FAILED for an error of SQLAlchemy or its driver, without the statement and its values."""
     from installer.storage import postgresql
 
-    text = str(getattr(error, "orig", None) or type(error).__name__).strip()
-    refused = postgresql.refusal(text)
+    refused = postgresql.refusal(_words_of(error))
     if refused is not None:
         return InstallerError(ErrorCode.DATABASE_FAILED, *refused)
-    # A server's own words may hold anything.
-    reason = printable((text.splitlines() or [""])[0], 300)
+    reason = reason_of(error)
     lower = reason.lower()
     todo = "Check that the database runs and that its URL is right."
     if "locked" in lower:
@@ -234,6 +232,15 @@ def database_error(task: str, error: BaseException) -> InstallerError:
     elif "no such table" in lower or "does not exist" in lower:
         todo = "The database does not have the tables of this version; `device-installer ledger migrate` makes them."
     return InstallerError(ErrorCode.DATABASE_FAILED, f"The database could not {task}: {reason}.", todo)
+
+
+def reason_of(error: BaseException) -> str:
+    """What the driver or the server says, in one line. A server's own words may hold anything, or be empty."""
+    return printable((_words_of(error).splitlines() or [""])[0], 300) or type(error).__name__
+
+
+def _words_of(error: BaseException) -> str:
+    return str(getattr(error, "orig", None) or type(error).__name__).strip()
 
 
 def _unusable(setting: str, why: str) -> InstallerError:

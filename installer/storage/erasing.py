@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from installer.errors import ErrorCode, InstallerError
+from installer.storage.database import reason_of
 from installer.storage.sqlite_files import is_busy
+from installer.text import printable
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -66,7 +69,7 @@ def _rewrite_postgresql(engine: Engine, what: str, tables: Sequence[str]) -> Non
 
             def note(notice: Any) -> None:
                 if notice.severity_nonlocalized != "INFO":
-                    refused.append(str(notice.message_primary))
+                    refused.append(printable(str(notice.message_primary), 300))
                 elif found := re.match(r"\D*(\d+)", str(notice.message_detail or "")):
                     kept.append(int(found[1]))
 
@@ -75,12 +78,13 @@ def _rewrite_postgresql(engine: Engine, what: str, tables: Sequence[str]) -> Non
                 connection.execute(text(f"SET lock_timeout = '{WAIT_SECONDS}s'"))
                 for table in tables:
                     connection.execute(text(f"VACUUM (FULL, VERBOSE) {table}"))
-                connection.execute(text("RESET lock_timeout"))
             finally:
                 raw.remove_notice_handler(note)
+                # The pool keeps the connection. One that is lost cannot be asked, and keeps nothing.
+                with suppress(SQLAlchemyError):
+                    connection.execute(text("RESET lock_timeout"))
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-        raise _not_rewritten(what, reason) from None
+        raise _not_rewritten(what, reason_of(error)) from None
     if refused:
         raise _not_rewritten(what, refused[0])
     if any(kept):

@@ -22,7 +22,6 @@ LOOKS = 3
 # Smaller numbers are those of the system and its services (login.defs: UID_MIN).
 FIRST_PERSON = 1000
 DYNAMIC_USERS = range(61184, 65520)  # made by systemd for services only (systemd: “Users, Groups, UIDs and GIDs”)
-_LISTENS = "0A"  # TCP_LISTEN
 NOT_NAMED = "a program whose user this computer does not name"
 
 Address = tuple[str, int]

@@ -72,14 +72,15 @@ def _owner(path: Path) -> int | None:
         return None
 
 
-def write_private(path: Path, content: bytes, *, own_folder: bool = True) -> None:
+def write_private(path: Path, content: bytes, *, own_folder: bool = True, any_age: bool = False) -> None:
     """Replace the file atomically, mode 0600, in a private folder. Raises OSError.
 
     `own_folder`: the folder is this program's. One that a person named may be for others, too: it stays as it is.
+    `any_age`: what a killed run has left of the file is removed, however young; only for who holds its lock.
     """
     if own_folder or not path.parent.is_dir():
         make_private_folder(path.parent)
-    replace_file(path, [content])
+    replace_file(path, [content], any_age=any_age)
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)
         try:

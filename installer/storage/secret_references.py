@@ -131,6 +131,17 @@ class SecretRef(Named):
             raise _unavailable(what, f"it is longer than {MAX_SECRET_BYTES} bytes")
         return SecretStr(value)
 
+    async def fetch_within(self, seconds: float, what: str = "passphrase") -> SecretStr:
+        """As `fetch`, in a thread; SECRET_UNAVAILABLE too if it takes longer. A person who types has all the time."""
+        from installer.timing.deadlines import call_with_deadline
+
+        deadline = None if self.file == STDIN and _stdin_is_terminal() else seconds
+        try:
+            return await call_with_deadline(lambda: self.fetch(what), deadline)
+        except TimeoutError:
+            todo = "Check the program that writes it." if self.file is not None else "Unlock the keyring."
+            raise _unavailable(what, f"{self.place} did not give it within {seconds:g} s", todo) from None
+
 
 def unreadable_file(what: str, place: str, why: str, todo: str = "") -> InstallerError:
     """SECRET_UNAVAILABLE for a file. `place`: in words; `why` completes them."""
@@ -170,13 +181,17 @@ def on_command_line(
 
 
 def _from_file(name: str, what: str) -> str:
-    if name == STDIN and sys.stdin is not None and sys.stdin.isatty():
+    if name == STDIN and _stdin_is_terminal():
         return _typed(what)
     try:
         return read_secret(name, MAX_SECRET_BYTES)
     except UnreadableText as error:
         place = "standard input" if name == STDIN else f"the file {_name_of_file(name)}"
         raise _unavailable(what, f"{place} {error.why}", error.todo) from None
+
+
+def _stdin_is_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _typed(what: str) -> str:

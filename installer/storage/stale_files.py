@@ -20,14 +20,15 @@ MOST_DEPTH = 4
 _NAME = re.compile(r"\.(.+)\.[0-9a-f]{8,}\.tmp")
 
 
-def sweep_file(path: Path) -> int:
-    """Remove what is left of this file; how many files. Only for who holds the lock of the file: of any age."""
-    return sum(_remove(one) for one in _temporary_files(path.parent) if _target(one) == path.name)
+def sweep_file(path: Path, *, any_age: bool = False) -> int:
+    """Remove what is left of this file; how many files. `any_age`: only for who holds the lock of the file."""
+    before = None if any_age else time.time() - STALE_SECONDS
+    return sum(_remove(one, before) for one in _temporary_files(path.parent) if _target(one) == path.name)
 
 
-def sweep_folders(folders: Iterable[Path], seconds: float = STALE_SECONDS) -> int:
-    """Remove the temporary files that are older than this from these folders and those in them; how many files."""
-    return sum(_sweep(folder, time.time() - seconds, MOST_DEPTH) for folder in set(folders))
+def sweep_folders(folders: Iterable[Path]) -> int:
+    """Remove the stale files from these folders and those in them; how many files."""
+    return sum(_sweep(folder, time.time() - STALE_SECONDS, MOST_DEPTH) for folder in set(folders))
 
 
 def _sweep(folder: Path, before: float, depth: int) -> int:
@@ -51,7 +52,7 @@ def _target(path: Path) -> str:
     return matched[1] if matched else ""
 
 
-def _remove(path: Path, before: float | None = None) -> bool:
+def _remove(path: Path, before: float | None) -> bool:
     try:
         info = path.lstat()
         if not stat.S_ISREG(info.st_mode) or (before is not None and info.st_mtime >= before):

@@ -21,32 +21,40 @@ class TooLong(OSError):
     """The file has more bytes than the limit."""
 
 
-def read_bounded(path: Path, limit: int, pipe_seconds: float | None = None, *, own: bool = False) -> bytes:
-    """All bytes of a file or pipe, at most `limit`. `pipe_seconds`: if another time than `PIPE_SECONDS`.
+class OtherOwner(OSError):
+    """The file belongs to another user."""
+
+
+class IsDevice(OSError):
+    """It is a device, not a file."""
+
+
+def read_bounded(path: Path, limit: int, *, own: bool = False) -> bytes:
+    """All bytes of a file or pipe, at most `limit`.
 
     `own`: only a file of this user or root; asked of the open file, so nobody can exchange it in between.
-    Raises OSError with the reason in `strerror`: the system's, TooLong, a device, a pipe that is not closed in time.
+    Raises OSError with the reason in `strerror`: the system's, TooLong, OtherOwner, IsDevice, TimeoutError for a pipe.
     ValueError: a name that no file can have.
     """
     kind = path.stat()
     if stat.S_ISFIFO(kind.st_mode):
-        return _read_pipe(path, limit, PIPE_SECONDS if pipe_seconds is None else pipe_seconds, own)
+        return _read_pipe(path, limit, own)
     if not stat.S_ISREG(kind.st_mode) and not stat.S_ISDIR(kind.st_mode) and not _is_terminal_or_null(kind):
-        raise OSError(errno.EINVAL, "it is a device, not a file")
+        raise IsDevice(errno.EINVAL, "it is a device, not a file")
     return _read(path, limit, own)
 
 
 def _read(path: Path, limit: int, own: bool) -> bytes:
     with path.open("rb") as stream:
         if own and os.name == "posix" and os.fstat(stream.fileno()).st_uid not in (0, os.geteuid()):
-            raise OSError(errno.EINVAL, "it belongs to another user")
+            raise OtherOwner(errno.EACCES, "it belongs to another user")
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise TooLong(errno.EFBIG, f"it is longer than {limit} bytes")
     return content
 
 
-def _read_pipe(path: Path, limit: int, seconds: float, own: bool) -> bytes:
+def _read_pipe(path: Path, limit: int, own: bool) -> bytes:
     """In a thread of its own, because opening a pipe waits for its writer, and no system can put an end to that."""
     read: list[bytes | OSError] = []
 
@@ -58,9 +66,9 @@ def _read_pipe(path: Path, limit: int, seconds: float, own: bool) -> bytes:
 
     thread = threading.Thread(target=work, name="pipe", daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(PIPE_SECONDS)
     if not read:
-        raise TimeoutError(errno.ETIMEDOUT, f"nobody wrote this pipe to its end within {seconds:g} s")
+        raise TimeoutError(errno.ETIMEDOUT, f"nobody wrote this pipe to its end within {PIPE_SECONDS:g} s")
     if isinstance(read[0], OSError):
         raise read[0]
     return read[0]

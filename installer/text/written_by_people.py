@@ -19,7 +19,7 @@ import tomllib
 from pathlib import Path
 from typing import IO, Any
 
-from installer.text.bounded_read import TooLong, read_bounded
+from installer.text.bounded_read import IsDevice, OtherOwner, TooLong, read_bounded
 
 MAX_TEXT_BYTES = 1024 * 1024
 # Tables and lists inside of each other. No format of this program has more than five.
@@ -250,8 +250,10 @@ def _unopened(path: Path, error: OSError) -> UnreadableText:
         return UnreadableText("cannot be read: it is a folder", "Give the path of a file.")
     if isinstance(error, TimeoutError):
         return UnreadableText(f"cannot be read: {error.strerror}", "Check the program that writes it.")
-    if error.errno == errno.EINVAL and error.strerror:
+    if isinstance(error, IsDevice):
         return UnreadableText(f"cannot be read: {error.strerror}", "Give the path of a file.")
+    if isinstance(error, OtherOwner):
+        return UnreadableText(f"cannot be read: {error.strerror}", "Let it belong to you (chown), or remove it.")
     todo = "Check the permissions." if error.errno in (errno.EACCES, errno.EPERM) else "Check the path."
     return UnreadableText(f"cannot be read ({error.strerror or type(error).__name__})", todo)
 

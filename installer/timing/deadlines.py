@@ -10,8 +10,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def call_with_deadline(call: Callable[[], T], seconds: float) -> T:
+async def call_with_deadline(call: Callable[[], T], seconds: float | None) -> T:
     """The result of `call`, which runs in its own thread. Raises what it raises, or TimeoutError.
+
+    `seconds`: None has no deadline, for a person who types.
 
     The thread is a daemon: if it never returns, the program can still end. A thread of `asyncio.to_thread` would keep
     the program running.

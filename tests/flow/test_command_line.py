@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from installer.cli import doctor_checks
 from installer.cli.main import _main
 from installer.cli.schema import SCHEMAS
 from installer.errors import ErrorCode
@@ -244,6 +246,19 @@ def test_doctor_in_the_lab(world: LabWorld, capsys: pytest.CaptureFixture[str]) 
     assert {"bluetooth", "keyring", "cloud", "names", "terminal"} <= set(findings)
     assert findings["bluetooth"]["state"] == "ok"
     assert findings["names"]["state"] == "ok"
+
+
+def test_doctor_says_which_server_is_silent(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And does not blame this computer for it."""
+    monkeypatch.setattr(doctor_checks, "DATABASE_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("DEVICE_INSTALLER_LEDGER", f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/ledger")
+        _main(["doctor", "--json", "--adapter", "hci:tcp-client:127.0.0.1:9", "--cloud", "http://127.0.0.1:9"])
+    [ledger] = [found for found in lines(capsys.readouterr().out) if found["subject"] == "ledger"]
+    assert ledger["text"] == "The server of the ledger did not answer within 0.1 s."
+    assert "restart" not in ledger["todo"]
 
 
 def test_doctor_without_bluetooth(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,17 +73,18 @@ def test_a_file_has_a_limit(reader: str, tmp_path: Path) -> None:
         READERS[reader](file)
 
 
-def test_a_pipe_is_read_to_its_end_and_not_beyond_the_limit(tmp_path: Path) -> None:
+def test_a_pipe_is_read_to_its_end_and_not_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_read, "PIPE_SECONDS", 10)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for content, limit in ((b"abc", 3), (b"abcd", 3)):
         writer = threading.Thread(target=pipe.write_bytes, args=(content,))
         writer.start()
         if len(content) <= limit:
-            assert read_bounded(pipe, limit, 10) == content
+            assert read_bounded(pipe, limit) == content
         else:
             with pytest.raises(TooLong):
-                read_bounded(pipe, limit, 10)
+                read_bounded(pipe, limit)
         writer.join()
 
 

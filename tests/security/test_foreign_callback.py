@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from pydantic import SecretStr
 
 from installer.cli.main import _main
 from installer.errors import ErrorCode, InstallerError
-from installer.notifications import callback_check
+from installer.notifications import callback_check, callback_setup
 from installer.notifications.callback_setup import NotificationSetup
 from installer.settings import CloudSettings, NotificationsSettings
 from installer.storage.reference_origin import COMMAND_LINE, SETTINGS, Origin
@@ -94,6 +95,14 @@ async def test_a_complete_address_of_somebody_else_needs_leave(tmp_path: Path) -
     with pytest.raises(InstallerError, match=r"stranger\.example"):
         await setup(tmp_path).url(address, named_by=MAIL)
     assert (await setup(tmp_path).url(address, named_by=MAIL.with_leave())).get_secret_value() == address
+
+
+async def test_an_address_that_is_not_given_in_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callback_setup, "SECRET_SECONDS", 0.05)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InstallerError, match="address for notifications cannot be read") as caught:
+        await setup(tmp_path).url(SecretRef(file=str(tmp_path / "pipe")).named_by(COMMAND_LINE))
+    assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
 
 
 async def test_what_a_foreign_reference_holds_is_no_more_trusted(path_file: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from installer.cli import networks
 from installer.cli.main import _main
 from installer.errors import ErrorCode
-from installer.storage.keyring import SystemKeyring
+from installer.storage.keyring import KeyringSilent, SystemKeyring
 from installer.wifi import saved_networks
 from tests.flow.support import PASSPHRASE
 from tests.flow.test_networks import memory, save
@@ -60,6 +60,32 @@ def test_a_passphrase_that_no_file_names_is_removed_by_its_name(
     assert _main(["networks", "remove", "clinic"]) == 0
     assert clinic.entries == {}
     assert _main(["networks", "remove", "clinic"]) == ErrorCode.ANSWERS_INVALID.exit_status
+
+
+@pytest.mark.parametrize("before", ["new", "saved"])
+def test_what_a_silent_keyring_may_still_store_is_named_in_the_file(
+    home: Path,
+    memory: MemoryKeyring,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    before: str,
+) -> None:
+    monkeypatch.delenv("DEVICE_INSTALLER_KEYRING", raising=False)
+    if before == "saved":
+        assert save(monkeypatch, "clinic", "--security", "wpa2") == 0
+
+    async def silent(_keyring: SystemKeyring, entry: str, secret: str) -> None:
+        memory.set_password("device-installer", entry, secret)  # it does it after the deadline
+        raise KeyringSilent("no answer within 20 s; it may be locked")
+
+    monkeypatch.setattr(SystemKeyring, "set", silent)
+    assert save(monkeypatch, "clinic", "--replace") == UNAVAILABLE
+    error = capsys.readouterr().err
+    assert "may have been saved" in error
+    assert "networks remove clinic" in error
+    assert "clinic" in saved_networks.load()
+    assert _main(["networks", "remove", "clinic"]) == 0
+    assert memory.entries == {}
 
 
 def run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from installer import output
 from installer.answers import LinkAnswer
 from installer.cli import terminal_lines
 from installer.cli.prompts import prompt
@@ -230,6 +232,34 @@ def test_a_prompt_that_was_withdrawn_does_not_swallow_the_answer_to_the_next_one
     for thread in (first, second):
         thread.join(20)
     assert got == ["y", "y"]
+
+
+def test_a_terminal_that_has_gone_ends_every_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, entered = threading.Event(), threading.Event()
+    failed: list[str] = []
+
+    def read(_text: str) -> str:
+        entered.set()
+        gone.wait(20)
+        raise OSError(errno.EIO, "Input/output error")
+
+    def ask(text: str) -> None:
+        try:
+            terminal_lines.ask_line(text)
+        except OSError:
+            failed.append(text)
+
+    monkeypatch.setattr(output, "ask_line", read)
+    monkeypatch.setattr(sys, "stderr", screen := io.StringIO())
+    threads = [threading.Thread(target=ask, args=(text,), daemon=True) for text in ("paste: ", "is it you? ")]
+    threads[0].start()
+    assert entered.wait(20)
+    threads[1].start()
+    wait_for("is it you? ", screen)
+    gone.set()
+    for thread in threads:
+        thread.join(5)
+    assert sorted(failed) == ["is it you? ", "paste: "]
 
 
 def wait_for(text: str, screen: io.StringIO) -> None:

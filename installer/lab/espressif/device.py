@@ -43,7 +43,6 @@ class EspressifDevice(LabDevice):
     def __init__(self, scenario: DeviceScenario, environment: LabEnvironment, espressif: EspressifScenario) -> None:
         name = scenario.name or "PROV_" + scenario.address.replace(":", "")[-6:]
         super().__init__(scenario.model_copy(update={"name": name, "vendor_advertisement": False}), environment)
-        self._settings = espressif
         self.espressif = EspressifFirmware(self, espressif)
         self._responses: dict[str, bytes] = {}
         self._session_owner: Connection | None = None
@@ -140,7 +139,7 @@ class EspressifDevice(LabDevice):
 
     def restore(self) -> None:
         """Go back to the scenario, with its faults."""
-        self.espressif.set_faults(self._settings.faults)
+        self.espressif.restore_faults()
         super().restore()
 
     def start_over(self) -> None:

@@ -115,6 +115,10 @@ class EspressifFirmware:
         """These faults from now on."""
         self.faults.replace(cast(Any, faults))
 
+    def restore_faults(self) -> None:
+        """The faults of the scenario from now on."""
+        self.set_faults(self._own_scenario.faults)
+
     @property
     def endpoints(self) -> dict[str, int]:
         """The endpoints of this build, and their numbers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -190,3 +191,12 @@ async def test_a_lock_that_was_deleted_lets_no_request_through_uncounted(
     await second.wait_for_slot(10)
     with pytest.raises(RateLimited):
         await second.wait_for_slot(1)
+
+
+async def test_a_request_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    file = tmp_path / "pace" / "x.json"
+    await RateLimit(9, file).wait_for_slot(1)
+    assert len(json.loads(file.read_text())["times"]) == 1
+    assert synced == []

@@ -137,7 +137,6 @@ def test_launchd(tmp_path: Path) -> None:
     assert job["ProgramArguments"][-4:] == AWKWARD
     assert job["KeepAlive"] == {"SuccessfulExit": False}
     assert Path(job["ProgramArguments"][0]).is_absolute()
-    assert not service.private
 
 
 def task(text: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from bumble.device import Device
 from bumble.host import Host
 from bumble.transport.common import AsyncPipeSink
 
+from installer.lab.refusal_log import MAX_LINES_OF_A_KIND
 from installer.lab.scenario import Scenario
 from installer.lab.virtual_controller import LabController
 from installer.lab.world import World
@@ -40,3 +41,12 @@ def test_a_device_that_begins_to_advertise_again_when_the_world_stops_ends_in_si
 
     asyncio.run(run())
     assert not complaints
+
+
+async def test_who_is_refused_without_end_does_not_fill_the_log() -> None:
+    log: list[str] = []
+    world = World(Scenario.model_validate(SCENARIO), log.append)
+    for _ in range(MAX_LINES_OF_A_KIND + 5):
+        world.hci_server.on_refused("user “nobody”")
+    world.hci_server.on_refused("user “guest”")
+    assert log == ["a host was refused: user “nobody”"] * MAX_LINES_OF_A_KIND + ["a host was refused: user “guest”"]

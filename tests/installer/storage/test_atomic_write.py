@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from installer.errors import ErrorCode, InstallerError
-from installer.storage.atomic_write import LEFTOVER_SECONDS, replace_file, write_text_atomically
+from installer.storage.atomic_write import replace_file, write_text_atomically
+from installer.storage.stale_files import STALE_SECONDS
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and pipes as on POSIX")
 
@@ -89,11 +90,11 @@ def test_what_a_killed_run_left_is_removed_with_the_next_write(tmp_path: Path) -
         os.utime(tmp_path / name, (time.time() - seconds,) * 2)
         return name
 
-    leave(".x.csv.0123abcd.tmp", 2 * LEFTOVER_SECONDS)
+    leave(".x.csv.0123abcd.tmp", 2 * STALE_SECONDS)
     others = (".x.csv.notes.tmp", ".y.csv.0123abcd.tmp", "x.csv.0123abcd.tmp")
     kept = {
         leave(".x.csv.0123abce.tmp", 0),  # another process may be writing it
-        *(leave(name, 2 * LEFTOVER_SECONDS) for name in others),
+        *(leave(name, 2 * STALE_SECONDS) for name in others),
     }
     replace_file(tmp_path / "x.csv", [b"new"])
     assert {path.name for path in tmp_path.iterdir()} == {"x.csv", *kept}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from installer.errors import ErrorCode, InstallerError
 from installer.storage import database
@@ -79,3 +80,11 @@ def test_a_database_that_cannot_be_reached() -> None:
         engine.connect()
     assert raised.value.code is ErrorCode.DATABASE_FAILED
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [("", "DBAPIError"), ("out of\x1b[2J memory\nLINE 1: SELECT", "out of�[2J memory"), ("x" * 400, "x" * 299 + "…")],
+)
+def test_the_reason_of_an_error_is_one_short_line_of_plain_text(said: str, reason: str) -> None:
+    assert database.reason_of(DBAPIError("SELECT 1", None, Exception(said))) == reason

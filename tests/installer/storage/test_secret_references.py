@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import os
+import threading
 from pathlib import Path
 
 import keyring
@@ -70,3 +73,27 @@ def test_an_endless_file_is_not_read_whole(tmp_path: Path) -> None:
     path.write_text("x" * 100_000)
     with pytest.raises(InstallerError, match="longer than 4096 bytes"):
         on_command_line(file=str(path)).fetch()
+
+
+async def test_a_source_that_is_silent_is_told_in_time(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InstallerError, match=r"pipe did not give it within 0\.05 s") as caught:
+        await on_command_line(file=str(tmp_path / "pipe")).fetch_within(0.05, "address for notifications")
+    assert caught.value.code is ErrorCode.SECRET_UNAVAILABLE
+
+
+async def test_a_person_who_types_has_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = os.openpty()
+    with os.fdopen(slave, "r+b", buffering=0) as terminal, os.fdopen(master, "r+b", buffering=0) as person:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(terminal))
+        asked = threading.Event()
+
+        def answer(_question: str) -> str:
+            asked.set()
+            return terminal.readline().decode()
+
+        monkeypatch.setattr("installer.storage.hidden_prompt.ask_hidden", answer)
+        fetching = asyncio.ensure_future(on_command_line(file="-").fetch_within(0.0, "address"))
+        assert await asyncio.to_thread(asked.wait, 10)
+        person.write(b"https://clinic.example\n")
+        assert (await fetching).get_secret_value() == "https://clinic.example"

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, text
 
 from installer import settings
 from installer.cli.main import _main
-from installer.errors import ErrorCode
+from installer.errors import ErrorCode, InstallerError
 from installer.ledger import schema_migration
 from installer.ledger.database import Target
 from installer.ledger.records import Records
@@ -103,6 +103,15 @@ def test_a_table_in_use_and_a_user_without_the_right_are_told(
     assert "the owner of the tables has to do it" in capsys.readouterr().err
     assert _main([*command, url]) == 0
     assert files_with(postgres, url, ANNA) == set()
+
+
+def test_the_connection_that_was_refused_waits_for_locks_as_before(postgres: PostgresServer) -> None:
+    engine = create_engine(parse_url(postgres.database()))
+    with pytest.raises(InstallerError, match='relation "no_table" does not exist'):
+        erasing.rewrite(engine, "the ledger", ["no_table"])
+    with engine.connect() as connection:
+        assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "0"
+    engine.dispose()
 
 
 def test_rows_that_an_older_transaction_may_still_read_are_told(

@@ -166,6 +166,7 @@ def test_a_file_of_another_is_not_obeyed_in_a_folder_of_mine(shared: Path, name:
     done = run(home, *command)
     assert done.returncode == ErrorCode.SETTINGS_INVALID.exit_status, done.stderr
     assert "belongs to another user" in done.stderr
+    assert "Let it belong to you" in done.stderr
     os.chown(file, ME, ME)
     assert run(home, *command).returncode == 0
 
