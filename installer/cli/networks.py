@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import shlex
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +14,7 @@ from installer import output
 from installer.cli import COMMAND_GROUPS
 from installer.cli.options import Hidden, Json, PassphraseFile, WifiQr, WifiQrImage
 from installer.cli.run_command import protect_secrets, run
-from installer.cli.saved_passphrases import delete_passphrase, is_in_keyring, keyring_entry
+from installer.cli.saved_passphrases import delete_passphrase, is_in_keyring, may_be_saved
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from installer.storage.file_lock import HeldLock
-    from installer.storage.keyring import KeyringSilent, SystemKeyring
+    from installer.storage.keyring import SystemKeyring
     from installer.wifi.networks import Network, Security
     from installer.wifi.saved_networks import SavedNetwork
 
@@ -137,7 +136,7 @@ async def _add(name: str, network: Network, passphrase: SecretStr, replace: bool
     has no passphrase that no command knows of.
     """
     from installer.storage.keyring import KeyringFailed, KeyringSilent
-    from installer.storage.secret_references import SecretRef
+    from installer.storage.secret_references import SecretRef, network_entry
     from installer.wifi import saved_networks
     from installer.wifi.saved_networks import SavedNetwork
 
@@ -158,9 +157,9 @@ async def _add(name: str, network: Network, passphrase: SecretStr, replace: bool
         if not known:
             _save(networks, lock)
         try:
-            await keyring.set(keyring_entry(name), passphrase.get_secret_value())
+            await keyring.set(network_entry(name), passphrase.get_secret_value())
         except KeyringSilent as error:
-            raise _may_be_saved(name, error) from None  # the file goes on naming it
+            raise may_be_saved(name, error) from None  # the file goes on naming it
         except KeyringFailed as error:
             if not known:
                 _save(before, lock)
@@ -227,16 +226,6 @@ def _cannot_save(why: str) -> InstallerError:
         f"The passphrase cannot be saved: {why}. It is never written into a plain file.",
         "Save only its place: --passphrase-env VARIABLE (or passphrase = "
         f'{{ file = "PATH" }} in {saved_networks.path()}); or give it at each installation.',
-    )
-
-
-def _may_be_saved(name: str, error: KeyringSilent) -> InstallerError:
-    return InstallerError(
-        ErrorCode.SECRET_UNAVAILABLE,
-        f"The passphrase of “{printable(name)}” may have been saved, or may be saved later: the keyring gave {error}.",
-        "Unlock the keyring. Then give the same command with --replace, or remove the network: device-installer "
-        f"networks remove {shlex.quote(printable(name))}",
-        network=name,
     )
 
 

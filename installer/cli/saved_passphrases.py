@@ -1,19 +1,16 @@
-"""The passphrases that the command `networks` has stored in the system's keyring: their entries, and how they go."""
+"""The passphrases that the command `networks` has stored in the system's keyring: which, and how they go."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
 if TYPE_CHECKING:
+    from installer.storage.keyring import KeyringSilent
     from installer.wifi.saved_networks import SavedNetwork
-
-
-def keyring_entry(name: str) -> str:
-    """The entry of the keyring for the network saved under this name."""
-    return f"network:{name}"
 
 
 def is_in_keyring(name: str, saved: SavedNetwork | None) -> bool:
@@ -27,13 +24,14 @@ async def delete_passphrase(name: str, old: SavedNetwork | None) -> bool:
     Raises SECRET_UNAVAILABLE if it is known to be there and stays.
     """
     from installer.storage import keyring as keyrings
+    from installer.storage.secret_references import network_entry
     from installer.wifi import saved_networks
 
     keyring = await keyrings.find_keyring()
     try:
         if keyring is None:
             raise keyrings.KeyringFailed("it is switched off or not there")
-        return await keyring.delete(keyring_entry(name))
+        return await keyring.delete(network_entry(name))
     except keyrings.KeyringFailed as error:
         if not is_in_keyring(name, old):
             return False
@@ -41,6 +39,17 @@ async def delete_passphrase(name: str, old: SavedNetwork | None) -> bool:
             ErrorCode.SECRET_UNAVAILABLE,
             f"Nothing was changed: the passphrase of “{printable(name)}” cannot be removed from the keyring: {error}.",
             "Unlock the keyring (DEVICE_INSTALLER_KEYRING must not be off), then try again. Or remove its entry "
-            f"“{printable(keyring_entry(name))}” of device-installer with the keyring's own program, and the network "
+            f"“{printable(network_entry(name))}” of device-installer with the keyring's own program, and the network "
             f"from {saved_networks.path()}.",
         ) from None
+
+
+def may_be_saved(name: str, error: KeyringSilent) -> InstallerError:
+    """SECRET_UNAVAILABLE for a keyring that did not answer in time, and may still store the passphrase."""
+    return InstallerError(
+        ErrorCode.SECRET_UNAVAILABLE,
+        f"The passphrase of “{printable(name)}” may have been saved, or may be saved later: the keyring gave {error}.",
+        "Unlock the keyring. Then give the same command with --replace, or remove the network: device-installer "
+        f"networks remove {shlex.quote(printable(name))}",
+        network=name,
+    )

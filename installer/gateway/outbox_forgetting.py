@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from installer.gateway import device_identity
+from installer.gateway import device_identity, wake
 from installer.gateway.outbox import Outbox
 from installer.measurement import Measurement
 from installer.timing.durations import of_timestamp
@@ -79,7 +79,7 @@ def erase(outbox: Outbox, wanted: OutboxSelection) -> OutboxCounts:
 
 def wake_requests(folder: Path, addresses: Collection[str] | None) -> list[Path]:
     """The wake requests for these devices, None: for all. Their names are addresses."""
-    names = None if addresses is None else {address.upper().replace(":", "-") for address in addresses}
+    names = None if addresses is None else {wake.file_name(address) for address in addresses}
     found: list[Path] = []
     with suppress(OSError):
         found = [file for file in folder.iterdir() if names is None or file.name in names]

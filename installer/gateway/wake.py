@@ -30,7 +30,7 @@ def wake(address: str | None = None, *, lab: bool = False, files: GatewayFiles |
     if address is not None and not _ADDRESS.fullmatch(address):
         raise InstallerError(ErrorCode.USAGE, "This is not a Bluetooth address.", "Give one like 00:24:E4:12:34:3C.")
     folder = (files or GatewayFiles.in_data_dir(lab=lab)).wake
-    name = ALL_DEVICES if address is None else address.upper().replace(":", "-")
+    name = ALL_DEVICES if address is None else file_name(address)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if sum(1 for _ in folder.iterdir()) >= MAX_WAKE_FILES:
@@ -42,6 +42,11 @@ def wake(address: str | None = None, *, lab: bool = False, files: GatewayFiles |
             f"The gateway cannot be woken: {folder} cannot be written ({error.strerror}).",
             "Free some space, or check the permissions.",
         ) from None
+
+
+def file_name(address: str) -> str:
+    """The name of the wake request for the device with this address."""
+    return address.upper().replace(":", "-")
 
 
 def take_wake_requests(folder: Path) -> set[str]:

@@ -143,6 +143,11 @@ class SecretRef(Named):
             raise _unavailable(what, f"{self.place} did not give it within {seconds:g} s", todo) from None
 
 
+def network_entry(name: str) -> str:
+    """The entry of the keyring with the passphrase of the network saved under this name."""
+    return f"network:{name}"
+
+
 def unreadable_file(what: str, place: str, why: str, todo: str = "") -> InstallerError:
     """SECRET_UNAVAILABLE for a file. `place`: in words; `why` completes them."""
     return _unavailable(what, f"{place} {why}", todo)
@@ -228,7 +233,7 @@ def _from_keyring(name: str, what: str) -> str:
     from installer.storage.keyring_backend import keyring_library
 
     try:
-        value: str | None = keyring_library().get_password(KEYRING_SERVICE, f"network:{name}")
+        value: str | None = keyring_library().get_password(KEYRING_SERVICE, network_entry(name))
     except KeyringError as error:
         raise _unavailable(what, f"the keyring of this system does not answer ({type(error).__name__})") from None
     if value is None:
