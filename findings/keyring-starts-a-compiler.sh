@@ -5,8 +5,8 @@
 # Seen: every back end is imported, macOS's too. That module asks ctypes for the frameworks Security, CoreServices and
 #   Foundation. On Linux ctypes asks ldconfig, then `gcc` (or `cc`), then `ld`, three times, and they get the whole
 #   environment of the process. What is called gcc in the PATH is run. Without a compiler only ldconfig and ld are.
-# What it means: a program that keeps secrets in variables hands them to a compiler at the first use of the keyring, which
-#   also takes longer. Where the system is not macOS, sys.modules["keyring.backends.macOS.api"] = None before that
+# What it means: a program that keeps secrets in variables hands them to a compiler when it first asks for the keyring,
+#   and waits for it. Where the system is not macOS, sys.modules["keyring.backends.macOS.api"] = None before that
 #   prevents it: the back end is imported without its module for the frameworks.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -35,9 +35,14 @@ async def delete_passphrase(name: str, old: SavedNetwork | None) -> bool:
     except keyrings.KeyringFailed as error:
         if not is_in_keyring(name, old):
             return False
+        what = (
+            f"Nothing was changed: the passphrase of “{printable(name)}” cannot be removed from the keyring: {error}."
+        )
+        if isinstance(error, keyrings.KeyringSilent):
+            what = f"The passphrase of “{printable(name)}” may be removed later: the keyring gave {error}."
         raise InstallerError(
             ErrorCode.SECRET_UNAVAILABLE,
-            f"Nothing was changed: the passphrase of “{printable(name)}” cannot be removed from the keyring: {error}.",
+            what,
             "Unlock the keyring (DEVICE_INSTALLER_KEYRING must not be off), then try again. Or remove its entry "
             f"“{printable(network_entry(name))}” of device-installer with the keyring's own program, and the network "
             f"from {saved_networks.path()}.",

@@ -88,6 +88,20 @@ def test_what_a_silent_keyring_may_still_store_is_named_in_the_file(
     assert memory.entries == {}
 
 
+def test_a_silent_keyring_may_still_remove_a_passphrase(
+    clinic: MemoryKeyring, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def silent(_keyring: SystemKeyring, _entry: str) -> bool:
+        raise KeyringSilent("no answer within 20 s; it may be locked")
+
+    monkeypatch.setattr(SystemKeyring, "delete", silent)
+    assert _main(["networks", "remove", "clinic"]) == UNAVAILABLE
+    error = capsys.readouterr().err
+    assert "may be removed later" in error
+    assert "Nothing was changed" not in error
+    assert "clinic" in saved_networks.load()
+
+
 def run(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if command == "remove":
         _main(["networks", "remove", "clinic"])
