@@ -28,7 +28,7 @@ from installer.cli.models import models
 from installer.cli.option_groups import expand_options
 from installer.cli.options import PlaceOptions
 from installer.cli.resume import resume
-from installer.cli.run_command import print_error
+from installer.cli.run_command import print_error, protect_secrets
 from installer.cli.scan import scan
 from installer.cli.schema import schema
 from installer.cli.wizard import open_wizard, wizard
@@ -60,6 +60,8 @@ def start(
 
         output.print_result(__version__)
         raise typer.Exit
+    # Here, and not only where a command runs a coroutine: others read secrets as well, such as a database's password.
+    protect_secrets()
     if context.invoked_subcommand is None:
         open_wizard(PlaceOptions().run_config())
 

@@ -7,7 +7,8 @@ One folder for each process below `WITNESS_FOLDER`:
 - `files`: the path of every file that is opened for writing or renamed;
 - `removed/N PATH`: the content of every file before it is removed or replaced, and so of every temporary file;
 - `log`: what any library writes to a log, from the level INFO on;
-- `core`: at the end, the largest core file that the system would write, in bytes.
+- `core`: at the end, the largest core file that the system would write, in bytes, and on Linux whether other programs of
+  this user may read the memory of the process (0: no); then the words of the command.
 """
 
 # Not pathlib: it would cause events of its own, and it loads slowly.
@@ -26,6 +27,7 @@ from typing import Any
 
 MAX_BYTES = 8_000_000
 LONGEST_NAME = 150
+PR_GET_DUMPABLE = 3  # linux/prctl.h
 
 
 class Witness:
@@ -92,6 +94,16 @@ class Witness:
             self.busy = False
 
 
+def core() -> tuple[int, int, list[str]]:
+    """What the system would let out of the memory of this process; and what process it is."""
+    readable = 0
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        readable = ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)
+    return resource.getrlimit(resource.RLIMIT_CORE)[0], readable, sys.argv[1:]
+
+
 if os.environ.get("WITNESS_FOLDER"):
     witness = Witness(os.environ["WITNESS_FOLDER"])
     sys.addaudithook(witness)
@@ -100,4 +112,4 @@ if os.environ.get("WITNESS_FOLDER"):
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)
     logging.getLogger("witness").info("The witness reads every log.")
-    atexit.register(lambda: witness.write("core", resource.getrlimit(resource.RLIMIT_CORE)[0]))
+    atexit.register(lambda: witness.write("core", core()))
