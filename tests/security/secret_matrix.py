@@ -38,7 +38,7 @@ class Secret(enum.StrEnum):
 # Secrets that each run is given.
 GIVEN = {secret for secret in Secret if "matrix" in secret.value}
 # What the run of the wizard has in its reach.
-SEEN_BY_WIZARD = set(Secret) - {Secret.BOND_KEYS, Secret.RECEIVER_PATH}
+SEEN_BY_WIZARD = set(Secret) - {Secret.BOND_KEYS}
 
 
 class WayOut(enum.StrEnum):
@@ -169,23 +169,35 @@ MODULES: dict[WayOut, set[str]] = {
         "installer.storage.hidden_prompt",
     },
     WayOut.WIZARD: {"installer.cli.wizard"},
-    WayOut.LEDGER: {"installer.ledger.schema_migration", "installer.storage.followed_database"},
+    WayOut.LEDGER: {
+        "installer.ledger.schema_migration", "installer.storage.database", "installer.storage.followed_database",
+    },
     WayOut.EXPORTS: {"installer.answers", "installer.batch.labels", "installer.measurements.export"},
     WayOut.FILES: {
         "installer.cloud.rate_limit", "installer.cloud.token_store", "installer.flow.station_choices",
         "installer.gateway.files_and_lock", "installer.gateway.outbox_database", "installer.gateway.outbox_file",
-        "installer.notifications.callback_url", "installer.notifications.inbox",
-        "installer.notifications.saved_subscriptions", "installer.storage.private_files",
-        "installer.wifi.saved_networks",
+        "installer.gateway.wake", "installer.ledger.import_old_files", "installer.notifications.callback_url",
+        "installer.notifications.inbox", "installer.notifications.saved_subscriptions", "installer.storage.file_lock",
+        "installer.storage.private_files", "installer.storage.sqlite_files", "installer.wifi.saved_networks",
     },
     WayOut.TEMPORARY: {"installer.storage.atomic_write"},
     WayOut.LOGS: {"installer.bluetooth.adapter", "installer.notifications.receiver_service"},
     WayOut.CRASH_REPORT: {"installer.cli.crash_report"},
     WayOut.ADDRESSES: {
-        "installer.cloud.client", "installer.cloud.embedded_web_server", "installer.cloud.http_client",
-        "installer.cloud.lab_sign_in", "installer.cloud.shown_certificate",
+        "installer.cloud.client", "installer.cloud.embedded_web_server", "installer.cloud.guarded_web_server",
+        "installer.cloud.http_client", "installer.cloud.lab_sign_in", "installer.cloud.oauth_redirect_listener",
+        "installer.cloud.shown_certificate", "installer.notifications.receiver",
     },
 }  # fmt: skip
+
+# Modules that use what could lead out, and lead nothing out.
+NO_WAY_OUT = {
+    "installer.flow.beside_answers": "asks where the folder for temporary files is",
+    "installer.gateway.scheduled_task": "quotes the words of a command",
+    "installer.measurements.charts": "draws into a text",
+    "installer.storage.pinned_file": "opens files for reading only",
+    "installer.text.bounded_read": "asks whether a file is the terminal",
+}
 
 _SHOWN = "a person may need to open the address in a browser on another computer; it works once, for this sign-in only"
 # A secret may be here on purpose.
@@ -196,25 +208,43 @@ ON_PURPOSE: dict[tuple[Secret, WayOut], str] = {
 
 # What no run can show, and why it is not so. Bonds: see `test_nothing_reads_the_keys_of_a_bond`.
 NOT_POSSIBLE: dict[tuple[Secret, WayOut], str] = {
-    (
-        Secret.RECEIVER_PATH,
-        WayOut.WIZARD,
-    ): "addresses are shown without their secret: `tests/screens`, `callback_url.masked`",
     **{(Secret.BOND_KEYS, way): "the system keeps them; this program never reads them" for way in WayOut},
 }
 
 _SECRET_TYPES = {"SecretStr", "SecretRef", "Secret"}
 _CALLED_LIKE_SECRETS = re.compile(r"pass(phrase|word)|secret|token|proof|webhook|url$")
-_WRITERS = {
-    "write_text", "write_bytes", "replace_file", "write_private", "write_text_atomically", "mkstemp", "mkdtemp",
-    "NamedTemporaryFile", "TemporaryDirectory", "Popen", "create_subprocess_exec", "print_result", "print_message",
-    "print_drawing", "ask_line", "copy_to_clipboard", "export_screenshot", "save_screenshot", "putenv", "basicConfig",
+# Importing one of these is enough: little else can be done with them than to write, send, print or start something.
+_OUTWARD_MODULES = {
+    "aiohttp", "bz2", "curses", "ftplib", "gzip", "http.client", "http.server", "httpx", "logging", "lzma",
+    "multiprocessing", "pty", "requests", "rich.console", "rich.live", "rich.logging", "smtplib", "socket",
+    "socketserver", "subprocess", "syslog", "tarfile", "tempfile", "urllib3", "uvicorn", "webbrowser", "websockets",
+    "zipfile",
 }  # fmt: skip
-_QUALIFIED = {
-    ("subprocess", "run"), ("webbrowser", "open"), ("os", "execv"), ("os", "execve"), ("os", "system"),
-    ("sys", "stdout"), ("sys", "stderr"), ("logging", "getLogger"), ("shutil", "copyfile"),
-    ("socket", "create_connection"),
-    ("httpx", "AsyncClient"), ("httpx", "Client"), ("sqlalchemy", "create_engine"), ("sqlite3", "connect"),
+# Of these modules some parts lead out.
+_OUTWARD_PARTS = re.compile(
+    r"""
+    os\.(open|fdopen|write|writev|pwrite|pwritev|sendfile|truncate|rename|renames|replace|link|symlink|mkfifo|mknod
+        |system|popen|putenv|startfile|setxattr|spawn\w+|posix_spawnp?|exec\w+)
+    | sys\.(__)?std(out|err)(__)?
+    | sys\.(displayhook|excepthook|unraisablehook)
+    | warnings\.(warn|warn_explicit|showwarning)
+    | traceback\.print_\w+ | faulthandler\.\w+
+    | asyncio\.(open_\w*connection|start_\w*server|create_subprocess_\w+|subprocess)
+    | urllib\.request\.(?!getproxies|proxy_bypass)\w+
+    | shutil\.(?!get_terminal_size|which|disk_usage)\w+
+    | (typer|click)\.(echo|secho|confirm|prompt|launch|edit|echo_via_pager|progressbar)
+    | rich\.(print|print_json|inspect|get_console) | textual\.log
+    | sqlalchemy(\.\w+)*\.create_(async_)?engine | (aio)?sqlite3?\.connect | psycopg\w*(\.\w+)*\.connect
+    """,
+    re.VERBOSE,
+)
+# Functions and methods that lead out, whatever they belong to.
+_OUTWARD_CALLS = {
+    "print", "write_text", "write_bytes", "rename", "symlink_to", "hardlink_to", "touch", "replace_file",
+    "write_private", "write_text_atomically", "print_result", "print_message", "print_drawing", "ask_line",
+    "copy_to_clipboard", "open_url", "export_screenshot", "save_screenshot", "deliver_text", "deliver_binary",
+    "deliver_screenshot", "create_connection", "create_unix_connection", "create_datagram_endpoint", "create_server",
+    "create_unix_server", "subprocess_exec", "subprocess_shell", "sock_connect", "sock_sendall", "sock_sendto",
 }  # fmt: skip
 
 
@@ -248,20 +278,63 @@ def fields_with_secrets() -> set[str]:
 
 def modules_with_ways_out() -> set[str]:
     """Each module that writes a file, prints, logs, starts a process or opens a connection by itself."""
-    return {name for name, tree in modules() if any(_leads_out(part) for part in ast.walk(tree))}
+    return {name for name, tree in modules() if leads_out(tree)}
 
 
-def _leads_out(part: ast.AST) -> bool:
-    if (
-        isinstance(part, ast.Attribute)
-        and isinstance(part.value, ast.Name)
-        and (part.value.id, part.attr) in _QUALIFIED
-    ):
+def leads_out(tree: ast.Module) -> bool:
+    """Whether this module does one of these things, by what it imports and what it calls."""
+    parts = list(_running_parts(tree))
+    origins = dict(pair for part in parts for pair in _imported(part))
+    named = {origin for part in parts for origin in (*dict(_imported(part)).values(), _origin(part, origins))}
+    return (
+        any(name == module or name.startswith(f"{module}.") for name in named for module in _OUTWARD_MODULES)
+        or any(_OUTWARD_PARTS.match(name) for name in named)
+        or any(isinstance(part, ast.Call) and _calls_out(part, origins) for part in parts)
+    )
+
+
+def _running_parts(part: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a syntax tree, without imports that only type checkers see."""
+    yield part
+    for child in ast.iter_child_nodes(part):
+        if not (isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"):
+            yield from _running_parts(child)
+
+
+def _imported(part: ast.AST) -> Iterator[tuple[str, str]]:
+    """The names that an import gives to the module, with what they stand for."""
+    if isinstance(part, ast.Import):
+        for one in part.names:
+            # `import a.b` names `a`; that `a.b` is imported counts, too.
+            yield one.asname or one.name, one.name
+            if one.asname is None:
+                yield one.name.partition(".")[0], one.name.partition(".")[0]
+    elif isinstance(part, ast.ImportFrom) and part.module and not part.level:
+        yield from ((one.asname or one.name, f"{part.module}.{one.name}") for one in part.names)
+
+
+def _origin(part: ast.AST, origins: dict[str, str]) -> str:
+    """The full name of what an expression such as `os.path.join` stands for; empty if it is nothing imported."""
+    if isinstance(part, ast.Name):
+        return origins.get(part.id, "")
+    if isinstance(part, ast.Attribute):
+        owner = _origin(part.value, origins)
+        return f"{owner}.{part.attr}" if owner else ""
+    return ""
+
+
+def _calls_out(call: ast.Call, origins: dict[str, str]) -> bool:
+    origin = _origin(call.func, origins)
+    called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if called in _OUTWARD_CALLS:
         return True
-    if not isinstance(part, ast.Call):
+    if called == "replace" and isinstance(call.func, ast.Attribute) and not origin:
+        # Of a path. That of a text has two arguments, that of a moment has names for them.
+        return len(call.args) == 1 and not call.keywords
+    if called != "open":
         return False
-    called = part.func.attr if isinstance(part.func, ast.Attribute) else getattr(part.func, "id", "")
-    if called in _WRITERS:
-        return True
-    modes = [a.value for a in (*part.args, *(k.value for k in part.keywords)) if isinstance(a, ast.Constant)]
-    return called in ("open", "fdopen") and any(isinstance(m, str) and m[:1] in ("w", "a", "x") for m in modes)
+    # The mode is the second argument of the function, and the first of a path's method; `open` of others may take any.
+    function = isinstance(call.func, ast.Name) or origin in ("io.open", "codecs.open")
+    modes = [k.value for k in call.keywords if k.arg == "mode"] + (call.args[1:2] if function else call.args[:1])
+    texts = [m.value for m in modes if isinstance(m, ast.Constant) and isinstance(m.value, str)]
+    return any(re.fullmatch("[rbt]*[wax+][rbt+]*", text) for text in texts) or (function and len(texts) < len(modes))

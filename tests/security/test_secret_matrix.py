@@ -38,6 +38,73 @@ main()
 """
 
 
+WITH_A_WAY_OUT = (
+    # Printing and logging.
+    "print(x)",
+    "import os; os.write(2, x)",
+    "from os import write as put; put(2, x)",
+    "import sys; sys.__stderr__.write(x)",
+    "from sys import stderr; stderr.write(x)",
+    "import typer; typer.echo(x)",
+    "def later():\n    from rich.console import Console\n    Console().print(x)",
+    "import rich; rich.print(x)",
+    "import logging as log; log.warning(x)",
+    "from logging.handlers import SysLogHandler",
+    "import syslog; syslog.syslog(x)",
+    "from warnings import warn; warn(x)",
+    "import traceback; traceback.print_exc()",
+    # To other computers.
+    "import socket; socket.socket().sendto(x, to)",
+    "from socket import socket as s; s().connect(to)",
+    "import asyncio; asyncio.open_connection(x, 1)",
+    "from asyncio import start_server",
+    "loop.create_datagram_endpoint(x)",
+    "import urllib.request; urllib.request.urlopen(x)",
+    "from urllib.request import urlopen",
+    "import httpx as h; h.post(x)",
+    "import smtplib",
+    "from http import client; client.HTTPConnection(x)",
+    # Processes.
+    "from subprocess import run; run(x)",
+    "import subprocess as s; s.check_output(x)",
+    "import asyncio; asyncio.create_subprocess_shell(x)",
+    "import os; os.posix_spawn(x, y, z)",
+    "from os import execvpe",
+    "import webbrowser",
+    # Files.
+    "import os; os.open(x, flags)",
+    "open(x, 'r+b')",
+    "open(x, mode)",
+    "path.open(mode='ab')",
+    "with path.open('x') as f: pass",
+    "import zipfile; zipfile.ZipFile(x, 'w')",
+    "from gzip import open as o",
+    "path.rename(x)",
+    "path.replace(target)",
+    "import os; os.symlink(x, y)",
+    "from os import link; link(x, y)",
+    "import shutil; shutil.move(x, y)",
+    "import tempfile",
+    "import io; io.open(x, 'w')",
+)
+WITHOUT_A_WAY_OUT = (
+    "text.replace('a', 'b')",
+    "moment.replace(fold=1)",
+    "import dataclasses; dataclasses.replace(x)",
+    "import os; os.path.join(x, os.environ['A'])",
+    "import sys; sys.stdin.isatty()",
+    "import shutil; shutil.get_terminal_size()",
+    "from urllib.request import getproxies",
+    "import warnings; warnings.catch_warnings()",
+    "import asyncio; asyncio.run(x)",
+    "open(x)",
+    "open(x, 'rb')",
+    "path.open(encoding='utf-8')",
+    "from connections import Connection; Connection.open(x, y)",
+    "if TYPE_CHECKING:\n    import socket",
+)
+
+
 def installs(it: Observed) -> None:
     """A Wi-Fi device with a proof, by script; the account is signed in to, and the cloud is to notify."""
     address = it.world.address("bpm-connect")
@@ -182,7 +249,17 @@ def test_every_field_with_a_secret_has_a_place_in_the_matrix() -> None:
 
 def test_every_module_with_a_way_out_has_a_place_in_the_matrix() -> None:
     listed = [module for modules in secret_matrix.MODULES.values() for module in modules]
-    assert sorted(listed) == sorted(secret_matrix.modules_with_ways_out())
+    assert sorted([*listed, *secret_matrix.NO_WAY_OUT]) == sorted(secret_matrix.modules_with_ways_out())
+
+
+@pytest.mark.parametrize("code", WITH_A_WAY_OUT)
+def test_each_way_out_of_a_module_is_seen(code: str) -> None:
+    assert secret_matrix.leads_out(ast.parse(code))
+
+
+@pytest.mark.parametrize("code", WITHOUT_A_WAY_OUT)
+def test_what_leads_nowhere_is_no_way_out(code: str) -> None:
+    assert not secret_matrix.leads_out(ast.parse(code))
 
 
 def test_nothing_reads_the_keys_of_a_bond() -> None:

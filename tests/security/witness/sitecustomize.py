@@ -7,8 +7,8 @@ One folder for each process below `WITNESS_FOLDER`:
 - `files`: the path of every file that is opened for writing or renamed;
 - `removed/N PATH`: the content of every file before it is removed or replaced, and so of every temporary file;
 - `log`: what any library writes to a log, from the level INFO on;
-- `core`: at the end, the largest core file that the system would write, in bytes, and on Linux whether other programs of
-  this user may read the memory of the process (0: no); then the words of the command.
+- `core`: at the end, the largest core file that the system would write, in bytes, and on Linux whether other programs
+  of this user may read the memory of the process (0: no); then the words of the command.
 """
 
 # Not pathlib: it would cause events of its own, and it loads slowly.
