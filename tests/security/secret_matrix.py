@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,7 @@ class WayOut(enum.StrEnum):
 # Fields that hold a secret or name its place: `module:Class.field`.
 FIELDS: dict[Secret, set[str]] = {
     Secret.PASSPHRASE: {
+        "installer.flow.situation:Situation.credentials",
         "installer.answers:NetworkAnswer.passphrase",
         "installer.answers:NetworkAnswer.secret",
         "installer.storage.secret_references:SecretRef._held",  # what a file held when it was judged, of every kind
@@ -73,6 +75,19 @@ FIELDS: dict[Secret, set[str]] = {
         "installer.wifi.saved_networks:SavedNetwork.passphrase",
     },
     Secret.PROOF: {
+        "installer.provisioning.espressif.driver:EspressifProvisioner._ask_proof",
+        "installer.provisioning.espressif.driver:EspressifProvisioner._proof",
+        "installer.provisioning.espressif.security:Security1._private",  # the keys of a session are made from these
+        "installer.provisioning.espressif.security:Security1._proof",
+        "installer.provisioning.espressif.security:Security2._cipher",
+        "installer.provisioning.espressif.security:Security2._password",
+        "installer.provisioning.espressif.security:Security2._private",
+        "installer.provisioning.espressif.session:Session._ask_proof",
+        "installer.provisioning.espressif.session:Session._proof",
+        "installer.provisioning.espressif.srp:SrpClient._password",
+        "installer.provisioning.espressif.srp:SrpClient._private",
+        "installer.provisioning.espressif.srp:SrpClient.key",
+        "screens.qr_text_dialogs:QrTextDialog._initial_text",  # what a code says: a proof or a passphrase
         "installer.answers:FindAnswer.proof",
         "installer.answers:FindAnswer.secret",
         "installer.batch.plan:Unit.proof",
@@ -83,17 +98,24 @@ FIELDS: dict[Secret, set[str]] = {
         "installer.qr.device_setup_code:DevicePayload.proof",
     },
     Secret.CLIENT_SECRET: {
+        "installer.cloud.client:CloudClient._secret",
         "installer.flow.lab_process:LabState.client_secret",
         "installer.settings:CloudSettings._secret",
         "installer.settings:CloudSettings.client_secret",
     },
     Secret.TOKENS: {
+        "installer.cloud.token_refresh:AccountSession._tokens",
         "installer.cloud.account_file:Tokens.access_token",
         "installer.cloud.account_file:Tokens.refresh_token",
         "installer.cloud.api_models:Granted.access_token",
         "installer.cloud.api_models:Granted.refresh_token",
     },
     Secret.SIGN_IN_STATE: {
+        "installer.cloud.oauth_sign_in:SignInSession._link",
+        "installer.cloud.sign_in_link:SignInLink._cookie",
+        "installer.cloud.sign_in_link:SignInLink.path",
+        "installer.cloud.sign_in_link:SignInLink.state",
+        "screens.qr_code:QrScreen._url",  # the link as a code for a phone
         "installer.events.installation:SignInNeeded.short_url",  # the link, which works once
         "installer.events.installation:SignInNeeded.url",
         "installer.flow.questions:SignIn.short_url",
@@ -103,6 +125,7 @@ FIELDS: dict[Secret, set[str]] = {
     Secret.STORE_PASSWORD: {"installer.settings:DataSettings.password"},
     Secret.PROXY_PASSWORD: {"installer.cloud.proxies:Proxy.url"},
     Secret.RECEIVER_PATH: {
+        "installer.notifications.receiver:Receiver._path",
         "installer.answers:LinkAnswer.notify",
         "installer.answers:LinkAnswer.notify_url",
         "installer.cloud.api_models:Subscription.url",
@@ -110,10 +133,14 @@ FIELDS: dict[Secret, set[str]] = {
         "installer.settings:NotificationsSettings.url",
     },
     Secret.WEBHOOK_ADDRESS: {
+        "installer.cloud.http_client:HttpClient._url",
+        "installer.gateway.webhook_sink:WebhookSink._url",
         "installer.cli.gateway_options:GatewayOptions.webhook",
         "installer.settings:GatewaySettings.webhook",
     },
     Secret.WEBHOOK_KEY: {
+        "installer.gateway.webhook_sink:WebhookSink._fetch_key",
+        "installer.gateway.webhook_sink:WebhookSink._key",
         "installer.gateway.service_environment:ServiceEnvironment.secret",  # and the webhook's address
         "installer.settings:GatewaySettings.webhook_key",
     },
@@ -123,26 +150,47 @@ FIELDS: dict[Secret, set[str]] = {
 # Fields of plain text that are called like a secret or an address, and are none.
 NO_SECRETS = {
     "installer.batch.plan:Plan.secrets": "sentences that say which passphrase goes where",
+    "installer.batch.plan_check:_Checker._passphrase_errors": "sentences",
+    "installer.bluetooth.hci.client:HciClient._link": "a connection",
     "installer.cli.gateway_options:GatewayOptions.webhook_key_env": "the name of a variable",
     "installer.cli.gateway_options:GatewayOptions.webhook_key_file": "the name of a file",
     "installer.cli.options:Flags.passphrase_env": "the name of a variable",
     "installer.cli.options:Flags.passphrase_keyring": "the name of an entry",
     "installer.cli.options:Flags.proof_env": "the name of a variable",
     "installer.cli.options:Flags.proof_file": "the name of a file",
+    "installer.cloud.guarded_web_server:GuardedProtocol.app_state": "says whether a stranger connected",
+    "installer.cloud.oauth_redirect_listener:RedirectListener._path": "of the address that the cloud knows",
+    "installer.cloud.oauth_redirect_listener:RedirectListener.base_url": "of the address that the cloud knows",
+    "installer.errors:InstallerError.code": "which error it is",
     "installer.events.installation:GuideShown.url": "a page of the vendor",
     "installer.events.notifications:NotificationsSubscribed.url": "without its secret",
     "installer.events.notifications:ReceiverReady.url": "without its secret",
     "installer.flow.questions:FollowGuide.url": "a page of the vendor",
     "installer.flow.situation:Situation.device_url": "the device's own page",
     "installer.flow.situation:Situation.notification_url": "without its secret",
+    "installer.flow.situation:Situation.proof_problem": "what is wrong with it, in words",
+    "installer.gateway.outbox:Outbox.path": "a file",
+    "installer.gateway.outbox_file:OutboxFile.path": "a file",
     "installer.ledger.database:Target.url": "a URL with a password is refused",
+    "installer.ledger.process_alive:ProcessAlive.token": "the name of a lock file",
+    "installer.notifications.inbox:Inbox._path": "a file",
     "installer.provisioning.guided.checklist:Checklist.url": "a page of the vendor",
     "installer.provisioning.guided.checklist:Guide.url": "a page of the vendor",
+    "installer.provisioning.improv.driver:ImprovProvisioner._nobody_sent_credentials": "whether it is so",
+    "installer.provisioning.improv.session:Session.state": "how far the device is",
     "installer.provisioning.provisioner:Progress.url": "the device's own page",
+    "installer.provisioning.shelly.rpc_client:RpcClient._has_secret": "whether one was sent",
     "installer.qr.classify:VendorLink.url": "a page of the vendor",
     "installer.settings:DataSettings.url": "a URL with a password is refused",
     "installer.settings:LedgerSettings.url": "a URL with a password is refused",
+    "installer.storage.file_lock:HeldLock.path": "a file",
+    "installer.storage.followed_database:_OpenOne.path": "a file",
+    "installer.storage.open_file_identity:FileReplaced.path": "a file",
+    "screens.app:WizardApp.state": "how far the installation is",
+    "screens.finish:FinishScreen.state": "how far the installation is",
+    "screens.front_end:FrontEndApp.state": "how far the installation is",
     "screens.installation_state:InstallationState.notification_url": "without its secret",
+    "screens.widgets:SecretInput.password": "whether it is hidden",
 }
 
 # Modules that write, print, start a process or talk to another computer, by what they mostly do. The runs see what they
@@ -213,6 +261,9 @@ NOT_POSSIBLE: dict[tuple[Secret, WayOut], str] = {
 
 _SECRET_TYPES = {"SecretStr", "SecretRef", "Secret"}
 _CALLED_LIKE_SECRETS = re.compile(r"pass(phrase|word)|secret|token|proof|webhook|url$")
+_KEPT_LIKE_SECRETS = re.compile(
+    rf"{_CALLED_LIKE_SECRETS.pattern}|^_*(\w+_)?(key|state|cookie|code|verifier|path|credentials|private|cipher|link)$"
+)
 # Importing one of these is enough: little else can be done with them than to write, send, print or start something.
 _OUTWARD_MODULES = {
     "aiohttp", "bz2", "curses", "ftplib", "gzip", "http.client", "http.server", "httpx", "logging", "lzma",
@@ -248,31 +299,51 @@ _OUTWARD_CALLS = {
 }  # fmt: skip
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
+@functools.cache
+def modules() -> tuple[tuple[str, ast.Module], ...]:
     """Each module of the program, except the lab, with its syntax tree."""
-    for package in PACKAGES:
-        for file in sorted((ROOT / package).rglob("*.py")):
-            name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-            if not name.startswith("installer.lab."):
-                yield name, ast.parse(file.read_text("utf-8"))
+    files = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
+    names = [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
+    return tuple(
+        (name, ast.parse(file.read_text("utf-8")))
+        for name, file in zip(names, files, strict=True)
+        if not name.startswith("installer.lab.")
+    )
 
 
-def _fields() -> Iterator[tuple[str, set[str]]]:
-    """Each annotated field of each class, as `module:Class.field`, with the names in its type."""
+def _fields() -> Iterator[tuple[str, set[str] | None]]:
+    """Each field of each class, as `module:Class.field`, with the names in its type; None if it states no type."""
     for name, tree in modules():
         for part in (p for p in ast.walk(tree) if isinstance(p, ast.ClassDef)):
             for field in part.body:
                 if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                    types = {n.id for n in ast.walk(field.annotation) if isinstance(n, ast.Name)}
-                    yield f"{name}:{part.name}.{field.target.id}", types
+                    yield f"{name}:{part.name}.{field.target.id}", _types(field)
+            for field in (p for method in part.body if not isinstance(method, ast.ClassDef) for p in ast.walk(method)):
+                if isinstance(field, ast.Attribute) and isinstance(field.ctx, ast.Store) and _is_self(field.value):
+                    yield f"{name}:{part.name}.{field.attr}", None
+                elif isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Attribute):
+                    yield f"{name}:{part.name}.{field.target.attr}", _types(field)
+
+
+def _types(field: ast.AnnAssign) -> set[str]:
+    return {n.id for n in ast.walk(field.annotation) if isinstance(n, ast.Name)}
+
+
+def _is_self(part: ast.expr) -> bool:
+    return isinstance(part, ast.Name) and part.id == "self"
 
 
 def fields_with_secrets() -> set[str]:
-    """Each field whose type holds a secret or names the place of one, or that is plain text and called like one."""
+    """Each field whose type holds a secret or names the place of one, or that is plain text and called like one.
+
+    A field that a method sets (`self.NAME = …`) states no type there; its name decides.
+    """
     return {
         field
         for field, types in _fields()
-        if types & _SECRET_TYPES or (types & {"str", "bytes"} and _CALLED_LIKE_SECRETS.search(field.rpartition(".")[2]))
+        if (types is not None and types & _SECRET_TYPES)
+        or (types is None and _KEPT_LIKE_SECRETS.search(field.rpartition(".")[2]))
+        or (types is not None and types & {"str", "bytes"} and _CALLED_LIKE_SECRETS.search(field.rpartition(".")[2]))
     }
 
 
