@@ -36,6 +36,23 @@ class Secret(enum.StrEnum):
     BOND_KEYS = "bond-keys"
 
 
+# How the table of `docs/threat-model.md` calls them.
+IN_WORDS = {
+    Secret.PASSPHRASE: "passphrase of a Wi-Fi network",
+    Secret.PROOF: "proof of possession, password of a device",
+    Secret.CLIENT_SECRET: "client id and secret of the application",
+    Secret.TOKENS: "tokens of an account",
+    Secret.SIGN_IN_CODE: "code and link of a sign-in",
+    Secret.SIGN_IN_STATE: "code and link of a sign-in",
+    Secret.LEDGER_PASSWORD: "password of a shared ledger or store",
+    Secret.STORE_PASSWORD: "password of a shared ledger or store",
+    Secret.PROXY_PASSWORD: "password of a proxy",
+    Secret.RECEIVER_PATH: "secret path of the receiver",
+    Secret.WEBHOOK_ADDRESS: "address and key of the webhook",
+    Secret.WEBHOOK_KEY: "address and key of the webhook",
+    Secret.LAB_USER: "password and token of the lab",
+    Secret.BOND_KEYS: "keys of a bond",
+}
 # Secrets that each run is given.
 GIVEN = {secret for secret in Secret if "matrix" in secret.value}
 # What the run of the wizard has in its reach.
@@ -254,7 +271,7 @@ ON_PURPOSE: dict[tuple[Secret, WayOut], str] = {
     (Secret.PROXY_PASSWORD, WayOut.CHILD): "a browser needs the same proxy; the variable is the system's, not ours",
 }
 
-# What no run can show, and why it is not so. Bonds: see `test_nothing_reads_the_keys_of_a_bond`.
+# What no run can show, and why it is not so. Bonds: see `test_nothing_pairs_or_has_a_store_of_keys`.
 NOT_POSSIBLE: dict[tuple[Secret, WayOut], str] = {
     **{(Secret.BOND_KEYS, way): "the system keeps them; this program never reads them" for way in WayOut},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import struct
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from installer.gateway.visit import VisitTimeouts
 from installer.gateway.visit_history import VisitHistory
 from installer.gateway.visit_scheduler import VisitResult, VisitScheduler, VisitSettings
 from installer.ledger.query_types import InstalledDevice
+from tests.flow.support import LabWorld, answers_for, install
 from tests.installer.bluetooth.bench import ADDRESS, Bench, Properties, characteristic
 from tests.installer.gateway.support import until
 
@@ -83,6 +85,25 @@ async def visited(adapter: Adapter, outbox: Outbox, device: GatewayDevice) -> Vi
         with suppress(asyncio.CancelledError):
             await asyncio.wait_for(task, 15)
     return results[0]
+
+
+@pytest.mark.parametrize("kind", ["other", "unreadable"])
+async def test_an_installed_unit_that_is_exchanged_gives_no_data_by_the_command(
+    world: LabWorld, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    ended, _ = await install(answers_for(world, "body", "bluetooth"))
+    assert ended.outcome == "installed"
+    world.faults("body", {"serial": {"kind": kind, "times": 0, "after": 0}})
+    world.act("body", "measure")
+    words = ["gateway", "once", "--lab", "--seconds", "10", "--quiet", "0.3", "--json"]
+    capsys.readouterr()
+    assert await asyncio.to_thread(_main, words) == ErrorCode.GATEWAY_INCOMPLETE.exit_status
+    printed = capsys.readouterr()
+    [visit] = json.loads(printed.out)["visited"]
+    assert (visit["address"], visit["code"], visit["collected"]) == (world.address("body"), "device_changed", 0)
+    assert "Not everything was collected" in printed.err
+    with Outbox.open(GatewayFiles.in_data_dir(lab=True).outbox) as outbox:
+        assert outbox.count() == 0
 
 
 @pytest.mark.parametrize("serial", ["SN-2", None, ""])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import itertools
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -38,6 +39,9 @@ main()
 """
 
 
+_PAIRING = re.compile(
+    r"bumble\.(pairing|keys|smp)\b|key_?store|pairing_(config|delegate)|^PairingConfig", re.IGNORECASE
+)
 WITH_A_WAY_OUT = (
     # Printing and logging.
     "print(x)",
@@ -242,6 +246,13 @@ def test_every_secret_is_tried_on_every_way_out() -> None:
     assert set(ON_PURPOSE) <= tried
 
 
+def test_the_page_about_trust_names_every_secret() -> None:
+    page = (secret_matrix.ROOT / "docs" / "threat-model.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([^|]+) \|", page.partition("## What is protected")[2].partition("\n## ")[0], re.MULTILINE)
+    assert set(rows) - {"secret", "health data"} == set(secret_matrix.IN_WORDS.values())
+    assert set(secret_matrix.IN_WORDS) == set(Secret)
+
+
 def test_every_field_with_a_secret_has_a_place_in_the_matrix() -> None:
     listed = [field for fields in secret_matrix.FIELDS.values() for field in fields]
     assert sorted([*listed, *secret_matrix.NO_SECRETS]) == sorted(secret_matrix.fields_with_secrets())
@@ -267,3 +278,48 @@ def test_nothing_reads_the_keys_of_a_bond() -> None:
     for name, tree in secret_matrix.modules():
         words = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
         assert not any("/var/lib/bluetooth" in word or "LongTermKey" in word for word in words), name
+
+
+def test_nothing_pairs_or_has_a_store_of_keys() -> None:
+    # The system pairs. The driver of a raw adapter has the method because bleak demands it; nothing calls it.
+    found = {name: used for name, tree in secret_matrix.modules() if (used := set(pairing_in(tree)))}
+    assert found.pop("installer.bluetooth.hci.client") == {"pair", "pair()"}
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "await client.pair()",
+        "BleakClient(x, pair=True)",
+        "client.connect(pair=chosen)",
+        "connect(True, **{'pair': True})",
+        "import bumble.pairing",
+        "from bumble.pairing import PairingConfig as P",
+        "from bumble import keys",
+        "from bumble.smp import Manager",
+        "device.keystore = x",
+        "device.pairing_config_factory",
+        "bus.call('org.bluez.Device1', 'Pair')",
+    ],
+)
+def test_pairing_is_seen(code: str) -> None:
+    assert list(pairing_in(ast.parse(code)))
+
+
+def pairing_in(tree: ast.Module) -> Iterator[str]:
+    """What pairs or has to do with a store of keys: names that are imported, used or passed. Advice is none."""
+    for part in ast.walk(tree):
+        if isinstance(part, ast.Call) and getattr(part.func, "attr", "") in ("pair", "call_pair", "create_bond"):
+            yield "pair()"
+        elif isinstance(part, ast.keyword) and part.arg == "pair":
+            yield "pair="
+        elif isinstance(part, ast.Constant) and part.value in ("pair", "Pair"):
+            yield "'pair'"
+        elif isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) and part.name == "pair":
+            yield "pair"
+        names = [getattr(part, "attr", ""), getattr(part, "id", ""), getattr(part, "module", "") or ""]
+        names += [one.name for one in getattr(part, "names", ()) if isinstance(one, ast.alias)]
+        if isinstance(part, ast.ImportFrom) and part.module == "bumble":
+            names += [f"bumble.{one.name}" for one in part.names]
+        yield from (name for name in names if _PAIRING.search(name))
