@@ -57,6 +57,8 @@ IN_WORDS = {
 GIVEN = {secret for secret in Secret if "matrix" in secret.value}
 # What the run of the wizard has in its reach.
 SEEN_BY_WIZARD = set(Secret) - {Secret.BOND_KEYS}
+# What it works with. The browser gets the password of the lab's user, and the wizard needs no webhook and no server.
+USED_BY_WIZARD = SEEN_BY_WIZARD - GIVEN - {Secret.LAB_USER} | {Secret.PASSPHRASE, Secret.PROOF}
 
 
 class WayOut(enum.StrEnum):
@@ -76,6 +78,9 @@ class WayOut(enum.StrEnum):
     ADDRESSES = "addresses that a proxy or a server on the way sees"
     SERVICE = "the files of a system service"
 
+
+# On these ways goes what is in a process's environment, whether or not the program reads it.
+CARRY_THE_ENVIRONMENT = {WayOut.CHILD, WayOut.SERVICE, WayOut.CORE}
 
 # Fields that hold a secret or name its place: `module:Class.field`.
 FIELDS: dict[Secret, set[str]] = {
@@ -276,6 +281,23 @@ NOT_POSSIBLE: dict[tuple[Secret, WayOut], str] = {
     **{(Secret.BOND_KEYS, way): "the system keeps them; this program never reads them" for way in WayOut},
 }
 
+_OF_DATABASES = (Secret.LEDGER_PASSWORD, Secret.STORE_PASSWORD)
+_OF_GATEWAY = (Secret.WEBHOOK_ADDRESS, Secret.WEBHOOK_KEY)
+_NO_SERVER = "needs a server that takes the password; that of the run ends the connection when it has asked for it"
+# What a run could show and none does, with the reason.
+NOT_TRIED: dict[tuple[Secret, WayOut], str] = {
+    **{(s, way): _NO_SERVER for s in _OF_DATABASES for way in (WayOut.LEDGER, WayOut.EXPORTS, WayOut.TEMPORARY)},
+    **{(s, WayOut.WIZARD): "the wizard of the run keeps its ledger in a file" for s in _OF_DATABASES},
+    **{(s, WayOut.LEDGER): "only the gateway reads it, and it writes no record" for s in _OF_GATEWAY},
+    **{(s, WayOut.WIZARD): "only the gateway reads it" for s in _OF_GATEWAY},
+    (Secret.PROXY_PASSWORD, WayOut.LEDGER): "no run installs through a proxy",
+    (Secret.PROXY_PASSWORD, WayOut.WIZARD): "the wizard of the run reaches its cloud without a proxy",
+    (
+        Secret.LAB_USER,
+        WayOut.WIZARD,
+    ): "the wizard of the run is given the lab by its addresses, and reads no file of it",
+}
+
 _SECRET_TYPES = {"SecretStr", "SecretRef", "Secret"}
 _CALLED_LIKE_SECRETS = re.compile(r"pass(phrase|word)|secret|token|proof|webhook|url$")
 _KEPT_LIKE_SECRETS = re.compile(
@@ -372,8 +394,10 @@ def modules_with_ways_out() -> set[str]:
 def leads_out(tree: ast.Module) -> bool:
     """Whether this module does one of these things, by what it imports and what it calls."""
     parts = list(_running_parts(tree))
-    origins = dict(pair for part in parts for pair in _imported(part))
-    named = {origin for part in parts for origin in (*dict(_imported(part)).values(), _origin(part, origins))}
+    imported = [pair for part in parts for pair in _imported(part)]
+    origins = dict(imported)
+    used = {_origin(part, origins) for part in parts if isinstance(part, ast.Attribute)}
+    named = {origin for _, origin in imported} | used
     return (
         any(name == module or name.startswith(f"{module}.") for name in named for module in _OUTWARD_MODULES)
         or any(_OUTWARD_PARTS.match(name) for name in named)

@@ -14,8 +14,17 @@ import pytest
 from installer.errors import ErrorCode
 from installer.flow.run_resources import lab_state_file
 from tests.security import secret_matrix
-from tests.security.observed_run import UNNAMED, Observed, password_server, webhook_server
-from tests.security.secret_matrix import GIVEN, NOT_POSSIBLE, ON_PURPOSE, SEEN_BY_WIZARD, Secret, WayOut
+from tests.security.observed_run import SETTINGS, UNNAMED, Observed, password_server, webhook_server
+from tests.security.secret_matrix import (
+    CARRY_THE_ENVIRONMENT,
+    GIVEN,
+    NOT_POSSIBLE,
+    NOT_TRIED,
+    ON_PURPOSE,
+    USED_BY_WIZARD,
+    Secret,
+    WayOut,
+)
 
 WIFI = ("--sync", "wifi", "--ssid", "Home", "--passphrase-env", "MATRIX_PASSPHRASE")
 SCRIPT = ("install", "--lab", "--non-interactive", "--json")
@@ -39,6 +48,25 @@ main()
 """
 
 
+# When the gateway prepares to send: it has the webhook's address, its key and the proxy that leads there.
+WEBHOOK_DEFECT = """
+from installer.cloud.proxies import proxy_for
+from installer.gateway.webhook_sink import WebhookSink
+def broken(self, url, fetch_key, **named):
+    raise RuntimeError(f'cannot send to {url}', fetch_key().get_secret_value(), proxy_for('https://hook.test').url)
+WebhookSink.__init__ = broken
+from installer.cli.main import main
+main()
+"""
+# When a database is opened, with its password.
+DATABASE_DEFECT = """
+import psycopg
+def broken(*words, **named):
+    raise RuntimeError(f'cannot open {words} {named}', named['password'])
+psycopg.connect = broken
+from installer.cli.main import main
+main()
+"""
 _PAIRING = re.compile(
     r"bumble\.(pairing|keys|smp)\b|key_?store|pairing_(config|delegate)|^PairingConfig", re.IGNORECASE
 )
@@ -134,22 +162,39 @@ def fails(it: Observed) -> None:
 
 
 def collects(it: Observed) -> None:
-    """The gateway delivers to a webhook; and the unit that would start it."""
+    """The gateway meets a defect, delivers to a webhook, and cannot behind a proxy; and the unit to start it."""
     it.run(*SCRIPT, "--device", it.world.address("pulse-hr"), "--sync", "bluetooth")
+    once = ("gateway", "once", "--lab", "--json", "--quiet", "0.3")
+    it.run(*once, status=ErrorCode.INTERNAL.exit_status, program=WEBHOOK_DEFECT)
     with webhook_server() as to:
-        it.run("gateway", "once", "--lab", "--json", MATRIX_WEBHOOK=f"{to.base}/{Secret.WEBHOOK_ADDRESS.value}")
+        it.run(*once, MATRIX_WEBHOOK=f"{to.base}/{Secret.WEBHOOK_ADDRESS.value}")
     assert to.got
+    it.world.act("pulse-hr", "measure")
+    proxy = f"http://nurse:{Secret.PROXY_PASSWORD}@127.0.0.1:1"  # nobody listens there
+    it.run(*once, status=ErrorCode.GATEWAY_INCOMPLETE.exit_status, HTTPS_PROXY=proxy)
     it.add(WayOut.SERVICE, "unit", it.run("gateway", "install-service", "--print").stdout)
-    it.run_all("gateway status --lab", "data fetch --lab", f"data export --lab --out {it.home}/export/data.csv")
+    export = f"data export --lab --out {it.home}/export/data.csv"
+    assert b"through the proxy 127.0.0.1:1" in it.run_all("gateway status --lab", "data fetch --lab", export)
 
 
 def asks_databases(it: Observed) -> None:
-    """Servers that ask for the password and end the connection."""
+    """Servers that ask for the password and end the connection; and a defect where it is given to the driver."""
     for words in (("ledger", "status", "--ledger"), ("data", "show", "--database")):
         with password_server() as server:
-            it.run(*words, f"postgresql://nurse@{server.host}/clinic", status=ErrorCode.DATABASE_FAILED.exit_status)
+            url = f"postgresql://nurse@{server.host}/clinic"
+            it.run(*words, url, status=ErrorCode.DATABASE_FAILED.exit_status)
+            it.run(*words, url, status=ErrorCode.INTERNAL.exit_status, program=DATABASE_DEFECT)
         assert server.asked
         it.add(WayOut.ADDRESSES, f"server of {words[0]}", server.got)
+    with password_server() as server:
+        named = SETTINGS
+        for section in ("[ledger]", "[data]"):
+            named = named.replace(section, f'{section}\nurl = "postgresql://nurse@{server.host}/clinic"')
+        (it.home / "config" / "config.toml").write_text(named, "utf-8")
+        found = ErrorCode.DOCTOR_FOUND.exit_status
+        told = it.run("doctor", "--json", "--adapter", it.world.state.adapter, status=found, **UNNAMED).stdout
+    assert server.asked
+    assert b"through the proxy proxy.test:3128" in told
 
 
 def signs_in(it: Observed) -> None:
@@ -194,31 +239,62 @@ def serves(it: Observed) -> None:
 
 
 class Run(NamedTuple):
-    """A run; the secrets that the program gets or makes in it, beside the given ones; and the ways out that it goes."""
+    """A run: what it uses of the secrets that it is given, which others the program gets or makes, the ways it goes.
+
+    All that it is given is in its environment; used is what it reads from there and works with.
+    """
 
     act: Callable[[Observed], Any]
+    uses: set[Secret]
     makes: set[Secret]
     goes: set[WayOut]
+
+    def tries(self) -> set[tuple[Secret, WayOut]]:
+        """What it tries: what it uses or makes on each way, and on those that the environment itself goes, all."""
+        worked_with = set(itertools.product(self.uses | self.makes, self.goes))
+        return worked_with | set(itertools.product(GIVEN, self.goes & CARRY_THE_ENVIRONMENT))
 
 
 _ALWAYS = {WayOut.MESSAGES, WayOut.FILES, WayOut.CORE, WayOut.ADDRESSES, WayOut.LOGS}
 _INSTALLS = {Secret.CLIENT_SECRET, Secret.LAB_USER, Secret.TOKENS}
+_DEVICE = {Secret.PASSPHRASE, Secret.PROOF}
+_DATABASES = {Secret.LEDGER_PASSWORD, Secret.STORE_PASSWORD}
+_WEBHOOK = {Secret.WEBHOOK_ADDRESS, Secret.WEBHOOK_KEY, Secret.PROXY_PASSWORD}
 RUNS = (
     Run(
         installs,
+        _DEVICE,
         _INSTALLS | {Secret.RECEIVER_PATH},
         _ALWAYS | {WayOut.RESULTS, WayOut.LEDGER, WayOut.TEMPORARY, WayOut.EXPORTS},
     ),
-    Run(fails, _INSTALLS - {Secret.TOKENS}, _ALWAYS | {WayOut.RESULTS, WayOut.LEDGER, WayOut.CRASH_REPORT}),
-    Run(collects, _INSTALLS, _ALWAYS | {WayOut.RESULTS, WayOut.LEDGER, WayOut.EXPORTS, WayOut.SERVICE}),
-    Run(asks_databases, set(), _ALWAYS - {WayOut.FILES, WayOut.LOGS}),
-    Run(starts_a_lab, {Secret.CLIENT_SECRET, Secret.LAB_USER}, _ALWAYS - {WayOut.FILES} | {WayOut.CHILD}),
+    Run(fails, _DEVICE, _INSTALLS - {Secret.TOKENS}, _ALWAYS | {WayOut.RESULTS, WayOut.LEDGER, WayOut.CRASH_REPORT}),
+    # The gateway writes into the store and the outbox, and no ledger; what is exported was stored before.
+    Run(
+        collects,
+        _WEBHOOK,
+        _INSTALLS,
+        _ALWAYS | {WayOut.RESULTS, WayOut.EXPORTS, WayOut.SERVICE, WayOut.TEMPORARY, WayOut.CRASH_REPORT},
+    ),
+    Run(
+        asks_databases,
+        _DATABASES | {Secret.PROXY_PASSWORD},
+        set(),
+        _ALWAYS | {WayOut.RESULTS, WayOut.CRASH_REPORT},
+    ),
+    Run(
+        starts_a_lab,
+        {Secret.PROOF},
+        {Secret.CLIENT_SECRET, Secret.LAB_USER},
+        _ALWAYS - {WayOut.FILES} | {WayOut.CHILD},
+    ),
     Run(
         signs_in,
-        _INSTALLS | {Secret.SIGN_IN_CODE, Secret.SIGN_IN_STATE, Secret.RECEIVER_PATH},
+        {Secret.PASSPHRASE},
+        # The lab's user types the password into a browser; the program does not get it.
+        _INSTALLS - {Secret.LAB_USER} | {Secret.SIGN_IN_CODE, Secret.SIGN_IN_STATE, Secret.RECEIVER_PATH},
         set(WayOut) - {WayOut.WIZARD},
     ),
-    Run(serves, _INSTALLS | {Secret.RECEIVER_PATH}, _ALWAYS | {WayOut.RESULTS}),
+    Run(serves, {Secret.PASSPHRASE}, _INSTALLS | {Secret.RECEIVER_PATH}, _ALWAYS | {WayOut.RESULTS}),
 )
 
 
@@ -237,12 +313,12 @@ def test_no_secret_goes_out(observed: Observed, run: Run) -> None:
 
 
 def test_every_secret_is_tried_on_every_way_out() -> None:
-    tried = {(secret, way) for run in RUNS for secret in run.makes | GIVEN for way in run.goes}
+    tried = {cell for run in RUNS for cell in run.tries()}
     # The wizard's run needs a terminal: `system/test_wizard_secrets.py`.
-    tried |= {(secret, WayOut.WIZARD) for secret in SEEN_BY_WIZARD}
-    cells = set(itertools.product(Secret, WayOut))
-    assert sorted(cells - tried - set(NOT_POSSIBLE)) == []
-    assert not tried & set(NOT_POSSIBLE)
+    tried |= {(secret, WayOut.WIZARD) for secret in USED_BY_WIZARD}
+    cells, untried = set(itertools.product(Secret, WayOut)), set(NOT_POSSIBLE) | set(NOT_TRIED)
+    assert sorted(cells - tried - untried) == []
+    assert not tried & untried
     assert set(ON_PURPOSE) <= tried
 
 
