@@ -265,6 +265,7 @@ NO_WAY_OUT = {
     "installer.flow.beside_answers": "asks where the folder for temporary files is",
     "installer.gateway.scheduled_task": "quotes the words of a command",
     "installer.measurements.charts": "draws into a text",
+    "installer.storage.peer_user": "asks whose program is behind a connection",
     "installer.storage.pinned_file": "opens files for reading only",
     "installer.text.bounded_read": "asks whether a file is the terminal",
 }
