@@ -20,26 +20,36 @@ from tests.security.system.other_user import OTHER_UID
 
 POSTGRES_LIKE, DYNAMIC, PERSON = 999, 61200, 12345
 
-# It says what it got, and ends with its standard input.
-LISTEN = """
-import os, socket, sys, threading
+# It says what it got. At the end of its standard input it first serves who is already connected, so nothing is missed.
+SERVER = """
+import os, select, socket, sys
 os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+%s
+while True:
+    readable = select.select([server, sys.stdin], [], [])[0]
+    if server not in readable and sys.stdin.read() == "":
+        # One may have connected since the look.
+        readable = select.select([server], [], [], 0)[0]
+    if server not in readable:
+        break
+    one, _ = server.accept()
+    one.settimeout(5)
+    got = b""
+    %s
+    print("got", got, flush=True)
+    %s
+    one.close()
+"""
+
+LISTEN = SERVER % (
+    """
 family = socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET
 server = socket.create_server((sys.argv[2], int(sys.argv[3])), family=family)
 print(server.getsockname()[1], flush=True)
-def serve():
-    while True:
-        one, _ = server.accept()
-        one.settimeout(5)
-        got = b""
-        while b"health data" not in got and (part := one.recv(65536)):
-            got += part
-        print("got", got, flush=True)
-        one.sendall(b"HTTP/1.1 204 No Content\\r\\nConnection: close\\r\\n\\r\\n")
-        one.close()
-threading.Thread(target=serve, daemon=True).start()
-sys.stdin.read()
-"""
+""",
+    'while b"health data" not in got and (part := one.recv(65536)): got += part',
+    r'one.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")',
+)
 
 
 class Listener:
@@ -122,23 +132,18 @@ def test_no_database_is_opened_at_another_persons_server(how: str, monkeypatch: 
         assert other.got() == b""
 
 
-# A server that takes everybody: it answers the start of the connection, and says what comes after that.
-SOCKET_SERVER = """
-import os, socket, sys, threading
-os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+# It takes everybody: it answers the start of the connection, and says what comes after that.
+SOCKET_SERVER = SERVER % (
+    """
 server = socket.socket(socket.AF_UNIX); server.bind(sys.argv[2]); server.listen()
 print("ready", flush=True)
-def serve():
-    while True:
-        one, _ = server.accept()
-        got = one.recv(65536)
-        one.sendall(b"R\\0\\0\\0\\x08\\0\\0\\0\\0Z\\0\\0\\0\\x05I")
-        while part := one.recv(65536):
-            got += part
-        print("got", got, flush=True)
-threading.Thread(target=serve, daemon=True).start()
-sys.stdin.read()
-"""
+""",
+    r"""got = one.recv(65536)
+    if got:
+        one.sendall(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")
+    while got and (part := one.recv(65536)): got += part""",
+    "pass",
+)
 
 
 @pytest.mark.parametrize("file_of", [PERSON, 0])
