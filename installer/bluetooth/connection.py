@@ -21,6 +21,7 @@ from bleak.exc import (
 )
 from bleak.uuids import normalize_uuid_str
 
+from installer.bluetooth.last_answer import has_no_answer
 from installer.bluetooth.pairing import PAIRING_REQUIRED_ERRORS, pairing_required
 from installer.bluetooth.sighting import Advert
 from installer.bluetooth.system_errors import SYSTEM_ERRORS
@@ -168,10 +169,10 @@ class Connection:
         link_lost = asyncio.ensure_future(self.lost.wait())
         try:
             await asyncio.wait({task, link_lost}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done() and link_lost.done() and await has_no_answer(task):
+                raise self.connection_lost_error(activity)
             if task.done():
                 return task.result()
-            if link_lost.done():
-                raise self.connection_lost_error(activity)
             raise TimeoutError(activity)
         finally:
             link_lost.cancel()

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, StepKey, SyncAnswer
 from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode
-from installer.events.installation import DeviceConnected, Failed, InstallationDone, Provisioning
+from installer.events.installation import DeviceConnected, Failed, InstallationDone, Provisioning, WaitingForData
+from installer.events.json_lines import Event
 from installer.flow.front_end import Recovery
 from installer.flow.questions import (
     AskPassphrase,
@@ -232,7 +233,13 @@ async def test_a_device_that_somebody_else_set_up(world: LabWorld, home: Any, mo
     await succeeds(answers)
     monkeypatch.setenv("DEVICE_INSTALLER_DATA_DIR", str(home / "other-computer"))
     await failed(answers, ErrorCode.DEVICE_ALREADY_SET_UP)
-    await succeeds(answers, keep_wifi=True)
+
+    def use_it(event: Event) -> None:
+        if isinstance(event, WaitingForData):
+            world.act("body", "measure")
+
+    ended, front = await install(answers, Front(on_event=use_it), keep_wifi=True)
+    assert ended.outcome == "installed", f"{ended.error!r}\n{front.text()}"
 
 
 async def test_a_finished_installation_can_be_repeated(world: LabWorld) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bleak.args import SizedBuffer
@@ -22,6 +22,7 @@ from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolErr
 from installer.bluetooth.hci.gatt_discovery import discover_gatt_table
 from installer.bluetooth.hci.host import PARSER_ERRORS, HciHost
 from installer.bluetooth.hci.scanner import peer_address
+from installer.bluetooth.last_answer import has_no_answer
 from installer.bluetooth.uuids import expand_uuid16
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ T = TypeVar("T")
 REQUESTED_MTU = 517
 DEFAULT_MTU = 23
 MAX_VALUE_BYTES = 512
+ABANDONED_SECONDS = 0.1
 _NOTIFY, _INDICATE = b"\x01\x00", b"\x02\x00"
 _CCCD = expand_uuid16(0x2902)
 
@@ -238,7 +240,8 @@ class HciClient(BaseBleakClient):
             await asyncio.wait({task, link_lost}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             link_lost.cancel()
-        if not task.done() or task.cancelled():
+        if await has_no_answer(task):
+            task.cancel()
             raise BleakError("Disconnected")
         try:
             return task.result()
@@ -258,8 +261,14 @@ class HciClient(BaseBleakClient):
         if self._link is None or self._link_lost.is_set():
             return
         self._link_lost.set()
-        for task in self._requests:
-            task.cancel()
+        loop = asyncio.get_running_loop()
+        # Those whose callers were cancelled; the others are cancelled by their callers.
+        loop.call_later(ABANDONED_SECONDS, _cancel_all, tuple(self._requests))
         if self._disconnected_callback is not None:
             # After the pending notifications.
-            asyncio.get_running_loop().call_soon(self._disconnected_callback)
+            loop.call_soon(self._disconnected_callback)
+
+
+def _cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()

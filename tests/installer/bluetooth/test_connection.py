@@ -81,6 +81,22 @@ async def test_what_waits_is_told_at_once_that_the_link_dropped(bench: Bench, ad
     assert caught.value.code is ErrorCode.CONNECTION_LOST
 
 
+async def test_an_answer_that_came_before_the_link_dropped_counts(bench: Bench, adapter: Adapter) -> None:
+    device = await bench.peripheral([world().service])
+    connection = await connected(adapter)
+
+    async def answered_and_on_its_way() -> bytes:
+        await connection.lost.wait()
+        for _ in range(4):  # the layers that an answer comes through
+            await asyncio.sleep(0)
+        return b"done"
+
+    waiting = asyncio.ensure_future(connection.run_while_connected(answered_and_on_its_way(), 5, "x"))
+    await asyncio.sleep(0)
+    device.drop()
+    assert await waiting == b"done"
+
+
 async def test_a_device_that_refuses_or_hangs_has_its_own_error(bench: Bench, adapter: Adapter) -> None:
     device = await bench.peripheral([Service(SERVICE, [characteristic(LOCKED, Properties.READ, read=refuse)])])
     async with await connected(adapter) as connection:

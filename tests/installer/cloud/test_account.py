@@ -259,7 +259,7 @@ async def test_a_cloud_that_is_away_for_a_while_is_waited_for(practice: Lab) -> 
 async def test_a_cloud_that_stays_away_is_the_error(tmp_path: Path) -> None:
     async with odd(getdevice=[raw("", 502)]) as cloud, account_at(cloud, tmp_path) as account:
         with pytest.raises(InstallerError) as caught:
-            await account.watch_for(model("body-plus"), set(), 0.0, 0.3)
+            await account.watch_for(model("body-plus"), set(), 0.0, 2.0)
     assert caught.value.code is ErrorCode.CLOUD_UNREACHABLE
 
 

@@ -99,7 +99,7 @@ async def delivering(delivery: Delivery) -> AsyncIterator[None]:
         await delivery.close()
 
 
-async def until(holds: Callable[[], Any], seconds: float = 20.0) -> None:
+async def until(holds: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait until `holds()` is true."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not holds():
