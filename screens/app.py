@@ -59,6 +59,8 @@ class WizardApp(FrontEndApp):
     TITLE = "Device Installer"
     CSS_PATH = str(resources.files("assets").joinpath("wizard.tcss"))
     COMMAND_PALETTE_DISPLAY = "^p"
+    # A screen has the class `-narrow` below 70 columns.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-wide")]  # noqa: RUF012 - the base class has no ClassVar
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="quit", tooltip="Stop and leave the program"),

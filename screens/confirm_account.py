@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Button
 
@@ -17,7 +16,7 @@ from installer.cloud.whose_account import SignedInPerson
 from installer.flow.questions import ConfirmAccount
 from screens.labels import shown
 from screens.question_screen import QuestionScreen
-from screens.widgets import Callout, Facts, Text, button
+from screens.widgets import ButtonRow, Callout, Facts, Text, button
 
 WHY = (
     "A browser may still be signed in as somebody else. The device and its data go to this account, so compare it with "
@@ -45,7 +44,7 @@ class ConfirmAccountScreen(QuestionScreen[ConfirmAccount]):
             yield Callout(f"{shown(person.warning, 400)} Is that meant?", "warning")
         yield Facts(_facts(person))
         yield Text(WHY)
-        with Horizontal(classes="buttons"):
+        with ButtonRow():
             # What does not fit is not confirmed by one careless Enter: the button that refuses comes first.
             if person.warning:
                 yield button("No, sign in again", "no", "primary")

@@ -22,7 +22,7 @@ from installer.errors import InstallerError
 from installer.flow.questions import ConfirmDevice
 from screens.labels import protocol_label, shown, strength
 from screens.question_screen import QuestionScreen
-from screens.widgets import Callout, Facts, Text, button
+from screens.widgets import ButtonRow, Callout, Facts, Text, button
 
 CERTAINTY_LABELS = {
     Certainty.CERTAIN: "certain",
@@ -84,7 +84,7 @@ class ConfirmDeviceScreen(QuestionScreen[ConfirmDevice]):
                 yield Text("", id="blinking")
         if question.set_up:
             yield Callout(ALREADY_IN_ACCOUNT if question.protocol == "guided" else ALREADY_ON_WIFI, "warning")
-        with Horizontal(classes="buttons"):
+        with ButtonRow():
             yield button("Yes, this one", "yes", "primary")
             if question.identify is not None:
                 yield button("Make it blink", "blink")

@@ -10,12 +10,12 @@ from typing import ClassVar, TypeVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button
 
-from screens.widgets import Text, button
+from screens.widgets import ButtonRow, Text, button
 
 ResultT = TypeVar("ResultT")
 
@@ -25,8 +25,6 @@ class Dialog(ModalScreen[ResultT]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close", id="dialog.close", tooltip="Close without doing anything"),
-        Binding("left", "app.focus_previous", "Left", show=False, id="dialog.left"),
-        Binding("right", "app.focus_next", "Right", show=False, id="dialog.right"),
     ]
 
     def title_text(self) -> str:
@@ -45,7 +43,7 @@ class Dialog(ModalScreen[ResultT]):
         with Vertical(id="dialog"):
             yield Text(self.title_text(), id="dialog-title")
             yield from self.body()
-            with Horizontal(classes="buttons"):
+            with ButtonRow():
                 yield from self.buttons()
 
     def action_close(self) -> None:

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.binding import Binding, BindingType
@@ -19,9 +19,12 @@ from installer.flow.front_end import Failure, Recovery
 from screens.dialogs import Dialog
 from screens.widgets import Callout, Text, button
 
+if TYPE_CHECKING:
+    from screens.app_interface import Wizard
+
 
 class FailureDialog(Dialog[Recovery]):
-    """Shows one failure. `result` is done when the user decided. `stop_installation` may ask before it stops."""
+    """Shows one failure. `result` is done when the user decided."""
 
     TITLES: ClassVar[dict[StepKey, str]] = {
         StepKey.FIND: "The device cannot be reached",
@@ -50,10 +53,9 @@ class FailureDialog(Dialog[Recovery]):
         Binding("s", "decide('stop')", "Stop", id="failure.stop", tooltip="Stop this installation"),
     ]
 
-    def __init__(self, failure: Failure, stop_installation: Callable[[], None]) -> None:
+    def __init__(self, failure: Failure) -> None:
         super().__init__()
         self.failure = failure
-        self._stop_installation = stop_installation
         self.result: asyncio.Future[Recovery] = asyncio.get_running_loop().create_future()
 
     def title_text(self) -> str:
@@ -92,7 +94,7 @@ class FailureDialog(Dialog[Recovery]):
     def action_decide(self, recovery: str) -> None:
         """Decide. Stopping asks first if credentials were sent."""
         if Recovery(recovery) is Recovery.STOP:
-            self._stop_installation()
+            cast("Wizard", self.app).stop_installation()
         elif not self.result.done():
             self.result.set_result(Recovery(recovery))
 

@@ -23,7 +23,7 @@ from screens.engine_interface import Outcome
 from screens.installation_state import InstallationState
 from screens.labels import shown
 from screens.progress import settled_facts
-from screens.widgets import Callout, Facts, Text, button
+from screens.widgets import ButtonRow, Callout, Facts, Text, button
 from screens.wizard_screen import WizardScreen
 
 
@@ -123,7 +123,7 @@ class FinishScreen(WizardScreen):
             yield Callout((state.gateway_notice or GATEWAY_NEEDED) if state.guide is None else PHONE_NEEDED, "note")
         if self.outcome.outcome == "installed" and state.first_data_later:
             yield Callout(state.first_data_later, "note", id="later")
-        with Horizontal(classes="buttons"):
+        with ButtonRow():
             yield button("Install another", "another", "primary")
             yield button("Home", "home")
             yield button("Quit", "quit")

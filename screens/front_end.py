@@ -138,7 +138,7 @@ class FrontEndApp(App[Outcome | None]):
         if self._stopping:
             return Recovery.STOP
         self._close_answered_screen()
-        dialog = FailureDialog(failure, self.stop_installation)
+        dialog = FailureDialog(failure)
         await self.push_screen(dialog)
         self._pending_answer = dialog.result
         try:
@@ -151,10 +151,6 @@ class FrontEndApp(App[Outcome | None]):
         if recovery is Recovery.STOP:
             self._stopping = True
         return recovery
-
-    def stop_installation(self, *, leave: bool = False) -> None:
-        """Stop the running installation. `leave`: then quit."""
-        raise NotImplementedError
 
     async def _replace_answered_screen(self, screen: QuestionScreen[Any]) -> None:
         answered = self._answered_screen

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from textual import on
-from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Button
 
@@ -19,7 +18,7 @@ from screens.cards import Card, CardChoice, Cards
 from screens.installation_state import InstallationState, Mark, ProgressView
 from screens.labels import protocol_label, security_label, shown
 from screens.question_screen import QuestionScreen
-from screens.widgets import Callout, Facts, Text, button
+from screens.widgets import ButtonRow, Callout, Facts, Text, button
 
 
 class SendScreen(QuestionScreen[ConfirmSending]):
@@ -45,7 +44,7 @@ class SendScreen(QuestionScreen[ConfirmSending]):
         safe = question.encrypted and question.proved and question.safe_from_relays
         yield Callout(question.protection, "note" if safe else "warning")
         yield Callout(shown(question.warning, 300), "warning", id="band")
-        with Horizontal(classes="buttons"):
+        with ButtonRow():
             yield button("Send", "send", "primary")
             if question.can_go_back:
                 yield button("Back", "back")
@@ -78,7 +77,7 @@ class UnprovedScreen(QuestionScreen[AcceptUnproved]):
             ]
         )
         yield Callout(question.consequence, "warning")
-        with Horizontal(classes="buttons"):
+        with ButtonRow():
             yield button("Do not send", "refuse", "primary")
             yield button("Send anyway", "accept")
 

@@ -14,7 +14,6 @@ from typing import ClassVar, NamedTuple
 from pydantic import SecretStr
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input
@@ -27,7 +26,7 @@ from installer.text import quoted
 from installer.wifi.credentials import passphrase_problem, passphrase_warning
 from screens.labels import security_label, shown
 from screens.question_screen import QuestionScreen, QuestionT
-from screens.widgets import SecretInput, Text, button
+from screens.widgets import ButtonRow, SecretInput, Text, button
 
 MAX_PROOF_CHARACTERS = 128
 
@@ -55,7 +54,7 @@ class SecretScreen(QuestionScreen[QuestionT]):
     def body(self) -> Iterable[Widget]:
         yield SecretInput(self.PLACEHOLDER, id="passphrase")
         yield Text("", id="verdict")
-        with Horizontal(classes="buttons"):
+        with ButtonRow():
             yield button("Go on", "go", "primary")
             yield button("Show it (F2)", "reveal")
             if self.question.can_go_back:

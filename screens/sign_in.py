@@ -19,7 +19,7 @@ from installer.flow.questions import SignIn
 from installer.timing.durations import minutes_and_seconds
 from screens.labels import shown
 from screens.question_screen import QuestionScreen
-from screens.widgets import Callout, QrCode, SecretInput, Text, button
+from screens.widgets import ButtonRow, Callout, QrCode, SecretInput, Text, button
 
 REFRESH_SECONDS = 0.5
 PASTE_ADDRESS_TEXT = (
@@ -53,7 +53,7 @@ class SignInScreen(QuestionScreen[SignIn]):
             with Vertical():
                 yield Text(self._browser_text(), id="ways")
                 if self.question.open_browser is not None:
-                    with Horizontal(classes="buttons"):
+                    with ButtonRow():
                         yield button("Open the browser (O)", "open", "primary")
                         if self.question.sign_in_lab_user is not None:
                             yield button("Sign in for me (L)", "by-itself")

@@ -9,7 +9,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.content import Content
+from textual.events import Resize
 from textual.geometry import Size
 from textual.visual import VisualType
 from textual.widgets import Button, Checkbox, Input, RadioButton, Static
@@ -155,6 +157,30 @@ class TickBox(Checkbox):
     @property
     def _button(self) -> Content:
         return Content("[x]" if self.value else "[ ]")
+
+
+class ButtonRow(Horizontal):
+    """Buttons side by side; below each other where the terminal is too narrow for that, so that none is cut off."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,up", "app.focus_previous", "Previous button", show=False, id="buttons.previous"),
+        Binding("right,down", "app.focus_next", "Next button", show=False, id="buttons.next"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(classes="buttons")
+        self._needed = 0
+
+    def on_resize(self, event: Resize) -> None:
+        # Before the first layout the buttons have no size yet.
+        self.call_after_refresh(self._arrange)
+
+    def _arrange(self) -> None:
+        if not self.has_class("-stacked"):
+            # Measured only side by side: below each other they are narrower.
+            margins = [child.styles.margin.right for child in self.displayed_children]
+            self._needed = sum(child.outer_size.width for child in self.displayed_children) + sum(margins[:-1])
+        self.set_class(self._needed > self.size.width, "-stacked")
 
 
 def button(label: str, key: str, variant: str = "default") -> Button:

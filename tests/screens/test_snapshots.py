@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Button, Input
 
 from screens.app import WizardApp
 from tests.screens.driver import screen_text
@@ -49,3 +49,24 @@ def test_screen_in_light_colours(name: str, snap_compare: Callable[..., bool]) -
 
     app = WizardApp(Starter(script()), lab=True, catalogue=CATALOGUE, clock=Clock(), light=True)
     assert snap_compare(app, terminal_size=(80, 24), run_before=play)
+
+
+@pytest.mark.parametrize("columns", [60, 40])
+@pytest.mark.parametrize("name", ["device", "recover", "sending", "unproved", "confirm_account"])
+async def test_no_button_is_cut_off_in_a_narrow_terminal(name: str, columns: int) -> None:
+    script, scene = SCENES[name]
+    app = WizardApp(Starter(script()), lab=True, catalogue=CATALOGUE, clock=Clock())
+    async with app.run_test(size=(columns, 40)) as pilot:
+        await scene(pilot)
+        await still(pilot)
+        buttons = list(app.screen.query(Button))
+        assert len(buttons) > 1
+        for button in buttons:
+            assert button.parent is not None
+            assert button.region.right <= button.parent.region.right, button.label
+        # Side by side or below each other: the arrows go from one to the next, and back.
+        buttons[0].focus()
+        for keys in (("right", "left"), ("down", "up")):
+            for key, focused in zip(keys, (buttons[1], buttons[0]), strict=True):
+                await pilot.press(key)
+                assert app.focused is focused
