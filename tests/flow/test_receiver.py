@@ -88,8 +88,9 @@ class Station:
                 await asyncio.sleep(0.005)
 
     async def quiet(self) -> None:
-        """Wait until the inbox is empty."""
-        await self.until(lambda: len(self.inbox) == 0)
+        """Wait until the inbox is empty, and its worker has told what it did."""
+        worker = self.service.worker
+        await self.until(lambda: len(self.inbox) == 0 and not (worker and worker._fetching))
 
     def weigh(self, grams: int) -> None:
         self.cloud.weigh(SCALE, grams)
