@@ -60,7 +60,8 @@ def test_a_wizard_that_is_ended_leaves_the_terminal(
     terminal.wait_text("Install a device")
     pid = int(terminal.tmux("list-panes", "-F", "#{pane_pid}"))
     terminal.tmux("run-shell", f"pkill -{signal} -P {pid}")
-    terminal.wait_text("ready>")
+    # While the wizard ends, the old command line is there again, and what is typed goes nowhere.
+    terminal.wait(lambda shown: shown.rstrip().endswith("ready>"), "the shell")
     terminal.text("echo status=$?")
     terminal.keys("Enter")
     terminal.wait_text(f"status={status}")
