@@ -12,12 +12,19 @@ SECONDS_EACH ?= 600
 # Python writes its compiled files even if the environment forbids it: the tests start hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test lint types imports tests proof bench fuzz picture lock clean
+# What `make guest` runs, with options of pytest; empty: all. KEEP=1 leaves the guest running for the next tests.
+TEST ?=
+KEEP ?=
+GUEST = $(BIN)/python -m tests.guest $(if $(KEEP),--keep)
+
+.PHONY: help setup demo test lint types imports tests proof guest guest-long guest-shell guest-stop bench fuzz picture lock clean
 
 help:
 	@echo "make demo     open the wizard in the lab; without a terminal, install a lab device by script"
 	@echo "make test     run the linter, the type checker, the import contracts and the tests"
 	@echo "make proof    run the long tests: many kills, many devices, a week without the cloud"
+	@echo "make guest    run the tests with a real Bluetooth stack in a virtual machine (TEST=tests/guest/inside/…, KEEP=1)"
+	@echo "make guest-long   the same in Debian 12 as well; guest-shell, guest-stop: see docs/guest.md"
 	@echo "make setup    only create the environment .venv"
 	@echo "make bench    measure start-up, installation, batch, ledger, data, gateway and more"
 	@echo "make fuzz     fuzz each decoder of untrusted bytes for ten minutes (SECONDS_EACH=600, DECODERS=names)"
@@ -57,12 +64,25 @@ imports: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
 tests: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q --ignore=tests/system --ignore=tests/security/system --ignore=tests/proof
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -q --ignore=tests/system --ignore=tests/security/system --ignore=tests/proof --ignore=tests/guest/inside
 
 proof: $(STAMP)
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
 		echo "No PostgreSQL server found, so the tests with two stations will fail (Debian: apt-get install postgresql)."
 	$(BIN)/python -m pytest -n $(PROOF_WORKERS) --dist worksteal -q tests/proof
+
+guest: $(STAMP)
+	$(GUEST) $(TEST)
+
+guest-long: $(STAMP)
+	$(GUEST) $(TEST)
+	$(GUEST) --debian debian12 $(TEST)
+
+guest-shell: $(STAMP)
+	$(GUEST) --shell
+
+guest-stop: $(STAMP)
+	$(GUEST) --stop
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench

@@ -32,7 +32,7 @@ from installer.storage.secret_references import SecretRef
 from installer.text import looks_like_code, printable
 from installer.text.written_by_people import UnreadableText, read_toml
 from installer.wifi.card_readings import CardReading, CardReadings
-from installer.wifi.networks import Security, check_ssid
+from installer.wifi.networks import Security, check_no_control, check_ssid
 
 if TYPE_CHECKING:
     from installer.wifi.saved_networks import SavedNetwork
@@ -128,12 +128,14 @@ class NetworkAnswer(_Answer):
     """Which network, and where its passphrase is.
 
     `secret` is the passphrase that a person typed; it lives in this run only and is never dumped.
+    `exact`: the name is meant as it is, also if the device hears only one that is nearly the same.
     `readings`: a card that can be read in several ways; then the network is not decided yet, and `ssid` is a stand-in.
     """
 
     ssid: str
     security: Security | None = None
     hidden: bool = False
+    exact: bool = Field(default=False, exclude_if=operator.not_)
     passphrase: SecretRef | None = None
     secret: SkipJsonSchema[SecretStr | None] = Field(default=None, exclude=True)
     readings: SkipJsonSchema[CardReadings | None] = Field(default=None, exclude=True)
@@ -258,6 +260,8 @@ def load(path: Path) -> Answers:
         raise InstallerError(
             ErrorCode.ANSWERS_INVALID, f"The answers file {path} {error.why}.", error.todo, file=str(path)
         ) from None
+    network = data.get("network")
+    check_written_ssid(network.get("ssid") if isinstance(network, dict) else None, str(path))
     return validate(data, str(path), file_origin(path, "answers file"))
 
 
@@ -307,6 +311,21 @@ def validate(data: Any, source: str, origin: Origin | None = None) -> Answers:
             f"{source}: " + "; ".join(problems(error, data)) + ".",
             "`device-installer schema answers` prints the format.",
             file=source,
+        ) from None
+
+
+def check_written_ssid(ssid: Any, source: str) -> None:
+    """Raise ANSWERS_INVALID for a name with a line break or another control character, which a person wrote.
+
+    Not a part of `validate`: a record may have such a name, of a network that a device heard.
+    """
+    if not isinstance(ssid, str) or looks_like_code(ssid):
+        return
+    try:
+        check_no_control(ssid)
+    except InstallerError as error:
+        raise InstallerError(
+            ErrorCode.ANSWERS_INVALID, f"{source}: network.ssid: {error.what}", error.todo, file=source
         ) from None
 
 

@@ -140,6 +140,16 @@ class ErrorCode(enum.Enum):
         "security_too_low", 33, "the device did not prove itself as its proof, its label or --require-encryption asks",
         "Nothing was sent. Check that it is the right device, and restart or reset it.")
 
+    PAIRING_NEEDED = (
+        "pairing_needed", 34, "the device wants to be paired, and nobody can be asked",
+        "Let a person answer (`--ask pairing`), or give the digits that the device shows with `--passkey-file`.")
+    PAIRING_FAILED = (
+        "pairing_failed", 35, "the device could not be paired: wrong digits, refused, or out of time",
+        "Put the device into pairing mode, bring it nearer, then try again.")
+    BOND_LOST = (
+        "bond_lost", 36, "the device or this computer no longer has the keys with which they were paired",
+        "If you reset the device, pair it anew with `--renew-bond`.")
+
     NETWORK_NOT_FOUND = (
         "network_not_found", 40, "the device does not see this network",
         "Check the name, bring the device nearer to the access point, and offer 2.4 GHz.")
@@ -267,10 +277,17 @@ class ErrorCode(enum.Enum):
     ERASURE_INCOMPLETE = (
         "erasure_incomplete", 96, "not all that was to be erased is erased",
         "Do what the message says, then give the same command again.")
+    NETWORK_MISSPELLED = (
+        "network_misspelled", 97, "the device hears a network of nearly this name, and not this one",
+        "Give the name as the device hears it, or send it all the same with `--exact`.")
     INTERRUPTED = (
         "interrupted", 130, "stopped by the user (Ctrl-C)",
         "Start again, or continue with `resume`.")
     # fmt: on
+
+
+# This computer's Bluetooth does not work. No device can be the cause.
+COMPUTER_BLUETOOTH = (ErrorCode.BLUETOOTH_MISSING, ErrorCode.BLUETOOTH_OFF, ErrorCode.ADAPTER_FAILED)
 
 
 class InstallerError(Exception):
@@ -291,6 +308,16 @@ class InstallerError(Exception):
     def exit_status(self) -> int:
         """The number that the program exits with."""
         return self.code.exit_status
+
+    @property
+    def link_is_down(self) -> bool:
+        """Whether the connection to the device is lost, whoever ended it."""
+        return self.code is ErrorCode.CONNECTION_LOST or self.computers_bluetooth
+
+    @property
+    def computers_bluetooth(self) -> bool:
+        """Whether this computer's Bluetooth is the cause, and no device."""
+        return self.code in COMPUTER_BLUETOOTH
 
     def with_advice(self, todo: str, **more_data: Any) -> InstallerError:
         """The same failure with other advice, and `more_data` beside its own."""

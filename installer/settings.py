@@ -236,17 +236,33 @@ class NotificationsSettings(_Section):
     path_file: str = ""
 
 
+class ConsentSettings(_Section):
+    """The consent of a device's user. `user`: the device's number of the user; `code`: the place of the consent code.
+
+    The code is a number from 0 to 9999.
+    """
+
+    user: Annotated[int, Field(ge=0, le=254)]
+    code: SecretRef
+
+
 class GatewaySettings(_Section):
     """The gateway.
 
     `webhook`: an https:// address that gets every measurement. An address with a secret path is given by its place.
     `webhook_key`: the place of the key that signs them. `every`: seconds between two visits of a device that stays
-    within range.
+    within range. `consent`: by the device's address, for a device that gives measurements only with a user's consent.
     """
 
     webhook: str | SecretRef = ""
     webhook_key: SecretRef | None = None
     every: Annotated[float, Field(ge=1, le=86_400)] = 300.0
+    consent: dict[str, ConsentSettings] = {}
+
+    @field_validator("consent")
+    @classmethod
+    def _by_address(cls, value: dict[str, ConsentSettings]) -> dict[str, ConsentSettings]:
+        return {address.strip().upper(): consent for address, consent in value.items()}
 
 
 class Settings(_Section):

@@ -71,6 +71,7 @@ class FindScreen(QuestionScreen[ChooseDevice]):
         self._filter = ""
         self._started_at = 0.0
         self._status = ""
+        self._stopped = False  # the search; it may go on by itself
 
     def heading(self) -> str:
         wanted = self.question.wanted
@@ -107,6 +108,9 @@ class FindScreen(QuestionScreen[ChooseDevice]):
         failure = question.sightings.failure
         if failure is not None:
             self.show_problem(f"{failure.what} {failure.todo}")
+        elif self._stopped:
+            self.show_problem("")
+        self._stopped = failure is not None
         self._update_status(len(visible), len(offered), len(selectable_sightings), len(sightings), now, failure)
 
     def _update_status(
@@ -138,6 +142,8 @@ class FindScreen(QuestionScreen[ChooseDevice]):
     def _empty_text(self, offered: int, others: int, waited: float, failure: InstallerError | None) -> str:
         if offered:
             return f"No device has “{shown(self._filter)}”. Esc in the filter clears it."
+        if failure and self.question.sightings.restarts:
+            return "The search goes on by itself when Bluetooth works again."
         if failure:
             return "When that is fixed: Esc, then install again."
         if not others:

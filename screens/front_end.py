@@ -16,13 +16,16 @@ from installer.events.json_lines import Event
 from installer.flow.front_end import Cancelled, Failure, Recovery
 from installer.flow.questions import (
     AcceptUnproved,
+    AskPasskey,
     AskPassphrase,
     AskProof,
     ChooseAccount,
     ChooseDevice,
     ChooseNetwork,
     ChooseReading,
+    ChooseSpelling,
     ChooseSync,
+    CompareNumbers,
     ConfirmAccount,
     ConfirmDevice,
     ConfirmForeign,
@@ -30,6 +33,8 @@ from installer.flow.questions import (
     FollowGuide,
     OfferNotifications,
     Question,
+    RenewBond,
+    ShowPasskey,
     SignIn,
 )
 from screens.engine_interface import Outcome
@@ -42,6 +47,8 @@ if TYPE_CHECKING:
 
 # An answered question stays on screen until the next one, but not longer than this: no flicker between the two.
 ANSWERED_SCREEN_SECONDS = 0.15
+# These may come during any step, and do not change the step.
+_OF_ANY_STEP = (AskProof, AcceptUnproved, ConfirmForeign, AskPasskey, CompareNumbers, ShowPasskey, RenewBond)
 _STEP_ANSWERS = (FindAnswer, SyncAnswer, NetworkAnswer, ProvisionAnswer, LinkAnswer)
 
 # The screen of each question: module and class. The module is imported when its question comes.
@@ -52,8 +59,13 @@ QUESTION_SCREENS: dict[type[Question], tuple[str, str]] = {
     ChooseSync: ("screens.sync", "SyncScreen"),
     ChooseNetwork: ("screens.network", "NetworkScreen"),
     ChooseReading: ("screens.network", "CardReadingScreen"),
+    ChooseSpelling: ("screens.network", "NetworkSpellingScreen"),
     AskPassphrase: ("screens.secret_screens", "PassphraseScreen"),
     AskProof: ("screens.secret_screens", "ProofScreen"),
+    AskPasskey: ("screens.pairing", "PasskeyScreen"),
+    CompareNumbers: ("screens.pairing", "CompareScreen"),
+    ShowPasskey: ("screens.pairing", "ShowPasskeyScreen"),
+    RenewBond: ("screens.pairing", "RenewBondScreen"),
     ConfirmSending: ("screens.provision", "SendScreen"),
     AcceptUnproved: ("screens.provision", "UnprovedScreen"),
     FollowGuide: ("screens.guide", "GuideScreen"),
@@ -106,8 +118,7 @@ class FrontEndApp(App[Outcome | None]):
         """Show the question's screen until it is answered. Cancelling this task withdraws the question."""
         if self._stopping:
             raise Cancelled
-        if self.state.step is None or not isinstance(question, AskProof | AcceptUnproved | ConfirmForeign):
-            # These may come during any step, and do not change the step.
+        if self.state.step is None or not isinstance(question, _OF_ANY_STEP):
             self.state.enter_step(question.step)
         screen = screen_for_question(question)
         await self._replace_answered_screen(screen)

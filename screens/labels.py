@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from installer.provisioning import registry
-from installer.text import printable
+from installer.text import in_quotes, printable
 from installer.wifi.networks import Security
 from screens.choice_list import steady
 
@@ -41,6 +41,11 @@ def security_label(security: Security) -> str:
 def protocol_label(protocol: str) -> str:
     """A provisioning protocol by the name that its makers use."""
     return shown(registry.label_of(protocol))
+
+
+def shown_ssid(ssid: str) -> str:
+    """The name of a network for a sentence: in quotes, so that a blank at its end can be seen."""
+    return steady(in_quotes(ssid))
 
 
 def shown(text: str, limit: int = 80) -> str:

@@ -1,6 +1,7 @@
 """The network step: choose the Wi-Fi network for the device, from its list, by name, or from the text of a QR code.
 
-If the maker of the code left open what it means, a second screen asks which of its readings is right.
+A second screen asks which reading is right if the maker of the code left that open, and a third one which name, if
+nearly the same one is heard.
 """
 
 # ruff: noqa: D102 (hooks of Textual and of the base classes, which document them)
@@ -20,15 +21,16 @@ from textual.widgets import Button, Checkbox, Input, RadioSet, Static
 from installer.answers import NetworkAnswer
 from installer.bluetooth.signal_strength import signal_bars
 from installer.errors import InstallerError
-from installer.flow.questions import ChooseNetwork, ChooseReading
+from installer.flow.questions import ChooseNetwork, ChooseReading, ChooseSpelling
 from installer.qr.classify import QrKind, kind_of
 from installer.text import capitalized
 from installer.wifi.card_readings import CardReading
+from installer.wifi.near_names import difference
 from installer.wifi.networks import Network, Security, by_ssid, check_network, check_typed_ssid
 from screens.cards import Card, CardChoice, Cards
 from screens.choice_list import ChoiceColumn, ChoiceList, ChoiceRow, ChoiceTable
 from screens.dialogs import Dialog
-from screens.labels import security_label, shown, signal, strength
+from screens.labels import security_label, shown, shown_ssid, signal, strength
 from screens.qr_text_dialogs import WifiQrTextDialog
 from screens.question_screen import QuestionScreen
 from screens.widgets import Callout, RadioOption, Text, TickBox, button
@@ -270,7 +272,7 @@ class CardReadingScreen(QuestionScreen[ChooseReading]):
     def body(self) -> Iterable[Widget]:
         yield Cards(
             [
-                CardChoice(str(index), f"“{shown(reading.ssid)}”", self._text(reading))
+                CardChoice(str(index), shown_ssid(reading.ssid), self._text(reading))
                 for index, reading in enumerate(self.question.readings.readings)
             ]
         )
@@ -316,3 +318,33 @@ class CardReadingScreen(QuestionScreen[ChooseReading]):
     @on(Card.Chosen)
     def _chosen(self, event: Card.Chosen) -> None:
         self.answer(NetworkAnswer.from_reading(self.question.readings.readings[int(event.choice.key)]))
+
+
+class NetworkSpellingScreen(QuestionScreen[ChooseSpelling]):
+    """Offers each name as a card, in quotes. The answer is the SSID."""
+
+    def heading(self) -> str:
+        return "Which name do you mean?"
+
+    def hint(self) -> str:
+        return f"{capitalized(self.question.who)} does not hear {shown_ssid(self.question.typed)}. Every sign counts."
+
+    def body(self) -> Iterable[Widget]:
+        typed = self.question.typed
+        near = [
+            CardChoice(
+                str(index),
+                shown_ssid(network.ssid),
+                f"{capitalized(self.question.who)} hears it. The names differ in {difference(typed, network.ssid)}.",
+            )
+            for index, network in enumerate(self.question.heard)
+        ]
+        yield Cards([*near, CardChoice("typed", shown_ssid(typed), "As it was given. It is sent all the same.")])
+
+    def on_mount(self) -> None:
+        self.query(Card).first().focus()
+
+    @on(Card.Chosen)
+    def _chosen(self, event: Card.Chosen) -> None:
+        key = event.choice.key
+        self.answer(self.question.typed if key == "typed" else self.question.heard[int(key)].ssid)

@@ -16,7 +16,7 @@ from installer.answers import StepKey
 from installer.timing.durations import minutes_and_seconds
 from installer.wifi.networks import Security
 from screens.installation_state import InstallationState, Mark, ProgressView
-from screens.labels import security_label, shown
+from screens.labels import security_label, shown, shown_ssid
 from screens.widgets import Callout, Facts, Text
 from screens.wizard_screen import WizardScreen
 
@@ -56,7 +56,7 @@ def settled_facts(state: InstallationState) -> list[tuple[str, str]]:
         pairs.append(("Sync", state.sync.label))
     if state.network is not None:
         security = security_label(Security(state.network.security)) if state.network.security else ""
-        pairs.append(("Network", f"{shown(state.network.ssid)}   {security}"))
+        pairs.append(("Network", f"{shown_ssid(state.network.ssid)}   {security}"))
     if state.linked is not None:
         pairs.append(("Account", shown(state.linked.account)))
     elif state.signed_in is not None:

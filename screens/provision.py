@@ -16,7 +16,7 @@ from installer.provisioning.provisioner import Stage
 from installer.text import capitalized, quoted
 from screens.cards import Card, CardChoice, Cards
 from screens.installation_state import InstallationState, Mark, ProgressView
-from screens.labels import protocol_label, security_label, shown
+from screens.labels import protocol_label, security_label, shown, shown_ssid
 from screens.question_screen import QuestionScreen
 from screens.widgets import ButtonRow, Callout, Facts, Text, button
 
@@ -37,7 +37,7 @@ class SendScreen(QuestionScreen[ConfirmSending]):
             [
                 ("Device", shown(device.text, 120) if device is not None else question.model.name),
                 ("Chosen by", shown(device.chosen_by, 120) if device is not None else ""),
-                ("Network", f"{quoted(question.network.label)}, {security_label(question.network.security)}"),
+                ("Network", f"{question.network.in_quotes}, {security_label(question.network.security)}"),
                 ("Protocol", protocol_label(question.protocol)),
             ]
         )
@@ -115,7 +115,7 @@ class ConfirmForeignScreen(QuestionScreen[ConfirmForeign]):
 def progress_view(state: InstallationState) -> ProgressView:
     """The stages of provisioning, and the current one."""
     name = shown(state.device.name) if state.device and state.device.name else "the device"
-    network = shown(state.network.ssid) if state.network else "the network"
+    network = shown_ssid(state.network.ssid) if state.network else "the network"
     stage = state.stage
     order = [Stage.AUTHORIZED, Stage.SENDING, Stage.JOINING, Stage.JOINED]
     # The label of each stage before and after it is done.

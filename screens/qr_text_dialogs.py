@@ -22,7 +22,7 @@ from installer.wifi.card_readings import PASSWORD_IDENTIFIER
 from installer.wifi.credentials import passphrase_warning
 from installer.wifi.networks import Security
 from screens.dialogs import Dialog, ResultT
-from screens.labels import security_label, shown
+from screens.labels import security_label, shown, shown_ssid
 from screens.widgets import Callout, SecretInput, Text, button
 
 MIN_CHARACTERS_FOR_ERRORS = 6  # while a shorter text is typed, nothing is called wrong
@@ -143,7 +143,7 @@ class WifiQrTextDialog(QrTextDialog[NetworkAnswer]):
             return NetworkAnswer.from_card(card), (
                 f"This code can be read in {len(card.readings)} ways. Use it, then choose the right one."
             )
-        description = f"Network: {shown(code.ssid)}, {security_label(code.security)}"
+        description = f"Network: {shown_ssid(code.ssid)}, {security_label(code.security)}"
         description += ", with its passphrase" if code.passphrase.get_secret_value() else ""
         description += ", hides its name" if code.hidden else ""
         if not code.states_security and code.security is Security.OPEN:

@@ -110,7 +110,7 @@ class PassphraseScreen(SecretScreen[AskPassphrase]):
     ]
 
     def heading(self) -> str:
-        return f"The passphrase of {quoted(self.question.network.label)}"
+        return f"The passphrase of {self.question.network.in_quotes}"
 
     def body(self) -> Iterable[Widget]:
         device = self.question.device

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """A shell lets what it starts in the background ignore Ctrl-C, and so would all programs that the tests start."""
+    """A shell lets what it starts in the background ignore Ctrl-C, and nohup the end of the terminal.
+
+    So would all programs that the tests start.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_finish() -> None:
@@ -71,7 +76,7 @@ async def bench() -> AsyncIterator[Bench]:
 @pytest.fixture
 async def adapter(bench: Bench) -> AsyncIterator[Adapter]:
     """The adapter that hears the bench."""
-    from installer.bluetooth.adapter import open_adapter
+    from installer.bluetooth.open_adapter import open_adapter
 
     async with await open_adapter(bench.adapter) as made:
         yield made

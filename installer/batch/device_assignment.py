@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from installer.bluetooth.shared_radio import SharedRadio
 
 MAX_SCAN_FAILURES = 3
+# How long a batch waits for Bluetooth that was switched off, pulled, or whose service ended, while it ran.
+MAX_AWAY_SECONDS = 600.0
 
 
 @dataclass
 class BatchAdapter:
     """One adapter with its shared scan. `slots`: how many installations run on it at once; `busy`: their rows.
 
-    `slots` shrinks if the adapter supports fewer connections.
+    `slots` shrinks if the adapter supports fewer connections. `outage`: why Bluetooth is away now, and waited for.
     """
 
     radio: SharedRadio
@@ -35,6 +37,8 @@ class BatchAdapter:
     busy: set[str] = field(default_factory=set)
     failures: int = 0
     error: InstallerError | None = None
+    outage: InstallerError | None = None
+    away_since: float = 0.0
 
     @property
     def has_free_slot(self) -> bool:
@@ -50,7 +54,15 @@ class BatchAdapter:
         """Start its scan, or restart it. After several failures `error` is set and the adapter is not used."""
         try:
             await self.radio.scan()
+            self.outage = None
         except InstallerError as error:
+            if self.radio.comes_back:
+                if self.outage is None:
+                    self.away_since = time.monotonic()
+                self.outage = error
+                if time.monotonic() - self.away_since < MAX_AWAY_SECONDS:
+                    return
+                self.error = error
             self.failures += 1
             if self.failures >= MAX_SCAN_FAILURES or error.code is not ErrorCode.ADAPTER_FAILED:
                 self.error = error

@@ -18,6 +18,7 @@ from installer.batch.station import Station
 from installer.catalogue.model import CloudIds, DataService, DeviceType, Model, SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice
+from installer.flow import network_spelling
 from installer.flow.card_reading import decide
 from installer.flow.front_end import Back
 from installer.flow.questions import AskPassphrase, ChooseAccount, ChooseNetwork, ChooseSync, SyncChoice
@@ -142,6 +143,12 @@ class SelectionBatch:
             try:
                 answer = await decide(
                     answer, by_host=network_manager.ssids_in_reach, ask=self._front.ask, say=self._say
+                )
+                answer = await network_spelling.settle(
+                    answer,
+                    await network_manager.networks_in_reach(),
+                    ask=self._front.ask,
+                    who=network_spelling.COMPUTER,
                 )
                 known = saved.get(answer.ssid)
                 if answer.secret is None and known is not None and known.passphrase is not None:

@@ -20,8 +20,9 @@ from installer.catalogue.model import Model, SyncMethod
 from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.secret_references import SecretRef
-from installer.text import printable, printable_name
+from installer.text import in_quotes, printable, printable_name
 from installer.wifi.credentials import Credentials, check_credentials
+from installer.wifi.near_names import near_names
 from installer.wifi.saved_networks import SavedNetwork
 
 MAX_KEY = 120
@@ -166,6 +167,8 @@ class _Checker:
             sync = SyncMethod.WIFI
         has_network = row.network is not None or row.ssid is not None
         network = self._network(row, raw) if has_network else self._network(defaults, None)
+        if network is not None and row.exact is not None:
+            network = network.model_copy(update={"exact": row.exact})
         if model is not None:
             try:
                 if sync is not None and sync_required:
@@ -190,7 +193,9 @@ class _Checker:
             self._add_mistake(
                 position, "A network is given, but the device is to sync over Bluetooth only.", "Remove one of them."
             )
-        if sync is SyncMethod.WIFI and network is None and not (has_network or defaults.network or defaults.ssid):
+        # One that is wrong is a mistake already.
+        names_network = has_network or any(raw.values.get(name) for name in ("network", "ssid"))
+        if sync is SyncMethod.WIFI and network is None and not (names_network or defaults.network or defaults.ssid):
             self._add_mistake(
                 raw.position_of("sync"),
                 "The device is to sync over Wi-Fi, but no network is given.",
@@ -263,19 +268,26 @@ class _Checker:
         elif part.ssid is not None:
             found = next((n for n in self._resources.networks.values() if n.ssid == part.ssid), None)
             if found is None and self._resources.passphrase is not None:
-                return NetworkAnswer(ssid=part.ssid, passphrase=self._resources.passphrase)
+                return NetworkAnswer(ssid=part.ssid, exact=bool(part.exact), passphrase=self._resources.passphrase)
             if found is None and raw is not None:
                 self._add_mistake(
                     raw.position_of("ssid"),
                     f"No network with SSID “{printable_name(part.ssid, 40)}” is saved: its passphrase is not known.",
-                    "Save it with: device-installer networks add NAME. Or give --passphrase-file or --passphrase-env.",
+                    f"{self._near_saved(part.ssid)}Save it with: device-installer networks add NAME. Or give "
+                    "--passphrase-file or --passphrase-env.",
                 )
         if found is None:
             return None
         problem = self._passphrase_error(name or part.ssid or "", found)
         if problem is not None and raw is not None:
             self._add_mistake(raw.position_of("network" if name else "ssid"), problem.what, problem.todo)
-        return NetworkAnswer.from_saved(found)
+        answer = NetworkAnswer.from_saved(found)
+        return answer.model_copy(update={"exact": True}) if part.exact else answer
+
+    def _near_saved(self, ssid: str) -> str:
+        """A question with the name of a saved network that may be meant, or an empty text."""
+        near = near_names(ssid, [saved.ssid for saved in self._resources.networks.values()])
+        return f"Did you mean {in_quotes(near[0])}? " if near else ""
 
     def _passphrase_error(self, name: str, saved: SavedNetwork) -> InstallerError | None:
         """The error of its credentials, or None. Each passphrase is fetched once."""

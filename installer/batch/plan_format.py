@@ -6,6 +6,7 @@ A plan names networks and accounts that are saved on this computer. It never con
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -14,7 +15,8 @@ from installer.answers import FindAnswer, LinkAnswer
 from installer.catalogue.model import SyncMethod
 from installer.errors import InstallerError
 from installer.storage.secret_references import SecretRef
-from installer.wifi.networks import check_typed_ssid
+from installer.text import looks_like_code
+from installer.wifi.networks import check_no_control, check_typed_ssid
 
 LATER = "later"
 MAX_COUNT = 1000
@@ -38,6 +40,14 @@ def _checked(answer: type[Any], **value: Any) -> Any:
         raise ValueError(error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")) from None
 
 
+def _ssid_checked(check: Callable[[str], None], ssid: str) -> None:
+    """Check it, with the error as ValueError."""
+    try:
+        check(ssid)
+    except InstallerError as error:
+        raise ValueError(f"{error.what} {error.todo}") from None
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)
 
@@ -46,6 +56,9 @@ class _Part(BaseModel):
         None
     )
     ssid: Annotated[str | None, Field(description="the SSID of a saved network, in place of its name")] = None
+    exact: Annotated[
+        bool | None, Field(description="true: the ssid is meant as it is, also if a device hears nearly the same one")
+    ] = None
     account: Annotated[Words | None, Field(description="a signed-in account, or “later”: linked by the end user")] = (
         None
     )
@@ -62,14 +75,29 @@ class _Part(BaseModel):
             raise ValueError("the sync method must be “wifi” or “bluetooth”")
         return method
 
+    @field_validator("exact", mode="before")
+    @classmethod
+    def _exact(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        words = {"yes": True, "true": True, "1": True, "x": True, "no": False, "false": False, "0": False}
+        if value.strip().lower() not in words:
+            raise ValueError("write yes or no")
+        return words[value.strip().lower()]
+
+    @field_validator("ssid", mode="before")
+    @classmethod
+    def _one_line(cls, value: Any) -> Any:
+        # Before blanks are taken off: a line break at the end is as wrong as one in the middle.
+        if isinstance(value, str) and not looks_like_code(value):
+            _ssid_checked(check_no_control, value)
+        return value
+
     @field_validator("ssid")
     @classmethod
     def _ssid(cls, value: str | None) -> str | None:
         if value is not None:
-            try:
-                check_typed_ssid(value)
-            except InstallerError as error:
-                raise ValueError(f"{error.what} {error.todo}") from None
+            _ssid_checked(check_typed_ssid, value)
         return value
 
     @field_validator("account")

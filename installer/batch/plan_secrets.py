@@ -19,7 +19,7 @@ from installer.flow import foreign_references as foreign
 from installer.flow.own_secrets import OwnSecrets
 from installer.flow.questions import ConfirmForeign
 from installer.storage.reference_origin import COMMAND_LINE, SAVED_NETWORKS, Origin
-from installer.text import printable, quoted
+from installer.text import in_quotes, printable
 
 MAX_NAMED = 12  # devices that a sentence names
 MAX_SOURCE = 300  # signs of the path of a plan
@@ -135,7 +135,7 @@ def _by_network(units: Iterable[Unit]) -> dict[tuple[str, str], list[str]]:
 
 
 def _passphrase(ssid: str, kept: str, the: str = "the") -> str:
-    return f"{the} passphrase of {quoted(ssid, 32)}, {kept}"
+    return f"{the} passphrase of {in_quotes(ssid)}, {kept}"
 
 
 def _named(devices: list[str]) -> str:

@@ -47,8 +47,9 @@ class RowState:
     """One unit of the plan and its state. `bound_address`: the device to which an earlier run sent credentials.
 
     `past`: the record of an earlier attempt. `waited`: seconds that its device was waited for. `began`: when the first
-    attempt started (monotonic clock). `sent`: credentials were sent. `at_other_station`: another station works on it.
-    `out_of_reach`: its device is not seen, like one that has joined its network and ended its set-up.
+    attempt started (monotonic clock). `cuts`: how often this computer's Bluetooth ended an attempt, which then does not
+    count. `sent`: credentials were sent. `at_other_station`: another station works on it. `out_of_reach`: its device is
+    not seen, like one that has joined its network and ended its set-up.
     """
 
     unit: Unit
@@ -57,6 +58,7 @@ class RowState:
     waited: float = 0.0
     began: float | None = None
     attempt: int = 0
+    cuts: int = 0
     sent: bool = False
     at_other_station: bool = False
     out_of_reach: bool = False

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 DISPATCH_INTERVAL_SECONDS = 0.25  # how often devices in reach are assigned to waiting rows
 OTHER_STATIONS_INTERVAL_SECONDS = 2.0  # how often the ledger is read for what other stations do
+MAX_CUTS = 5  # how often a row whose attempt Bluetooth has cut begins again for nothing
 UNSEEN_DATA_SECONDS = 120.0  # how long to wait for the first data of a device that was not seen to join
 
 
@@ -165,11 +166,21 @@ class Batch:
     async def _restart_scans(self) -> None:
         for adapter in self._adapters:
             if adapter.error is None and not adapter.radio.listening and not adapter.busy:
+                before = adapter.outage
                 await adapter.scan()
+                self._tell_outage(adapter, before)
         if all(adapter.error is not None for adapter in self._adapters) and not self._running:
             for row in self._waiting:
                 self._events.row_ended(row, "failed", self._adapters[0].error)
             self._waiting = []
+
+    def _tell_outage(self, adapter: BatchAdapter, before: InstallerError | None) -> None:
+        name, outage = adapter.radio.name or "system", adapter.outage
+        if outage is not None and before is None:
+            text = f"{outage} The batch waits for the adapter {name}, and then goes on."
+            self._show(Notice(code="bluetooth_away", text=text))
+        elif outage is None and before is not None and adapter.error is None:
+            self._show(Notice(code="bluetooth_back", text=f"The adapter {name} works again: the batch goes on."))
 
     def _start_rows(self) -> None:
         now = time.monotonic()
@@ -276,7 +287,10 @@ class Batch:
                     self._events.row_ended(row, outcome.outcome, device=address, installation=installation)
                     return
                 error = outcome.error
-                if self._requeue(row, adapter, address, chosen, error):
+                cut = error.computers_bluetooth and adapter.radio.comes_back and row.cuts < MAX_CUTS
+                if cut and row.sent:
+                    row.continue_from(await self._row_claims.record(unit.key))
+                if self._requeue(row, adapter, address, chosen, error, cut=cut):
                     return
                 if not may_be_tried_again(error) or row.attempt >= self.options.tries:
                     break
@@ -333,9 +347,17 @@ class Batch:
             return False
         return True
 
-    def _requeue(self, row: RowState, adapter: BatchAdapter, address: str, chosen: bool, error: InstallerError) -> bool:
-        """Put the row back into the queue if the failure is not its own. Whether it was put back."""
-        if error.data.get("slots"):
+    def _requeue(
+        self, row: RowState, adapter: BatchAdapter, address: str, chosen: bool, error: InstallerError, *, cut: bool
+    ) -> bool:
+        """Put the row back into the queue if the failure is not its own. Whether it was put back.
+
+        `cut`: this computer's Bluetooth ended the attempt, and comes back.
+        """
+        if cut:
+            row.cuts += 1
+            row.attempt -= 1
+        elif error.data.get("slots"):
             if adapter.reduce_slots():
                 text = (
                     f"The adapter {adapter.radio.name} supports {adapter.slots} connections at once; no more are used."

@@ -20,6 +20,7 @@ from installer.batch.runner import Batch
 from installer.bluetooth.shared_radio import SharedRadio
 from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
+from installer.events.installation import left_link_notice
 from installer.events.json_lines import Event
 from installer.flow.environment import Environment
 from installer.flow.run_options import Options, RunConfig
@@ -92,7 +93,7 @@ class Station:
         """A run of this plan."""
         adapters = [
             BatchAdapter(
-                SharedRadio(self._opener(spec), registry.detector(self.resources.catalogue), spec or ""),
+                SharedRadio(self._opener(spec, show), registry.detector(self.resources.catalogue), spec or ""),
                 self.options.parallel,
             )
             for spec in self._adapters or (None,)
@@ -164,10 +165,10 @@ class Station:
     async def _stored_accounts(self) -> Sequence[Any]:
         return await (await self.resources.accounts()).stored()
 
-    def _opener(self, spec: str | None) -> Any:
+    def _opener(self, spec: str | None, show: Callable[[Event], None]) -> Any:
         async def open_it() -> Adapter:
-            from installer.bluetooth.adapter import open_adapter
-
-            return await (self.resources.adapter() if spec is None else open_adapter(spec))
+            adapter = await self.resources.adapter(spec)
+            adapter.on_left_link = lambda address: show(left_link_notice(address))
+            return adapter
 
         return open_it

@@ -1,38 +1,46 @@
-"""Bluetooth adapters: the operating system's, or a raw HCI controller that this process drives.
-
-Values of `--adapter`: none, `system` or `hci0` is the system adapter (on Linux also `hci1` and so on);
-`hci:TRANSPORT` is a raw controller, with TRANSPORT in Bumble's syntax: `usb:0`, `serial:/dev/ttyUSB0,1000000`,
-`tcp-client:127.0.0.1:9000` (the lab).
-"""
+"""An adapter: what scans and connections need of a Bluetooth controller, whichever it is (see `open_adapter`)."""
 
 from __future__ import annotations
 
 import abc
 import asyncio
-import contextlib
 import logging
-import re
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from bleak import BleakClient, BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
+from bleak.exc import BleakDBusError
 
 from installer.bluetooth import system_errors
+from installer.bluetooth.pairing import PairingDialog
 from installer.bluetooth.sighting import Advert
-from installer.errors import ErrorCode, InstallerError
+from installer.errors import InstallerError
 
 if TYPE_CHECKING:
-    from installer.bluetooth.hci.host import HciHost
+    from installer.bluetooth.bluez.known_devices import Seen
 
 RAW_HCI_PREFIX = "hci:"
 SCANNER_START_SECONDS = 15.0
-RELEASE_LINK_SECONDS = 5.0
+# How long a scan is tried that another program, or one that has died, still holds up.
+BUSY_SECONDS = 6.0
+BUSY_PAUSE_SECONDS = 0.5
 
 AdvertCallback = Callable[[BLEDevice, AdvertisementData], None]
 DisconnectedCallback = Callable[[BleakClient], None]
+
+
+class RequestForRoom(Protocol):
+    """Other programs of this user leave Bluetooth alone as long as it stands (`installer/gateway/radio_room.py`)."""
+
+    def renew(self) -> None:
+        """It is still needed."""
+        ...
+
+    def remove(self) -> None:
+        """It is not needed any more."""
+        ...
 
 
 class Adapter(abc.ABC):
@@ -40,13 +48,24 @@ class Adapter(abc.ABC):
 
     `max_report_gap`: seconds without a report of a device that is in range (BlueZ reports only changes).
     `heard`: the advertisements of the devices that will be connected next, by address.
+    `pairing_dialog`: who answers when a device wants to be paired; None: nobody. `pairing_turn`: held while it is set.
+    `leaves_requests_unanswered`: a request that wants a pairing is not answered when that pairing fails.
+    `room`: for which this user's gateway leaves Bluetooth to this program; given back by `close`.
+    `on_left_link`: called with the address of a device when a link to it that an earlier run left open was ended.
     """
 
     max_report_gap: float = 0.0
+    leaves_requests_unanswered: bool = False
+    # Whether what it does is shared with other programs of this user: then they make room for each other.
+    shared_by_programs: ClassVar[bool] = False
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.heard: dict[str, Advert] = {}
+        self.pairing_dialog: PairingDialog | None = None
+        self.on_left_link: Callable[[str], None] = lambda _: None
+        self.room: RequestForRoom | None = None
+        self.pairing_turn = asyncio.Lock()
         disable_library_debug_logs()
 
     @abc.abstractmethod
@@ -60,22 +79,114 @@ class Adapter(abc.ABC):
         """A client for a device that this adapter's scan found. It is not connected."""
 
     @property
+    def description(self) -> str:
+        """Which adapter it is, for `doctor`."""
+        return self.name
+
+    @property
+    def others(self) -> str:
+        """The other adapters of this computer as the rest of a sentence; empty if there are none."""
+        return ""
+
+    @property
     def failure(self) -> InstallerError | None:
-        """Why the adapter stopped working; None while it works."""
+        """Why the adapter does not work; None while it works, as far as is known."""
         return None
 
-    def add_failure_listener(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when the adapter stops working. Only a raw adapter can detect this."""
+    @property
+    def comes_back(self) -> bool:
+        """Whether its `failure` ends by itself when Bluetooth works again. If not, another one must be opened."""
+        return False
+
+    def add_failure_listener(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` when the adapter stops working, and when it works again (see `failure`).
+
+        Returns what removes the listener. macOS and Windows do not tell.
+        """
+        return lambda: None
+
+    def on_device_removed(self, device: BLEDevice, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` when the system forgets this device, which ends its link without a word from bleak.
+
+        Returns what removes the listener.
+        """
+        return lambda: None
+
+    async def why_lost(self) -> InstallerError | None:
+        """After a link was lost or a call failed: what is wrong with this computer's Bluetooth, None if nothing is.
+
+        May take a moment: the reason often comes after the loss.
+        """
+        return self.failure
+
+    async def wait_until_back(self, seconds: float) -> bool:
+        """Wait until it works, for so many seconds at most. Whether it does. At once if it cannot come back."""
+        return self.failure is None
 
     def to_installer_error(self, error: BaseException) -> InstallerError:
         """The InstallerError for an exception of a scan on this adapter."""
         return self.failure or system_errors.adapter_error(error, self.name)
 
+    async def pair(self, client: BleakClient, device: BLEDevice) -> None:
+        """Pair with this connected device, and keep the keys. Asks `pairing_dialog`.
+
+        Without a deadline of its own for the person; the device and the system have theirs (30 s). The connection may
+        be down afterwards, also if it succeeded.
+        """
+        raise NotImplementedError
+
+    async def lasting_address(self, device: BLEDevice) -> str:
+        """The address by which the system knows the device now, in upper case. Never raises.
+
+        A device with a changing address shows its lasting one (identity address) when it is paired.
+        """
+        return device.address.upper()
+
+    async def is_bonded(self, device: BLEDevice) -> bool:
+        """Whether this computer is known to have keys of the device. Never raises."""
+        return False
+
+    async def others_may_pair(self, device: BLEDevice) -> bool:
+        """Whether another program of this computer answers for pairings that a request begins. Never raises."""
+        return False
+
+    async def bond_is_lost(self, device: BLEDevice) -> bool:
+        """Whether the device has lost its keys, and this computer has them. Asked when no connection came about."""
+        return False
+
+    async def forget_bond(self, address: str) -> None:
+        """Erase this computer's keys of the device. Raises ERASURE_INCOMPLETE, and the adapter's errors."""
+        from installer.bluetooth.bonds import forget_bonds
+
+        await forget_bonds([address], self.name)
+
     async def release_link(self, address: str) -> None:
         """End a link to this device that a killed process left open in the system. Never raises."""
 
+    async def cancel_connecting(self, device: BLEDevice) -> None:
+        """End an attempt to connect that another program, or one that died, began in the system. Never raises."""
+
+    async def end_left_links(self) -> None:
+        """End the links that programs of this user have left open, and call `on_left_link`. Never raises."""
+
+    async def heard_lately(self) -> list[Seen]:
+        """The devices that the system heard before, while this adapter scans. Never raises."""
+        return []
+
+    async def connected_devices(self) -> list[Seen]:
+        """The devices that are connected to this computer, by whichever program. Never raises."""
+        return []
+
+    def need_room(self) -> None:
+        """This program begins to scan or to connect: it still needs the room that was made for it."""
+        if self.room is not None:
+            self.room.renew()
+
     async def close(self) -> None:
-        """Release the controller."""
+        """Release the controller, and the room that was made for this program."""
+        room, self.room = self.room, None
+        if room is not None:
+            room.remove()
 
     async def __aenter__(self) -> Self:
         return self
@@ -84,147 +195,24 @@ class Adapter(abc.ABC):
         await self.close()
 
 
-class SystemAdapter(Adapter):
-    """The operating system's Bluetooth, through bleak's own backends. `device`: the adapter to use, on Linux only."""
-
-    max_report_gap = 30.0 if sys.platform == "linux" else 10.0
-
-    def __init__(self, device: str | None = None) -> None:
-        super().__init__(device or "system")
-        self._bluez: Any = {"adapter": device} if device else {}
-
-    def scanner(self, callback: AdvertCallback) -> BleakScanner:
-        """A scanner of the operating system."""
-        return BleakScanner(callback, bluez=self._bluez)
-
-    def client(
-        self, ble_device: BLEDevice, disconnected_callback: DisconnectedCallback | None, timeout: float, **kwargs: Any
-    ) -> BleakClient:
-        """A client of the operating system."""
-        return BleakClient(ble_device, disconnected_callback, timeout=timeout, bluez=self._bluez, **kwargs)
-
-    async def release_link(self, address: str) -> None:
-        """BlueZ keeps the links of a process that ended, and a connected device does not advertise."""
-        from bleak_retry_connector import close_stale_connections_by_address
-
-        with contextlib.suppress(*system_errors.SYSTEM_ERRORS):
-            async with asyncio.timeout(RELEASE_LINK_SECONDS):
-                await close_stale_connections_by_address(address)
-
-
-class RawAdapter(Adapter):
-    """A controller that this process drives over HCI."""
-
-    def __init__(self, name: str, host: HciHost) -> None:
-        super().__init__(name)
-        self._host = host
-
-    @property
-    def failure(self) -> InstallerError | None:
-        """Set when the transport has ended: the dongle was unplugged, or the lab stopped."""
-        return system_errors.adapter_failed(self.name, "it was disconnected") if self._host.lost.is_set() else None
-
-    def add_failure_listener(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when the transport ends."""
-        self._host.add_lost_listener(callback)
-
-    def scanner(self, callback: AdvertCallback) -> BleakScanner:
-        """A scanner over HCI."""
-        from installer.bluetooth.hci.scanner import HciScanner
-
-        return BleakScanner(callback, backend=HciScanner, host=self._host)
-
-    def client(
-        self, ble_device: BLEDevice, disconnected_callback: DisconnectedCallback | None, timeout: float, **kwargs: Any
-    ) -> BleakClient:
-        """A client over HCI."""
-        from installer.bluetooth.hci.client import HciClient
-
-        return BleakClient(
-            ble_device, disconnected_callback, timeout=timeout, backend=HciClient, host=self._host, **kwargs
-        )
-
-    async def close(self) -> None:
-        """End all links and release the controller."""
-        await self._host.close()
-
-
-async def open_adapter(spec: str | None = None) -> Adapter:
-    """The adapter that `spec` names (see the module's docstring).
-
-    Raises BLUETOOTH_DENIED and ADAPTER_FAILED for a raw controller. The system adapter is first used by a scan.
-    """
-    if spec is None or spec in ("", "system"):
-        return SystemAdapter()
-    if spec.startswith(RAW_HCI_PREFIX):
-        return await _open_raw(spec)
-    if re.fullmatch(r"hci\d+", spec):
-        return SystemAdapter(spec if sys.platform == "linux" else None)
-    raise InstallerError(
-        ErrorCode.ADAPTER_FAILED,
-        f"“{spec}” is not the name of a Bluetooth adapter.",
-        "Use hci0 (the system adapter), or hci:TRANSPORT for a raw controller, for example hci:usb:0."
-        + system_errors.TRY_LAB_HINT,
-        adapter=spec,
-    )
-
-
-async def check_adapter(spec: str | None = None) -> str:
-    """Start and stop a scan; returns one sentence for `doctor`. Raises the BLUETOOTH_* errors."""
-    async with await open_adapter(spec) as adapter:
-        scanner = adapter.scanner(lambda _device, _advert: None)
-        await start_scanner(adapter, scanner)
-        with contextlib.suppress(*system_errors.SYSTEM_ERRORS):
-            await scanner.stop()
-        return f"Bluetooth adapter {adapter.name} scans ({scanner.backend_id})"
-
-
 async def start_scanner(adapter: Adapter, scanner: BleakScanner, timeout: float = SCANNER_START_SECONDS) -> None:
     """Start a scanner. Raises BLUETOOTH_MISSING, BLUETOOTH_OFF, BLUETOOTH_DENIED or ADAPTER_FAILED."""
+    if adapter.failure is not None:
+        raise adapter.failure
+    busy_until = asyncio.get_running_loop().time() + BUSY_SECONDS
     try:
         async with asyncio.timeout(timeout):
-            await scanner.start()
+            while True:
+                try:
+                    await scanner.start()
+                    return
+                except BleakDBusError as error:
+                    # A program that died a moment ago may still be on the list of those that scan.
+                    if not system_errors.is_busy(error) or asyncio.get_running_loop().time() > busy_until:
+                        raise
+                    await asyncio.sleep(BUSY_PAUSE_SECONDS)
     except system_errors.SYSTEM_ERRORS as error:
-        raise adapter.to_installer_error(error) from error
-
-
-async def _open_raw(spec: str) -> Adapter:
-    transport = spec.removeprefix(RAW_HCI_PREFIX)
-    kind, _, target = transport.partition(":")
-    if not kind or (not target and kind not in ("pty", "vhci", "hci-socket", "android-emulator", "android-netsim")):
-        raise system_errors.adapter_failed(spec, "it must look like hci:usb:0 or hci:tcp-client:HOST:PORT")
-    from installer.bluetooth.hci.host import HciHost
-
-    try:
-        host = await HciHost.open(transport)
-    except PermissionError:
-        raise system_errors.bluetooth_denied() from None
-    except TimeoutError:
-        raise system_errors.adapter_failed(spec, "nothing there answers as a Bluetooth controller") from None
-    except ImportError as error:
-        raise system_errors.adapter_failed(
-            spec, f"this needs {error.name or 'a library'}, which is not installed"
-        ) from None
-    except OSError as error:
-        raise system_errors.adapter_failed(
-            spec, f"it cannot be reached ({error.strerror or type(error).__name__})"
-        ) from None
-    except (ValueError, AssertionError) as error:
-        raise system_errors.adapter_failed(
-            spec, f"it must look like hci:usb:0 or hci:tcp-client:HOST:PORT ({error})"
-        ) from None
-    except _transport_errors() as error:
-        raise system_errors.adapter_failed(spec, str(error) or type(error).__name__) from None
-    return RawAdapter(spec, host)
-
-
-def _transport_errors() -> tuple[type[BaseException], ...]:
-    """The error classes of the transport libraries that are loaded."""
-    classes: list[type[BaseException]] = []
-    for module, name in (("bumble.core", "BaseBumbleError"), ("usb1", "USBError"), ("grpc", "RpcError")):
-        if module in sys.modules:
-            classes.append(getattr(sys.modules[module], name))
-    return tuple(classes)
+        raise (await adapter.why_lost()) or adapter.to_installer_error(error) from error
 
 
 def disable_library_debug_logs() -> None:

@@ -52,7 +52,7 @@ async def _read_text(connection: Connection, uuid: str) -> str:
         value = await connection.read(uuid, READ_SECONDS)
     except InstallerError as error:
         # The texts are optional: the installation works without them.
-        if error.code not in (ErrorCode.DEVICE_REFUSED, ErrorCode.DEVICE_MISBEHAVED):
+        if error.code not in (ErrorCode.DEVICE_REFUSED, ErrorCode.DEVICE_MISBEHAVED, ErrorCode.PAIRING_NEEDED):
             raise
         return ""
     return printable(decode(value).strip("\x00 \r\n"), MAX_TEXT_LENGTH)

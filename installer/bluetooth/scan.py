@@ -23,6 +23,7 @@ from installer.bluetooth.sighting import Advert, Sighting
 from installer.bluetooth.signal_strength import smoothed
 from installer.bluetooth.system_errors import SYSTEM_ERRORS
 from installer.errors import ErrorCode, InstallerError
+from installer.timing.backoff import Backoff
 
 T = TypeVar("T")
 
@@ -32,9 +33,13 @@ SETTLE_SECONDS = 0.5
 # A change of the signal smaller than this (dB) is not shown.
 RSSI_STEP = 2
 STOP_SECONDS = 5.0
+RESTART_BACKOFF = Backoff(0.2, 10.0)
 # With pauses, a wait lasts at most this many times its timeout.
 MAX_TIMEOUT_FACTOR_WITH_PAUSES = 10
 PAUSED_POLL_SECONDS = 0.1
+# How often a long scan looks for links that another program of this user has left open meanwhile, and asks the system
+# for devices of which it hears nothing: BlueZ does not repeat what does not change.
+LOOK_BESIDE_SECONDS = 5.0
 
 
 @dataclass
@@ -72,11 +77,17 @@ class Scan:
         self._seen: dict[str, _Seen] = {}
         self._scanner: BleakScanner | None = None
         self._failure: InstallerError | None = None
+        self._stop_following: Callable[[], None] = lambda: None
+        self._restarting: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._paused_since: float | None = None
         self._paused_seconds = 0.0
+        self._beside: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        self._adapter.need_room()
+        # A connected device does not advertise.
+        await self._adapter.end_left_links()
         scanner = self._adapter.scanner(self._on_advert)
         try:
             await start_scanner(self._adapter, scanner)
@@ -84,11 +95,20 @@ class Scan:
             self._failure = error
             raise
         self._scanner = scanner
-        self._adapter.add_failure_listener(self._on_failure)
+        self._stop_following = self._adapter.add_failure_listener(self._on_adapter_change)
+        self._on_adapter_change()
+        self._beside = asyncio.create_task(self._work_beside())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         scanner, self._scanner = self._scanner, None
+        self._stop_following()
+        beside = {task for task in (self._beside, self._restarting) if task is not None}
+        self._beside = self._restarting = None
+        for task in beside:
+            task.cancel()
+        if beside:
+            await asyncio.wait(beside)
         if scanner is None:
             return
         # The adapter may be gone by now; the sightings stay valid.
@@ -109,14 +129,16 @@ class Scan:
         """Continue scanning after `pause`. Raises the BLUETOOTH_* errors and keeps them as the scan's `failure`."""
         if self._scanner is None or self._paused_since is None:
             return
+        pause, self._paused_since = time.monotonic() - self._paused_since, None
+        self._paused_seconds += pause
         try:
             await start_scanner(self._adapter, self._scanner)
         except InstallerError as error:
             self._failure = error
             self._notify_change()
+            # Bluetooth may have come back while this was tried.
+            self._on_adapter_change()
             raise
-        pause, self._paused_since = time.monotonic() - self._paused_since, None
-        self._paused_seconds += pause
         for seen in self._seen.values():
             seen.seen += pause
 
@@ -129,6 +151,11 @@ class Scan:
     def failure(self) -> InstallerError | None:
         """Why the scan stopped; None while it runs."""
         return self._failure
+
+    @property
+    def restarts(self) -> bool:
+        """Whether a scan that stopped goes on by itself when Bluetooth works again."""
+        return self._adapter.comes_back
 
     def current(self) -> Sequence[Sighting]:
         """The sightings of the last `forget_after` seconds, in the order in which the devices were first heard."""
@@ -158,6 +185,15 @@ class Scan:
                 async with asyncio.timeout(max(left, PAUSED_POLL_SECONDS) if self.paused else left):
                     await self._changed.wait()
 
+    async def wait_until_running(self, seconds: float) -> bool:
+        """Wait until a scan that stopped runs again, for so many seconds at most. Whether it does."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._failure is not None and self.restarts:
+                    self._changed.clear()
+                    await self._changed.wait()
+        return self._failure is None
+
     def forget(self, address: str) -> None:
         """Remove this device. It is listed again when it is heard again."""
         if self._seen.pop(address.upper(), None) is not None:
@@ -175,6 +211,18 @@ class Scan:
             )
         self._adapter.heard[seen.device.address] = seen.advert
         return seen.device
+
+    async def _work_beside(self) -> None:
+        """Take what the system knows for sightings, first of all and then again and again; look for left links."""
+        while True:
+            silent = time.monotonic() - LOOK_BESIDE_SECONDS
+            if not self._seen or any(seen.seen < silent for seen in self._seen.values()):
+                for device, advert in await self._adapter.heard_lately():
+                    seen = self._seen.get(device.address.upper())
+                    if not self.paused and (seen is None or seen.seen < silent):
+                        self._on_advert(device, advert)
+            await asyncio.sleep(LOOK_BESIDE_SECONDS)
+            await self._adapter.end_left_links()
 
     @property
     def _scanning_seconds(self) -> float:
@@ -227,10 +275,42 @@ class Scan:
         if gone:
             self.version += 1
 
-    def _on_failure(self) -> None:
-        if self._scanner is not None:
+    def _on_adapter_change(self) -> None:
+        if self._scanner is None:
+            return
+        if self._adapter.failure is not None:
             self._failure = self._adapter.failure
             self._notify_change()
+        elif self._failure is not None and self._restarting is None:
+            self._restarting = asyncio.ensure_future(self._restart())
+
+    async def _restart(self) -> None:
+        """Scan again, after Bluetooth has come back. It forgets every scan when it goes."""
+        old, self._scanner = self._scanner, self._adapter.scanner(self._on_advert)
+        if old is not None:
+            with contextlib.suppress(*SYSTEM_ERRORS):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await old.stop()
+        # What BlueZ knew of the devices has gone with it.
+        self._seen.clear()
+        for wait in RESTART_BACKOFF.waits():
+            try:
+                if not self.paused:
+                    await start_scanner(self._adapter, self._scanner)
+                self._failure = None
+                break
+            except InstallerError as error:
+                self._failure = error
+            self._notify_change()
+            if self._adapter.failure is not None:
+                break  # the adapter says when it is worth another try
+            # bleak learns a moment later than the watch that the adapter is there.
+            await asyncio.sleep(wait)
+            self._scanner = self._adapter.scanner(self._on_advert)
+        self._restarting = None
+        self._notify_change()
+        if self._failure is None and self._adapter.failure is not None:
+            self._on_adapter_change()  # it has gone again meanwhile
 
     def _notify_change(self) -> None:
         self.version += 1

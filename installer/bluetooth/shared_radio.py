@@ -48,6 +48,9 @@ class SharedRadio:
         """The running scan."""
         async with self._open_lock:
             if self._scan is not None and self._scan.failure is not None:
+                if self._scan.restarts:
+                    # It goes on by itself, and open connections need the adapter.
+                    raise self._scan.failure
                 await self._close_adapter()
             if self._scan is None:
                 self._adapter = await self._open()
@@ -69,6 +72,17 @@ class SharedRadio:
     def listening(self) -> bool:
         """Whether the scan runs and is not paused for a connection attempt."""
         return self._scan is not None and self._scan.failure is None and not self._scan.paused
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether the scan, once it ran, goes on by itself after Bluetooth was away."""
+        return self._scan is not None and self._scan.restarts
+
+    async def wait_until_back(self, seconds: float) -> bool:
+        """Wait until the scan runs that had stopped, for so many seconds at most. Whether it may be tried again."""
+        if self._scan is None or self._scan.failure is None or not self._scan.restarts:
+            return True
+        return await self._scan.wait_until_running(seconds)
 
     @asynccontextmanager
     async def connecting(self) -> AsyncIterator[Scan]:

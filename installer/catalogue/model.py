@@ -49,6 +49,13 @@ class Profile(enum.StrEnum):
     BODY_COMPOSITION = "body-composition"
 
 
+class Bonding(enum.StrEnum):
+    """When the device is paired with this computer."""
+
+    WHEN_ASKED = "when-asked"  # when it refuses a request to an unpaired computer
+    REQUIRED = "required"  # right after the first connection: it wants that before anything else
+
+
 class DataService(enum.StrEnum):
     """Which call of the cloud's Data API holds the device's first data (`withings-cloud.md` §4.4)."""
 
@@ -115,6 +122,9 @@ class Model(CatalogueEntry):
 
     `sync` lists the methods that the model has; `missing` gives, for each method that it lacks,
     the sentence that the wizard and the script show.
+    `set_time`: whether the clock of a device that is read over Bluetooth is set first, as the health profiles want it;
+    false for a device that deletes what it has when its clock is set. `consent`: whether the device gives measurements
+    only with the consent of one of its users (User Data service).
     """
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -126,6 +136,9 @@ class Model(CatalogueEntry):
     picture: str = "device"
     protocols: tuple[ProtocolName, ...] = ("improv",)
     profile: Profile | None = None
+    set_time: bool = True
+    consent: bool = False
+    bonding: Bonding = Bonding.WHEN_ASKED
     generic: bool = False
     bands: tuple[Literal["2.4 GHz", "5 GHz"], ...] = ()
     rules: tuple[Rule, ...] = ()

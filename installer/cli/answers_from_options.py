@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from installer.answers import Answers, NetworkAnswer, StepKey, load, validate
+from installer.answers import Answers, NetworkAnswer, StepKey, check_written_ssid, load, validate
 from installer.cli.options import Flags
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.reference_origin import COMMAND_LINE
@@ -14,6 +14,8 @@ from installer.storage.secret_references import SecretRef, on_command_line, pars
 if TYPE_CHECKING:
     from installer.qr.device_setup_code import DevicePayload
     from installer.wifi.card_readings import CardReadings
+
+PAIRING = "pairing"
 
 
 def load_file(path: Path | None) -> Answers | None:
@@ -27,6 +29,7 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
     Raises ANSWERS_INVALID, USAGE, SETTINGS_INVALID (the saved networks), and what `qr_code_arguments` raises.
     """
     _check_sources(flags)
+    check_written_ssid(flags.ssid, "command line")
     device, wifi = _qr_codes(flags)
     data = _as_data(answers or Answers())
     if flags.device or flags.model or device:
@@ -80,6 +83,8 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
         network = saved.model_dump(mode="json", exclude_none=True) | _given(passphrase=saved.passphrase)
     if flags.hidden:
         network["hidden"] = True
+    if flags.exact:
+        network["exact"] = True
     passphrase = _passphrase_reference(flags)
     if passphrase:
         network["passphrase"] = passphrase
@@ -87,7 +92,7 @@ def merge(answers: Answers | None, flags: Flags) -> Answers:
         if "ssid" not in network:
             raise InstallerError(
                 ErrorCode.USAGE,
-                "A passphrase or --hidden was given without a network.",
+                "A passphrase, --hidden or --exact was given without a network.",
                 "Add --ssid NAME or --network NAME.",
             )
         data["network"] = network
@@ -137,14 +142,21 @@ def _notify(flags: Flags) -> bool | str | SecretRef:
 
 def steps(text: str) -> frozenset[StepKey]:
     """The steps of `--ask`, separated by commas. Raises USAGE, which lists the known names."""
-    names = [n.strip().lower() for n in text.split(",") if n.strip()]
-    known = {k.value for k in StepKey}
+    names = _ask_names(text)
+    known = [*(k.value for k in StepKey), PAIRING]
     wrong = [n for n in names if n not in known]
     if wrong:
-        raise InstallerError(
-            ErrorCode.USAGE, f"--ask has no step “{wrong[0]}”.", f"The steps: {', '.join(k.value for k in StepKey)}."
-        )
-    return frozenset(StepKey(n) for n in names)
+        raise InstallerError(ErrorCode.USAGE, f"--ask has no step “{wrong[0]}”.", f"The steps: {', '.join(known)}.")
+    return frozenset(StepKey(n) for n in names if n != PAIRING)
+
+
+def asks_pairing(text: str) -> bool:
+    """Whether `--ask` names the pairing of a device, which belongs to no step."""
+    return PAIRING in _ask_names(text)
+
+
+def _ask_names(text: str) -> list[str]:
+    return [n.strip().lower() for n in text.split(",") if n.strip()]
 
 
 def _qr_codes(flags: Flags) -> tuple[DevicePayload | None, CardReadings | None]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from installer import output
-from installer.cli.end_signals import unwind_on_signals
+from installer.cli.end_signals import END_SIGNALS, unwind_on_signals
 from installer.cli.option_groups import only
-from installer.cli.options import BehaviourOptions, Json, PlaceOptions, SiteAndOperator
+from installer.cli.options import BehaviourOptions, Exact, Json, PlaceOptions, SiteAndOperator
 from installer.cli.run_command import on_signals, run
 from installer.errors import ErrorCode, InstallerError
 
@@ -46,6 +47,7 @@ def batch(
     account: Annotated[
         str | None, typer.Option("--account", metavar="NAME", help="The account, or “later”, for rows that name none.")
     ] = None,
+    exact: Exact = False,
     record: SiteAndOperator,
     name: Annotated[
         str | None,
@@ -86,7 +88,15 @@ def batch(
     json: Json = False,
     place_options: Annotated[PlaceOptions, only("ledger", "cloud", "use_lab", "catalogue")],
     behaviour: Annotated[
-        BehaviourOptions, only("non_interactive", "require_encryption", "allow_unproved", "allow_references")
+        BehaviourOptions,
+        only(
+            "non_interactive",
+            "require_encryption",
+            "allow_unproved",
+            "allow_references",
+            "passkey_file",
+            "passkey_env",
+        ),
     ],
 ) -> None:
     """Install the devices of a plan, or those that are left.
@@ -126,7 +136,7 @@ def batch(
         dry_run=dry_run,
         continue_from_ledger=continue_from_ledger,
     )
-    row_defaults = {"network": network, "account": account, "site": record.site}
+    row_defaults = {"network": network, "exact": exact or None, "account": account, "site": record.site}
     with failure_as_event(json=json):
         status = run(
             _batch(config, plan, name, row_defaults, passphrase, ask, tuple(adapter or ()), options, labels, json=json)
@@ -138,7 +148,7 @@ async def _batch(
     config: RunConfig,
     file: Path,
     name: str | None,
-    row_defaults: dict[str, str | None],
+    row_defaults: Mapping[str, str | bool | None],
     passphrase: Any,
     ask: Ask | None,
     adapters: tuple[str, ...],
@@ -165,14 +175,15 @@ async def _batch(
                 _print_plan(plan)
             return 0
         run_of_plan = station.batch(plan, display.show)
-        with _stop_on_signals(run_of_plan), display.running():
+        with _stop_on_signals(run_of_plan) as ended_by, display.running():
             result = await run_of_plan.run()
         if labels is not None:
             await station.write_labels(plan, labels)
             output.print_message(f"The labels are in {labels}.")
     finally:
         await station.close()
-    return _print_summary(result, display, json=json)
+    status = _print_summary(result, display, json=json)
+    return 128 + ended_by[0] if result.stopped and ended_by else status
 
 
 def _asker(*, dry_run: bool) -> Ask:
@@ -205,27 +216,32 @@ def _print_summary(result: BatchResult, display: View, *, json: bool) -> int:
 
 
 @contextlib.contextmanager
-def _stop_on_signals(batch: Batch) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) starts no more installations, the second one stops at once."""
+def _stop_on_signals(batch: Batch) -> Iterator[list[int]]:
+    """The first Ctrl-C (or SIGTERM, SIGHUP) starts no more installations, the second one stops at once.
+
+    It gives the signals that came.
+    """
     import asyncio
 
-    signals = 0
+    came: list[int] = []
 
-    def stop() -> None:
-        nonlocal signals
-        signals += 1
-        if signals > 1:
+    def stop(number: int) -> None:
+        came.append(number)
+        if len(came) > 1:
             batch.stop_now()
             return
-        output.print_message(
-            "Stopping. No installation is started; those that have sent credentials are finished. "
-            "Ctrl-C again: stop at once."
-        )
         batch.stop()
+        with contextlib.suppress(OSError):  # a terminal that was closed
+            output.print_message(
+                "Stopping. No installation is started; those that have sent credentials are finished. "
+                "Ctrl-C again: stop at once."
+            )
 
-    registered = on_signals(stop, signal.SIGINT, signal.SIGTERM)
+    registered = [
+        done for number in (signal.SIGINT, *END_SIGNALS) for done in on_signals(partial(stop, number), number)
+    ]
     try:
-        yield
+        yield came
     finally:
         for number in registered:
             asyncio.get_running_loop().remove_signal_handler(number)

@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help=COMMAND_GROUPS["bonds"], rich_markup_mode=None)
 
-NONE_WITH_RAW = "With a raw adapter (hci:…), this program drives Bluetooth itself, and keeps no keys of devices."
-
 
 @app.command(name="list")
 def list_bonds(adapter: AdapterName = None, json: Json = False, ledger: LedgerUrl = None) -> None:
     """List the devices of which this computer keeps keys, and which of them this program has installed or read."""
-    from installer.bluetooth import bonds
-
-    found = run(bonds.list_bonds(adapter))
-    known = _known_addresses(ledger) if found else set()
+    found, problem = _bonds(adapter)
+    known = _known_addresses(ledger) | _raw(found) if found else set()
     if json:
         for bond in found:
             fields = {**asdict(bond), "known": bond.address.upper() in known}
             output.print_result(jsonlib.dumps(fields, ensure_ascii=False))
-        return
-    if not found:
-        none = "This computer keeps no keys of paired devices."
-        output.print_message(none if bonds.keeps_bonds(adapter) else NONE_WITH_RAW)
-        return
+    elif found:
+        _print_table(found, known)
+    elif problem is None:
+        output.print_message("This computer keeps no keys of paired devices.")
+    if problem is not None:
+        raise problem
+
+
+def _print_table(found: list[Bond], known: set[str]) -> None:
     rows = [
         output.Row((b.address, printable(b.name, 32), b.adapter, "yes" if b.address.upper() in known else "no"))
         for b in found
@@ -64,37 +64,77 @@ def forget(
     ledger: LedgerUrl = None,
 ) -> None:
     """Erase the keys that this computer keeps of paired devices. The devices keep theirs until they are reset."""
-    from installer.bluetooth import bonds
-
     if everything is bool(address):
         raise InstallerError(
             ErrorCode.USAGE,
             "--all was given together with an address." if everything else "It was not said which devices.",
             "Give addresses (`device-installer bonds list`), or --all.",
         )
-    wanted = {one.strip().upper() for one in address or ()} or _known_addresses(ledger)
-    found = run(bonds.list_bonds(adapter))
+    found, problem = _bonds(adapter)
+    wanted = {one.strip().upper() for one in address or ()} or _known_addresses(ledger) | _raw(found)
+    if problem is not None and not everything and wanted <= _raw(found):
+        problem = None
     chosen = [bond for bond in found if bond.address.upper() in wanted]
     if chosen and not erasing.dry_run:
         if not erasing.yes:
             for bond in chosen:
                 output.print_message(f"  {_words(bond)}")
         erasing.confirm("Erase their keys for good?")
-        chosen = run(bonds.forget_bonds(wanted, adapter))
+        _forget(chosen, adapter)
     if erasing.json:
         fields = {"erased": not erasing.dry_run, "bonds": [asdict(bond) for bond in chosen]}
         output.print_result(jsonlib.dumps(fields, ensure_ascii=False))
+        if problem is not None:
+            raise problem
         return
     for bond in chosen:
         output.print_result(f"{'Would be erased' if erasing.dry_run else 'Erased'}: the keys of {_words(bond)}")
+    if problem is not None:
+        raise problem
     if not chosen:
-        none = "There are no keys of these devices to erase."
-        output.print_message(none if bonds.keeps_bonds(adapter) else NONE_WITH_RAW)
+        output.print_message("There are no keys of these devices to erase.")
     elif not erasing.dry_run:
         output.print_message("The devices keep their own keys until they are reset. To use one again, pair it again.")
     others = len(found) - len(chosen)
     if everything and others:
         output.print_message(f"{others} other paired devices stay; `device-installer bonds list` shows them.")
+
+
+def _bonds(adapter: str | None) -> tuple[list[Bond], InstallerError | None]:
+    """All bonds of this adapter, and why those of the system are not among them.
+
+    Raises SECRET_UNAVAILABLE; if there are no others, also why there are none of the system.
+    """
+    from installer.bluetooth import bonds
+    from installer.bluetooth.adapter import RAW_HCI_PREFIX
+    from installer.flow.bluetooth_keys import raw_bonds
+
+    raw = adapter is not None and adapter.startswith(RAW_HCI_PREFIX)
+    own = run(raw_bonds()) if raw or adapter is None else []
+    if raw:
+        return own, None
+    try:
+        return own + run(bonds.list_bonds(adapter)), None
+    except InstallerError as error:
+        if not own:
+            raise
+        return own, error
+
+
+def _raw(found: list[Bond]) -> set[str]:
+    """The addresses of those that are kept in this program's own files."""
+    return {bond.address for bond in found if not bond.path.startswith("/org/bluez/")}
+
+
+def _forget(chosen: list[Bond], adapter: str | None) -> None:
+    from installer.bluetooth import bonds
+    from installer.flow.bluetooth_keys import forget_raw_bonds
+
+    own = _raw(chosen)
+    run(forget_raw_bonds(own))
+    others = {bond.address for bond in chosen if bond.path.startswith("/org/bluez/")}
+    if others:
+        run(bonds.forget_bonds(others, adapter))
 
 
 def _known_addresses(ledger: str | None) -> set[str]:

@@ -10,6 +10,7 @@ A developer who wants them sets DEVICE_INSTALLER_SECRETS_MAY_BE_WRITTEN=1, and u
 from __future__ import annotations
 
 import os
+import sys
 
 from installer import ENVIRONMENT_PREFIX, output
 
@@ -79,3 +80,16 @@ def silence_libraries() -> None:
     logging.lastResort = logging.NullHandler(logging.CRITICAL)
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).disabled = True
+
+
+def silence_warnings() -> None:
+    """No warning of a library to its developers reaches a person, nor an exception that nobody can catch.
+
+    For the whole process. Who starts Python with `-W` or PYTHONWARNINGS wants to see them.
+    """
+    import warnings
+
+    if sys.warnoptions or secrets_may_be_written():
+        return
+    warnings.simplefilter("ignore")
+    sys.unraisablehook = lambda _: None

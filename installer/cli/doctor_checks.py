@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from importlib import metadata
-from typing import Any, Literal, TypeVar
-
-from pydantic import BaseModel
+from typing import TypeVar
 
 from installer import settings
 from installer.cli import crash_report
+from installer.cli.doctor_finding import Check, Computer, Finding
+from installer.cli.doctor_place import check_folders, check_protocol_packages, check_terminal
 from installer.errors import ErrorCode, InstallerError
 from installer.flow.run_options import RunConfig
 from installer.flow.run_resources import RunResources
@@ -33,30 +31,6 @@ CHECK_SECONDS = 40.0
 T = TypeVar("T")
 
 
-Check = Callable[["Computer"], Coroutine[Any, Any, "Finding | list[Finding]"]]
-
-
-class Finding(BaseModel):
-    """The result of one check."""
-
-    subject: str
-    state: Literal["ok", "warning", "error"]
-    text: str
-    todo: str = ""
-
-
-@dataclass
-class Computer:
-    """What the checks look at. `resources`: None if the settings are wrong, which is a finding of its own.
-
-    `can_connect`: the proxy and the certificates can be used.
-    """
-
-    config: RunConfig
-    resources: RunResources | None = None
-    can_connect: bool = False
-
-
 async def run_checks(config: RunConfig) -> list[Finding]:
     """All findings, in the order in which a user would fix them. A check that fails stops no other check."""
     computer = Computer(config)
@@ -64,7 +38,7 @@ async def run_checks(config: RunConfig) -> list[Finding]:
         ("settings", _settings),
         ("python", _python),
         ("names", _names),
-        ("protocols", _protocol_packages),
+        ("protocols", check_protocol_packages),
         ("catalogue", _catalogue),
         ("bluetooth", _bluetooth),
         ("keyring", _keyring),
@@ -73,8 +47,8 @@ async def run_checks(config: RunConfig) -> list[Finding]:
         ("webhook", _webhook),
         ("gateway", _gateway_devices),
         ("time zones", _time_zones),
-        ("terminal", _terminal),
-        ("folders", _folders),
+        ("terminal", check_terminal),
+        ("folders", check_folders),
         ("accounts", _accounts),
         ("ledger", _ledger),
         ("measurements", _measurements),
@@ -142,7 +116,7 @@ async def _names(_computer: Computer) -> Finding:
 
 
 async def _bluetooth(computer: Computer) -> Finding:
-    from installer.bluetooth.adapter import check_adapter
+    from installer.bluetooth.open_adapter import check_adapter
 
     spec = computer.config.adapter
     if spec is None and computer.config.lab:
@@ -322,44 +296,3 @@ def _way_to_server(subject: str, words: str, *, is_safe: bool) -> Finding:
         text=f"The way to its server is {words}.",
         todo="Take sslmode out of its URL: then the server must prove itself. See docs/records.md.",
     )
-
-
-async def _terminal(_computer: Computer) -> Finding:
-    size = shutil.get_terminal_size()
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return Finding(subject="terminal", state="warning", text="No terminal: only scripted installations work here.")
-    if size.columns < 80 or size.lines < 24:
-        return Finding(
-            subject="terminal",
-            state="warning",
-            text=f"The terminal has {size.columns}×{size.lines} characters.",
-            todo="The wizard needs 80×24.",
-        )
-    return Finding(subject="terminal", state="ok", text=f"{size.columns}×{size.lines} characters")
-
-
-async def _protocol_packages(_computer: Computer) -> list[Finding]:
-    """A package with a protocol that cannot be used prevents no other installation."""
-    from installer.provisioning import registry
-
-    return [
-        Finding(subject="protocols", state="warning", text=error.what, todo=error.todo)
-        for error in registry.unusable_packages()
-    ]
-
-
-async def _folders(_computer: Computer) -> Finding:
-    folder = settings.data_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = folder / ".probe"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        return Finding(
-            subject="folders",
-            state="error",
-            text=f"{folder} cannot be written to ({error.strerror}).",
-            todo="Name another folder with DEVICE_INSTALLER_HOME.",
-        )
-    return Finding(subject="folders", state="ok", text=f"records and data: {folder}; settings: {settings.config_dir()}")

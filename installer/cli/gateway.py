@@ -12,6 +12,7 @@ import typer
 
 from installer import output
 from installer.cli import COMMAND_GROUPS
+from installer.cli.end_signals import END_SIGNALS
 from installer.cli.gateway_options import GatewayOptions
 from installer.cli.open_gateway import open_gateway
 from installer.cli.option_groups import expand_options, only
@@ -20,9 +21,11 @@ from installer.cli.run_command import on_signals
 from installer.cli.run_command import run as run_command
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
+from installer.timing.durations import minutes_and_seconds
 
 if TYPE_CHECKING:
     from installer.gateway.gateway import GatewayEvent, RoundResult
+    from installer.gateway.status import GatewayStatus
 
 app = typer.Typer(help=COMMAND_GROUPS["gateway"], rich_markup_mode=None)
 
@@ -30,7 +33,7 @@ app = typer.Typer(help=COMMAND_GROUPS["gateway"], rich_markup_mode=None)
 @app.command(name="run")
 @expand_options
 def run_gateway(*, options: GatewayOptions, json: Json = False) -> None:
-    """Collect and deliver until it is stopped (Ctrl-C, SIGTERM)."""
+    """Collect and deliver until it is stopped (Ctrl-C, SIGTERM, SIGHUP)."""
     run_command(_run_until_signal(options, _print_json if json else _print_sentence))
     output.print_message("The gateway has stopped. What was collected is kept.")
 
@@ -99,19 +102,42 @@ def status(
 ) -> None:
     """Show whether the gateway runs, which devices it reaches, and what waits for delivery."""
     from installer.gateway import status as statuses
-    from installer.gateway.files_and_lock import GatewayFiles
 
-    found = run_command(statuses.read_status(GatewayFiles.in_data_dir(lab=use_lab)))
+    found = run_command(_read_status(lab=use_lab))
     now = time.time()
     if json:
         output.print_result(jsonlib.dumps(statuses.status_json(found, now), ensure_ascii=False))
     else:
         for line in statuses.status_lines(found, now):
             output.print_result(line)
-    if check and statuses.problems(found, now):
+    failures = statuses.failures(found, now)
+    if check and failures:
         raise InstallerError(
-            ErrorCode.GATEWAY_INCOMPLETE, "The gateway has a problem.", "The lines above say which, and since when."
+            ErrorCode.GATEWAY_INCOMPLETE,
+            f"The gateway has a problem: {printable(failures[0], 500)}",
+            "`device-installer gateway status` shows all of them, and since when.",
         )
+
+
+async def _read_status(*, lab: bool) -> GatewayStatus:
+    """What the gateway noted, and the devices of the ledger that no gateway has met yet."""
+    import asyncio
+
+    from installer.flow.run_options import RunConfig
+    from installer.flow.run_resources import RunResources
+    from installer.gateway import status as statuses
+    from installer.gateway.files_and_lock import GatewayFiles
+
+    found = await statuses.read_status(GatewayFiles.in_data_dir(lab=lab))
+    resources = RunResources(RunConfig(lab=lab))
+    try:
+        installed, problem = await asyncio.to_thread(lambda: resources.records().installed("bluetooth")), ""
+    except InstallerError as error:
+        # The gateway's own notes are shown all the same.
+        installed, problem = [], f"{error.what} {error.todo}"
+    finally:
+        await resources.close()
+    return statuses.with_installed(found, installed, resources.catalogue, problem, lab=lab)
 
 
 @app.command()
@@ -182,7 +208,7 @@ async def _run_until_signal(options: GatewayOptions, report: Callable[[GatewayEv
 
     async with open_gateway(options, report) as gateway:
         running = asyncio.ensure_future(gateway.run())
-        on_signals(running.cancel, signal.SIGTERM, signal.SIGINT)
+        on_signals(running.cancel, *END_SIGNALS, signal.SIGINT)
         output.print_message("The gateway runs. Ctrl-C ends it.")
         # `wait` does not raise when the task is cancelled by a signal, and does when this coroutine is cancelled.
         await asyncio.wait({running})
@@ -198,6 +224,7 @@ def _print_json(report: GatewayEvent) -> None:
 
 def _print_sentence(report: GatewayEvent) -> None:
     from installer.gateway.delivery import DeliveryResult
+    from installer.gateway.gateway import BluetoothBack, GatewayNotice
     from installer.gateway.visit_scheduler import VisitResult
 
     if isinstance(report, VisitResult):
@@ -208,11 +235,14 @@ def _print_sentence(report: GatewayEvent) -> None:
             output.print_message(f"{name}: {_measurements(report.collected)} collected.")
     elif isinstance(report, DeliveryResult):
         if report.failure is not None:
-            output.print_message(
-                f"Not delivered to {report.sink.label}: {report.failure.what} Next try in {report.wait:.0f} s."
-            )
+            again = f" Next try in {report.wait:.0f} s." if report.wait else ""
+            output.print_message(f"Not delivered to {report.sink.label}: {report.failure.what}{again}")
         else:
             output.print_message(f"{_measurements(report.count)} delivered to {report.sink.label}.")
+    elif isinstance(report, GatewayNotice):
+        output.print_message(report.text)
+    elif isinstance(report, BluetoothBack):
+        output.print_message(f"Bluetooth is back after {minutes_and_seconds(report.away)}. The gateway listens again.")
     else:
         again = f" Next try in {report.wait:.0f} s." if report.wait else ""
         output.print_message(f"{report.error}{again}")

@@ -33,8 +33,8 @@ def install(
 
     with failure_as_event(json=json):
         merged = answers_from_options.merge(answers_from_options.load_file(answers), flags)
-        steps = answers_from_options.steps(ask)
-        if steps and not sys.stdin.isatty():
+        steps, pairing = answers_from_options.steps(ask), answers_from_options.asks_pairing(ask)
+        if ask and not sys.stdin.isatty():
             raise InstallerError(ErrorCode.USAGE, "--ask asks the user, and there is no terminal.", "Leave out --ask.")
-    config = place_options.run_config(behaviour.run_options(steps), record.context())
+    config = place_options.run_config(behaviour.run_options(steps, ask_pairing=pairing), record.context())
     run(run_installation(config, merged, json=json))

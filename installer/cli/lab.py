@@ -13,7 +13,7 @@ from installer.cli import COMMAND_GROUPS
 from installer.cli.options import Json
 from installer.cli.run_command import run
 from installer.errors import ErrorCode, InstallerError
-from installer.text import printable
+from installer.text import in_quotes, printable
 
 if TYPE_CHECKING:
     from installer.flow.lab_process import LabState
@@ -78,11 +78,12 @@ def status(json: Json = False) -> None:
     for device in world["devices"]:
         joined = f"on {device['joined']}" if device.get("joined") else ""
         linked = "linked" if device.get("linked") else ""
-        output.print_result(
-            f"  {device['address']}  {device['name']:<22} {device['state']:<24} {joined} {linked}".rstrip()
-        )
+        shows = f"shows {device['shows']}" if device.get("shows") else ""
+        asks = "asks for six digits" if device.get("asks_digits") else ""
+        words = " ".join(word for word in (joined, linked, shows, asks) if word)
+        output.print_result(f"  {device['address']}  {device['name']:<22} {device['state']:<24} {words}".rstrip())
     for network in world["networks"]:
-        output.print_result(f"  network {printable(network['ssid'])}")
+        output.print_result(f"  network {in_quotes(network['ssid'])}")
 
 
 @app.command()
@@ -110,6 +111,23 @@ def measure(
         return
     kept = f"; not read over Bluetooth yet: {found['kept']}" if found["kept"] else ""
     output.print_result(f"{printable(found['name'])} measured {measured['text']}{kept}.")
+
+
+@app.command()
+def enter(
+    device: DeviceArgument,
+    digits: Annotated[str, typer.Argument(metavar="DIGITS", help="The six digits that the installer shows.")],
+) -> None:
+    """Type digits on a lab device that asks for them to be paired."""
+    _act(device, "enter", {"digits": digits})
+    output.print_message("Typed.")
+
+
+@app.command(name="forget-bonds")
+def forget_bonds(device: DeviceArgument) -> None:
+    """Let a lab device lose its keys of the computers that it is paired with."""
+    _act(device, "forget_bonds")
+    output.print_message("The device has forgotten whom it was paired with.")
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from installer.cli import COMMAND_GROUPS
 from installer.cli.batch import batch
 from installer.cli.core_files import no_core_file
 from installer.cli.crash_report import report_defect
-from installer.cli.debugging_variables import ignore_debugging_variables, secrets_may_be_written
+from installer.cli.debugging_variables import ignore_debugging_variables, secrets_may_be_written, silence_warnings
 from installer.cli.doctor import doctor
 from installer.cli.end_signals import EndedBySignal, unwind_on_signals
 from installer.cli.exits import exits
@@ -31,10 +30,10 @@ from installer.cli.resume import resume
 from installer.cli.run_command import print_error, protect_secrets
 from installer.cli.scan import scan
 from installer.cli.schema import schema
+from installer.cli.unusable_output import only_prints, output_failed, unusable_path
 from installer.cli.wizard import open_wizard, wizard
 from installer.errors import ErrorCode, InstallerError
 from installer.storage import PRIVATE_UMASK
-from installer.text import capitalized
 
 if TYPE_CHECKING:
     from typer.models import CommandInfo
@@ -66,8 +65,6 @@ def start(
         open_wizard(PlaceOptions().run_config())
 
 
-# No space on the disk, the quota used up, or a file too large.
-NO_SPACE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 for command in (wizard, install, resume, batch, link, scan, models, doctor, schema, exits):
     app.command()(command)
 _COMMANDS = tuple(app.registered_commands)
@@ -75,7 +72,9 @@ _COMMANDS = tuple(app.registered_commands)
 
 def main(arguments: list[str] | None = None) -> None:
     """The program. It ends with the exit status, and no traceback reaches the user."""
+    output.open_closed_streams()
     ignore_debugging_variables()
+    silence_warnings()
     if not secrets_may_be_written():
         no_core_file()
     unwind_on_signals()
@@ -126,7 +125,11 @@ def _without_options(command: CommandInfo) -> CommandInfo:
 
 def _main(arguments: list[str] | None) -> int:
     """Run the command; the exit status."""
-    _add_commands(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    output.reset()
+    if not only_prints(given):
+        output.go_on_without_output()
+    _add_commands(given)
     try:
         status = app(args=arguments, standalone_mode=False)
     except InstallerError as error:
@@ -139,16 +142,21 @@ def _main(arguments: list[str] | None) -> int:
         )
     except EndedBySignal as end:
         return _print_signal(end)
-    except BrokenPipeError:
-        # The reader of the results has closed the pipe, so there is nobody to tell.
-        sys.stderr.close()
-        return 0
+    except output.ReaderGone as end:
+        return int(end.code or 0)
+    except SystemExit as end:
+        # So typer ends when the reader of `--help` has gone.
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":
+            return output.READER_GONE_STATUS
+        return end.code if isinstance(end.code, int) else 0
     except Exception as error:  # noqa: BLE001 - the boundary of the process: never a traceback to a user
         if _is_usage_error(error):
             return _print_usage_error(error)
-        if isinstance(error, OSError) and error.errno in NO_SPACE_ERRORS:
-            return _print_no_space(error)
+        if isinstance(error, OSError) and (failure := unusable_path(error)) is not None:
+            return print_error(failure)
         return report_defect(error)
+    if not status and output.why_lost():
+        return print_error(output_failed(output.why_lost()))
     return status if isinstance(status, int) else 0
 
 
@@ -157,19 +165,6 @@ def _print_signal(end: EndedBySignal) -> int:
     with suppress(OSError, ValueError):
         output.print_message(f"Stopped by {signal.Signals(end.number).name}.")
     return 128 + end.number
-
-
-def _print_no_space(error: OSError) -> int:
-    # Standard output is replaced, because Python would fail once more on what it still has to write at its end.
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return print_error(
-        InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"{capitalized(str(error.filename or output.STANDARD_OUTPUT))} cannot be written: {error.strerror}.",
-            "Free some space, or write to another folder. What was done until then is kept.",
-        )
-    )
 
 
 def _is_usage_error(error: Exception) -> bool:

@@ -16,6 +16,7 @@ from installer.cli.options import Hidden, Json, PassphraseFile, WifiQr, WifiQrIm
 from installer.cli.run_command import protect_secrets, run
 from installer.cli.saved_passphrases import delete_passphrase, is_in_keyring, may_be_saved
 from installer.errors import ErrorCode, InstallerError
+from installer.storage.unusable_paths import unwritable
 from installer.text import printable
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def add(
         if passphrase_env is not None:
             run(_add_with_variable(name, network, passphrase_env, replace))
             output.print_message(
-                f"Saved “{name}”: {network.label}, its passphrase is in the variable {passphrase_env}."
+                f"Saved “{name}”: {network.in_quotes}, its passphrase is in the variable {passphrase_env}."
             )
             return
         passphrase = _passphrase(network, passphrase_file)
@@ -98,7 +99,7 @@ def add(
     if warning := passphrase_warning(passphrase.get_secret_value(), network.security):
         output.print_message(warning)
     keyring = run(_add(name, network, passphrase, replace))
-    output.print_message(f"Saved “{name}”: {network.label}{f', its passphrase in {keyring}' if keyring else ''}.")
+    output.print_message(f"Saved “{name}”: {network.in_quotes}{f', its passphrase in {keyring}' if keyring else ''}.")
 
 
 @app.command(name="list")
@@ -241,11 +242,11 @@ async def _locked() -> AsyncIterator[HeldLock]:
             lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             held = await stack.enter_async_context(file_lock(lock, LOCK_TIMEOUT_SECONDS))
         except (OSError, TimeoutError) as error:
-            why = "another program is writing them" if isinstance(error, TimeoutError) else error.strerror
+            what = f"The saved networks in {lock.parent} cannot be changed"
+            if not isinstance(error, TimeoutError):
+                raise unwritable(what, lock, error) from None
             raise InstallerError(
-                ErrorCode.FILE_UNWRITABLE,
-                f"The saved networks in {lock.parent} cannot be changed: {why}.",
-                "Check the permissions of that folder, then try again.",
+                ErrorCode.FILE_UNWRITABLE, f"{what}: another program is writing them.", "Try again when it is done."
             ) from None
         yield held
 
@@ -302,7 +303,7 @@ def _passphrase(network: Network, file: str | None) -> SecretStr:
     if not sys.stdin.isatty():
         raise InstallerError(
             ErrorCode.ANSWER_MISSING,
-            f"The passphrase of {network.label} is missing, and there is no terminal to ask for it.",
+            f"The passphrase of {network.in_quotes} is missing, and there is no terminal to ask for it.",
             "Give --passphrase-file F (- is standard input), or --security open for a network without one.",
         )
     return _ask_passphrase(network)
@@ -317,7 +318,7 @@ def _ask_passphrase(network: Network) -> SecretStr:
 
     while True:
         try:
-            typed = without_mark(ask_hidden(f"Passphrase of {network.label} (hidden; empty if it has none): "))
+            typed = without_mark(ask_hidden(f"Passphrase of {network.in_quotes} (hidden; empty if it has none): "))
         except EOFError:
             raise InstallerError(ErrorCode.INTERRUPTED, "Stopped.", "Nothing was saved.") from None
         problem = passphrase_problem(typed, network.security)

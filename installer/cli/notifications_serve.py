@@ -20,6 +20,7 @@ from installer.notifications.inbox import Inbox, inbox_lock, inbox_path
 from installer.notifications.receiver_certificate import exposure
 from installer.notifications.receiver_service import ReceiverOutput, ReceiverService
 from installer.storage.file_lock import HeldLock, file_lock
+from installer.storage.unusable_paths import unwritable
 
 if TYPE_CHECKING:
     from installer.cli.notifications import ReceiverOptions
@@ -94,9 +95,7 @@ async def _only_receiver(inbox_file: Path) -> AsyncIterator[HeldLock]:
                 "Stop that one, or give this one its own folder with DEVICE_INSTALLER_HOME.",
             ) from None
         except OSError as error:
-            raise InstallerError(
-                ErrorCode.FILE_UNWRITABLE, f"{lock} cannot be written ({error.strerror}).", "Check the permissions."
-            ) from None
+            raise unwritable(f"{lock} cannot be written", lock, error) from None
         yield held
 
 

@@ -84,7 +84,9 @@ def _parts(
             if error.what not in told:
                 told.add(error.what)
                 report(GatewayFailure(error, DEVICES_RELOAD_SECONDS))
-        return devices.selected_devices(options.device, options.profile or (), known) if options.device else known
+        if options.device:
+            known = devices.selected_devices(options.device, options.profile or (), known)
+        return devices.with_consents(known, settings.gateway.consent)
 
     return GatewayParts(
         files=files,
@@ -96,6 +98,7 @@ def _parts(
         visit_settings=VisitSettings(
             interval=options.every or settings.gateway.every, timeouts=VisitTimeouts(quiet=options.quiet)
         ),
+        room=resources.radio_room(),
     )
 
 
@@ -114,7 +117,7 @@ async def _adapter(resources: RunResources) -> Adapter:
                 "The lab that this gateway uses has stopped.",
                 "Start the gateway again. It uses the lab that runs then.",
             )
-    return await resources.adapter()
+    return await resources.gateway_adapter()
 
 
 def _webhook(options: GatewayOptions, settings: GatewaySettings) -> Sink | None:

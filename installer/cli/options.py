@@ -13,20 +13,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from installer.cli.option_groups import only
+from installer.errors import ErrorCode, InstallerError
 
 if TYPE_CHECKING:
     from installer.answers import StepKey
     from installer.flow.run_options import Options, RunConfig
     from installer.ledger.records import Context
+    from installer.storage.secret_references import SecretRef
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 AnswersFile = Annotated[Path | None, typer.Option("--answers", metavar="FILE", help="Choices from a TOML file.")]
-AskSteps = Annotated[
-    str, typer.Option("--ask", metavar="STEPS", help="Ask the user for these steps, e.g. network,link.")
-]
+AskSteps = Annotated[str, typer.Option("--ask", metavar="STEPS", help="Ask the user for these, e.g. network,pairing.")]
 UseLab = Annotated[bool, typer.Option("--lab", help="Use the lab: emulated devices and cloud, with data of its own.")]
 AdapterName = Annotated[
-    str | None, typer.Option("--adapter", metavar="A", help="Bluetooth adapter: hci0, or hci:TRANSPORT for a raw one.")
+    str | None,
+    typer.Option(
+        "--adapter", metavar="A", help="Bluetooth adapter: hci0, its address, or hci:TRANSPORT for a raw one."
+    ),
 ]
 CatalogueFiles = Annotated[
     list[Path] | None, typer.Option("--catalogue", metavar="FILE", help="Add models from FILE (repeatable).")
@@ -62,6 +65,11 @@ WifiQrImage = Annotated[
 ]
 Hidden = Annotated[bool, typer.Option("--hidden", help="The network does not show its name.")]
 
+Exact = Annotated[
+    bool,
+    typer.Option("--exact", help="Send the network's name as it is, also if the device hears nearly the same one."),
+]
+
 
 @dataclass(frozen=True)
 class Flags:
@@ -78,6 +86,7 @@ class Flags:
         str | None, typer.Option("--ssid", metavar="NAME", help="The Wi-Fi network. With a code: the one it means.")
     ] = None
     hidden: Hidden = False
+    exact: Exact = False
     passphrase_file: PassphraseFile = None
     passphrase_env: Annotated[
         str | None, typer.Option("--passphrase-env", metavar="VAR", help="Take the passphrase from variable VAR.")
@@ -165,17 +174,33 @@ class BehaviourOptions:
         typer.Option("--guide-timeout", metavar="S", min=1, help="Wait S seconds for the vendor's app (900)."),
     ] = None
 
+    passkey_file: Annotated[
+        str | None,
+        typer.Option("--passkey-file", metavar="F", help="Read the digits of a pairing from F when they are shown."),
+    ] = None
+    passkey_env: Annotated[
+        str | None, typer.Option("--passkey-env", metavar="VAR", help="Take the digits of a pairing from variable VAR.")
+    ] = None
+    renew_bond: Annotated[
+        bool, typer.Option("--renew-bond", help="Pair a device anew that no longer has its keys, for example reset.")
+    ] = False
     allow_references: Annotated[
         bool,
         typer.Option("--allow-references", help="Let the answers file or plan name secrets of this computer."),
     ] = False
 
-    def run_options(self, ask: frozenset[StepKey] = frozenset()) -> Options:
-        """The same for the flow. `ask`: only these steps are asked for. Without a terminal, nothing is asked."""
+    def run_options(self, ask: frozenset[StepKey] = frozenset(), *, ask_pairing: bool = False) -> Options:
+        """The same for the flow. `ask`: only these steps are asked for. Without a terminal, nothing is asked.
+
+        `ask_pairing`: what a device wants to know when it is paired is asked for, too.
+        """
         from installer.flow.run_options import Deadlines, Options
 
         return Options(
-            non_interactive=self.non_interactive or bool(ask) or not sys.stdin.isatty(),
+            passkey=self._passkey(),
+            renew_bond=self.renew_bond,
+            non_interactive=self.non_interactive or bool(ask) or ask_pairing or not sys.stdin.isatty(),
+            ask_pairing=ask_pairing,
             dry_run=self.dry_run,
             require_encryption=self.require_encryption,
             allow_unproved=self.allow_unproved,
@@ -186,6 +211,17 @@ class BehaviourOptions:
             ask=ask,
             timeout=self.timeout,
         )
+
+    def _passkey(self) -> SecretRef | None:
+        from installer.storage.secret_references import on_command_line
+
+        if self.passkey_file is not None and self.passkey_env is not None:
+            raise InstallerError(
+                ErrorCode.USAGE, "The passkey is named in two places.", "Give --passkey-file or --passkey-env."
+            )
+        if self.passkey_file is None and self.passkey_env is None:
+            return None
+        return on_command_line(**{"file": self.passkey_file} if self.passkey_file else {"env": self.passkey_env})
 
 
 @dataclass(frozen=True)

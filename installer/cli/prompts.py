@@ -12,19 +12,23 @@ from pydantic import SecretStr
 
 from installer import output
 from installer.answers import FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, SyncAnswer
+from installer.bluetooth.pairing import is_passkey
 from installer.bluetooth.sighting import Sighting
 from installer.cli.terminal_lines import ask_line
 from installer.errors import ErrorCode, InstallerError
 from installer.flow.front_end import Cancelled, Failure, Recovery
 from installer.flow.questions import (
     AcceptUnproved,
+    AskPasskey,
     AskPassphrase,
     AskProof,
     ChooseAccount,
     ChooseDevice,
     ChooseNetwork,
     ChooseReading,
+    ChooseSpelling,
     ChooseSync,
+    CompareNumbers,
     ConfirmAccount,
     ConfirmDevice,
     ConfirmForeign,
@@ -32,15 +36,18 @@ from installer.flow.questions import (
     FollowGuide,
     OfferNotifications,
     Question,
+    RenewBond,
+    ShowPasskey,
     SignIn,
 )
 from installer.qr.device_setup_code import DevicePayload
 from installer.storage.hidden_prompt import HiddenPrompt
-from installer.text import quoted
+from installer.text import capitalized, in_quotes, quoted
 from installer.text.written_by_people import without_mark
 from installer.wifi.card_readings import CardReading
 from installer.wifi.credentials import passphrase_problem, passphrase_warning
-from installer.wifi.networks import Network, Security, check_network
+from installer.wifi.near_names import difference
+from installer.wifi.networks import Network, Security, check_network, check_typed_ssid
 
 T = TypeVar("T")
 SCAN_SECONDS = 4.0
@@ -62,8 +69,23 @@ async def prompt(question: Question) -> Any:
             return await _in_thread(_network, question)
         case ChooseReading():
             return await _in_thread(_reading, question)
+        case ChooseSpelling():
+            return await _in_thread(_spelling, question)
         case AskProof():
             return await _proof(question)
+        case AskPasskey():
+            return await _passkey(question)
+        case CompareNumbers():
+            output.print_message(f"{_device_line(question)} is being paired, and shows a number of six digits.")
+            return await _in_thread(_yes, f"Is it {question.number}?")
+        case ShowPasskey():
+            output.print_message(f"{_device_line(question)} is being paired.")
+            digits = question.passkey.get_secret_value()
+            await _in_thread(_line, f"Type {digits} on the device, and confirm it there (Enter here when done): ")
+            return True
+        case RenewBond():
+            output.print_message(question.consequence)
+            return await _in_thread(_yes, f"Pair {_device_line(question)} anew?")
         case AskPassphrase():
             if question.device is not None:
                 output.print_message(f"The device that gets it: {question.device.whole_text}.")
@@ -76,7 +98,7 @@ async def prompt(question: Question) -> Any:
             if question.device is not None:
                 output.print_message(f"The device that gets them: {question.device.whole_text}.")
             output.print_message(question.protection)
-            await _in_thread(_confirm, f"Send the credentials of {quoted(question.network.label)}?")
+            await _in_thread(_confirm, f"Send the credentials of {question.network.in_quotes}?")
             return ProvisionAnswer()
         case AcceptUnproved():
             return await _in_thread(_unproved, question)
@@ -166,7 +188,14 @@ def _network(question: ChooseNetwork) -> NetworkAnswer:
     if chosen is not other:
         check_network(chosen)
         return NetworkAnswer(ssid=chosen.ssid, security=chosen.security)
-    return NetworkAnswer(ssid=_line("Name of the network (SSID): "), hidden=True)
+    while True:
+        typed = _line("Name of the network (SSID): ")
+        try:
+            check_typed_ssid(typed)
+        except InstallerError as error:
+            output.print_message(str(error))
+        else:
+            return NetworkAnswer(ssid=typed, hidden=True)
 
 
 def _reading(question: ChooseReading) -> NetworkAnswer:
@@ -178,9 +207,25 @@ def _reading(question: ChooseReading) -> NetworkAnswer:
     return NetworkAnswer.from_reading(chosen)
 
 
+def _spelling(question: ChooseSpelling) -> str:
+    near = [network.ssid for network in question.heard]
+    return pick(
+        f"{capitalized(question.who)} does not hear {in_quotes(question.typed)}. Which name do you mean?",
+        [*near, question.typed],
+        lambda ssid: f"{in_quotes(ssid)}, {_spelling_words(question, ssid)}",
+    )
+
+
+def _spelling_words(question: ChooseSpelling, ssid: str) -> str:
+    """What is to be known of one of the names."""
+    if ssid == question.typed:
+        return "as it was given: send it all the same"
+    return f"which {question.who} hears: the names differ in {difference(question.typed, ssid)}"
+
+
 def reading_line(reading: CardReading, *, heard: bool) -> str:
     """One reading of a card for a list: the whole SSID, how long the passphrase is, whether the network is in reach."""
-    return f"“{reading.network.label}”  {reading.summary}{', in reach' if heard else ''}  ({reading.how})"
+    return f"{reading.network.in_quotes}  {reading.summary}{', in reach' if heard else ''}  ({reading.how})"
 
 
 def _network_line(network: Network) -> str:
@@ -191,7 +236,7 @@ def _network_line(network: Network) -> str:
 
 async def _passphrase_or_host(question: AskPassphrase) -> SecretStr:
     if question.host_passphrase is not None and await _in_thread(
-        _yes, f"This computer uses {quoted(question.network.label)} too. Use its passphrase?"
+        _yes, f"This computer uses {question.network.in_quotes} too. Use its passphrase?"
     ):
         try:
             return await question.host_passphrase()
@@ -202,7 +247,7 @@ async def _passphrase_or_host(question: AskPassphrase) -> SecretStr:
 
 async def _passphrase(network: Network) -> SecretStr:
     while True:
-        typed = await _hidden_line(f"Passphrase of {quoted(network.label)} (hidden): ")
+        typed = await _hidden_line(f"Passphrase of {network.in_quotes} (hidden): ")
         problem = passphrase_problem(typed, network.security if typed else Security.UNKNOWN)
         if problem is None:
             if warning := passphrase_warning(typed, network.security):
@@ -225,6 +270,19 @@ async def _proof(question: AskProof) -> SecretStr | DevicePayload:
             return proof_in(typed, question.name)
         except InstallerError as error:
             output.print_message(str(error))
+
+
+async def _passkey(question: AskPasskey) -> SecretStr:
+    output.print_message(f"{_device_line(question)} wants to be paired, and shows six digits now.")
+    while True:
+        typed = (await _hidden_line(f"The six digits, within {question.seconds:.0f} s (hidden): ")).replace(" ", "")
+        if is_passkey(typed):
+            return SecretStr(typed)
+        output.print_message("These are not six digits. Zeros at the start count.")
+
+
+def _device_line(question: AskPasskey | CompareNumbers | ShowPasskey | RenewBond) -> str:
+    return f"{question.address} {quoted(question.name)}, {question.model.name}"
 
 
 def _account(question: ChooseAccount) -> LinkAnswer:

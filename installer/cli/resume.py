@@ -29,6 +29,7 @@ def resume(
         only(
             "device",
             "ssid",
+            "exact",
             "passphrase_file",
             "passphrase_env",
             "passphrase_keyring",
@@ -42,7 +43,17 @@ def resume(
     ],
     behaviour: Annotated[
         BehaviourOptions,
-        only("non_interactive", "timeout", "guide_timeout", "require_encryption", "allow_unproved", "keep_wifi"),
+        only(
+            "non_interactive",
+            "timeout",
+            "guide_timeout",
+            "require_encryption",
+            "allow_unproved",
+            "keep_wifi",
+            "passkey_file",
+            "passkey_env",
+            "renew_bond",
+        ),
     ],
     json: Json = False,
     place_options: PlaceOptions,

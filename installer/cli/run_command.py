@@ -17,14 +17,16 @@ T = TypeVar("T")
 
 
 def run(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
-    """Run to the end, or raise TIMEOUT after `timeout` seconds."""
+    """Run to the end, or raise TIMEOUT after `timeout` seconds. SIGTERM and SIGHUP cancel it, and end the program."""
     import asyncio
 
+    from installer.cli.end_signals import cancel_on_signals, ended_by_signals
     from installer.storage.hidden_prompt import withdraw_prompts
 
     debug = protect_secrets()
 
     async def limited() -> T:
+        cancel_on_signals(asyncio.current_task())
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
@@ -41,7 +43,8 @@ def run(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
             # A thread may still wait for the answer to one.
             withdraw_prompts()
 
-    return asyncio.run(limited(), debug=debug)
+    with ended_by_signals():
+        return asyncio.run(limited(), debug=debug)
 
 
 def protect_secrets() -> bool | None:
@@ -59,6 +62,7 @@ def protect_secrets() -> bool | None:
 def on_signals(handler: Callable[[], object], *signals: int) -> tuple[int, ...]:
     """Call `handler` in the running event loop when one of these signals comes. Returns those that were registered.
 
+    A SIGHUP that is ignored (`nohup`) stays so.
     Windows registers none (Ctrl-C cancels the whole program there, and there is no SIGTERM), and so does a loop
     outside the main thread.
     """
@@ -67,6 +71,8 @@ def on_signals(handler: Callable[[], object], *signals: int) -> tuple[int, ...]:
 
     loop, registered = asyncio.get_running_loop(), []
     for number in signals:
+        if number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN:
+            continue
         with contextlib.suppress(NotImplementedError, RuntimeError):
             loop.add_signal_handler(number, handler)
             registered.append(number)

@@ -26,7 +26,7 @@ def scan(
     place_options: Annotated[PlaceOptions, only("adapter", "use_lab", "catalogue")],
 ) -> None:
     """List the devices within range."""
-    found = run(_scan(place_options.run_config(), seconds))
+    found, taken = run(_scan(place_options.run_config(), seconds))
     shown = [s for s in found if everything or s.detection.model_id]
     if json:
         from installer.events.json_lines import device_sighted
@@ -38,6 +38,10 @@ def scan(
             ("ADDRESS", "SIGNAL", "MODEL", "SURE", "STATE", "NAME"), [_row(s, explain=explain) for s in shown]
         ):
             output.print_result(line)
+    if taken and not json:
+        from installer.bluetooth.connected_elsewhere import connected_elsewhere_words
+
+        output.print_message(" ".join(connected_elsewhere_words(taken)))
     if not shown and not json:
         hidden = len(found) - len(shown)
         output.print_message(
@@ -54,18 +58,25 @@ def _row(sighting: Sighting, *, explain: bool) -> output.Row:
     return output.Row((*cells, sighting.name), tuple(capitalized(note) for note in notes if note))
 
 
-async def _scan(config: RunConfig, seconds: float) -> list[Sighting]:
+async def _scan(config: RunConfig, seconds: float) -> tuple[list[Sighting], list[Sighting]]:
+    """The devices that were heard, and those of known models that another program has connected."""
+    from installer.bluetooth.connected_elsewhere import connected_elsewhere
+    from installer.bluetooth.own_links import left_link_words
     from installer.bluetooth.scan import Scan
     from installer.flow.run_resources import RunResources
     from installer.provisioning import registry
 
     resources = RunResources(config)
     adapter = await resources.adapter()
+    adapter.on_left_link = lambda address: output.print_message(left_link_words(address))
+    detector = registry.detector(resources.catalogue)
     try:
-        async with Scan(adapter, registry.detector(resources.catalogue), forget_after=max(seconds, 10.0)) as scanning:
+        async with Scan(adapter, detector, forget_after=max(seconds, 10.0)) as scanning:
             await scanning.wait_until(lambda _: None, seconds)
             if scanning.failure is not None:
                 raise scanning.failure
-            return sorted(scanning.current(), key=lambda s: (s.detection.model_id is None, -s.rssi, s.address))
+            heard = sorted(scanning.current(), key=lambda s: (s.detection.model_id is None, -s.rssi, s.address))
+        taken = await connected_elsewhere(adapter, detector)
+        return heard, [sighting for sighting in taken if sighting.detection.model_id is not None]
     finally:
         await adapter.close()

@@ -39,7 +39,7 @@ from installer.flow.front_end import Failure, Recovery
 from installer.flow.outcome import Outcome
 from installer.flow.questions import Question
 from installer.provisioning.provisioner import Stage
-from installer.text import printable
+from installer.text import in_quotes, printable
 
 if TYPE_CHECKING:
     from installer.answers import Answers
@@ -141,7 +141,7 @@ def event_text(event: Event) -> str | None:
         case StepSkipped():
             return f"Step “{event.step}” is skipped: {event.reason}."
         case NetworkChosen():
-            return f"Network: {event.ssid} ({event.security})."
+            return f"Network: {in_quotes(event.ssid)} ({event.security})."
         case Provisioning():
             return f"{_STAGES[event.stage]} {event.todo or event.tries}".strip()
         case GuideShown():

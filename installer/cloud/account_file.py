@@ -20,6 +20,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.settings import CloudSettings, is_loopback
 from installer.storage.private_files import OTHER_OWNER, read_private
 from installer.text import printable
+from installer.text.path_reasons import why_unusable
 
 Backend = Literal["keyring", "file"]
 # Whether older tokens of the account are in the keyring beside those in the file.
@@ -131,7 +132,7 @@ def examine(path: Path, name: str) -> tuple[AccountFile | None, InstallerError |
     except FileNotFoundError:
         raise
     except OSError as error:
-        return None, damaged(path, name, f"cannot be read ({error.strerror or type(error).__name__})")
+        return None, damaged(path, name, f"cannot be read ({why_unusable(error, path)})")
     if not content.strip():
         return None, damaged(path, name, "is empty")
     try:

@@ -23,6 +23,7 @@ from installer.storage.atomic_write import replace_file
 from installer.storage.file_lock import file_lock
 from installer.storage.private_files import make_private_folder
 from installer.text.bounded_read import read_bounded
+from installer.text.path_reasons import why_unusable
 from installer.timing.backoff import Backoff
 
 WINDOW_SECONDS = 60.0
@@ -110,7 +111,7 @@ class RateLimit:
             yield lambda: True
             return
         except OSError as error:
-            self._tell(self._file, error.strerror or type(error).__name__)
+            self._tell(self._file, why_unusable(error, self._file))
             yield lambda: True
             return
         try:
@@ -127,7 +128,7 @@ class RateLimit:
         except FileNotFoundError:
             return
         except OSError as error:
-            self._tell(file, error.strerror or type(error).__name__)
+            self._tell(file, why_unusable(error, file))
             return
         except (ValueError, RecursionError):
             known = None

@@ -35,6 +35,8 @@ from installer.storage.keyring import KeyringFailed, KeyringSilent, SystemKeyrin
 from installer.storage.private_files import make_private_folder, write_private
 from installer.storage.secret_references import KEYRING_SERVICE
 from installer.storage.stale_files import sweep_file
+from installer.storage.unusable_paths import reason
+from installer.text.path_reasons import why_unusable
 from installer.timing.deadlines import call_with_deadline
 
 LOCK_SECONDS = 60.0
@@ -101,7 +103,7 @@ class TokenStore:
         except OSError as error:
             raise InstallerError(
                 ErrorCode.SECRET_UNAVAILABLE,
-                f"The folder of the accounts {self.folder} cannot be read ({error.strerror}).",
+                f"The folder of the accounts {self.folder} cannot be read ({why_unusable(error, self.folder)}).",
                 "Check its permissions and its owner.",
                 file=str(self.folder),
             ) from None
@@ -335,7 +337,7 @@ def _still_in_keyring(path: Path, name: str, why: str) -> InstallerError:
 def _unwritable(path: Path, error: OSError) -> InstallerError:
     return InstallerError(
         ErrorCode.FILE_UNWRITABLE,
-        f"{path} cannot be written ({error.strerror or type(error).__name__}).",
+        f"{path} cannot be written ({reason(error, path)}).",
         "Check the permissions and the free space there.",
         file=str(path),
     )

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from installer.answers import StepKey
+from installer.bluetooth.own_links import left_link_words
 from installer.catalogue.model import SyncMethod
 from installer.events.base_event import BaseEvent, is_false, is_none
 from installer.measurement import Measurement
@@ -208,6 +209,11 @@ class Notice(BaseEvent):
     event: Literal["notice"] = "notice"
     code: str
     text: str
+
+
+def left_link_notice(address: str) -> Notice:
+    """A link to this device that an earlier run left open was ended."""
+    return Notice(code="left_link", text=left_link_words(address))
 
 
 class Planned(BaseEvent):

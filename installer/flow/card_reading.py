@@ -38,6 +38,7 @@ async def decide(
     if reading is not None:
         say("card_reading", _taken(readings, reading, who))
         found = NetworkAnswer.from_reading(reading, hidden=answer.hidden)
+        found = found.model_copy(update={"exact": answer.exact})
     elif ask is None:
         raise readings.ambiguous()
     else:
@@ -52,5 +53,5 @@ def _taken(readings: CardReadings, reading: CardReading, who: str) -> str:
     """What was taken and why. The SSID is on the air, so it may be shown."""
     return (
         f"The code of the network can be read in {len(readings.readings)} ways. Of the names that it may have, {who} "
-        f"receives only {reading.network.label}: that is taken."
+        f"receives only {reading.network.in_quotes}: that is taken."
     )

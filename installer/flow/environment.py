@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from installer.gateway.files_and_lock import GatewayFiles
     from installer.ledger.records import Records
     from installer.notifications.callback_setup import NotificationSetup
+    from installer.settings import ConsentSettings
 
 
 class DeviceClaims:
@@ -71,4 +72,6 @@ class Environment:
     sign_in: asyncio.Lock | None = None
     # The paths of this computer's gateway; they are set even if no gateway exists.
     gateway: GatewayFiles | None = None
+    # By a device's address: the consent of its user, from the settings of this computer.
+    consents: Mapping[str, ConsentSettings] = field(default_factory=dict)
     options: Options = field(default_factory=Options)

@@ -24,7 +24,7 @@ from installer.flow.own_secrets import OwnSecrets, resolved
 from installer.storage.pinned_file import PinnedFile, read_pinned
 from installer.storage.reference_origin import Origin
 from installer.storage.secret_references import MAX_SECRET_BYTES, SecretRef, unreadable_file
-from installer.text import capitalized, printable, quoted, without_quotes
+from installer.text import capitalized, in_quotes, printable, quoted, without_quotes
 from installer.text.written_by_people import STDIN, UnreadableText, longest_file, secret_in
 
 NEEDS_LEAVE = "nobody gave leave"
@@ -132,7 +132,7 @@ def uses_of(answers: Answers) -> list[Use]:
         flag = _flag(find.proof, "proof")
         found.append(Use(StepKey.FIND, "find.proof", "proof of possession", find.proof, device, flag))
     if network is not None and network.passphrase is not None and not network.passphrase.may_be_used:
-        target = f"the network {quoted(network.ssid, 32)} on {device}"
+        target = f"the network {in_quotes(network.ssid)} on {device}"
         flag = _flag(network.passphrase, "passphrase")
         found.append(Use(StepKey.NETWORK, "network.passphrase", "passphrase", network.passphrase, target, flag))
     if link is not None and isinstance(link.notify, SecretRef) and not link.notify.may_be_used:

@@ -51,6 +51,15 @@ STEPS: tuple[Step, ...] = (FindStep(), SyncStep(), NetworkStep(), ProvisionStep(
 # For a device that the vendor's app sets up. The find step decides which steps follow; both begin with the same three.
 GUIDED_STEPS: tuple[Step, ...] = (*STEPS[:3], OpenAccountStep(), FollowGuideStep(), GuidedLinkStep(), VerifyStep())
 
+# How often one step goes on after the computer's Bluetooth service was restarted.
+MAX_OUTAGES = 3
+OUTAGE_OVER = "The Bluetooth service of this computer was restarted, and is back: this step begins again."
+MAY_HAVE_CREDENTIALS = (
+    "The credentials were sent to the device: `device-installer resume` asks it whether it has joined, and goes on."
+)
+# After such a restart, it is the likely reason for these.
+UNREACHABLE = (ErrorCode.DEVICE_NOT_FOUND, ErrorCode.CONNECTION_FAILED, ErrorCode.CONNECTION_LOST)
+
 
 class Installation:
     """One run of the flow for one device."""
@@ -91,20 +100,20 @@ class Installation:
             )
         )
         try:
-            await self._run_with_timeout()
-            ended: Outcome = self._outcome(
-                "planned" if self._options.dry_run else outcomes.success_outcome(self.situation)
-            )
-        except InstallerError as error:
-            ended = self._outcome("failed", error)
-        except (Cancelled, Back):
-            ended = self._outcome("cancelled", outcomes.cancelled_error())
-        except asyncio.CancelledError:
-            await self._finish(self._outcome("cancelled", outcomes.cancelled_error()))
-            raise
+            try:
+                await self._run_with_timeout()
+                ended = self._outcome("planned" if self._options.dry_run else outcomes.success_outcome(self.situation))
+            except InstallerError as error:
+                ended = self._outcome("failed", error)
+            except (Cancelled, Back):
+                ended = self._outcome("cancelled", outcomes.cancelled_error())
+            except asyncio.CancelledError:
+                await self._finish(self._outcome("cancelled", outcomes.cancelled_error()))
+                raise
+            # The result is told before the parting: BlueZ takes two to three seconds to end a link.
+            return await self._finish(ended)
         finally:
             await device_connection.close_bluetooth(self.situation)
-        return await self._finish(ended)
 
     async def _run_with_timeout(self) -> None:
         limit = asyncio.timeout(self._options.timeout)
@@ -221,6 +230,7 @@ class Installation:
         started = time.monotonic()
         self._emit(StepStarted(step=step.key, seconds=step.usual_seconds))
         attempt = 0
+        outages: list[InstallerError] = []
         answer: Any = None
         while True:
             attempt += 1
@@ -234,6 +244,7 @@ class Installation:
                     return
                 try:
                     result = await step.carry_out(self.situation, answer)
+                    await device_connection.follow_address(self.situation)
                 except Back:
                     # Back from a question within the step: ask for the step's answer again.
                     await self._ask_again(step.key)
@@ -247,9 +258,19 @@ class Installation:
                     self.situation.forget_proof(error)
                 if error.data.get("reconnect"):
                     await device_connection.disconnect(self.situation)
+                if len(outages) < MAX_OUTAGES and await device_connection.wait_out_outage(self.situation, error):
+                    outages.append(error)
+                    self._go_on_after_outage(step)
+                    continue
+                if outages and step.key is not StepKey.FIND and error.code in UNREACHABLE:
+                    # It was there before Bluetooth went away.
+                    error = outages[-1]
+                error = self._with_what_was_sent(error)
                 recovery = await self._recover(step, error, attempt)
                 if recovery is Recovery.CHANGE:
                     raise _ChangeStep(step.change_step(error), error) from error
+        if self.situation.bonded and not self.situation.bond_recorded and result is not None:
+            result, self.situation.bond_recorded = {**result, "bonded": True}, True
         answer = step.final_answer(self.situation, answer)
         self.situation.chosen = self.situation.chosen.with_answer(step.key, answer)
         took = time.monotonic() - started
@@ -260,6 +281,18 @@ class Installation:
             )
             await self._keep_choices()
         self._emit(StepDone(step=step.key, took=round(took, 3), result=result))
+
+    def _with_what_was_sent(self, error: InstallerError) -> InstallerError:
+        """An error of this computer's Bluetooth says whether the device may have its credentials already."""
+        if not error.computers_bluetooth or not self.situation.credentials_sent:
+            return error
+        return error.with_advice(f"{error.todo} {MAY_HAVE_CREDENTIALS}", sent=True)
+
+    def _go_on_after_outage(self, step: Step) -> None:
+        self._emit(Notice(code="bluetooth_back", text=OUTAGE_OVER))
+        if step.key is StepKey.PROVISION and self.situation.credentials_sent:
+            # It is not known what the device has done meanwhile: it is asked, and nothing is sent blindly.
+            self.situation.join_unconfirmed = True
 
     async def _recover(self, step: Step, error: InstallerError, attempt: int) -> Recovery:
         """What the person decides after a failure. Raises `error` if the installation ends here."""

@@ -24,7 +24,9 @@ from installer.errors import ErrorCode, InstallerError
 from installer.storage.child_environment import smallest_environment
 from installer.storage.peer_user import strange_listener
 from installer.storage.private_files import OTHER_OWNER, create_private_file, read_private, write_private
+from installer.storage.unusable_paths import unwritable
 from installer.text.bounded_read import read_bounded
+from installer.text.path_reasons import why_unusable
 from installer.text.written_by_people import MAX_TEXT_BYTES, STDIN, UnreadableText, read_bytes
 
 START_TIMEOUT_SECONDS = 30.0
@@ -70,10 +72,10 @@ def read_state(path: Path) -> LabState | None:
         if exposed == OTHER_OWNER:
             raise OSError(errno.EACCES, "it belongs to another user")  # who could name a lab of their own
         state = LabState.model_validate_json(content)
-    except FileNotFoundError:
-        return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None  # to start one says what is in the way
     except (OSError, ValidationError) as error:
-        why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else "is damaged"
+        why = f"cannot be read ({why_unusable(error, path)})" if isinstance(error, OSError) else "is damaged"
         raise InstallerError(
             ErrorCode.LAB_UNAVAILABLE,
             f"Whether a lab runs is not known: its state file {path} {why}.",
@@ -92,15 +94,14 @@ async def ensure_running(path: Path, scenario: Path | None = None) -> LabState:
 
 
 async def start(path: Path, scenario: Path | None = None, idle: int = IDLE_STOP_SECONDS) -> LabState:
-    """Start a lab in the background and wait until it is ready. Raises LAB_UNAVAILABLE, SCENARIO_INVALID."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.unlink(missing_ok=True)
+    """Start a lab in the background and wait until it is ready.
+
+    Raises LAB_UNAVAILABLE, SCENARIO_INVALID, FILE_UNWRITABLE.
+    """
     log = path.with_suffix(".log")
     command = [sys.executable, "-m", "installer.lab", "--state", str(path), "--idle", str(idle)]
-    log.unlink(missing_ok=True)
-    create_private_file(log)
     with contextlib.ExitStack() as stack:
-        errors = stack.enter_context(log.open("wb"))
+        errors = stack.enter_context(_new_log(path, log))
         given: IO[bytes] | int | None = None if str(scenario) == STDIN else subprocess.DEVNULL
         if scenario is not None and scenario.is_fifo():
             # The lab cannot open a pipe of this process by its name, as in `--scenario <(…)`.
@@ -203,6 +204,18 @@ def _stranger_at(http: str) -> str | None:
     return strange_listener(parts.hostname or "", parts.port or 80)
 
 
+def _new_log(path: Path, log: Path) -> IO[bytes]:
+    """An empty log, open; the state file of an earlier lab is removed. Raises FILE_UNWRITABLE."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
+        create_private_file(log)
+        return log.open("wb")
+    except OSError as error:
+        raise unwritable(f"The lab cannot keep its files in {path.parent}", path, error) from None
+
+
 def _content_of_pipe(scenario: Path, copy: Path) -> IO[bytes]:
     """What the pipe holds, as an open file without a name. `copy`: its name at first. Raises SCENARIO_INVALID."""
     try:
@@ -210,11 +223,14 @@ def _content_of_pipe(scenario: Path, copy: Path) -> IO[bytes]:
     except UnreadableText as error:
         what = f"The scenario file {scenario} {error.why}."
         raise InstallerError(ErrorCode.SCENARIO_INVALID, what, error.todo) from None
-    write_private(copy, content)
     try:
-        return copy.open("rb")
-    finally:
-        copy.unlink()
+        write_private(copy, content)
+        try:
+            return copy.open("rb")
+        finally:
+            copy.unlink()
+    except OSError as error:
+        raise unwritable(f"The lab's copy of the scenario {copy} cannot be written", copy, error) from None
 
 
 def _not_started(log: Path, status: int) -> InstallerError:

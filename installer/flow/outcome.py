@@ -43,6 +43,8 @@ def summary(situation: Situation) -> dict[str, Any]:
     found: dict[str, Any] = {"installation": situation.id}
     if situation.sighting and situation.model:
         found |= {"address": situation.sighting.address, "name": situation.sighting.name, "model": situation.model.id}
+    if situation.bonded:
+        found["bonded"] = True
     if situation.method:
         found["sync"] = situation.method.value
     if situation.network:

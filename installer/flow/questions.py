@@ -62,6 +62,11 @@ class LiveSightings(Protocol):
         """Why the scan stopped, if it did."""
         ...
 
+    @property
+    def restarts(self) -> bool:
+        """Whether a scan that stopped goes on by itself when Bluetooth works again."""
+        ...
+
 
 @dataclass(kw_only=True)
 class Question:
@@ -121,6 +126,62 @@ class AskProof(Question):
     address: str = ""
 
 
+@dataclass(kw_only=True)
+class AskPasskey(Question):
+    """The six digits that the device shows? → `SecretStr`. Withdrawn when the device ends the pairing.
+
+    `seconds`: how long it waits for them.
+    """
+
+    step: StepKey = StepKey.FIND
+    model: Model
+    name: str
+    address: str
+    seconds: float
+
+
+@dataclass(kw_only=True)
+class CompareNumbers(Question):
+    """Does the device show this number, too? → bool. Withdrawn when the device ends the pairing."""
+
+    step: StepKey = StepKey.FIND
+    model: Model
+    name: str
+    address: str
+    number: str = field(repr=False)
+    seconds: float
+
+
+@dataclass(kw_only=True)
+class ShowPasskey(Question):
+    """The person types these six digits on the device → True when done. Withdrawn when the pairing has ended."""
+
+    step: StepKey = StepKey.FIND
+    model: Model
+    name: str
+    address: str
+    passkey: SecretStr
+    seconds: float
+
+
+@dataclass(kw_only=True)
+class RenewBond(Question):
+    """Pair a device anew that no longer has its keys? → True, or False: the usual answer. `problem` says what is so."""
+
+    step: StepKey = StepKey.FIND
+    model: Model
+    name: str
+    address: str
+
+    @property
+    def consequence(self) -> str:
+        """What to check first, in plain words."""
+        return (
+            "Yes, if you reset the device, or paired it with many others. If you did neither, another device may be "
+            "pretending to be this one: it would get what you send to it."
+        )
+
+
 @dataclass(frozen=True)
 class SyncChoice:
     """One sync method. `reason`: a sentence that says why it is not allowed."""
@@ -170,6 +231,16 @@ class ChooseReading(Question):
     step: StepKey = StepKey.NETWORK
     readings: CardReadings
     heard: frozenset[str] = frozenset()
+
+
+@dataclass(kw_only=True)
+class ChooseSpelling(Question):
+    """Which name is meant? → the SSID: that of one of `heard`, which `who` receives, or `typed` as it is."""
+
+    step: StepKey = StepKey.NETWORK
+    typed: str
+    heard: tuple[Network, ...]
+    who: str
 
 
 @dataclass(kw_only=True)

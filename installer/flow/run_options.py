@@ -12,6 +12,7 @@ from pathlib import Path
 from installer.answers import StepKey
 from installer.ledger.records import Context
 from installer.provisioning.required_security import RequiredSecurity
+from installer.storage.secret_references import SecretRef
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,14 @@ class Options:
     only_new: bool = False  # refuse every device that is set up, even if this program did it
     identify: bool = False  # the device blinks or beeps when somebody must touch it
     allow_references: bool = False  # an answers file or plan may name secrets of this computer
+    passkey: SecretRef | None = None  # where the six digits are that the device shows when it is paired
+    renew_bond: bool = False  # pair a device anew that no longer has its keys
     guided: bool = False  # set up with the vendor's app, even if the device speaks an open protocol
     # Seconds to wait for the first data although the answers skip that step, if only this data can confirm that the
     # device joined. None: do not wait.
     unconfirmed_join_wait: float | None = None
     ask: frozenset[StepKey] = frozenset()
+    ask_pairing: bool = False  # ask a person what a device wants to know when it is paired
     deadlines: Deadlines = field(default_factory=Deadlines)
     timeout: float | None = None  # seconds for the whole installation
 

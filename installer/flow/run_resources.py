@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from installer.catalogue.catalogue_file import Catalogue
     from installer.cloud.accounts import Accounts
     from installer.flow.lab_process import LabState
+    from installer.gateway.radio_room import RadioRoom
     from installer.notifications.callback_setup import NotificationSetup
     from installer.settings import Settings
 
@@ -69,6 +70,7 @@ class RunResources:
             cloud_name="the lab's cloud" if self.config.lab else self.cloud_settings().name,
             sign_in_lab_user=self._sign_in_robot if self.config.lab else None,
             gateway=GatewayFiles.in_data_dir(lab=self.config.lab),
+            consents=self.settings.gateway.consent,
             options=self.config.options,
             open_notifications=self.notifications,
         )
@@ -81,14 +83,33 @@ class RunResources:
             self._lab = await lab_process.ensure_running(lab_state_file())
         return self._lab
 
-    async def adapter(self) -> Adapter:
-        """The adapter of `--adapter`, or the lab's, or the system's. Raises the BLUETOOTH_* errors."""
-        from installer.bluetooth.adapter import open_adapter
+    async def adapter(self, spec: str | None = None) -> Adapter:
+        """The adapter `spec`, or that of `--adapter`, the lab's, or the system's. Raises the BLUETOOTH_* errors.
 
-        spec = self.config.adapter
+        This user's gateway makes room for it.
+        """
+        opened = await self.gateway_adapter(spec)
+        if opened.shared_by_programs:
+            opened.room = await self.radio_room().ask()
+        return opened
+
+    async def gateway_adapter(self, spec: str | None = None) -> Adapter:
+        """The same for the gateway, for which nobody makes room."""
+        from installer.bluetooth.own_links import OwnLinks
+        from installer.flow.bluetooth_keys import open_adapter
+        from installer.storage.process_marks import ProcessMarks
+
+        spec = spec or self.config.adapter
         if spec is None and self.config.lab:
             spec = (await self.lab()).adapter
-        return await open_adapter(spec)
+        links = OwnLinks(ProcessMarks(settings.state_dir() / "bluetooth" / "links"))
+        return await open_adapter(spec, lab=self.config.lab, links=links)
+
+    def radio_room(self) -> RadioRoom:
+        """The agreement of this user's programs on the system's Bluetooth."""
+        from installer.gateway.radio_room import RadioRoom
+
+        return RadioRoom(settings.state_dir() / "bluetooth")
 
     async def accounts(self) -> Accounts:
         """The accounts at the cloud of `--cloud`, or the lab's, or the one of the settings."""

@@ -21,6 +21,8 @@ from installer.provisioning.provisioner import ConnectionSecurity
 from installer.provisioning.required_security import RequiredSecurity
 
 if TYPE_CHECKING:
+    from bleak.backends.device import BLEDevice
+
     from installer.bluetooth.adapter import Adapter
     from installer.bluetooth.connection import Connection
     from installer.bluetooth.scan import Scan
@@ -61,6 +63,7 @@ class Situation:
     sighting: Sighting | None = None
     model: Model | None = None
     connection: Connection | None = None
+    ble_device: BLEDevice | None = None  # that of the last connection
     proof: SecretStr | None = None
     username: str | None = None  # belongs to the proof
     proof_problem: InstallerError | None = None
@@ -73,6 +76,9 @@ class Situation:
     left_device: str = ""
     # The connections that a person, or an option, has accepted although they are below that.
     accepted_unproved: set[AcceptedConnection] = field(default_factory=set)
+    bonded: bool = False  # this computer has keys of the device
+    bond_recorded: bool = False
+    passkey_used: bool = False  # the given one: the device shows other digits the next time
     provisioner: Provisioner | None = None
     info: DeviceInfo | None = None
     keep_wifi: bool = False
@@ -163,6 +169,7 @@ class Situation:
             self.keep_wifi = self.guided = False
             self.associated = self.handed_over_device_id = None
             self.proof = self.username = None
+            self.bonded = self.bond_recorded = False
 
     def require(self, address_or_name: str, minimum: RequiredSecurity) -> None:
         """Ask this of the device with this address or name, beside what is asked of it already."""
@@ -179,6 +186,11 @@ class Situation:
     def may_ask(self, key: StepKey) -> bool:
         """Whether a person can be asked for this step."""
         return not self.options.non_interactive or key in self.options.ask
+
+    @property
+    def may_ask_pairing(self) -> bool:
+        """Whether a person can be asked what a device wants to know when it is paired, in whichever step that is."""
+        return self.options.ask_pairing or self.may_ask(StepKey.FIND)
 
     async def ask(self, question: Question) -> Any:
         """The person's answer. Raises ANSWER_MISSING if this run may not ask."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from installer import settings
 from installer.storage.private_files import OTHER_OWNER, read_private, write_private
+from installer.storage.unusable_paths import reason
 
 FOLDER = "own-choices"
 MAX_FILES = 500  # the oldest are removed
@@ -68,7 +69,8 @@ async def keep(installation: str, choices: StationChoices) -> str:
     try:
         await asyncio.to_thread(save, installation, choices)
     except OSError as error:
-        return f"The choices of this station cannot be kept ({error.strerror}): `resume` will ask for them again."
+        why = reason(error, _file(installation))
+        return f"The choices of this station cannot be kept ({why}): `resume` will ask for them again."
     return ""
 
 

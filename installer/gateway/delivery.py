@@ -92,11 +92,14 @@ class Delivery:
                 group.create_task(self._deliver_forever(sink))
 
     async def deliver_once(self) -> bool:
-        """Deliver once, without retries; whether every sink has everything."""
+        """Deliver once, without retries; whether every sink has everything. A failure is reported, not raised."""
         for sink in self._sinks:
-            with suppress(SinkFailure, InstallerError):
+            try:
                 self._outbox.retry_refused(sink.name)
                 await self._deliver_waiting(sink)
+            except (SinkFailure, InstallerError) as failure:
+                error = failure.error if isinstance(failure, SinkFailure) else failure
+                self._on_result(DeliveryResult(sink, 0, error))
         return not any(self._outbox.devices_waiting(sink.name) for sink in self._sinks)
 
     async def close(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from installer.catalogue.catalogue_file import Catalogue
 from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
 from installer.ledger.query_types import InstalledDevice
+from installer.settings import ConsentSettings
 from installer.text import printable
 
 
@@ -17,6 +18,8 @@ class GatewayDevice:
     """A device to collect from. `profiles`: to subscribe to; `account`: the stored account that it is linked to.
 
     `installation`: the record of its installation, and `serial`: the serial number there; empty if there is none.
+    `set_time`: whether its clock is set at each visit. `consent`: of which user, and the place of the consent code;
+    `consent_needed`: whether it gives nothing without one.
     """
 
     address: str
@@ -26,6 +29,9 @@ class GatewayDevice:
     account: str = ""
     serial: str = ""
     installation: str = ""
+    set_time: bool = True
+    consent: ConsentSettings | None = None
+    consent_needed: bool = False
 
 
 def installed_devices(installed: Iterable[InstalledDevice], catalogue: Catalogue) -> list[GatewayDevice]:
@@ -38,7 +44,19 @@ def installed_devices(installed: Iterable[InstalledDevice], catalogue: Catalogue
             continue
         name = printable(device.name or model.name, 32)
         address, profiles = device.address.upper(), profiles_for(model.profile)
-        found.append(GatewayDevice(address, profiles, model.id, name, device.account or "", device.serial, device.id))
+        found.append(
+            GatewayDevice(
+                address,
+                profiles,
+                model.id,
+                name,
+                device.account or "",
+                device.serial,
+                device.id,
+                set_time=model.set_time,
+                consent_needed=model.consent,
+            )
+        )
     return found
 
 
@@ -78,6 +96,11 @@ def selected_devices(
             device = GatewayDevice(address, given)
         found.append(replace(device, profiles=given or device.profiles))
     return found
+
+
+def with_consents(devices: Sequence[GatewayDevice], consents: Mapping[str, ConsentSettings]) -> list[GatewayDevice]:
+    """The devices, each with the consent that the settings have for its address."""
+    return [replace(device, consent=consents.get(device.address)) for device in devices]
 
 
 def profiles_for(main: Profile) -> tuple[Profile, ...]:

@@ -12,6 +12,7 @@ from installer import settings
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.file_lock import HeldLock, file_lock
 from installer.storage.private_files import is_absent
+from installer.storage.unusable_paths import unwritable
 from installer.text.bounded_read import read_bounded
 
 LOCK_SECONDS = 2.0
@@ -66,11 +67,7 @@ async def hold_gateway_lock(files: GatewayFiles) -> AsyncIterator[Callable[[], N
             "`device-installer gateway status` shows what it does. End it before you start another one.",
         ) from None
     except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"The gateway cannot use the folder {files.folder}: {error.strerror}.",
-            "Free some space, check the permissions, or choose another folder with DEVICE_INSTALLER_HOME.",
-        ) from None
+        raise unwritable(f"The gateway cannot use its lock {files.lock}", files.lock, error) from None
     try:
         _write_pid(files)
         yield lambda: _check_lock(files, held)
@@ -100,12 +97,8 @@ async def is_running(files: GatewayFiles) -> bool:
     except TimeoutError:
         return True
     except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"Whether a gateway runs is not known: its lock {files.lock} cannot be opened ({error.strerror}).",
-            "Check the owner and the permissions of that file.",
-            file=str(files.lock),
-        ) from None
+        what = f"Whether a gateway runs is not known: its lock {files.lock} cannot be opened"
+        raise unwritable(what, files.lock, error) from None
 
 
 def running_pid(files: GatewayFiles) -> int | None:

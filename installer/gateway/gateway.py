@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from installer.bluetooth.adapter import Adapter
+from installer.bluetooth.own_links import left_link_words
+from installer.bluetooth.system_errors import may_pass_soon
 from installer.catalogue.catalogue_file import Catalogue
 from installer.errors import InstallerError
 from installer.gateway import wake
@@ -17,6 +20,7 @@ from installer.gateway.devices import GatewayDevice
 from installer.gateway.files_and_lock import GatewayFiles
 from installer.gateway.heartbeat import Heartbeat
 from installer.gateway.outbox import Outbox
+from installer.gateway.radio_room import RadioRoom, RadioTurn
 from installer.gateway.sinks import Sink
 from installer.gateway.visit_history import VisitHistory
 from installer.gateway.visit_scheduler import VisitResult, VisitScheduler, VisitSettings
@@ -27,22 +31,42 @@ HEARTBEAT_SECONDS = 20.0
 # How often the ledger is read for newly installed devices.
 DEVICES_RELOAD_SECONDS = 30.0
 RADIO_BACKOFF = Backoff(2.0, 60.0)
+# How long a single round waits for a Bluetooth service that is restarted.
+SHORT_OUTAGE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class GatewayFailure:
-    """The gateway cannot work now. `wait`: seconds until it tries again; 0: it goes on already."""
+    """The gateway cannot work now. `wait`: seconds until it tries again; 0: it goes on by itself as soon as it can."""
 
     error: InstallerError
     wait: float
 
 
-GatewayEvent = VisitResult | DeliveryResult | GatewayFailure
+@dataclass(frozen=True)
+class GatewayNotice:
+    """Something to know; nothing failed. `kind`: `left_link`, `makes_room` or `goes_on`; `text`: in words."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class BluetoothBack:
+    """Bluetooth works again. `away`: for how many seconds it did not."""
+
+    away: float
+
+
+GatewayEvent = VisitResult | DeliveryResult | GatewayFailure | GatewayNotice | BluetoothBack
 
 
 @dataclass
 class GatewayParts:
-    """What a gateway works with. `load_devices` is called again and again; `on_event` is called for each event."""
+    """What a gateway works with. `load_devices` is called again and again; `on_event` is called for each event.
+
+    `room`: how it shares Bluetooth with installations; None: it does not.
+    """
 
     files: GatewayFiles
     catalogue: Catalogue
@@ -53,6 +77,7 @@ class GatewayParts:
     visit_settings: VisitSettings = field(default_factory=VisitSettings)
     backoff: Backoff = DELIVERY_BACKOFF
     clock: Callable[[], float] = time.time
+    room: RadioRoom | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +98,8 @@ class Gateway:
         self._outbox = outbox
         outbox.on_replaced(lambda error: parts.on_event(GatewayFailure(error, 0.0)))
         self._heartbeat = Heartbeat(outbox)
+        self._away_since: float | None = None
+        self._listens = False
         self._visited: dict[str, VisitResult] = {}
         self._delivery = Delivery(outbox, parts.sinks, parts.backoff, on_result=parts.on_event, clock=parts.clock)
         self._scheduler = VisitScheduler(
@@ -117,8 +144,9 @@ class Gateway:
         failure: InstallerError | None = None
         try:
             try:
-                async with await self._parts.open_adapter() as adapter:
-                    await self._scheduler.run(adapter, is_over)
+                async with await self._parts.open_adapter() as adapter, self._turn(adapter, seconds) as turn:
+                    end = time.monotonic() + seconds
+                    await self._run_through_restarts(adapter, is_over, end, turn)
             except InstallerError as error:
                 # Earlier measurements can be delivered without Bluetooth.
                 failure = error
@@ -138,20 +166,91 @@ class Gateway:
             self._delivery.notify_new_items()
         self._parts.on_event(result)
 
+    async def _run_through_restarts(
+        self, adapter: Adapter, is_over: Callable[[], bool], end: float, turn: RadioTurn
+    ) -> None:
+        """One round, which goes on after the computer's Bluetooth service was restarted."""
+        while True:
+            try:
+                await self._scheduler.run(adapter, is_over, turn.wanted)
+                return
+            except InstallerError as error:
+                left = min(end - time.monotonic(), SHORT_OUTAGE_SECONDS)
+                if not may_pass_soon(error) or left <= 0 or not await adapter.wait_until_back(left):
+                    raise
+
     async def _collect(self) -> None:
         failures = 0
         while True:
             started = time.monotonic()
             try:
                 async with await self._parts.open_adapter() as adapter:
-                    self._record_radio(None)
-                    await self._scheduler.run(adapter)
+                    await self._listen(adapter)
             except InstallerError as error:
                 failures = 1 if time.monotonic() - started > RADIO_BACKOFF.longest else failures + 1
                 wait = RADIO_BACKOFF.after_failures(failures)
-                self._record_radio(error)
-                self._parts.on_event(GatewayFailure(error, wait))
+                self._bluetooth_failed(error, wait)
                 await asyncio.sleep(wait)
+
+    @asynccontextmanager
+    async def _turn(self, adapter: Adapter, seconds: float | None = None) -> AsyncIterator[RadioTurn]:
+        """The turn of the gateway at Bluetooth; it waits for an installation, for `seconds` at most."""
+        adapter.on_left_link = lambda address: self._parts.on_event(
+            GatewayNotice("left_link", left_link_words(address))
+        )
+        room = self._parts.room if adapter.shared_by_programs else None
+        if room is None:
+            yield RadioTurn(None)
+            return
+        if room.wanted():
+            self._record_room(self._parts.clock(), "makes_room", "The gateway makes room for an installation.")
+            try:
+                await room.wait_until_unwanted(seconds)
+            finally:
+                self._record_room(None, "goes_on", "The gateway uses Bluetooth again.")
+        async with room.using_radio():
+            yield RadioTurn(room)
+
+    def _record_room(self, since: float | None, kind: str, text: str) -> None:
+        with suppress(InstallerError):
+            self._heartbeat.record_room(since)
+        self._parts.on_event(GatewayNotice(kind, text))
+
+    async def _listen(self, adapter: Adapter) -> None:
+        """Collect, and go on whenever Bluetooth is back. Raises the error of an adapter that must be opened anew."""
+        while True:
+            try:
+                async with self._turn(adapter) as turn:
+                    await self._scheduler.run(
+                        adapter,
+                        partial(self._is_over, turn),
+                        hold_back=turn.wanted,
+                        on_listening=self._bluetooth_works,
+                    )
+            except InstallerError as error:
+                if not adapter.comes_back or "bluetooth" not in error.data:
+                    raise
+                self._bluetooth_failed(error, 0.0)
+            finally:
+                self._listens = False
+            while not await adapter.wait_until_back(HEARTBEAT_SECONDS):
+                if not adapter.comes_back:
+                    return
+
+    def _is_over(self, turn: RadioTurn) -> bool:
+        return turn.is_over(self._scheduler.is_visiting)
+
+    def _bluetooth_failed(self, error: InstallerError, wait: float) -> None:
+        self._away_since = self._parts.clock() if self._away_since is None else self._away_since
+        self._record_radio(error)
+        self._parts.on_event(GatewayFailure(error, wait))
+
+    def _bluetooth_works(self) -> None:
+        self._listens = True
+        self._record_radio(None)
+        since, self._away_since = self._away_since, None
+        if since is not None:
+            self._parts.on_event(BluetoothBack(max(self._parts.clock() - since, 0.0)))
 
     async def _reload_devices(self) -> None:
         while True:
@@ -181,7 +280,7 @@ class Gateway:
     async def _write_heartbeat(self) -> None:
         while True:
             with suppress(InstallerError):
-                self._heartbeat.record_alive(self._parts.clock())
+                self._heartbeat.record_alive(self._parts.clock(), listens=self._listens)
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     def _record_radio(self, error: InstallerError | None) -> None:

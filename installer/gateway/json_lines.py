@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from installer.errors import InstallerError
 from installer.gateway.delivery import DeliveryResult
-from installer.gateway.gateway import GatewayEvent
+from installer.gateway.gateway import BluetoothBack, GatewayEvent, GatewayNotice
 from installer.gateway.visit_scheduler import VisitResult
 
 
@@ -45,18 +45,36 @@ class GatewayDelivered(_Line):
 class GatewayTrouble(_Line):
     """The gateway itself is stopped, by its Bluetooth for instance. `again`: seconds until the next try.
 
-    0: it goes on already; its outbox was replaced, for instance.
+    0: it goes on already (its outbox was replaced, for instance), or as soon as Bluetooth is back.
     """
 
     event: Literal["gateway_trouble"] = "gateway_trouble"
     again: float
 
 
-Line = Annotated[GatewayVisited | GatewayDelivered | GatewayTrouble, Field(discriminator="event")]
+class GatewayNoticed(_Line):
+    """Something to know; nothing went wrong. `notice`: what kind of thing; `text`: in words."""
+
+    event: Literal["gateway_notice"] = "gateway_notice"
+    notice: str
+    text: str
+
+
+class GatewayBluetoothBack(_Line):
+    """Bluetooth works again. `away`: for how many seconds it did not."""
+
+    event: Literal["gateway_bluetooth_back"] = "gateway_bluetooth_back"
+    away: float
+
+
+Line = Annotated[
+    GatewayVisited | GatewayDelivered | GatewayTrouble | GatewayBluetoothBack | GatewayNoticed,
+    Field(discriminator="event"),
+]
 ADAPTER: TypeAdapter[Any] = TypeAdapter(Line)
 
 
-def event_line(event: GatewayEvent) -> GatewayVisited | GatewayDelivered | GatewayTrouble:
+def event_line(event: GatewayEvent) -> Line:
     """The line for an event, with the current time."""
     now = datetime.now(UTC)
     if isinstance(event, VisitResult):
@@ -73,6 +91,10 @@ def event_line(event: GatewayEvent) -> GatewayVisited | GatewayDelivered | Gatew
         return GatewayDelivered(
             time=now, sink=event.sink.name, count=event.count, again=event.wait, **_error_fields(event.failure)
         )
+    if isinstance(event, GatewayNotice):
+        return GatewayNoticed(time=now, notice=event.kind, text=event.text, **_error_fields(None))
+    if isinstance(event, BluetoothBack):
+        return GatewayBluetoothBack(time=now, away=round(event.away, 1), code=None, what=None)
     return GatewayTrouble(time=now, again=event.wait, **_error_fields(event.error))
 
 

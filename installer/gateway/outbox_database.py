@@ -7,6 +7,7 @@ from pathlib import Path
 
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.sqlite_files import create_sqlite_file, set_up_connection
+from installer.storage.unusable_paths import unwritable
 
 # Marks a SQLite file as an outbox (PRAGMA application_id): “diGW”.
 APPLICATION_ID = 0x64694757
@@ -69,11 +70,7 @@ def create_file(path: Path) -> None:
         # Health data: nobody else on this computer may read it.
         create_sqlite_file(path)
     except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"The gateway's outbox {path} cannot be created: {error.strerror}.",
-            "Free some space, check the permissions, or choose another folder with DEVICE_INSTALLER_HOME.",
-        ) from None
+        raise unwritable(f"The gateway's outbox {path} cannot be created", path, error) from None
 
 
 def connect(path: Path) -> sqlite3.Connection:

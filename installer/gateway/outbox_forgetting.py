@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from installer.gateway import device_identity, wake
+from installer.gateway import device_identity, earlier_visits, wake
 from installer.gateway.outbox import Outbox
 from installer.measurement import Measurement
 from installer.timing.durations import of_timestamp
@@ -71,6 +71,7 @@ def erase(outbox: Outbox, wanted: OutboxSelection) -> OutboxCounts:
         connection.executemany("DELETE FROM devices WHERE address = ?", [(address,) for address in histories])
         for address in identities:
             device_identity.forget(connection, address)
+            earlier_visits.forget(connection, address)
 
     outbox.write("erase what was collected", remove)
     outbox.rewrite()

@@ -105,6 +105,7 @@ def setting_problems(settings: Settings) -> list[tuple[str, str]]:
         "[gateway] webhook_key": settings.gateway.webhook_key if settings.gateway.webhook else None,
         "[data] password": settings.data.password if "data" in servers else None,
         "[ledger] password": settings.ledger.password if "ledger" in servers else None,
+        **{f'[gateway.consent."{address}"] code': c.code for address, c in settings.gateway.consent.items()},
     }
     found = [
         (f"{setting} is {why}.", _OTHER_PLACE.format(setting=setting))

@@ -9,24 +9,29 @@ import shutil
 import sys
 import textwrap
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from installer import output
+from installer.catalogue.catalogue_file import Catalogue
 from installer.errors import ErrorCode
 from installer.gateway.device_identity import DeviceIdentities
 from installer.gateway.files_and_lock import GatewayFiles, is_running, running_pid
 from installer.gateway.heartbeat import Heartbeat, LastHeartbeat
 from installer.gateway.outbox import Outbox, SinkCounts
 from installer.gateway.visit_history import DeviceHistory, VisitHistory
+from installer.ledger.query_types import InstalledDevice
 from installer.storage.damaged_rows import fitting
 from installer.text import printable
-from installer.timing.durations import local_time, of_timestamp, time_ago
+from installer.timing.durations import local_time, minutes_and_seconds, of_timestamp, time_ago
 
 # A device that was not heard for so long is out of range.
 OUT_OF_RANGE_SECONDS = 600.0
 # A gateway that holds its lock without a heartbeat for so long hangs.
 NO_HEARTBEAT_SECONDS = 120.0
+# A gateway that has not scanned for so long has no adapter that hears, whatever it says.
+DEAF_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class SinkStatus:
 class GatewayStatus:
     """The whole status. `devices` in order of address; `collected`: measurements since the outbox was created.
 
-    `serials`: by address, as `DeviceIdentities.serial`.
+    `serials`: by address, as `DeviceIdentities.serial`. `ledger_problem`: why it is not known which devices were
+    installed, as a sentence.
     """
 
     running: bool
@@ -58,6 +64,8 @@ class GatewayStatus:
     collected: int = 0
     not_understood: int = 0
     serials: dict[str, str | None] = field(default_factory=dict)
+    ledger_problem: str = ""
+    lab: bool = False
 
     @property
     def waiting(self) -> int:
@@ -91,9 +99,36 @@ async def read_status(files: GatewayFiles) -> GatewayStatus:
         )
 
 
+def with_installed(
+    status: GatewayStatus,
+    installed: Iterable[InstalledDevice],
+    catalogue: Catalogue,
+    problem: str = "",
+    *,
+    lab: bool = False,
+) -> GatewayStatus:
+    """The status with the devices of the ledger that no gateway has met yet. `problem`: why the ledger was not read."""
+    without_profile = {model.id for model in catalogue.models if model.profile is None}
+    names = {model.id: model.name for model in catalogue.models}
+    found = {device.address.upper(): device for device in status.devices}
+    for one in installed:
+        address = one.address.upper()
+        if one.model not in without_profile and address not in found:
+            found[address] = DeviceHistory(address, one.model, printable(one.name or names.get(one.model, ""), 32))
+    devices = sorted(found.values(), key=lambda device: device.address)
+    return replace(status, devices=devices, ledger_problem=problem, lab=lab)
+
+
 def problems(status: GatewayStatus, now: float) -> list[str]:
     """Why data does not flow now, as sentences; empty if it does."""
+    return [*failures(status, now), *silent_devices(status, now)]
+
+
+def failures(status: GatewayStatus, now: float) -> list[str]:
+    """The problems that somebody must look at, for `status --check`. A device that is only not there is none."""
     found = flow_problems(status, now)
+    if status.ledger_problem:
+        found.append(f"Which devices were installed is not known. {status.ledger_problem}")
     if status.heartbeat.damaged:
         names = ", ".join(status.heartbeat.damaged)
         found.append(f"What the gateway noted of itself in the outbox is damaged ({names}). Check the disk.")
@@ -102,12 +137,27 @@ def problems(status: GatewayStatus, now: float) -> list[str]:
         if damaged:
             found.append(f"What the outbox has of {name} is damaged ({', '.join(damaged)}). Check the disk.")
     for device in status.devices:
-        trouble = _device_problem(device, now, listening=status.running)
-        if trouble is not None:
-            found.append(f"{device.name or 'The device'} {device.address} {trouble}")
+        if device.failures:
+            found.append(f"{_words(device)} could not be read at {_date(device.failed)}: {device.failure}")
     if status.not_understood:
         found.append(f"{_count_words(status.not_understood)} could not be read; their bytes are kept in the outbox.")
     return found
+
+
+def silent_devices(status: GatewayStatus, now: float) -> list[str]:
+    """The devices that a gateway which listens does not hear: they may only be out of range, or asleep."""
+    heartbeat = status.heartbeat
+    not_listening = heartbeat.radio is not None or heartbeat.room_since is not None or _is_deaf(heartbeat, now)
+    if not status.running or not_listening:
+        return []  # it cannot know
+    silent = [device for device in status.devices if not device.failures and not is_in_range(device, now)]
+    return [
+        f"{_words(device)} was never in range of this gateway."
+        if device.seen is None
+        else f"{_words(device)} has not been heard since {_date(device.seen)}: it is out of range, asleep, or switched "
+        "off."
+        for device in silent
+    ]
 
 
 def changed_devices(status: GatewayStatus) -> list[DeviceHistory]:
@@ -125,7 +175,14 @@ def flow_problems(status: GatewayStatus, now: float) -> list[str]:
     elif status.heartbeat.alive is not None and now - status.heartbeat.alive > NO_HEARTBEAT_SECONDS:
         found.append(f"The gateway has shown no activity since {_date(status.heartbeat.alive)}.")
     if status.running and status.heartbeat.radio is not None:
-        found.append(f"Bluetooth has not worked since {_date(status.heartbeat.radio_since)}: {status.heartbeat.radio}")
+        began = status.heartbeat.radio_since
+        away = f" ({minutes_and_seconds(now - began)})" if began is not None else ""
+        found.append(f"Bluetooth has not worked since {_date(began)}{away}: {status.heartbeat.radio}")
+    elif status.running and _is_deaf(status.heartbeat, now):
+        found.append(
+            f"The gateway has listened to no Bluetooth adapter since {_date(status.heartbeat.deaf_since)}, though none "
+            "fails: start it anew."
+        )
     for sink in status.sinks:
         if sink.failing_since is not None and sink.waiting:
             since = _date(sink.failing_since)
@@ -144,11 +201,18 @@ def status_lines(status: GatewayStatus, now: float | None = None) -> list[str]:
         text = [f"The gateway is running{since}{process}."]
     else:
         text = ["The gateway is not running."]
+    text += _last_outage(status.heartbeat)
+    if status.running and status.heartbeat.room_since is not None:
+        text.append(f"It makes room for an installation since {_date(status.heartbeat.room_since)}.")
     if status.devices:
         titles = ("DEVICE", "NAME", "HEARD", "VISITED", "COLLECTED")
         text += ["", *output.table_lines(titles, [_device_row(device, now) for device in status.devices])]
     else:
         text += ["", "No device: none was installed for Bluetooth-only sync, and none was given with --device."]
+    never = [printable(d.name or d.address, 32) for d in status.devices if d.visited is None and d.seen is None]
+    if never and not status.running:
+        command = f"device-installer gateway run{' --lab' if status.lab else ''}"
+        text += ["", f"Never visited: {', '.join(never)}. Start a gateway: `{command}`."]
     if status.sinks:
         titles = ("SINK", "DELIVERED", "WAITING", "REFUSED", "LAST")
         text += ["", *output.table_lines(titles, [_sink_row(sink, now) for sink in status.sinks])]
@@ -156,12 +220,13 @@ def status_lines(status: GatewayStatus, now: float | None = None) -> list[str]:
     if unknown:
         names = ", ".join(unknown)
         text += ["", f"No serial number: {names}. Whether another unit answers in its place cannot be told."]
-    found = problems(status, now)
+    found = [f"Problem: {one}" for one in failures(status, now)]
+    found += [f"Note: {one}" for one in silent_devices(status, now)]
     # In a pipe, one line for each problem.
     width = min(max(shutil.get_terminal_size((80, 24)).columns, 60), 100) if sys.stdout.isatty() else 10_000
     for number, problem in enumerate(found):
         text += [""] if not number else []
-        text += textwrap.wrap(f"Problem: {printable(problem, 500)}", width, subsequent_indent="  ")
+        text += textwrap.wrap(printable(problem, 500), width, subsequent_indent="  ")
     return text
 
 
@@ -179,6 +244,14 @@ def status_json(status: GatewayStatus, now: float) -> dict[str, Any]:
             "failing_since": _iso_time(heartbeat.radio_since),
             "code": heartbeat.radio_code,
             "failure": heartbeat.radio,
+        },
+        "makes_room_since": _iso_time(heartbeat.room_since) if status.running else None,
+        "bluetooth_away": None
+        if heartbeat.away_since is None or heartbeat.away_until is None
+        else {
+            "since": _iso_time(heartbeat.away_since),
+            "until": _iso_time(heartbeat.away_until),
+            "failure": heartbeat.away,
         },
         "devices": [
             {
@@ -207,6 +280,22 @@ def is_in_range(device: DeviceHistory, now: float) -> bool:
     return device.seen is not None and now - device.seen <= OUT_OF_RANGE_SECONDS
 
 
+def _last_outage(heartbeat: LastHeartbeat) -> list[str]:
+    """When Bluetooth was away last, and for how long; nothing while it is away: that is a problem of its own."""
+    since, until = heartbeat.away_since, heartbeat.away_until
+    if since is None or until is None or heartbeat.radio is not None:
+        return []
+    took = minutes_and_seconds(max(until - since, 0.0))
+    return [f"Bluetooth was away for {took}, until {_date(until)}: {printable(heartbeat.away or '', 200)}"]
+
+
+def _is_deaf(heartbeat: LastHeartbeat, now: float) -> bool:
+    """Whether no scan runs, for longer than one takes to begin."""
+    if heartbeat.room_since is not None:
+        return False
+    return heartbeat.deaf_since is not None and now - heartbeat.deaf_since > DEAF_SECONDS
+
+
 def _date(when: float | None) -> str:
     return "an unknown time" if when is None else local_time(of_timestamp(when))
 
@@ -222,16 +311,8 @@ def _sink_row(sink: SinkStatus, now: float) -> output.Row:
     return output.Row((sink.name, *counts, time_ago(sink.last, now)))
 
 
-def _device_problem(device: DeviceHistory, now: float, *, listening: bool) -> str | None:
-    if device.failures:
-        return f"could not be read at {_date(device.failed)}: {device.failure}"
-    if not listening:
-        return None  # not known
-    if device.seen is None:
-        return "was never in range of this gateway."
-    if not is_in_range(device, now):
-        return f"has not been heard since {_date(device.seen)}: it is out of range, asleep, or switched off."
-    return None
+def _words(device: DeviceHistory) -> str:
+    return f"{device.name or 'The device'} {device.address}"
 
 
 _SINK_KINDS: dict[str, Any] = {

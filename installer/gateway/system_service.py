@@ -18,6 +18,7 @@ from installer.gateway.service_text import check_command, check_text
 from installer.storage.atomic_write import replace_file
 from installer.storage.child_environment import environment_without_secrets
 from installer.storage.private_files import write_private
+from installer.storage.unusable_paths import advice, unwritable
 
 SERVICE_NAME = "device-installer-gateway"
 LAUNCHD_LABEL = "device-installer.gateway"
@@ -85,11 +86,8 @@ def install_service(service: SystemService) -> None:
             else:
                 path.unlink(missing_ok=True)  # an older service may have left its secrets
     except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"{path} cannot be written: {error.strerror}.",
-            "Check the permissions, or write what `--print` shows there yourself.",
-        ) from None
+        todo = advice(error, elsewhere="write what `--print` shows there yourself.")
+        raise unwritable(f"{path} cannot be written", path, error, todo) from None
     for command in service.stop_commands:
         _run(command)
     for command in service.commands:

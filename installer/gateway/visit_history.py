@@ -49,8 +49,8 @@ _KINDS: dict[str, Any] = {
 class Visit:
     """One connection to a device.
 
-    `unconfirmed`: by profile, the last bytes of the visit before, if that visit failed. They may come again, because
-    the device may not have received the confirmation.
+    `unconfirmed`: by profile, the last bytes of the visit before, if that visit failed or the device hung up at once
+    after them. They may come again, because the device may not have received the confirmation.
     """
 
     number: int
@@ -96,13 +96,16 @@ class VisitHistory:
         self._last_seen[address] = now
         return Visit(number, unconfirmed)
 
-    def record_success(self, address: str, now: float) -> None:
-        """The visit succeeded: all that came was confirmed to the device."""
+    def record_success(self, address: str, now: float, *, in_doubt: bool = False) -> None:
+        """The visit succeeded: all that came was confirmed to the device.
+
+        `in_doubt`: the device may not have received the last confirmation. Then the last message may come again.
+        """
         update = (
-            "UPDATE devices SET visit_open = 0, visited = ?, seen = ?, failures = 0, failed = NULL, code = NULL, "
+            "UPDATE devices SET visit_open = ?, visited = ?, seen = ?, failures = 0, failed = NULL, code = NULL, "
             "failure = NULL WHERE address = ?"
         )
-        self._execute("record a visit", update, now, now, address)
+        self._execute("record a visit", update, int(in_doubt), now, now, address)
 
     def record_failure(self, address: str, error: InstallerError, now: float) -> None:
         """The visit failed. `visit_open` stays set: the last message may come again."""

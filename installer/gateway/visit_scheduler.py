@@ -17,12 +17,12 @@ from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.scan import Scan
 from installer.bluetooth.sighting import Sighting
 from installer.catalogue.catalogue_file import Catalogue
-from installer.errors import ErrorCode, InstallerError
+from installer.errors import COMPUTER_BLUETOOTH, ErrorCode, InstallerError
 from installer.gateway.device_identity import DeviceIdentities
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Outbox
 from installer.gateway.outbox_writer import OutboxWriter
-from installer.gateway.visit import VisitTimeouts, visit_device
+from installer.gateway.visit import VisitEnd, VisitTimeouts, collect_options, visit_device
 from installer.gateway.visit_history import VisitHistory
 from installer.provisioning import registry
 from installer.timing.backoff import Backoff
@@ -30,15 +30,25 @@ from installer.timing.backoff import Backoff
 # A device that was not heard for so long has left the range.
 LEFT_RANGE_SECONDS = 20.0
 SCAN_CHECK_SECONDS = 1.0
+# A device that told something and hung up is visited again after so many seconds if it is heard again: the next person
+# may have used it. If it then tells nothing, the usual interval counts.
+AGAIN_SECONDS = 10.0
 FAILED_VISIT_BACKOFF = Backoff(5.0, 600.0, jitter=(0.5, 1.0))
 # Errors of a device that come again at the next visit. Errors of the radio may not.
-PERMANENT_ERRORS = (ErrorCode.DEVICE_MISBEHAVED, ErrorCode.MEASUREMENT_FAILED, ErrorCode.DEVICE_CHANGED)
+PERMANENT_ERRORS = (
+    ErrorCode.DEVICE_MISBEHAVED,
+    ErrorCode.MEASUREMENT_FAILED,
+    ErrorCode.DEVICE_CHANGED,
+    ErrorCode.PAIRING_NEEDED,
+    ErrorCode.BOND_LOST,
+)
 # Errors of this computer, which are not recorded as errors of the device.
 PROGRAM_ERRORS = (
     ErrorCode.DATABASE_FAILED,
     ErrorCode.OUTBOX_INVALID,
     ErrorCode.FILE_UNWRITABLE,
     ErrorCode.GATEWAY_RUNNING,
+    *COMPUTER_BLUETOOTH,
 )
 
 
@@ -46,7 +56,8 @@ PROGRAM_ERRORS = (
 class _DeviceSchedule:
     """When a device is visited next. Monotonic seconds: `due`; `heard`; `visit_ended`, the end of the last visit.
 
-    `visited`: a visit succeeded, or failed with an error that will come again.
+    `visited`: a visit succeeded, or failed with an error that will come again. `must_be_heard`: it has hung up and may
+    sleep, so it is visited only if it was heard since.
     """
 
     device: GatewayDevice
@@ -56,6 +67,7 @@ class _DeviceSchedule:
     failures: int = 0
     visit: asyncio.Task[None] | None = None
     visited: bool = False
+    must_be_heard: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,22 +157,41 @@ class VisitScheduler:
         """Whether a visit is running."""
         return any(schedule.visit is not None for schedule in self._schedules.values())
 
-    async def run(self, adapter: Adapter, until: Callable[[], bool] = lambda: False) -> None:
-        """Scan and visit until `until()` is true, or cancelled. Raises the BLUETOOTH_* errors and ADAPTER_FAILED."""
+    async def run(
+        self,
+        adapter: Adapter,
+        until: Callable[[], bool] = lambda: False,
+        hold_back: Callable[[], bool] = lambda: False,
+        on_listening: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Scan and visit until `until()` is true, or cancelled. While `hold_back()`, no visit begins.
+
+        `on_listening` is called when the scan runs. Raises the BLUETOOTH_* errors and ADAPTER_FAILED.
+        """
         self._left_range_after = max(LEFT_RANGE_SECONDS, adapter.max_report_gap + 5.0)
         async with Scan(
             adapter, registry.detector(self._catalogue), settle=0, forget_after=self._left_range_after
         ) as scan:
+            on_listening()
+            self._begin_anew()
             try:
                 while not until():
                     self._record_sightings(scan.current())
-                    self._start_visits(adapter, scan)
+                    if not hold_back():
+                        self._start_visits(adapter, scan)
                     await self._wait_for_change(scan)
             finally:
                 tasks = [schedule.visit for schedule in self._schedules.values() if schedule.visit is not None]
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin_anew(self) -> None:
+        """Nothing was heard before this scan: a device may have had a measurement meanwhile, and is visited soon."""
+        now = time.monotonic()
+        for schedule in self._schedules.values():
+            if not schedule.failures:
+                schedule.due = min(schedule.due, max(now, schedule.visit_ended + self._settings.min_interval))
 
     async def _wait_for_change(self, scan: Scan) -> None:
         """Until a sighting or a schedule changes, at most `SCAN_CHECK_SECONDS`. Raises the scan's failure."""
@@ -198,7 +229,10 @@ class VisitScheduler:
         due = [
             schedule
             for schedule in self._schedules.values()
-            if schedule.visit is None and schedule.due <= now and now - schedule.heard < self._left_range_after
+            if schedule.visit is None
+            and schedule.due <= now
+            and now - schedule.heard < self._left_range_after
+            and not (schedule.must_be_heard and schedule.heard == schedule.visit_ended)
         ]
         due.sort(key=lambda schedule: schedule.due)
         for schedule in due[: max(0, self._settings.parallel - running)]:
@@ -208,28 +242,36 @@ class VisitScheduler:
         device = schedule.device
         writer: OutboxWriter | None = None
         failure: InstallerError | None = None
+        again_soon = False
+        cut = True  # by the end of the scan
         try:
             self._check_lock()  # two gateways would both answer the device
             visit = self._visits.begin_visit(device.address, self._clock())
             writer = OutboxWriter(self._outbox, device, visit, self._sinks_of(device), self._clock)
-            await self._collect(device, adapter, scan, writer)
-            self._visits.record_success(device.address, self._clock())
+            end = await self._collect(device, adapter, scan, writer)
+            again_soon = end.by_device and bool(writer.collected)
+            self._visits.record_success(device.address, self._clock(), in_doubt=end.in_doubt)
+            cut = False
         except InstallerError as error:
             failure = error
+            cut = error.computers_bluetooth
             if error.code not in PROGRAM_ERRORS:
                 with suppress(InstallerError):
                     self._visits.record_failure(device.address, error, self._clock())
         finally:
             schedule.visit = None
-            schedule.visited = failure is None or failure.code in (*PERMANENT_ERRORS, *PROGRAM_ERRORS)
-            schedule.failures = schedule.failures + 1 if failure else 0
+            schedule.visited = not cut and (failure is None or failure.code in (*PERMANENT_ERRORS, *PROGRAM_ERRORS))
+            schedule.failures = 0 if failure is None or cut else schedule.failures + 1
             # A connected device does not advertise. When it is heard now, it has not come into range again.
             schedule.heard = schedule.visit_ended = time.monotonic()
-            schedule.due = schedule.heard + self._next_interval(schedule, failure)
+            schedule.must_be_heard = again_soon
+            interval = 0.0 if cut else self._next_interval(schedule, failure, again_soon=again_soon)
+            schedule.due = schedule.heard + interval
             self._changed.set()
         self._on_result(VisitResult(device, writer.collected if writer else 0, failure))
 
-    async def _collect(self, device: GatewayDevice, adapter: Adapter, scan: Scan, writer: OutboxWriter) -> None:
+    async def _collect(self, device: GatewayDevice, adapter: Adapter, scan: Scan, writer: OutboxWriter) -> VisitEnd:
+        options = await collect_options(device, self._outbox)
         # Many adapters cannot scan and connect at the same time, and none opens two connections at the same time.
         async with self._connecting:
             ble_device = scan.ble_device(device.address)
@@ -237,7 +279,7 @@ class VisitScheduler:
             connected = asyncio.Event()
             check, timeouts = partial(self._identities.check, device), self._settings.timeouts
             visit = asyncio.ensure_future(
-                visit_device(adapter, ble_device, device.profiles, writer, timeouts, connected.set, check)
+                visit_device(adapter, ble_device, device.profiles, writer, timeouts, connected.set, check, options)
             )
             try:
                 await _wait_for_either(visit, connected)
@@ -250,17 +292,17 @@ class VisitScheduler:
             await asyncio.wait({visit})
         finally:
             await _cancel_and_wait(visit)
-        visit.result()
+        return visit.result()
 
-    def _next_interval(self, schedule: _DeviceSchedule, failure: InstallerError | None) -> float:
+    def _next_interval(self, schedule: _DeviceSchedule, failure: InstallerError | None, *, again_soon: bool) -> float:
         if failure is None:
-            return self._settings.interval
+            return min(self._settings.interval, AGAIN_SECONDS) if again_soon else self._settings.interval
         backoff = self._settings.backoff
         first = self._settings.interval if failure.code in PERMANENT_ERRORS else backoff.first
         return replace(backoff, first=first, longest=max(first, backoff.longest)).after_failures(schedule.failures)
 
 
-async def _wait_for_either(task: asyncio.Future[None], event: asyncio.Event) -> None:
+async def _wait_for_either(task: asyncio.Future[VisitEnd], event: asyncio.Event) -> None:
     """Wait until the task is done or the event is set."""
     happened = asyncio.ensure_future(event.wait())
     try:
@@ -269,7 +311,7 @@ async def _wait_for_either(task: asyncio.Future[None], event: asyncio.Event) -> 
         happened.cancel()
 
 
-async def _cancel_and_wait(task: asyncio.Future[None]) -> None:
+async def _cancel_and_wait(task: asyncio.Future[VisitEnd]) -> None:
     """Cancel the task if it runs, and wait until it has cleaned up."""
     task.cancel()
     await asyncio.wait({task})

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway.files_and_lock import GatewayFiles
+from installer.storage.unusable_paths import unwritable
 
 ALL_DEVICES = "all"
 # A flood of forged notifications must not fill the disk.
@@ -37,11 +38,7 @@ def wake(address: str | None = None, *, lab: bool = False, files: GatewayFiles |
             name = ALL_DEVICES
         (folder / name).touch(mode=0o600)
     except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"The gateway cannot be woken: {folder} cannot be written ({error.strerror}).",
-            "Free some space, or check the permissions.",
-        ) from None
+        raise unwritable(f"The gateway cannot be woken: {folder} cannot be written", folder / name, error) from None
 
 
 def file_name(address: str) -> str:

@@ -52,7 +52,7 @@ def decode(profile: Profile, data: bytes) -> Measurement:
     `device_time` is the time of the device's clock; `taken` is the same in this computer's time zone, if possible.
     `MessageJoiner` handles measurements that arrive in several messages.
     """
-    return _with_local_time(_DECODERS[profile](FieldReader(data)))
+    return with_local_time(_DECODERS[profile](FieldReader(data)))
 
 
 class DecodedMessage(NamedTuple):
@@ -78,6 +78,11 @@ class MessageJoiner:
         self._profile = profile
         self._pending: list[bytes] = []
 
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether a measurement has begun and its last message is missing."""
+        return bool(self._pending)
+
     def feed(self, data: bytes) -> Iterator[DecodedMessage]:
         """What this message contains and completes. Raises CodecError, after yielding what came before.
 
@@ -99,7 +104,7 @@ class MessageJoiner:
     def _feed_body_composition(self, data: bytes) -> Iterator[DecodedMessage]:
         if self._pending and weight_scale.is_second_packet(self._pending[0], data):
             first = self._pending.pop()
-            added, joined = (_with_local_time(measurement) for measurement in weight_scale.join_packets(first, data))
+            added, joined = (with_local_time(measurement) for measurement in weight_scale.join_packets(first, data))
             if added.readings:
                 yield DecodedMessage(added, first + data, to_deliver=False)
             yield DecodedMessage(joined, first + data, to_keep=False)
@@ -125,5 +130,6 @@ class MessageJoiner:
             yield DecodedMessage(decode(self._profile, joined), b"".join(segments))
 
 
-def _with_local_time(measurement: Measurement) -> Measurement:
+def with_local_time(measurement: Measurement) -> Measurement:
+    """The measurement with its device's time as `taken`, in this computer's time zone."""
     return measurement.model_copy(update={"taken": to_local_time(measurement.device_time)})

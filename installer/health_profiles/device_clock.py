@@ -7,6 +7,7 @@ assumed to be right, and its time zone to be the person's (in a container: `TZ`)
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from installer.health_profiles.characteristic_fields import FieldReader
@@ -21,18 +22,50 @@ MAX_FUTURE = timedelta(days=1)
 EARLIEST_MEASUREMENT = datetime(2010, 1, 1).astimezone()
 
 
+# A clock that was set is right from then on, to the second.
+SET_TOLERANCE = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class ClockChange:
+    """A clock that was wrong was set. It showed `shown` (no time zone) at `now` (with time zone) before."""
+
+    shown: datetime
+    now: datetime
+
+    def is_older(self, time: datetime, received: datetime) -> bool:
+        """Whether `time`, which the device tells of a measurement, is one of the clock before it was set."""
+        after = self.now.astimezone().replace(tzinfo=None) - SET_TOLERANCE
+        before = received.astimezone().replace(tzinfo=None) + SET_TOLERANCE
+        return time <= self.shown + SET_TOLERANCE and not after <= time <= before
+
+
 class DeviceClock:
     """A clock that showed `shown` (no time zone) at `now` (with time zone). Both are None if the device has no clock.
 
     `error`: how far it is behind this computer's local time, zero within the tolerance; None without a clock.
+    `change`: that it was set, now or at an earlier visit. Measurements from before it have the time of the clock then.
     """
 
-    def __init__(self, shown: datetime | None = None, now: datetime | None = None) -> None:
+    def __init__(
+        self, shown: datetime | None = None, now: datetime | None = None, change: ClockChange | None = None
+    ) -> None:
         self._shown, self._now = shown, now
+        self.change = change
         self.error: timedelta | None = None
         if shown is not None and now is not None:
             error = now.astimezone().replace(tzinfo=None) - shown
             self.error = timedelta() if abs(error) <= TOLERANCE else error
+
+    def after_setting(self, earlier: ClockChange | None) -> DeviceClock:
+        """The clock when it has been set. `earlier`: a change of an earlier visit, if the clock was right by now."""
+        if not self.error or self._shown is None or self._now is None:
+            return DeviceClock(None, None, earlier)
+        return DeviceClock(None, None, ClockChange(self._shown, self._now))
+
+    def with_earlier(self, change: ClockChange | None) -> DeviceClock:
+        """The same clock, which was set at an earlier visit."""
+        return DeviceClock(self._shown, self._now, change)
 
     def add_times(self, measurement: Measurement, received: datetime) -> Measurement:
         """The measurement with `received` (with time zone) and the corrected time when it was `taken`.
@@ -45,12 +78,16 @@ class DeviceClock:
         return measurement.model_copy(update={"taken": taken, "received": received})
 
     def _correct(self, shown: datetime | None, received: datetime) -> datetime | None:
-        if shown is None or not self.error or self._shown is None or self._now is None:
+        if shown is not None and self.error and self._shown is not None and self._now is not None:
+            wrong = ClockChange(self._shown, self._now)
+        elif shown is not None and self.change is not None and self.change.is_older(shown, received):
+            wrong = self.change
+        else:
             # A clock that is right now was right in local time, also before a change to or from summer time.
             return to_local_time(shown, received)
         try:
             # A wrong clock was not changed for summer time: only the time that has passed since counts.
-            taken = (self._now - (self._shown - shown)).astimezone()
+            taken = (wrong.now - (wrong.shown - shown)).astimezone()
         except (OverflowError, ValueError, OSError):
             return None
         return (taken + timedelta(microseconds=500_000)).replace(microsecond=0)
@@ -65,6 +102,12 @@ def parse_current_time(data: bytes, now: datetime) -> DeviceClock:
     if shown is None:
         return DeviceClock()
     return DeviceClock(shown + timedelta(seconds=fraction / 256), now)
+
+
+def parse_date_time(data: bytes, now: datetime) -> DeviceClock:
+    """The clock of a Date Time value (0x2A08) that was read at `now` (with time zone). Raises CodecError."""
+    shown = FieldReader(data).date_time()
+    return DeviceClock() if shown is None else DeviceClock(shown, now)
 
 
 def to_local_time(shown: datetime | None, received: datetime | None = None) -> datetime | None:

@@ -3,45 +3,68 @@
 A device deletes a measurement when its indication is confirmed, and the Bluetooth stack confirms by itself. So every
 measurement that arrived is returned, also when the link drops or a malformed message came in between; and `keep` is
 called inside the callback of the stack.
+
+The order is that of the profiles: the clock is set, the measurements are subscribed to, a user gives consent, stored
+records are asked for. Then the device says what it has, and ends the connection or falls silent. Both are the normal
+end. It is a failure only if the link ends before all was subscribed to and asked for, or within a measurement of
+several messages, or if nobody ended it (where the system tells that).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
-from datetime import datetime
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from installer.bluetooth.connection import Connection
+from installer.bluetooth.uuids import expand_uuid16
 from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
-from installer.health_profiles.characteristic_fields import CodecError, NoValue
-from installer.health_profiles.characteristics import CHARACTERISTICS, DecodedMessage, MessageJoiner
+from installer.health_profiles import user_consent
+from installer.health_profiles.arrived_measurements import (
+    ArrivedMeasurements,
+    CollectedMeasurement,
+    KeepCallback,
+    MalformedCallback,
+)
+from installer.health_profiles.characteristic_fields import CodecError
+from installer.health_profiles.characteristics import CHARACTERISTICS
+from installer.health_profiles.device_clock import ClockChange
 from installer.health_profiles.device_features import DeviceFeatures, read_device_features
+from installer.health_profiles.record_access import RECORD_ACCESS, StoredRecords
+from installer.health_profiles.set_device_time import set_clock
+from installer.health_profiles.stored_blood_pressure import RECORD
 from installer.measurement import Measurement
+
+__all__ = ["CollectOptions", "CollectedMeasurement", "collect", "measurements", "offered_profiles", "take_measurement"]
 
 WAITING_ACTIVITY = "waiting for a measurement"
 # A visit ends after this time, even if the device has more measurements: the next visit reads them.
 MAX_VISIT_SECONDS = 600.0
 # These profiles send current values all the time and store nothing, so they never become quiet.
 LIVE_PROFILES = frozenset({Profile.HEART_RATE})
+BLOOD_PRESSURE_SERVICE = expand_uuid16(0x1810)
 
 
-class CollectedMeasurement(NamedTuple):
-    """One measurement: its profile, its values, and the bytes as the device sent them.
+@dataclass(frozen=True)
+class CollectOptions:
+    """What a collector does beside listening.
 
-    The bytes of several messages are concatenated. Times: see `Measurement`. If the device has a clock, they are
-    corrected by the error of that clock.
+    `set_time`: set the device's clock first. `consent`: of the user whose measurements are wanted; `consent_needed`:
+    without one, the device gives nothing. `last_record`: the number of the newest stored record that is known.
+    `clock_change`: how the clock was set at an earlier visit; `on_clock_set` gets it when a wrong one was set.
     """
 
-    profile: Profile
-    measurement: Measurement
-    raw: bytes
+    set_time: bool = True
+    consent: user_consent.Consent | None = None
+    consent_needed: bool = False
+    last_record: int | None = None
+    clock_change: ClockChange | None = None
+    on_clock_set: Callable[[ClockChange], None] = lambda _: None
 
 
-KeepCallback = Callable[[CollectedMeasurement], None]
-MalformedCallback = Callable[[Profile, bytes, str], None]
+USUAL = CollectOptions()
 
 
 def offered_profiles(connection: Connection) -> tuple[Profile, ...]:
@@ -53,32 +76,44 @@ def offered_profiles(connection: Connection) -> tuple[Profile, ...]:
     )
 
 
-async def take_measurement(connection: Connection, profile: Profile, timeout: float = 60.0) -> Measurement:
+async def take_measurement(
+    connection: Connection, profile: Profile, timeout: float = 60.0, options: CollectOptions = USUAL
+) -> Measurement:
     """The first measurement that the device sends within `timeout` seconds.
 
     Raises MEASUREMENT_FAILED (none came, or the device does not have the profile), DEVICE_MISBEHAVED (malformed),
     CONNECTION_LOST.
     """
-    async with aclosing(measurements(connection, profile, timeout)) as stream:
+    async with aclosing(measurements(connection, profile, timeout, options)) as stream:
         async for measurement in stream:
             return measurement
     raise no_measurement_error(connection, timeout)
 
 
 def no_measurement_error(connection: Connection, seconds: float) -> InstallerError:
-    """MEASUREMENT_FAILED: no measurement came in time."""
+    """MEASUREMENT_FAILED: no measurement came in time, or the device ended the connection before it sent one.
+
+    Which of the two it was is in `data["hung_up"]`.
+    """
+    if connection.is_open:
+        what = f"The device {connection.address} sent no measurement within {seconds:g} s."
+    else:
+        what = f"The device {connection.address} ended the connection, and sent no measurement before."
     return InstallerError(
         ErrorCode.MEASUREMENT_FAILED,
-        f"The device {connection.address} sent no measurement within {seconds:g} s.",
+        what,
         "Use it once while it is connected, close to this computer, then try again.",
         address=connection.address,
+        hung_up=not connection.is_open,
     )
 
 
-async def measurements(connection: Connection, profile: Profile, quiet: float) -> AsyncGenerator[Measurement]:
+async def measurements(
+    connection: Connection, profile: Profile, quiet: float, options: CollectOptions = USUAL
+) -> AsyncGenerator[Measurement]:
     """`collect` for one profile, without the raw bytes. A malformed message is raised at once."""
     async with aclosing(
-        _collect(connection, (profile,), quiet, quiet, MAX_VISIT_SECONDS, None, skip_malformed=False)
+        _collect(connection, (profile,), quiet, quiet, MAX_VISIT_SECONDS, None, options, skip_malformed=False)
     ) as stream:
         async for found in stream:
             yield found.measurement
@@ -93,12 +128,13 @@ async def collect(
     limit: float = MAX_VISIT_SECONDS,
     keep: KeepCallback | None = None,
     malformed: MalformedCallback | None = None,
+    options: CollectOptions = USUAL,
 ) -> AsyncGenerator[CollectedMeasurement]:
     """All measurements that the device sends over those of `profiles` that it offers, in the order of arrival.
 
-    Ends when nothing came for `quiet` seconds (before the first measurement: `first` seconds), or after `limit`
-    seconds. Heart rates come all the time and do not count. A profile that the device refuses is skipped if it allows
-    another one.
+    Ends when nothing came for `quiet` seconds (before the first measurement: `first` seconds), when the device ends the
+    connection, or after `limit` seconds. Heart rates come all the time and do not count. A profile that the device
+    refuses is skipped if it allows another one.
 
     `keep` is called with each measurement inside the callback of the stack. If the stack confirms only after its
     callback, the device cannot delete a measurement before `keep` has stored it. An exception of `keep` ends the visit
@@ -109,13 +145,22 @@ async def collect(
     packet when it arrives, as a measurement with the same time and user, because the device may delete it.
 
     Read the stream to its end, or give `keep`: the device considers every measurement that arrived as delivered.
-    Raises at the end, after everything that arrived was returned: CONNECTION_LOST; DEVICE_MISBEHAVED if a message was
-    malformed (it is skipped). Raises at once: MEASUREMENT_FAILED if the device offers none of the profiles, and the
-    errors of subscribing.
+    Raises at the end, after everything that arrived was returned: CONNECTION_LOST if the link ended too early (see the
+    module); DEVICE_MISBEHAVED if a message was malformed (it is skipped); MEASUREMENT_FAILED if the device wants a
+    consent and did not take one; DEVICE_REFUSED, DEVICE_MISBEHAVED if it did not send its stored records. Raises at
+    once: MEASUREMENT_FAILED if the device offers none of the profiles, and the errors of subscribing.
     """
     async with aclosing(
         _collect(
-            connection, tuple(profiles), first or quiet, quiet, limit, keep, skip_malformed=True, malformed=malformed
+            connection,
+            tuple(profiles),
+            first or quiet,
+            quiet,
+            limit,
+            keep,
+            options,
+            skip_malformed=True,
+            malformed=malformed,
         )
     ) as stream:
         async for found in stream:
@@ -129,6 +174,7 @@ async def _collect(
     quiet: float,
     limit: float,
     keep: KeepCallback | None,
+    options: CollectOptions,
     *,
     skip_malformed: bool,
     malformed: MalformedCallback | None = None,
@@ -138,11 +184,15 @@ async def _collect(
         raise _not_offered_error(connection, profiles)
     loop = asyncio.get_running_loop()
     end = loop.time() + limit
-    queue = _MeasurementQueue(keep, malformed, await read_device_features(connection, available))
+    features = await _prepare(connection, available, options)
+    queue = ArrivedMeasurements(keep, malformed, features, connection.repeats_values)
     failure: InstallerError | None = None
+    asked_for_all = False
     try:
         try:
             await _subscribe(connection, available, queue)
+            problems = await _ask_for_stored(connection, available, queue, options, end)
+            asked_for_all = True
             deadline = loop.time() + first
             while (now := loop.time()) < min(deadline, end):
                 try:
@@ -161,9 +211,12 @@ async def _collect(
             for profile in available:
                 await connection.unsubscribe(CHARACTERISTICS[profile].uuid)
             queue.finish()
+            failure = next(iter(problems), None)
         except InstallerError as error:
             # Measurements of the first profile may have arrived during the subscription to the second.
             failure = error
+            if asked_for_all and _ended_by_device(connection, error) and not queue.is_incomplete:
+                failure = next(iter(problems), None)
         while not queue.empty:
             found = await queue.get()
             if found is not None:
@@ -173,12 +226,66 @@ async def _collect(
         if queue.errors and malformed is None:
             raise _malformed_error(connection, queue.errors)
     finally:
-        for profile in available:
+        others = (RECORD, RECORD_ACCESS, user_consent.USER_CONTROL_POINT.uuid)
+        for uuid in (*(CHARACTERISTICS[profile].uuid for profile in available), *others):
             with suppress(InstallerError):
-                await connection.unsubscribe(CHARACTERISTICS[profile].uuid)
+                if connection.has_characteristic(uuid):
+                    await connection.unsubscribe(uuid)
 
 
-async def _subscribe(connection: Connection, profiles: tuple[Profile, ...], queue: _MeasurementQueue) -> None:
+async def _prepare(connection: Connection, profiles: tuple[Profile, ...], options: CollectOptions) -> DeviceFeatures:
+    features = await read_device_features(connection, profiles)
+    if options.set_time:
+        clock = await set_clock(connection, features.clock, options.clock_change, options.on_clock_set)
+    else:
+        clock = features.clock.with_earlier(options.clock_change)
+    return replace(features, clock=clock)
+
+
+def _ended_by_device(connection: Connection, error: InstallerError) -> bool:
+    """Whether the link is down because the device ended it, as far as the system tells."""
+    # BlueZ answers a request that the end of the link cut off as the device would refuse it.
+    lost = error.code in (ErrorCode.CONNECTION_LOST, ErrorCode.DEVICE_REFUSED) and not connection.is_open
+    return lost and not connection.radio_failed
+
+
+async def _ask_for_stored(
+    connection: Connection,
+    profiles: tuple[Profile, ...],
+    queue: ArrivedMeasurements,
+    options: CollectOptions,
+    end: float,
+) -> list[InstallerError]:
+    """Give the consent, and have the stored records sent. Returns what the device refuses. Raises CONNECTION_LOST."""
+    problems = []
+    try:
+        if options.consent is not None and user_consent.offers_consent(connection):
+            await user_consent.give_consent(connection, options.consent)
+        elif options.consent_needed:
+            raise user_consent.consent_missing(connection)
+    except InstallerError as error:
+        if error.code is ErrorCode.CONNECTION_LOST:
+            raise
+        problems.append(error)
+    if Profile.BLOOD_PRESSURE in profiles and _has_records(connection):
+        records = StoredRecords(connection, lambda: queue.last_record)
+        try:
+            await connection.subscribe(RECORD, queue.record_listener(Profile.BLOOD_PRESSURE))
+            await records.subscribe()
+            await records.report(options.last_record, end)
+        except InstallerError as error:
+            if error.code is ErrorCode.CONNECTION_LOST:
+                raise
+            problems.append(error)
+    return problems
+
+
+def _has_records(connection: Connection) -> bool:
+    """Whether the device hands out stored blood pressures when it is asked for them."""
+    return all(connection.has_characteristic(uuid, BLOOD_PRESSURE_SERVICE) for uuid in (RECORD, RECORD_ACCESS))
+
+
+async def _subscribe(connection: Connection, profiles: tuple[Profile, ...], queue: ArrivedMeasurements) -> None:
     """Subscribe to all profiles. Raises DEVICE_REFUSED if the device refuses all; else as `Connection.subscribe`."""
     refusals = []
     for profile in profiles:
@@ -186,78 +293,11 @@ async def _subscribe(connection: Connection, profiles: tuple[Profile, ...], queu
             await connection.subscribe(CHARACTERISTICS[profile].uuid, queue.listener(profile))
         except InstallerError as error:
             # Some devices allow a second profile only after pairing.
-            if error.code is not ErrorCode.DEVICE_REFUSED:
+            if error.code not in (ErrorCode.DEVICE_REFUSED, ErrorCode.PAIRING_NEEDED):
                 raise
             refusals.append(error)
     if len(refusals) == len(profiles):
         raise refusals[0]
-
-
-class _MeasurementQueue:
-    """The measurements that arrived, decoded and kept on arrival. `errors`: of the malformed messages."""
-
-    def __init__(
-        self, keep: KeepCallback | None, malformed: MalformedCallback | None, features: DeviceFeatures
-    ) -> None:
-        self._keep = keep
-        self._malformed = malformed
-        self._features = features
-        self._joiners: dict[Profile, MessageJoiner] = {}
-        self._queue: asyncio.Queue[CollectedMeasurement | CodecError | BaseException] = asyncio.Queue()
-        self._failure: BaseException | None = None
-        self.errors: list[CodecError] = []
-
-    @property
-    def empty(self) -> bool:
-        return self._queue.empty()
-
-    def listener(self, profile: Profile) -> Callable[[bytes], None]:
-        """The callback for the messages of a profile."""
-        joiner = self._joiners[profile] = MessageJoiner(profile)
-        return lambda data: self._process(profile, lambda: joiner.feed(data), data)
-
-    def finish(self) -> None:
-        """No more messages can come: add the measurements that are incomplete."""
-        for profile, joiner in self._joiners.items():
-            if self._failure is None:
-                self._process(profile, joiner.finish)
-
-    def _process(self, profile: Profile, decode: Callable[[], Iterator[DecodedMessage]], data: bytes = b"") -> None:
-        if self._failure is not None:
-            # Raised into the stack: a stack that confirms after its callback then does not confirm.
-            raise self._failure
-        try:
-            try:
-                for decoded in decode():
-                    self._add(profile, decoded)
-            except NoValue:
-                return  # the user measures again
-            except CodecError as error:
-                self._queue.put_nowait(error)
-                if self._malformed is not None:
-                    self._malformed(profile, data, str(error))
-        except BaseException as error:
-            self._failure = error
-            self._queue.put_nowait(error)
-            raise
-
-    def _add(self, profile: Profile, decoded: DecodedMessage) -> None:
-        measurement = self._features.complete(profile, decoded.measurement, datetime.now().astimezone())
-        collected = CollectedMeasurement(profile, measurement, decoded.raw)
-        if decoded.to_keep and self._keep is not None:
-            self._keep(collected)
-        if decoded.to_deliver:
-            self._queue.put_nowait(collected)
-
-    async def get(self) -> CollectedMeasurement | None:
-        """The next measurement; None for a malformed message. Raises the exception of `keep`."""
-        item = await self._queue.get()
-        if isinstance(item, CodecError):
-            self.errors.append(item)
-            return None
-        if isinstance(item, BaseException):
-            raise item
-        return item
 
 
 def _not_offered_error(connection: Connection, profiles: tuple[Profile, ...]) -> InstallerError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from installer.lab.scenario import NetworkScenario
+from installer.lab.network_scenario import NetworkScenario
 from installer.wifi.networks import Band, Security
 
 

@@ -31,6 +31,7 @@ def routes(world: World, stop: Callable[[], None]) -> list[BaseRoute]:
             "press": lambda device: device.press(),
             "drop": lambda device: device.drop(),
             "reset": lambda device: device.factory_reset(),
+            "forget_bonds": lambda device: device.forget_bonds(),
         }
         if action == "faults":
             try:
@@ -40,6 +41,14 @@ def routes(world: World, stop: Callable[[], None]) -> list[BaseRoute]:
         elif action == "vendor_app":
             try:
                 device.vendor_app((await _body(request)).get("network"))
+            except ValueError as error:
+                return _error(400, str(error))
+        elif action == "enter":
+            try:
+                digits = (await _body(request)).get("digits")
+                if not isinstance(digits, str):
+                    raise ValueError("digits is a text of six digits")
+                device.bonding.enter(digits)
             except ValueError as error:
                 return _error(400, str(error))
         elif action == "measure":
@@ -53,7 +62,7 @@ def routes(world: World, stop: Callable[[], None]) -> list[BaseRoute]:
         elif action in actions:
             actions[action](device)
         else:
-            return _error(404, f"no such action; there are {', '.join(actions)}, measure, faults, vendor_app")
+            return _error(404, f"no such action; there are {', '.join(actions)}, measure, enter, faults, vendor_app")
         return JSONResponse(device.describe())
 
     async def get_measurements(request: Request) -> Response:

@@ -6,26 +6,32 @@ It speaks no provisioning protocol: a subclass in the folder of each protocol ad
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
-from bumble import att, hci
+from bumble import att
+from bumble.core import UUID
 from bumble.device import Connection
 from bumble.gatt import Characteristic, Service
 from pydantic import SecretStr
 
 from installer.lab import gatt_services
 from installer.lab.access_points import JoinOutcome, ScannedAccessPoint
-from installer.lab.health_characteristics import current_time
+from installer.lab.health_characteristics import CURRENT_TIME_SERVICE, PROFILE_LAYOUTS
 from installer.lab.measurement_delivery import DeviceMeasurements
 from installer.lab.models import vendor_uuid
 from installer.lab.peripheral import LabEnvironment, Peripheral
 from installer.lab.scenario import DeviceScenario, Faults
 from installer.lab.scenario_parts import SerialFault
 from installer.lab.timers import Timers
+from installer.lab.user_consents import USER_DATA
 from installer.lab.withings import vendor_service
 
 COMPANY = 0x03FF
+# Generic Access, Generic Attribute, Device Information, Battery.
+ALWAYS_OPEN = (0x1800, 0x1801, 0x180A, 0x180F)
+HEALTH = {
+    str(UUID.from_16_bits(n)) for n in (CURRENT_TIME_SERVICE, USER_DATA, *(p.service for p in PROFILE_LAYOUTS.values()))
+}
 GOODBYE = 1.0
 
 
@@ -56,17 +62,32 @@ class LabDevice(Peripheral):
             server.add_service(service)
         for profile in self.kind.measures:
             service, self.measurements.characteristics[profile] = gatt_services.health_service(
-                profile, self.scenario.users > 1
+                profile, self.scenario.users > 1, self.measurements.more_characteristics(profile)
             )
             server.add_service(service)
         if self.kind.measures and self.scenario.tells_time:
-            server.add_service(gatt_services.time_service(lambda: current_time(time.time() + self.scenario.clock)))
+            server.add_service(self.measurements.clock.service())
+        if self.measurements.consents.are_needed:
+            server.add_service(self.measurements.consents.service())
         if self.scenario.information:
             server.add_service(gatt_services.information_service(self.kind.name, self._serial))
         if self.scenario.battery:
             server.add_service(gatt_services.battery_service())
         await super().power_on()
+        self.bonding.protect(self._bonded_services())
         self.measurements.start(self.scenario.stored)
+
+    def _bonded_services(self) -> list[Service]:
+        """The services whose values only a paired client gets. Who it is, and its battery, it tells everybody."""
+        uuids = {str(UUID.from_16_bits(number)) for number in ALWAYS_OPEN}
+        own = [a for a in self.server.attributes if isinstance(a, Service) and str(a.uuid) not in uuids]
+        health = [s for s in own if str(s.uuid) in HEALTH]
+        match self.scenario.bonding_for:
+            case "health":
+                return health
+            case "provisioning":
+                return [s for s in own if s not in health]
+        return own
 
     def provisioning_services(self) -> tuple[Service, ...]:
         """The GATT services of the provisioning protocol."""
@@ -92,6 +113,8 @@ class LabDevice(Peripheral):
         super()._connected(connection)
         self.connections += 1
         self._serial_fault = self.faults.begins_after("serial", self.connections)
+        if self.faults.begins_after("forget_bond", self.connections) is not None:
+            self.forget_bonds()
         self.link_began()
         self.drop_at("connect")
 
@@ -165,10 +188,7 @@ class LabDevice(Peripheral):
     def provisioned(self) -> None:
         """The client was told of the success. Some firmware ends its service now."""
         if self.scenario.drop_after_provisioned and self.connection is not None:
-            self._timers.schedule("goodbye", GOODBYE, self._goodbye)
-
-    def _goodbye(self) -> None:
-        self.controller.lose_links(int(hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR))
+            self._timers.schedule("goodbye", GOODBYE, self.hang_up)
 
     # The vendor's own protocol, and a person with the vendor's app.
 
@@ -242,6 +262,11 @@ class LabDevice(Peripheral):
 
     # The control API.
 
+    def forget_bonds(self) -> None:
+        """It loses its keys of all computers and phones."""
+        self.log("forgets its keys")
+        self.bonding.forget()
+
     def press(self) -> None:
         """Somebody presses the button."""
         self.log("button pressed")
@@ -272,6 +297,7 @@ class LabDevice(Peripheral):
         self._person.cancel_all()
         self.vendor.reset()
         self.measurements.reset()
+        self.bonding.forget()
         self.joined = None
         self.phone = False
         self.att_requests = 0
@@ -299,6 +325,12 @@ class LabDevice(Peripheral):
             "last_measurement": last.describe() if last else None,
             "kept": max((len(queue) for queue in self.measurements.pending.values()), default=0),
             "lost": self.measurements.lost,
+            "records": len(self.measurements.records.records),
+            "records_deleted": self.measurements.records.deleted,
+            "clock": self.measurements.clock.error,
             "rssi": self.scenario.rssi,
+            "bonds": len(self.bonding.keys.all_keys),
+            "shows": self.bonding.shows,
+            "asks_digits": self.bonding.asks,
             "faults": self.faults.describe(),
         }

@@ -68,6 +68,11 @@ class FaultCounter:
             return None
         return self.consume(name)
 
+    @property
+    def drops_by_device(self) -> bool:
+        """Whether the fault `drop` is the device's own doing."""
+        return self._faults.drop is not None and bool(self._faults.drop.by_device)
+
     def describe(self) -> dict[str, Any]:
         """The faults that will still happen, with the remaining times (0: always)."""
         return {

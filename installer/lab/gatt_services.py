@@ -1,8 +1,8 @@
-"""GATT services of lab devices, built with Bumble: health profiles, time, device information, battery."""
+"""GATT services of lab devices, built with Bumble: health profiles, device information, battery."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bumble import att
 from bumble.core import UUID
@@ -10,8 +10,6 @@ from bumble.gatt import Characteristic, Descriptor, Service
 from bumble.gatt_server import Server
 
 from installer.lab.health_characteristics import (
-    CURRENT_TIME,
-    CURRENT_TIME_SERVICE,
     INDICATE,
     NOTIFY,
     PROFILE_LAYOUTS,
@@ -24,8 +22,13 @@ DELIVERY_PROPERTIES = {INDICATE: Properties.INDICATE, NOTIFY: Properties.NOTIFY}
 CLIENT_CONFIGURATION = UUID.from_16_bits(0x2902)
 
 
-def health_service(profile: Profile, users: bool) -> tuple[Service, Characteristic[bytes]]:
-    """The service of a health profile and its measurement characteristic. `users`: whether it tells users apart."""
+def health_service(
+    profile: Profile, users: bool, more: Sequence[Characteristic[bytes]] = ()
+) -> tuple[Service, Characteristic[bytes]]:
+    """The service of a health profile and its measurement characteristic. `users`: whether it tells users apart.
+
+    `more`: further characteristics of the service.
+    """
     layout = PROFILE_LAYOUTS[profile]
     measurement: Characteristic[bytes] = Characteristic(
         UUID.from_16_bits(layout.measurement),
@@ -34,18 +37,7 @@ def health_service(profile: Profile, users: bool) -> tuple[Service, Characterist
         att.AttributeValue(read=unreadable),
     )
     others = [_readable(number, value) for number, value in readable_values(profile, users).items()]
-    return Service(UUID.from_16_bits(layout.service), [measurement, *others]), measurement
-
-
-def time_service(now: Callable[[], bytes]) -> Service:
-    """Current Time (0x1805): the time of the device's clock."""
-    value: Characteristic[bytes] = Characteristic(
-        UUID.from_16_bits(CURRENT_TIME),
-        Properties.READ,
-        att.Attribute.READABLE,
-        att.AttributeValue(read=lambda _connection: now()),
-    )
-    return Service(UUID.from_16_bits(CURRENT_TIME_SERVICE), [value])
+    return Service(UUID.from_16_bits(layout.service), [measurement, *others, *more]), measurement
 
 
 def information_service(model: str, serial: Callable[[], bytes]) -> Service:

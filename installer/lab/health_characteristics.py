@@ -61,12 +61,12 @@ def readable_values(profile: Profile, users: bool) -> dict[int, bytes]:
     return {0x2B3B: struct.pack("<I", 1 << 4)}
 
 
-def encode(profile: Profile, measurement: Measurement, clock_error: float = 0, max_bytes: int = 512) -> list[bytes]:
+def encode(profile: Profile, measurement: Measurement, max_bytes: int = 512) -> list[bytes]:
     """The messages of the profile's characteristic for this measurement: one, or two if it is too long for a packet.
 
-    `clock_error`: how many seconds the device's clock is ahead. `max_bytes`: of one packet.
+    `max_bytes`: of one packet.
     """
-    values, timestamp = measurement.values, date_time(measurement.taken + clock_error)
+    values, timestamp = measurement.values, date_time(measurement.taken + measurement.clock)
     user = b"" if measurement.user is None else bytes((measurement.user,))
     user_flag = 0x04 if user else 0
     if profile == "weight":

@@ -20,7 +20,7 @@ class Measurement:
     `taken`: unix seconds, whole. `values`: weight, muscle_mass, fat_free_mass, water_mass (kg), fat_ratio (%),
     impedance (ohm), basal (kJ), systolic and diastolic (mmHg), pulse (1/min), temperature (°C), steps, distance (m),
     asleep (s). `unit`: the display's unit for the first of these. `user`: the device's user number, if it tells users
-    apart. `height` (m): if the scale knows it.
+    apart. `height` (m): if the scale knows it. `clock`: how many seconds the device's clock was ahead.
     """
 
     number: int
@@ -29,6 +29,7 @@ class Measurement:
     unit: Unit | None = None
     user: int | None = None
     height: float | None = None
+    clock: float = 0.0
 
     def describe(self) -> dict[str, Any]:
         """The entry in `/lab/state`."""

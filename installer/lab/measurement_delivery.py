@@ -17,7 +17,10 @@ from installer.lab.cloud.store import Sample
 from installer.lab.health_characteristics import NOTIFY, PROFILE_LAYOUTS, encode
 from installer.lab.made_up_measurements import Measurement, make_up_measurement
 from installer.lab.models import LabModel, Profile
+from installer.lab.record_access import RecordAccess
+from installer.lab.settable_clock import FAR_OFF_SECONDS, SettableClock
 from installer.lab.timers import Timers
+from installer.lab.user_consents import UserConsents
 
 if TYPE_CHECKING:
     from installer.lab.device import LabDevice
@@ -40,6 +43,11 @@ class DeviceMeasurements:
         self._timers = Timers()
         self._sending: dict[Profile, asyncio.Task[None]] = {}
         self.characteristics: dict[Profile, Characteristic[bytes]] = {}
+        habits = device.scenario.reading
+        self._habits = habits
+        self.clock = SettableClock(device.scenario.clock, habits, self._on_clock_set)
+        self.records = RecordAccess(device, habits, self._hang_up_soon)
+        self.consents = UserConsents(device, habits, self._send_again)
         # One indication at a time, and none to a client that has unsubscribed.
         self._indication_lock = asyncio.Lock()
         self._clear()
@@ -50,6 +58,20 @@ class DeviceMeasurements:
         self.history: deque[Measurement] = deque(maxlen=MAX_HISTORY)
         self.pending: dict[Profile, deque[Measurement]] = {profile: deque() for profile in self._device.kind.measures}
         self._first_delivered = False
+        self.records.clear()
+        self.clock.reset()
+
+    def more_characteristics(self, profile: Profile) -> list[Characteristic[bytes]]:
+        """What its scenario adds to the service of this profile."""
+        more = []
+        if self._habits.date_time and profile == self._device.kind.measures[0]:
+            more.append(self.clock.date_time())
+        if self._keeps_records(profile):
+            more += [self.records.record, self.records.control_point]
+        return more
+
+    def _keeps_records(self, profile: Profile) -> bool:
+        return profile == "blood-pressure" and self._habits.records != "told"
 
     def start(self, stored: int) -> None:
         """The device is on, with `stored` past measurements, and is used from time to time."""
@@ -90,6 +112,9 @@ class DeviceMeasurements:
         measurement = make_up_measurement(self._device.kind, seed, self.count, when, scenario.unit, told_user)
         if scenario.height is not None:
             measurement = replace(measurement, height=scenario.height)
+        measurement = replace(measurement, clock=self.clock.error)
+        if self._keeps_records("blood-pressure"):
+            self.records.add(measurement)
         self.history.append(measurement)
         return measurement
 
@@ -99,6 +124,8 @@ class DeviceMeasurements:
         return self.history[-1] if self.history else None
 
     def _store(self, profile: Profile, measurement: Measurement) -> None:
+        if self._keeps_records(profile) and self._subscriber(profile) is None:
+            return
         queue = self.pending[profile]
         queue.append(measurement)
         if len(queue) > self._device.scenario.memory:
@@ -181,6 +208,32 @@ class DeviceMeasurements:
         for task in self._sending.values():
             task.cancel()
         self._sending.clear()
+        self._timers.cancel("hang up")
+        self.records.link_ended()
+        self.consents.link_ended()
+
+    def _on_clock_set(self, off: float) -> None:
+        self._device.log(f"its clock was set; it was off by {off:g} s")
+        if self._habits.clock == "erases" and abs(off) > FAR_OFF_SECONDS:
+            self._device.log("it has forgotten its measurements")
+            for queue in self.pending.values():
+                queue.clear()
+            self.records.clear()
+
+    def _send_again(self) -> None:
+        for profile in self.characteristics:
+            if self._subscriber(profile) is not None:
+                self._start_sending(profile, 0)
+
+    def _hang_up_soon(self) -> None:
+        if self._habits.hangs_up is not None and self._device.connection is not None:
+            self._timers.schedule("hang up", self._habits.hangs_up, self._hang_up)
+
+    def _hang_up(self) -> None:
+        if self.records.is_busy or any(not task.done() for task in self._sending.values()):
+            return  # the end of that begins anew
+        self._device.log("hangs up")
+        self._device.hang_up()
 
     def _start_sending(self, profile: Profile, delay: float | Literal["never"]) -> None:
         running = self._sending.get(profile)
@@ -188,15 +241,26 @@ class DeviceMeasurements:
             self._sending[profile] = asyncio.create_task(self._send_pending(profile, delay))
 
     async def _send_pending(self, profile: Profile, delay: float | Literal["never"]) -> None:
+        if self._habits.wants_time and not self.clock.is_set:
+            self._device.log("sends nothing: nobody has set its clock")
+        elif not self.consents.are_needed or self.consents.user is not None:
+            await self._send_all(profile, delay)
+        # A device with records is asked for them first.
+        if not self._keeps_records(profile):
+            asyncio.get_running_loop().call_soon(self._hang_up_soon)
+
+    async def _send_all(self, profile: Profile, delay: float | Literal["never"]) -> None:
         device, queue = self._device, self.pending[profile]
         if delay != "never":
             await asyncio.sleep(delay)
             if not queue:
                 self._measure_for_subscriber(profile)
-        while queue and self._subscriber(profile) is not None:
+        while self._subscriber(profile) is not None:
+            measurement = next((one for one in queue if self.consents.allows(one.user)), None)
+            if measurement is None:
+                return
             if device.drop_at("measurement") or device.faults.consume("silent", "measurement") is not None:
                 return
-            measurement = queue[0]
             if not await self._send_measurement(profile, measurement):
                 return
             device.log(f"sent measurement {measurement.number} ({profile})")
@@ -215,8 +279,7 @@ class DeviceMeasurements:
         connection = self._device.connection
         if connection is None:
             return False
-        scenario = self._device.scenario
-        values = encode(profile, measurement, scenario.clock, connection.att_mtu - 3)
+        values = encode(profile, measurement, connection.att_mtu - 3)
         kind = self._device.faults.consume("garbage", "measurement")
         if kind is not None:
             self._device.log(f"fault: the measurement is garbage ({kind})")

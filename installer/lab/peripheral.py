@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from bumble.host import Host
 from bumble.transport.common import AsyncPipeSink
 
 from installer.lab.access_points import WifiEnvironment
+from installer.lab.bonding import Bonding
 from installer.lab.cloud.store import CloudStore
 from installer.lab.device_faults import FaultCounter, MessageFaults
 from installer.lab.protocols import lab_models
@@ -59,10 +61,14 @@ class Peripheral(abc.ABC):
             address=hci.Address(f"F{self.address[1:]}", hci.Address.RANDOM_DEVICE_ADDRESS),
             host=Host(self.controller, AsyncPipeSink(self.controller)),
         )
+        # Made up of the address, so that a client knows the device again after a restart of the lab.
+        self._stack.irk = hashlib.sha256(f"lab {self.address}".encode()).digest()[:16]
+        self._stack.le_privacy_enabled = scenario.private_address
+        self.bonding = Bonding(scenario, self._stack, self.faults, self.log)
         self._timers = Timers()
         self._hung = False
         self.connection: Connection | None = None
-        self.messages = MessageFaults(self.faults, self.log, self.drop, self.taken_over)
+        self.messages = MessageFaults(self.faults, self.log, self._drop_by_fault, self.taken_over)
         self.att_requests = 0
 
     @property
@@ -106,13 +112,19 @@ class Peripheral(abc.ABC):
     async def _advertise(self) -> None:
         interval = 1000 * (self.scenario.advertising_interval or self._environment.scenario.radio.advertising_interval)
         await self._stack.start_advertising(
-            own_address_type=hci.OwnAddressType.PUBLIC,
+            own_address_type=hci.OwnAddressType.RANDOM if self.scenario.private_address else hci.OwnAddressType.PUBLIC,
             auto_restart=True,
             advertising_data=self._payloads()[0],
             scan_response_data=bytes(AdvertisingData([(AdvertisingData.COMPLETE_LOCAL_NAME, self.name.encode()[:29])])),
             advertising_interval_min=interval,
             advertising_interval_max=interval,
         )
+
+    async def change_address(self) -> None:
+        """Advertise with another private address, as such a device does every quarter of an hour."""
+        await self._stack.stop_advertising()
+        await self._stack.update_rpa()
+        await self._advertise()
 
     async def power_off(self) -> None:
         """Off the air; returns when no command of its host is under way.
@@ -129,6 +141,7 @@ class Peripheral(abc.ABC):
 
     def _connected(self, connection: Connection) -> None:
         self.connection = connection
+        self.bonding.connected(connection)
         connection.on(Connection.EVENT_DISCONNECTION, lambda reason: self._on_disconnection(connection, reason))
         others = len(self.controller.le_connections) - 1
         if not others:
@@ -156,8 +169,13 @@ class Peripheral(abc.ABC):
 
     def _on_incoming_pdu(self, bearer: Any, pdu: att.ATT_PDU) -> None:
         self.att_requests += 1
-        if not self._hung and self.messages.on_received(pdu):
+        if self._hung or not self.messages.on_received(pdu):
+            return
+        refused, answer = self.bonding.refusal(bearer, pdu)
+        if not refused:
             self._answer_pdu(bearer, pdu)
+        elif answer is not None:
+            self._on_outgoing_pdu(bearer, bytes(answer))
 
     def _on_outgoing_pdu(self, bearer: Any, pdu: bytes) -> None:
         data = self.messages.on_sent(pdu, bearer.att_mtu)
@@ -176,6 +194,16 @@ class Peripheral(abc.ABC):
         """End the link now, as if it was lost: both ends see a supervision timeout."""
         self.controller.lose_links()
 
+    def hang_up(self) -> None:
+        """End the link, as a device does that has nothing more to say."""
+        self.controller.lose_links(int(hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR))
+
+    def _drop_by_fault(self) -> None:
+        if self.faults.drops_by_device:
+            self.hang_up()
+        else:
+            self.drop()
+
     def drop_soon(self) -> None:
         """End the link after pending data has arrived."""
-        self._timers.schedule("drop", PENDING_DATA_SECONDS, self.drop)
+        self._timers.schedule("drop", PENDING_DATA_SECONDS, self._drop_by_fault)

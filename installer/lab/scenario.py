@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, create_model, field_validator, model_validator
+from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
 from installer.errors import ErrorCode, InstallerError, problems
 from installer.lab.cloud.scenario import CloudScenario
 from installer.lab.display_units import selectable_units
 from installer.lab.models import Unit
+from installer.lab.network_scenario import NetworkScenario
 from installer.lab.protocols import lab_models, protocols
-from installer.lab.scenario_parts import Count, ScenarioPart, Seconds, SerialFault
+from installer.lab.scenario_parts import MAC, After, Count, Reading, Rssi, ScenarioPart, Seconds, SerialFault
 from installer.text.written_by_people import STDIN, UnreadableText, parse_toml, read_stdin, read_text
-from installer.wifi.networks import Band, Security
+from installer.wifi.networks import Band
 
 DEFAULT = "default-scenario.toml"
-MAC = re.compile(r"^([0-9A-F]{2}:){5}[0-9A-F]{2}$")
 BODY_PLUS_DEFAULT_MTU = 247
 
-Rssi = Annotated[int, Field(ge=-127, le=20)]
 Number = Annotated[int, Field(ge=1, le=100_000)]
 Point = Literal[
     "connect", "subscribe", "half", "identify", "info", "scan", "hostname", "credentials", "joining", "provisioned",
@@ -43,12 +41,13 @@ def _check_number(part: P, on: str, number: int | None) -> P:
 
 
 class Drop(Count):
-    """The link ends at `on`. `half`: after the first slice of a command; `joining`: while it joins the network;
-    `provisioned`: it has joined, and could not say so; `message`: at the message `number` of a connection, counted in
-    both directions (installer/lab/device_faults.py)."""
+    """The link ends at `on`, as if it was lost; `by_device`: as if the device ended it. `half`: after the first slice
+    of a command; `joining`: while it joins the network; `provisioned`: it has joined, and could not say so; `message`:
+    at the message `number` of a connection, counted in both directions (installer/lab/device_faults.py)."""
 
     on: Point
     number: Number | None = None
+    by_device: bool | None = None
 
     @model_validator(mode="after")
     def _numbered(self) -> Drop:
@@ -92,6 +91,8 @@ class Faults(ScenarioPart):
     to the device as well, and what was agreed with this one no longer holds.
     `network_vanishes`: the network goes away while the device joins it. `never_authorized`: in that many
     connections no press of the button authorises. `refuse_connections`: that many connections do not come about.
+    `refuse_pairing`: somebody at the device refuses that many pairings, or finds another number there. `forget_bond`:
+    it loses its keys when a client connects, from the connection after `after` on.
     """
 
     drop: Drop | None = None
@@ -103,6 +104,8 @@ class Faults(ScenarioPart):
     never_authorized: Count | None = None
     refuse_connections: Count | None = None
     serial: SerialFault | None = None
+    refuse_pairing: Count | None = None
+    forget_bond: After | None = None
 
 
 class PressAfter(ScenarioPart):
@@ -111,6 +114,7 @@ class PressAfter(ScenarioPart):
     press_after: Seconds
 
 
+Bonding = Literal["just-works", "passkey", "compare", "enter"]
 Authorization = Literal["none", "never", "manual"] | PressAfter
 
 
@@ -151,7 +155,13 @@ class DeviceSettings(ScenarioPart):
     two on it tells them apart. `height` (m): what a scale was told, so that it tells a body mass index. `stored`: how
     many measurements it has at the start, one every `stored_every` seconds; `memory`: how many it holds, then the
     oldest is lost. `clock`: by how many seconds its clock is ahead; `tells_time`: whether it has the Current Time
-    service.
+    service. `reading`: how it treats a client that reads it.
+    `bonding`: it answers only a client that is paired: without digits (`just-works`), with digits that it shows
+    (`passkey`: new ones each time, or always those of the key `passkey`), with a number that both show (`compare`), or
+    with digits that the client shows and a person types on the device (`enter`). `bonding_for`: the services that want
+    it; what the device is and its battery it tells everybody. `bonding_legacy`: it pairs as devices of Bluetooth 4.0
+    and 4.1 do, without LE Secure Connections; then `compare` is done with digits that it shows. `private_address`: it
+    advertises with an address that changes, and tells paired clients who it is.
     """
 
     model: Annotated[str, Field(json_schema_extra=_allowed_models)]
@@ -178,6 +188,12 @@ class DeviceSettings(ScenarioPart):
     memory: Annotated[int, Field(ge=1, le=5000)] = 200
     clock: Annotated[float, Field(ge=-1e9, le=1e9)] = 0.0
     tells_time: bool = True
+    reading: Reading = Reading()
+    bonding: Bonding | None = None
+    bonding_for: Literal["all", "health", "provisioning"] = "all"
+    bonding_legacy: bool = False
+    passkey: Annotated[str, Field(pattern=r"^[0-9]{6}$")] | None = None
+    private_address: bool = False
     drop_after_provisioned: bool = False
     advertising: bool = True
     advertising_interval: Annotated[float, Field(ge=0.02, le=10.24)] | None = None
@@ -207,6 +223,10 @@ class DeviceSettings(ScenarioPart):
         allowed = selectable_units(lab_models()[self.model])
         if self.unit is not None and self.unit not in allowed:
             raise ValueError(f"unit of this model: {', '.join(allowed) or 'none'}")
+        if self.bonding is None and (self.bonding_legacy or self.bonding_for != "all" or self.passkey):
+            raise ValueError("bonding_for, bonding_legacy and passkey belong to a device with `bonding`")
+        if self.passkey and (self.bonding not in ("passkey", "compare") or int(self.passkey) == 0):
+            raise ValueError('passkey is what a device with bonding = "passkey" shows, and not 000000')
         if self.stored > self.memory:
             raise ValueError(f"stored is more than memory ({self.memory})")
         return self
@@ -226,46 +246,6 @@ else:
         __module__=__name__,
         **{protocol.name: (protocol.scenario | None, None) for protocol in protocols()},
     )
-
-
-class AccessPointScenario(ScenarioPart):
-    """One access point of a network. `rssi` in dBm, as the devices receive it."""
-
-    rssi: Rssi = -55
-    band: Band = Band.GHZ_2_4
-    bssid: str | None = None
-
-    @field_validator("bssid")
-    @classmethod
-    def _mac(cls, value: str | None) -> str | None:
-        if value is not None and not MAC.match(value.upper()):
-            raise ValueError("a bssid is six pairs of hexadecimal digits")
-        return value.upper() if value else None
-
-
-class NetworkScenario(ScenarioPart):
-    """One Wi-Fi network: its access points know the passphrase. `hidden`: not in scans, joined when named."""
-
-    ssid: str
-    security: Security = Security.WPA2
-    passphrase: SecretStr = SecretStr("")
-    hidden: bool = False
-    up: bool = True
-    access_points: Annotated[tuple[AccessPointScenario, ...], Field(min_length=1)] = (AccessPointScenario(),)
-
-    @field_validator("ssid")
-    @classmethod
-    def _size(cls, value: str) -> str:
-        if not 1 <= len(value.encode()) <= 32:
-            raise ValueError("an SSID has 1 to 32 bytes")
-        return value
-
-    @model_validator(mode="after")
-    def _protected(self) -> NetworkScenario:
-        needs = self.security not in (Security.OPEN, Security.UNKNOWN, Security.ENTERPRISE)
-        if needs and not self.passphrase.get_secret_value():
-            raise ValueError(f"a network with security {self.security.value} needs a passphrase")
-        return self
 
 
 class RadioScenario(ScenarioPart):

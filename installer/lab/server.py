@@ -27,6 +27,7 @@ from installer.lab.control_api import routes
 from installer.lab.guard import LabGuard
 from installer.lab.world import World
 from installer.storage.atomic_write import replace_file
+from installer.storage.unusable_paths import unwritable
 from installer.text.bounded_read import read_bounded
 
 HOST = "127.0.0.1"
@@ -153,9 +154,7 @@ def _write_state_file(path: Path | None, state: dict[str, object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         replace_file(path, [json.dumps(state).encode()])
     except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE, f"The state file {path} cannot be written ({error.strerror}).", "Name another."
-        ) from None
+        raise unwritable(f"The state file {path} cannot be written", path, error) from None
 
 
 def _remove_state_file(path: Path | None) -> None:

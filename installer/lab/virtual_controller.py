@@ -73,6 +73,7 @@ class LabController(Controller):
         self.refuse: Callable[[], bool] = lambda: False
         self._noise = random.Random(address)
         self._seen: set[tuple[bytes, int, bytes]] = set()
+        self._encrypted: set[int] = set()  # handles
         super().__init__(name, link=radio, public_address=hci.Address(address, hci.Address.PUBLIC_DEVICE_ADDRESS))
         self.le_legacy_advertiser = Advertiser(controller=self)
 
@@ -177,11 +178,25 @@ class LabController(Controller):
             status=hci.HCI_ErrorCode.SUCCESS, handle=command.handle, rssi=wire.there.signal()
         )
 
+    # Encryption: Bumble's controller asks the peripheral's host for the key and compares the two.
+
+    def on_le_encryption_change(self, connection: Connection, status: int) -> None:
+        """Vol 4, Part E, 7.7.39: the host of a link that is encrypted already hears of a new key."""
+        if status != hci.HCI_ErrorCode.SUCCESS or connection.handle not in self._encrypted:
+            if status == hci.HCI_ErrorCode.SUCCESS:
+                self._encrypted.add(connection.handle)
+            super().on_le_encryption_change(connection, status)
+            return
+        self.send_hci_packet(
+            hci.HCI_Encryption_Key_Refresh_Complete_Event(status=status, connection_handle=connection.handle)
+        )
+
     # Ending links.
 
     def on_le_disconnected(self, connection: Connection, reason: int) -> None:
         """The link is over; a second report of the same end is ignored."""
         if self.le_connections.get(connection.peer_address) is connection:
+            self._encrypted.discard(connection.handle)
             super().on_le_disconnected(connection, reason)
 
     def on_hci_disconnect_command(self, command: hci.HCI_Disconnect_Command) -> None:
@@ -219,6 +234,7 @@ class LabController(Controller):
         for connection in tuple(self.le_connections.values()):
             loop.call_later(self.radio.supervision_timeout, _tell, connection, SUPERVISION)
         self.le_connections.clear()
+        self._encrypted.clear()
 
 
 def _tell(connection: Connection, reason: int) -> None:

@@ -97,7 +97,9 @@ class Radio(LocalLink):
     def connect(self, central: LabController, connection: Connection, packet: ll.ConnectInd) -> bool:
         """Deliver a connection request to the advertiser; False if none with that address accepts it."""
         for peripheral in self.controllers:
-            if peripheral is not central and peripheral.accepts(packet.advertiser_address):
+            # Between two addresses there is one link at most (Core Specification vol. 6 part B §4.5).
+            taken = packet.initiator_address in peripheral.le_connections
+            if peripheral is not central and peripheral.accepts(packet.advertiser_address) and not taken:
                 peripheral.on_le_connect_ind(packet)
                 other = peripheral.le_connections[packet.initiator_address]
                 connection.link = Wire(connection, peripheral, other)

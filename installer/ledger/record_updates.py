@@ -145,6 +145,15 @@ def set_device(connection: Connection, installation: str, holder: str, values: d
         )
 
 
+def change_address(connection: Connection, installation: str, holder: str, address: str) -> None:
+    """The same device has this address now. Unlike `set_device`, what was done with it stays."""
+    this = installations.c.id == installation
+    before = connection.execute(select(installations.c.address, installations.c.sent_address).where(this)).first()
+    # What was sent to it was sent to this device.
+    sent = before is not None and before.sent_address is not None and before.sent_address == before.address
+    _set(connection, installation, holder, {"address": address, **({"sent_address": address} if sent else {})})
+
+
 def set_step_done(
     connection: Connection,
     installation: str,

@@ -281,6 +281,23 @@ class Record:
         await self._run(both)
         self._lease = lease
 
+    async def change_address(self, address: str) -> None:
+        """Save that the device has this address from now on, and take its lease. Raises DEVICE_TAKEN.
+
+        A device with a changing address shows its lasting one when it is paired.
+        """
+        lease = Lease(self._records, address, self.id, self._station, self._records.lease_seconds)
+        previous, self._lease = self._lease, None
+
+        def both(connection: Connection) -> None:
+            if previous is not None:
+                previous.release_in(connection)
+            lease.acquire_in(connection)
+            _updates().change_address(connection, self.id, self._records.holder(), address)
+
+        await self._run(both)
+        self._lease = lease
+
     async def step_done(
         self,
         step: str,

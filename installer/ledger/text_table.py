@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from installer.text import printable, without_score
+from installer.text import in_quotes, printable, without_score
 from installer.timing.durations import compact_duration, local_time_of_iso
 
 COLUMN_GAP = 2
@@ -127,7 +127,7 @@ def record_fields(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Network", text("ssid")),
         (
             "Credentials",
-            f"sent {local_time_of_iso(sent['time'], seconds=True)} for {printable(sent['ssid'] or '')}" if sent else "",
+            f"sent {local_time_of_iso(sent['time'], seconds=True)} for {in_quotes(sent['ssid'] or '')}" if sent else "",
         ),
         ("Account", joined(text("account"), f"device {text('device_id')}" if record.get("device_id") else "")),
         ("Site", text("site")),

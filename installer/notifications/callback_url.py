@@ -18,6 +18,8 @@ from pydantic import SecretStr
 from installer.errors import ErrorCode, InstallerError
 from installer.settings import is_loopback
 from installer.storage.private_files import OTHER_OWNER, read_private, write_private
+from installer.storage.unusable_paths import advice, unwritable
+from installer.text.path_reasons import why_unusable
 from installer.text.written_by_people import UnreadableText, decode, without_mark
 
 MAX_URL_LENGTH = 255
@@ -127,7 +129,9 @@ def secret_path(file: Path) -> SecretStr:
     except FileNotFoundError:
         return _new_path(file)
     except OSError as error:
-        raise _unusable(file, f"it cannot be read ({error.strerror})", "Check the path and the permissions.") from None
+        raise _unusable(
+            file, f"it cannot be read ({why_unusable(error, file)})", "Check the path and the permissions."
+        ) from None
     if exposed:
         how = f"sudo chown $USER '{file}'" if exposed == OTHER_OWNER else f"chmod 600 '{file}'"
         raise _unusable(file, f"it {exposed}", f"Delete it, so that a new one is made; or: {how}")
@@ -158,11 +162,8 @@ def _new_path(file: Path) -> SecretStr:
     try:
         write_private(file, f"{path}\n".encode(), own_folder=False)
     except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"{file} cannot be written ({error.strerror}).",
-            "Name another file with --path-file, or check the permissions there.",
-        ) from None
+        todo = advice(error, elsewhere="name another file with --path-file.")
+        raise unwritable(f"{file} cannot be written", file, error, todo) from None
     return SecretStr(path)
 
 

@@ -27,6 +27,7 @@ from installer.storage.erasing import rewrite_sqlite
 from installer.storage.open_file_identity import MOST_REOPENINGS, Change, OpenFileIdentity, open_identified
 from installer.storage.private_files import make_private_folder
 from installer.storage.sqlite_files import create_sqlite_file, set_up_connection, was_moved
+from installer.storage.unusable_paths import unwritable
 from installer.text import printable
 
 BUSY_SECONDS = 1.0
@@ -337,8 +338,4 @@ def _create_file(path: Path) -> None:
         make_private_folder(path.parent)
         create_sqlite_file(path)
     except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"The inbox of notifications ({path}) cannot be made: {error.strerror}.",
-            "Check the permissions and the free space, or move it with DEVICE_INSTALLER_HOME.",
-        ) from None
+        raise unwritable(f"The inbox of notifications ({path}) cannot be made", path, error) from None

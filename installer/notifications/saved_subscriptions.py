@@ -19,6 +19,8 @@ from installer.errors import ErrorCode, InstallerError
 from installer.settings import CloudSettings, is_loopback
 from installer.storage.file_lock import file_lock
 from installer.storage.private_files import make_private_folder, read_private, write_private
+from installer.storage.unusable_paths import advice, reason
+from installer.text.path_reasons import why_unusable
 
 MAX_FILE_BYTES = 1024 * 1024
 LOCK_SECONDS = 15.0
@@ -113,8 +115,7 @@ class SavedSubscriptions:
         except TimeoutError:
             raise self._unwritable("another run of this program holds its lock", "End it, then try again.") from None
         except OSError as error:
-            why = error.strerror or type(error).__name__
-            raise self._unwritable(why, "Check the permissions and the free space there.") from None
+            raise self._unwritable(reason(error, self.path), advice(error)) from None
 
     def _read(self) -> _File:
         try:
@@ -123,7 +124,7 @@ class SavedSubscriptions:
         except FileNotFoundError:
             return _File()
         except OSError as error:
-            raise self._unusable(f"it cannot be read ({error.strerror})") from None
+            raise self._unusable(f"it cannot be read ({why_unusable(error, self.path)})") from None
         except ValidationError:
             raise self._unusable("it is damaged" if content.strip() else "it is empty") from None
         if exposed:

@@ -129,12 +129,14 @@ def lost_while_joining(connection: Connection, label: str) -> InstallerError:
 
 @contextmanager
 def explain_loss_while_joining(connection: Connection, label: str) -> Iterator[None]:
-    """Turns CONNECTION_LOST into `lost_while_joining`."""
+    """Turns CONNECTION_LOST into `lost_while_joining`; an error of this computer's Bluetooth stays what it is."""
     try:
         yield
     except InstallerError as error:
         if error.code is ErrorCode.CONNECTION_LOST:
             raise lost_while_joining(connection, label) from None
+        if error.computers_bluetooth:
+            raise error.with_advice(error.todo, sent=True) from None
         raise
 
 

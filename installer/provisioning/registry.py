@@ -25,6 +25,7 @@ from installer.provisioning.nordic.protocol import NORDIC
 from installer.provisioning.protocol import Encryption, ProvisioningProtocol
 from installer.provisioning.provisioner import DriverOptions, Provisioner
 from installer.provisioning.shelly.protocol import SHELLY
+from installer.text.path_reasons import why_unusable
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -105,7 +106,7 @@ def _user_catalogue_files() -> list[Path]:
     except OSError as error:
         raise InstallerError(
             ErrorCode.CATALOGUE_INVALID,
-            f"The folder of your catalogue files {folder} cannot be read ({error.strerror}).",
+            f"The folder of your catalogue files {folder} cannot be read ({why_unusable(error, folder)}).",
             "Check its owner and its permissions.",
             file=str(folder),
         ) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from installer.errors import ErrorCode, InstallerError
 from installer.storage.stale_files import sweep_file
+from installer.storage.unusable_paths import advice, unwritable
 
 PRIVATE_MODE = 0o600
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
@@ -57,12 +58,8 @@ def write_text_atomically(path: Path, parts: Iterable[str]) -> None:
             return
         replace_file(path, (part.encode("utf-8") for part in parts))
     except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"{path} cannot be written: {error.strerror}.",
-            "Choose another folder, or check the permissions and the free space.",
-            file=str(path),
-        ) from None
+        todo = advice(error, elsewhere="choose another file or folder.")
+        raise unwritable(f"{path} cannot be written", path, error, todo) from None
 
 
 def _inherited(path: Path) -> int | None:

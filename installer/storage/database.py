@@ -22,6 +22,7 @@ from installer.storage.database_url import has_password
 from installer.storage.folder_owner import check_own_database
 from installer.storage.peer_user import strange_listener, strange_server, strange_socket
 from installer.storage.sqlite_files import create_sqlite_file, set_up_connection
+from installer.storage.unusable_paths import unwritable
 from installer.text import capitalized, printable
 
 if TYPE_CHECKING:
@@ -169,11 +170,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"The folder {folder} for a database cannot be made: {error.strerror}.",
-            "Free some space, or choose another folder with DEVICE_INSTALLER_HOME.",
-        ) from None
+        raise unwritable(f"The folder {folder} for a database cannot be made", folder, error) from None
 
 
 def _create_private_file(private: bool, _dialect: Any, _record: Any, arguments: Any, _more: Any) -> None:

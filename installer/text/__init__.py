@@ -38,6 +38,11 @@ def quoted(name: str, limit: int = 40) -> str:
     return f"“{text}”" if text else ""
 
 
+def in_quotes(name: str, limit: int = 80) -> str:
+    """A name whose every character counts, as an SSID, in “quotes”: a blank at its end can be seen. Never empty."""
+    return f"“{without_quotes(printable(name, limit))}”"
+
+
 def without_quotes(text: str) -> str:
     """`text` with other quotation marks than our sentences have: it cannot end itself and go on as one of them."""
     return text.translate(_QUOTES)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from installer.text.bounded_read import IsDevice, OtherOwner, TooLong, read_bounded
+from installer.text.path_reasons import why_unusable
 
 MAX_TEXT_BYTES = 1024 * 1024
 # Tables and lists inside of each other. No format of this program has more than five.
@@ -255,7 +256,7 @@ def _unopened(path: Path, error: OSError) -> UnreadableText:
     if isinstance(error, OtherOwner):
         return UnreadableText(f"cannot be read: {error.strerror}", "Let it belong to you (chown), or remove it.")
     todo = "Check the permissions." if error.errno in (errno.EACCES, errno.EPERM) else "Check the path."
-    return UnreadableText(f"cannot be read ({error.strerror or type(error).__name__})", todo)
+    return UnreadableText(f"cannot be read ({why_unusable(error, path)})", todo)
 
 
 def _too_long(limit: int) -> UnreadableText:

@@ -72,7 +72,7 @@ def check_credentials(credentials: Credentials, *, called: str | None = None) ->
 
     `called`: what an error calls the network, if its SSID must not be shown; by default its SSID.
     """
-    name = called or credentials.network.label
+    name = called or credentials.network.in_quotes
     check_network(credentials.network, called=called)
     problem = passphrase_problem(credentials.passphrase.get_secret_value(), credentials.network.security)
     if problem:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from installer.errors import ErrorCode, InstallerError
-from installer.text import printable
+from installer.text import in_quotes
 from installer.wifi.credentials import Credentials
 from installer.wifi.networks import Band, Network, Security, by_ssid, check_ssid
 
@@ -137,9 +137,9 @@ async def passphrase_of(
     if found is None:
         raise _no_passphrase("this system does not say on which Wi-Fi network it is (NetworkManager does)")
     if found.network.ssid != ssid:
-        raise _no_passphrase(f"this computer is on {found.network.label}, not on {printable(ssid)}")
+        raise _no_passphrase(f"this computer is on {found.network.in_quotes}, not on {in_quotes(ssid)}")
     if not found.network.security.needs_passphrase:
-        raise _no_passphrase(f"{found.network.label} has none")
+        raise _no_passphrase(f"{found.network.in_quotes} has none")
     if not found.passphrase.get_secret_value():
         raise _no_passphrase("the system did not give it: it needs a permission for that, or has not saved it")
     return found.passphrase

@@ -7,16 +7,18 @@ shorter ones), `facts/other-ble-provisioning.md` §5.
 from __future__ import annotations
 
 import enum
+import unicodedata
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
 
 from installer.errors import ErrorCode, InstallerError
-from installer.text import capitalized, looks_like_code, printable
+from installer.text import capitalized, in_quotes, looks_like_code, printable
 
 SSID_BYTES = 32
 PASSPHRASE_MIN, PASSPHRASE_MAX = 8, 63
 PSK_DIGITS = 64
+_CONTROL_CATEGORIES = ("Cc", "Zl", "Zp")
 
 
 class Security(enum.StrEnum):
@@ -72,8 +74,13 @@ class Network(BaseModel):
 
     @property
     def label(self) -> str:
-        """The SSID made safe for a terminal."""
+        """The SSID made safe for a terminal, for a column of a table."""
         return printable(self.ssid)
+
+    @property
+    def in_quotes(self) -> str:
+        """The SSID for a sentence: safe, and in quotes, so that a blank at its end can be seen."""
+        return in_quotes(self.ssid)
 
 
 def by_ssid(networks: Iterable[Network]) -> list[Network]:
@@ -123,6 +130,21 @@ def check_ssid(ssid: str) -> None:
         )
 
 
+def check_no_control(ssid: str) -> None:
+    """Raise SSID_INVALID for a line break or another control character, which nobody means to write into a name.
+
+    Not a part of `check_ssid`: a device may hear a network that is called so.
+    """
+    found = next((c for c in ssid if unicodedata.category(c) in _CONTROL_CATEGORIES), None)
+    if found is not None:
+        what = "a line break" if found in "\r\n\u2028\u2029" else "a tab" if found == "\t" else "a control character"
+        raise InstallerError(
+            ErrorCode.SSID_INVALID,
+            f"The network name {in_quotes(ssid)} holds {what}.",
+            "Write the name alone, in one line.",
+        )
+
+
 def check_typed_ssid(ssid: str) -> None:
     """`check_ssid`, and SSID_INVALID for the text of a code, which a person pasted where the name belongs."""
     check_ssid(ssid)
@@ -132,6 +154,7 @@ def check_typed_ssid(ssid: str) -> None:
             "The network name is the text of a code, not a name.",
             "Give the code with --wifi-qr or --wifi-qr-image, or paste it on the page of networks in the wizard.",
         )
+    check_no_control(ssid)
 
 
 def check_network(network: Network, bands: Iterable[str] = (), *, called: str | None = None) -> None:
@@ -142,7 +165,7 @@ def check_network(network: Network, bands: Iterable[str] = (), *, called: str | 
     refused; a network whose bands are unknown is not.
     """
     check_ssid(network.ssid)
-    name = capitalized(called) if called else network.label
+    name = capitalized(called) if called else network.in_quotes
     if network.security is Security.ENTERPRISE:
         raise InstallerError(
             ErrorCode.NETWORK_UNSUPPORTED,
@@ -165,7 +188,7 @@ def _check_bands(network: Network, bands: tuple[str, ...]) -> None:
         return
     raise InstallerError(
         ErrorCode.NETWORK_UNSUPPORTED,
-        f"{network.label} is on {' and '.join(network_bands)} only, "
+        f"{network.in_quotes} is on {' and '.join(network_bands)} only, "
         f"and the device's radio has {' and '.join(bands)} only.",
         f"Switch on {bands[0]} in the router, or choose another network; many routers have one for such devices.",
         bands=[band.value for band in network_bands],

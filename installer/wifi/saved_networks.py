@@ -24,6 +24,7 @@ from installer.errors import ErrorCode, InstallerError, problems
 from installer.storage.atomic_write import replace_file
 from installer.storage.reference_origin import SAVED_NETWORKS
 from installer.storage.secret_references import SecretRef
+from installer.storage.unusable_paths import unwritable
 from installer.text import looks_like_code, printable, printable_name
 from installer.text.written_by_people import UnreadableText, read_toml
 from installer.wifi.networks import Network, Security, check_network, check_typed_ssid
@@ -119,12 +120,7 @@ def save(networks: Mapping[str, SavedNetwork]) -> None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         replace_file(file, [tomli_w.dumps({"version": 1, **content}).encode("utf-8")])
     except OSError as error:
-        raise InstallerError(
-            ErrorCode.FILE_UNWRITABLE,
-            f"The file of saved networks {file} cannot be written: {error.strerror}.",
-            "Check the permissions of that folder and the free space.",
-            file=str(file),
-        ) from None
+        raise unwritable(f"The file of saved networks {file} cannot be written", file, error) from None
 
 
 def check_name(name: str) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from bleak.backends.device import BLEDevice
 
-from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.connection import Connection
+from installer.bluetooth.open_adapter import open_adapter
 from installer.bluetooth.scan import Scan
 from installer.catalogue import catalogue_file
 from installer.catalogue.model import Profile

@@ -171,7 +171,10 @@ def test_the_time_is_over(world: LabWorld, capsys: pytest.CaptureFixture[str]) -
     assert events[-1]["outcome"] == "failed"
 
 
-def test_ctrl_c_ends_with_130_and_leaves_the_device_free(world: LabWorld) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_an_installation_in_order_and_leaves_the_device_free(
+    world: LabWorld, number: int, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     world.faults("thermo", {"never_authorized": {"times": 1}})
     command = [*PROGRAM, "install", "--lab", "--non-interactive", "--device", world.address("thermo"), "--json"]
     command += ["--sync", "wifi", "--ssid", "Home", "--passphrase-env", "TEST_PASSPHRASE"]
@@ -180,10 +183,13 @@ def test_ctrl_c_ends_with_130_and_leaves_the_device_free(world: LabWorld) -> Non
     for line in process.stdout:
         if json.loads(line).get("stage") == "authorization_needed":
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=20)
-    assert process.returncode == ErrorCode.INTERRUPTED.exit_status, err
+    assert process.returncode == status, err
     assert lines(out)[-1]["outcome"] == "cancelled"
+    assert _main(["records", "list", "--lab", "--json"]) == 0
+    (record,) = lines(capsys.readouterr().out)
+    assert record["outcome"] == "cancelled"
     assert "Traceback" not in err
     deadline = time.monotonic() + 10
     while world.device("thermo")["connected"]:

@@ -19,6 +19,8 @@ from installer.gateway.outbox_database import APPLICATION_ID
 from installer.measurements.open_store import open_store
 from tests.flow.support import LabWorld, answers_for, install
 
+GATEWAY_PROBLEM = ErrorCode.GATEWAY_INCOMPLETE.exit_status
+
 
 def stored() -> list[tuple[str, str]]:
     """(kind, value as it was measured) of all that is in the lab's store of measurements."""
@@ -52,6 +54,19 @@ async def test_what_an_installed_device_measures_comes_into_the_store(
     assert known["devices"][0]["in_range"]
     assert known["sinks"][0]["waiting"] == 0
     assert known["collected"] == known["sinks"][0]["delivered"] >= 3
+
+
+async def test_a_device_is_in_the_status_right_after_its_installation(
+    world: LabWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended, _ = await install(answers_for(world, "thermo", "bluetooth"))
+    assert ended.outcome == "installed"
+    (device,) = (await asyncio.to_thread(status, capsys))["devices"]
+    assert (device["address"], device["model"], device["visited"]) == (world.address("thermo"), "thermo", None)
+    assert await asyncio.to_thread(_main, ["gateway", "status", "--lab", "--check"]) == GATEWAY_PROBLEM
+    said = capsys.readouterr().out
+    assert "Start a gateway: `device-installer gateway run --lab`." in said
+    assert "No device" not in said
 
 
 async def test_an_installation_says_that_no_gateway_runs_and_how_to_start_one(world: LabWorld) -> None:

@@ -1,4 +1,4 @@
-"""`lab measure`: it lets a device measure, and says what."""
+"""`lab measure` and what else a person does with a lab device."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ def test_what_it_cannot_measure(world: LabWorld, capsys: pytest.CaptureFixture[s
     assert _main(["lab", "measure", "generic"]) == 21
     assert _main(["lab", "measure", "Temperature Monitor"]) == 80
     assert "measures nothing" in capsys.readouterr().err
+
+
+def test_digits_are_typed_and_bonds_are_forgotten(world: LabWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _main(["lab", "enter", "Thermo", "123456"]) == 80
+    assert "does not ask for digits now" in capsys.readouterr().err
+    assert _main(["lab", "forget-bonds", "Thermo"]) == 0
 
 
 def test_a_scenario_comes_from_a_pipe(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

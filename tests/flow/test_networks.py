@@ -215,7 +215,7 @@ async def test_a_card_with_two_names_is_that_of_the_network_in_reach(
     ended, front = await install(await card(OFFICE, world, given))
     assert ended.outcome == "installed", front.text()
     (said,) = [n.text for n in front.of(Notice) if n.code == "card_reading"]
-    assert "the device receives only Home" in said
+    assert "the device receives only “Home”" in said
     assert "Office" not in front.text()
     assert PASSPHRASE not in front.text() + repr(ended.answers)
     assert 'ssid = "Home"' in to_toml(ended.answers)

@@ -182,3 +182,17 @@ def test_settings_are_immutable() -> None:
 )  # fmt: skip
 def test_loopback_addresses(host: str, here: bool) -> None:
     assert settings.is_loopback(host) is here
+
+
+def test_the_consent_of_a_user_is_by_address_and_its_code_is_a_place(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    head = '[gateway.consent."f0:12:34:56:78:9a"]\nuser = 2\n'
+    file.write_text(head + 'code = { env = "SCALE_CODE" }\n')
+    found = settings.load(file).gateway.consent["F0:12:34:56:78:9A"]
+    assert (found.user, found.code.env) == (2, "SCALE_CODE")
+    for wrong in ("code = 4711", 'code = "4711"'):
+        file.write_text(head + wrong)
+        with pytest.raises(InstallerError) as caught:
+            settings.load(file)
+        assert caught.value.code is ErrorCode.SETTINGS_INVALID
+        assert "4711" not in f"{caught.value} {caught.value.data}"

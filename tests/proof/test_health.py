@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from installer.bluetooth.adapter import open_adapter
+from installer.bluetooth.open_adapter import open_adapter
 from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
 from installer.health_profiles.reader import CollectedMeasurement, collect, offered_profiles

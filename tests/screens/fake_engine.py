@@ -153,6 +153,7 @@ class Sightings:
 
     all: Sequence[Sighting] = SIGHTINGS
     failure: InstallerError | None = None
+    restarts: bool = False
 
     def current(self) -> Sequence[Sighting]:
         return self.all

@@ -9,15 +9,28 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from pydantic import SecretStr
 from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from installer.answers import StepKey
+from installer.bluetooth.pairing import bond_lost
 from installer.catalogue.model import SyncMethod
 from installer.cloud.whose_account import SignedInPerson
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.questions import AcceptUnproved, ChooseReading, ConfirmAccount, ConfirmForeign, OfferNotifications
+from installer.flow.questions import (
+    AcceptUnproved,
+    AskPasskey,
+    ChooseReading,
+    CompareNumbers,
+    ConfirmAccount,
+    ConfirmForeign,
+    OfferNotifications,
+    Question,
+    RenewBond,
+    ShowPasskey,
+)
 from installer.qr.wifi_text import parse
 from screens.app import WizardApp
 from screens.confirm_account import ConfirmAccountScreen
@@ -30,6 +43,7 @@ from screens.home import HomeScreen
 from screens.link import AccountScreen
 from screens.network import CardReadingScreen, NetworkScreen, OtherNetworkDialog
 from screens.notification_offer import NotificationOfferScreen
+from screens.pairing import CompareScreen, PasskeyScreen, RenewBondScreen, ShowPasskeyScreen
 from screens.provision import ConfirmForeignScreen, SendScreen, UnprovedScreen
 from screens.qr_text_dialogs import WifiQrTextDialog
 from screens.save_answers import SaveAnswersDialog
@@ -241,7 +255,7 @@ async def card_with_two_readings(pilot: Pilot[Any]) -> None:
 async def joining(pilot: Pilot[Any]) -> None:
     await to_sending(pilot)
     await confirm_sending(pilot)
-    await wait_for_progress(pilot, "joins Home")
+    await wait_for_progress(pilot, "joins “Home”")
     pilot.app.clock.now += 12  # type: ignore[attr-defined]
     await wait_for_text(pilot, "12 s of at most")
 
@@ -360,6 +374,32 @@ async def ask_unproved(pilot: Pilot[Any]) -> None:
     await wait_for_screen(pilot, UnprovedScreen)
 
 
+def ask_for_passkey() -> AskPasskey:
+    return AskPasskey(model=BODY_PLUS, name="Body+ 3C", address=ADDRESS, seconds=30.0)
+
+
+def compare_numbers() -> CompareNumbers:
+    return CompareNumbers(model=BODY_PLUS, name="Body+ 3C", address=ADDRESS, number="063140", seconds=30.0)
+
+
+def show_passkey() -> ShowPasskey:
+    return ShowPasskey(model=BODY_PLUS, name="Body+ 3C", address=ADDRESS, passkey=SecretStr("063140"), seconds=30.0)
+
+
+def renew_bond() -> RenewBond:
+    lost = bond_lost(ADDRESS, "Body+ 3C").with_advice("")
+    return RenewBond(model=BODY_PLUS, name="Body+ 3C", address=ADDRESS, problem=lost, can_go_back=True)
+
+
+def asking(question: Callable[[], Question], screen: type[Any]) -> Scene:
+    async def scene(pilot: Pilot[Any]) -> None:
+        await home(pilot)
+        ask_question(pilot, question())
+        await wait_for_screen(pilot, screen)
+
+    return scene
+
+
 def foreign() -> ConfirmForeign:
     return ConfirmForeign(
         step=StepKey.NETWORK,
@@ -434,6 +474,10 @@ SCENES: dict[str, tuple[Callable[[], Script], Scene]] = {
     "sending_proved": (lambda: Script(encrypted=True, proved=True), to_sending),
     "unproved": (Script, ask_unproved),
     "foreign": (Script, ask_foreign),
+    "pairing_digits": (Script, asking(ask_for_passkey, PasskeyScreen)),
+    "pairing_number": (Script, asking(compare_numbers, CompareScreen)),
+    "pairing_shown": (Script, asking(show_passkey, ShowPasskeyScreen)),
+    "pairing_lost": (Script, asking(renew_bond, RenewBondScreen)),
     "press_the_button": (lambda: Script(hold=asyncio.Event(), hold_at="button"), press_the_button),
     "joining": (lambda: Script(hold=asyncio.Event()), joining),
     "stopping": (lambda: Script(hold=asyncio.Event()), stopping),

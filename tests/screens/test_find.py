@@ -147,6 +147,19 @@ async def test_a_scan_that_fails_says_why() -> None:
         await wait_for_text(pilot, "The adapter is gone. Plug it in again.")
 
 
+async def test_a_search_that_goes_on_by_itself_says_so_and_the_problem_leaves() -> None:
+    live = Sightings([], restarts=True)
+    async with running(Script(sightings=live)) as (pilot, _):
+        await begin(pilot)
+        await wait_for_screen(pilot, FindScreen)
+        live.failure = InstallerError(ErrorCode.BLUETOOTH_OFF, "Bluetooth is switched off.", "Switch it on.")
+        await wait_for_text(pilot, "The search goes on by itself when Bluetooth works again.")
+        assert "Bluetooth is switched off." in screen_text(pilot)
+        live.failure, live.all = None, Sightings().all
+        await wait_for_text(pilot, "5 to choose from")
+        assert "switched off" not in screen_text(pilot)
+
+
 async def test_foreign_names_are_never_markup_and_columns_stay_aligned() -> None:
     names = ["[bold red]x[/]", "日本のはかり 日本のはかり 日本のはかり", "👩‍👩‍👧 ⚖️ scale", "\x1b[31mred", "plain"]
     live = Sightings([sighting(f"00:24:E4:00:00:0{i}", name, "body-plus") for i, name in enumerate(names)])

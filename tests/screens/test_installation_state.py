@@ -73,9 +73,9 @@ def test_a_notice_belongs_to_its_step() -> None:
 def test_settled_facts_leave_with_the_choice_they_belong_to() -> None:
     chosen = NetworkChosen(ssid="Home", security="wpa2", seen_by_device=True)
     state = told(SyncChosen(method=SyncMethod.WIFI), chosen, SignedIn(account="alex", stored_in="the keyring"))
-    assert settled_facts(state) == [("Sync", "Wi-Fi"), ("Network", "Home   WPA2"), ("Account", "alex   signed in")]
+    assert settled_facts(state) == [("Sync", "Wi-Fi"), ("Network", "“Home”   WPA2"), ("Account", "alex   signed in")]
     state.apply(SyncChosen(method=SyncMethod.BLUETOOTH), 9)
-    assert ("Network", "Home   WPA2") not in settled_facts(state)
+    assert ("Network", "“Home”   WPA2") not in settled_facts(state)
 
 
 def test_every_step_has_a_view_before_anything_is_known() -> None:

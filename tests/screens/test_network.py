@@ -13,11 +13,11 @@ from textual.worker import Worker
 
 from installer.answers import NetworkAnswer
 from installer.errors import ErrorCode, InstallerError
-from installer.flow.questions import ChooseNetwork, ChooseReading
+from installer.flow.questions import ChooseNetwork, ChooseReading, ChooseSpelling
 from installer.qr.wifi_text import parse
 from installer.wifi.networks import Network, Security
 from screens.choice_list import ChoiceList
-from screens.network import CardReadingScreen, NetworkScreen, OtherNetworkDialog
+from screens.network import CardReadingScreen, NetworkScreen, NetworkSpellingScreen, OtherNetworkDialog
 from screens.qr_text_dialogs import WifiQrTextDialog
 from tests.screens.driver import (
     answer_network,
@@ -137,7 +137,7 @@ async def test_the_text_of_a_qr_code_fills_name_and_passphrase(by_key: bool) -> 
             pilot.app.post_message(events.Paste(text))
             await wait_for_screen(pilot, WifiQrTextDialog)
         field = pilot.app.screen.query_one(Input)
-        await wait_for_text(pilot, "Network: Home, WPA/WPA2, with its passphrase")
+        await wait_for_text(pilot, "Network: “Home”, WPA/WPA2, with its passphrase")
         assert PASSPHRASE not in screen_text(pilot)
         await pilot.press("enter")
         answer = await asking.wait()
@@ -180,6 +180,19 @@ async def test_a_person_sees_each_reading_and_its_passphrase_only_on_demand() ->
         assert (found.ssid, found.readings) == ("backslash", None)
         assert found.secret is not None
         assert len(found.secret.get_secret_value()) == 10
+
+
+@pytest.mark.parametrize(("keys", "ssid"), [(["enter"], "Home"), (["down", "enter"], "Home ")])
+async def test_a_person_says_which_spelling_is_meant(keys: list[str], ssid: str) -> None:
+    async with running() as (pilot, _):
+        question = ChooseSpelling(typed="Home ", heard=(Network(ssid="Home"),), who="the device", can_go_back=True)
+        answer = ask_question(pilot, question)
+        await wait_for_screen(pilot, NetworkSpellingScreen)
+        shown = screen_text(pilot)
+        for part in ("does not hear “Home ”", "The device hears it. The names differ in a blank at the end.", "“Home”"):
+            assert part in shown
+        await pilot.press(*keys)
+        assert await answer.wait() == ssid
 
 
 async def test_the_text_of_a_code_is_not_taken_as_a_name() -> None:

@@ -99,7 +99,7 @@ async def test_the_hand_over_shows_its_stages_and_what_to_press() -> None:
         await confirm_sending(pilot)
         await wait_for_progress(pilot, "Press the button below the scale.")
         text = screen_text(pilot)
-        for part in ("● Press of the button", "○ Send the credentials", "○ Join Home", "of at most 1 min"):
+        for part in ("● Press of the button", "○ Send the credentials", "○ Join “Home”", "of at most 1 min"):
             assert part in text
         gate.set()
         await wait_for_screen(pilot, FailureDialog)
@@ -109,7 +109,7 @@ async def test_too_long_is_called_too_long() -> None:
     async with running(Script(hold=asyncio.Event())) as (pilot, _):
         await to_sending(pilot)
         await confirm_sending(pilot)
-        await wait_for_progress(pilot, "● Join Home")
+        await wait_for_progress(pilot, "● Join “Home”")
         pilot.app.clock.now += 31  # type: ignore[attr-defined]
         await wait_for_text(pilot, "31 s, longer than usual")
         assert "✓ Credentials sent" in screen_text(pilot)

@@ -54,6 +54,7 @@ webhook_key = { env = "MATRIX_WEBHOOK_KEY" }
 KEEPERS = {
     Secret.TOKENS: ("accounts/",),
     Secret.RECEIVER_PATH: (PATH_FILE, "notifications.json"),
+    Secret.BOND_KEYS: ("bluetooth-keys.json",),
     Secret.LAB_USER: ("runtime/lab.json",),
     Secret.CLIENT_SECRET: ("runtime/lab.json",),  # the lab's own
 }
@@ -203,6 +204,8 @@ class Observed:
             if "accounts" in str(file.relative_to(self.home)):
                 pairs = _strings(json.loads(file.read_text("utf-8")))
                 yield Secret.TOKENS, [value for name, value in pairs if name in ("access_token", "refresh_token")]
+            if "bluetooth-keys" in file.name:
+                yield Secret.BOND_KEYS, list(_keys(file))
         for name in (PATH_FILE, f"lab-{PATH_FILE}"):
             if (self.home / "data" / name).is_file():
                 yield Secret.RECEIVER_PATH, [(self.home / "data" / name).read_text("utf-8").strip()]
@@ -224,6 +227,14 @@ class Observed:
             for place, data in places.items()
             if not any(part in place for part in KEEPERS.get(secret, ())) and holds(data, value)
         ]
+
+
+def _keys(file: Path) -> Iterator[str]:
+    """Each key in hexadecimal, in both orders of its bytes."""
+    content = json.loads(file.read_text("utf-8"))
+    for part in (content["identity"], *content["bonds"]):
+        for key in (bytes.fromhex(part[name]) for name in ("ltk", "irk") if part.get(name)):
+            yield from (key.hex(), key[::-1].hex())
 
 
 def _strings(data: Any) -> Iterator[tuple[str, str]]:

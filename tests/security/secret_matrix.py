@@ -22,6 +22,7 @@ class Secret(enum.StrEnum):
 
     PASSPHRASE = "passphrase-of-the-matrix"  # of the network
     PROOF = "proof-of-the-matrix"  # of possession
+    PASSKEY = "063140"  # the digits of a pairing
     CLIENT_SECRET = "client-secret"  # of the application at the lab's cloud; each run takes it from there
     TOKENS = "tokens"  # each run takes them from the account's file
     SIGN_IN_CODE = "sign-in-code"  # each run takes it from the addresses that its browser visited
@@ -33,13 +34,15 @@ class Secret(enum.StrEnum):
     WEBHOOK_ADDRESS = "webhook-path-of-the-matrix"
     WEBHOOK_KEY = "webhook-key-of-the-matrix"
     LAB_USER = "lab-user"  # password and control token of the lab; each run takes them from its state file
-    BOND_KEYS = "bond-keys"
+    CONSENT_CODE = "consent-code"  # of a device's user
+    BOND_KEYS = "bond-keys"  # of devices paired over a raw adapter; each run takes them from their file
 
 
 # How the table of `docs/threat-model.md` calls them.
 IN_WORDS = {
     Secret.PASSPHRASE: "passphrase of a Wi-Fi network",
     Secret.PROOF: "proof of possession, password of a device",
+    Secret.PASSKEY: "digits of a pairing (passkey)",
     Secret.CLIENT_SECRET: "client id and secret of the application",
     Secret.TOKENS: "tokens of an account",
     Secret.SIGN_IN_CODE: "code and link of a sign-in",
@@ -51,12 +54,13 @@ IN_WORDS = {
     Secret.WEBHOOK_ADDRESS: "address and key of the webhook",
     Secret.WEBHOOK_KEY: "address and key of the webhook",
     Secret.LAB_USER: "password and token of the lab",
+    Secret.CONSENT_CODE: "consent code of a device's user",
     Secret.BOND_KEYS: "keys of a bond",
 }
 # Secrets that each run is given.
 GIVEN = {secret for secret in Secret if "matrix" in secret.value}
 # What the run of the wizard has in its reach.
-SEEN_BY_WIZARD = set(Secret) - {Secret.BOND_KEYS}
+SEEN_BY_WIZARD = set(Secret) - {Secret.BOND_KEYS, Secret.CONSENT_CODE, Secret.PASSKEY}
 # What it works with. The browser gets the password of the lab's user, and the wizard needs no webhook and no server.
 USED_BY_WIZARD = SEEN_BY_WIZARD - GIVEN - {Secret.LAB_USER} | {Secret.PASSPHRASE, Secret.PROOF}
 
@@ -119,6 +123,10 @@ FIELDS: dict[Secret, set[str]] = {
         "installer.provisioning.provisioner:DriverOptions.proof",
         "installer.qr.device_setup_code:DevicePayload.proof",
     },
+    Secret.PASSKEY: {
+        "installer.flow.questions:ShowPasskey.passkey",
+        "installer.flow.run_options:Options.passkey",
+    },
     Secret.CLIENT_SECRET: {
         "installer.cloud.client:CloudClient._secret",
         "installer.flow.lab_process:LabState.client_secret",
@@ -166,16 +174,29 @@ FIELDS: dict[Secret, set[str]] = {
         "installer.gateway.service_environment:ServiceEnvironment.secret",  # and the webhook's address
         "installer.settings:GatewaySettings.webhook_key",
     },
+    Secret.BOND_KEYS: {
+        "installer.bluetooth.hci.kept_keys:Identity.irk",
+        "installer.bluetooth.hci.kept_keys:RawBond.irk",
+        "installer.bluetooth.hci.kept_keys:RawBond.ltk",
+    },
     Secret.LAB_USER: {"installer.flow.lab_process:LabState.token", "installer.flow.lab_process:LabUser.password"},
+    Secret.CONSENT_CODE: {
+        "installer.health_profiles.user_consent:Consent.code",
+        "installer.settings:ConsentSettings.code",
+    },
 }
 
 # Fields of plain text that are called like a secret or an address, and are none.
 NO_SECRETS = {
     "installer.batch.plan:Plan.secrets": "sentences that say which passphrase goes where",
     "installer.batch.plan_check:_Checker._passphrase_errors": "sentences",
+    "installer.bluetooth.adapter:Adapter.on_left_link": "who is told of a link",
     "installer.bluetooth.hci.client:HciClient._link": "a connection",
+    "installer.flow.bluetooth_keys:BluetoothKeysFile._path": "a file",
     "installer.cli.gateway_options:GatewayOptions.webhook_key_env": "the name of a variable",
     "installer.cli.gateway_options:GatewayOptions.webhook_key_file": "the name of a file",
+    "installer.cli.options:BehaviourOptions.passkey_env": "the name of a variable",
+    "installer.cli.options:BehaviourOptions.passkey_file": "the name of a file",
     "installer.cli.options:Flags.passphrase_env": "the name of a variable",
     "installer.cli.options:Flags.passphrase_keyring": "the name of an entry",
     "installer.cli.options:Flags.proof_env": "the name of a variable",
@@ -206,6 +227,7 @@ NO_SECRETS = {
     "installer.settings:DataSettings.url": "a URL with a password is refused",
     "installer.settings:LedgerSettings.url": "a URL with a password is refused",
     "installer.storage.file_lock:HeldLock.path": "a file",
+    "installer.storage.process_marks:Mark._path": "a file",
     "installer.storage.followed_database:_OpenOne.path": "a file",
     "installer.storage.open_file_identity:FileReplaced.path": "a file",
     "screens.app:WizardApp.state": "how far the installation is",
@@ -232,7 +254,7 @@ MODULES: dict[WayOut, set[str]] = {
         "installer.cli.schema", "installer.cli.scripted_front_end", "installer.output",
     },
     WayOut.MESSAGES: {
-        "installer.batch.progress_table", "installer.cli.debugging_variables", "installer.cli.doctor_checks",
+        "installer.batch.progress_table", "installer.cli.debugging_variables",
         "installer.cli.erasing_options", "installer.cli.failures", "installer.cli.link", "installer.cli.main",
         "installer.cli.prompts", "installer.cli.qr_code_arguments", "installer.cli.run_command",
         "installer.cli.terminal_lines", "installer.flow.run_resources", "installer.gateway.status",
@@ -244,11 +266,14 @@ MODULES: dict[WayOut, set[str]] = {
     },
     WayOut.EXPORTS: {"installer.answers", "installer.batch.labels", "installer.measurements.export"},
     WayOut.FILES: {
-        "installer.cloud.rate_limit", "installer.cloud.token_store", "installer.flow.station_choices",
+        "installer.cli.doctor_place", "installer.cloud.rate_limit", "installer.cloud.token_store",
+        "installer.flow.bluetooth_keys",
+        "installer.flow.station_choices",
         "installer.gateway.files_and_lock", "installer.gateway.outbox_database", "installer.gateway.outbox_file",
         "installer.gateway.wake", "installer.ledger.import_old_files", "installer.notifications.callback_url",
         "installer.notifications.inbox", "installer.notifications.saved_subscriptions", "installer.storage.file_lock",
-        "installer.storage.private_files", "installer.storage.sqlite_files", "installer.wifi.saved_networks",
+        "installer.storage.private_files", "installer.storage.process_marks", "installer.storage.sqlite_files",
+         "installer.wifi.saved_networks",
     },
     WayOut.TEMPORARY: {"installer.storage.atomic_write"},
     WayOut.LOGS: {"installer.bluetooth.adapter", "installer.notifications.receiver_service"},
@@ -277,30 +302,41 @@ ON_PURPOSE: dict[tuple[Secret, WayOut], str] = {
     (Secret.PROXY_PASSWORD, WayOut.CHILD): "a browser needs the same proxy; the variable is the system's, not ours",
 }
 
-# What no run can show, and why it is not so. Bonds: see `test_nothing_pairs_or_has_a_store_of_keys`.
-NOT_POSSIBLE: dict[tuple[Secret, WayOut], str] = {
-    **{(Secret.BOND_KEYS, way): "the system keeps them; this program never reads them" for way in WayOut},
-}
+# What no run can show, and why it is not so. Keys that the system keeps: see `test_nothing_reads_the_keys_of_a_bond`.
+NOT_POSSIBLE: dict[tuple[Secret, WayOut], str] = {}
+_ONLY_THE_ADAPTER = "only the driver of a raw adapter reads their file, and it hands out none"
 
 _OF_DATABASES = (Secret.LEDGER_PASSWORD, Secret.STORE_PASSWORD)
 _OF_GATEWAY = (Secret.WEBHOOK_ADDRESS, Secret.WEBHOOK_KEY)
 _NO_SERVER = "needs a server that takes the password; that of the run ends the connection when it has asked for it"
+_WORTHLESS = (
+    "it is worth nothing after the pairing; `tests/flow/test_pairing.py` looks for it in events, errors and files"
+)
 # What a run could show and none does, with the reason.
 NOT_TRIED: dict[tuple[Secret, WayOut], str] = {
     **{(s, way): _NO_SERVER for s in _OF_DATABASES for way in (WayOut.LEDGER, WayOut.EXPORTS, WayOut.TEMPORARY)},
     **{(s, WayOut.WIZARD): "the wizard of the run keeps its ledger in a file" for s in _OF_DATABASES},
     **{(s, WayOut.LEDGER): "only the gateway reads it, and it writes no record" for s in _OF_GATEWAY},
     **{(s, WayOut.WIZARD): "only the gateway reads it" for s in _OF_GATEWAY},
+    **{
+        (Secret.BOND_KEYS, way): _ONLY_THE_ADAPTER
+        for way in (WayOut.CHILD, WayOut.WIZARD, WayOut.LEDGER, WayOut.EXPORTS, WayOut.SERVICE)
+    },
+    **{(Secret.PASSKEY, way): _WORTHLESS for way in WayOut},
     (Secret.PROXY_PASSWORD, WayOut.LEDGER): "no run installs through a proxy",
     (Secret.PROXY_PASSWORD, WayOut.WIZARD): "the wizard of the run reaches its cloud without a proxy",
     (
         Secret.LAB_USER,
         WayOut.WIZARD,
     ): "the wizard of the run is given the lab by its addresses, and reads no file of it",
+    **{
+        (Secret.CONSENT_CODE, way): "four digits are in any output by chance; `test_collecting_from_lab` looks for it"
+        for way in WayOut
+    },
 }
 
 _SECRET_TYPES = {"SecretStr", "SecretRef", "Secret"}
-_CALLED_LIKE_SECRETS = re.compile(r"pass(phrase|word)|secret|token|proof|webhook|url$")
+_CALLED_LIKE_SECRETS = re.compile(r"pass(phrase|word|key)|secret|token|proof|webhook|url$|^(ltk|irk)$")
 _KEPT_LIKE_SECRETS = re.compile(
     rf"{_CALLED_LIKE_SECRETS.pattern}|^_*(\w+_)?(key|state|cookie|code|verifier|path|credentials|private|cipher|link)$"
 )

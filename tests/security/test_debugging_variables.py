@@ -166,6 +166,20 @@ def test_no_core_file_no_log_and_no_debug_mode_in_a_run() -> None:
     assert SECRET not in done.stderr
 
 
+def test_no_warning_of_a_library_reaches_a_person() -> None:
+    code = (
+        "import warnings; from installer import output; from installer.cli.main import main\n"
+        "class Gone:\n    def __del__(self): raise OSError('not caught')\n"
+        "printed = output.print_result\n"
+        "def result(text):\n    warnings.warn('a hint', FutureWarning); Gone(); printed(text)\n"
+        "output.print_result = result\n"
+        "main(['--version'])"
+    )
+    done = run(code, {})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
 async def test_the_wizard_says_what_is_ignored_and_offers_no_picture_of_the_screen() -> None:
     app = WizardApp(lambda *_: None, catalogue=load(), notice="TEXTUAL_LOG is ignored.")  # type: ignore[arg-type, return-value]
     async with app.run_test(size=(80, 24)) as pilot:

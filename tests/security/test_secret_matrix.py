@@ -67,6 +67,34 @@ psycopg.connect = broken
 from installer.cli.main import main
 main()
 """
+# A device is paired over a raw adapter in a process that then meets a defect with the keys in its frames.
+PAIRING = """
+import asyncio
+from installer.bluetooth import open_adapter as opening
+from installer.bluetooth.hci.key_ring import KeyRing
+from installer.flow.bluetooth_keys import open_adapter
+
+async def pairs(spec):
+    async with await open_adapter(spec) as opened:
+        heard = asyncio.Queue()
+        async with opened.scanner(lambda device, advert: heard.put_nowait(device)):
+            device = await asyncio.wait_for(heard.get(), 20)
+        client = opened.client(device, None, 20)
+        await client.connect()
+        await opened.pair(client, device)
+        await opened.pair(client, device)  # replaces the file
+        await client.disconnect()
+    return 'paired'
+
+def broken(self, bond, identity):
+    raise RuntimeError(f'cannot keep {bond} {bond.ltk.hex()} {identity}', bond.ltk, vars(bond))
+
+opening.check_adapter = pairs
+if DEFECT:
+    KeyRing.add = broken
+from installer.cli.main import main
+main()
+"""
 _PAIRING = re.compile(
     r"bumble\.(pairing|keys|smp)\b|key_?store|pairing_(config|delegate)|^PairingConfig", re.IGNORECASE
 )
@@ -238,6 +266,18 @@ def serves(it: Observed) -> None:
     it.run_all("notifications list --lab", "account list --lab")
 
 
+def pairs(it: Observed) -> None:
+    """A device is paired over a raw adapter, is used again, and the next pairing comes upon a defect."""
+    adapter = f"--adapter {it.world.state.adapter}"
+    doctor = ("doctor", "--json", *adapter.split())
+    told = it.run(*doctor, program=PAIRING.replace("DEFECT", "False"), status=ErrorCode.DOCTOR_FOUND.exit_status)
+    assert b"paired" in told.stdout
+    listed = it.run_all(*(f"bonds {words} {adapter}" for words in ("list", "list --json", "forget --all --dry-run")))
+    assert b"Would be erased" in listed
+    told = it.run(*doctor, program=PAIRING.replace("DEFECT", "True"), status=ErrorCode.DOCTOR_FOUND.exit_status)
+    assert b"(RuntimeError)" in told.stdout
+
+
 class Run(NamedTuple):
     """A run: what it uses of the secrets that it is given, which others the program gets or makes, the ways it goes.
 
@@ -293,6 +333,12 @@ RUNS = (
         # The lab's user types the password into a browser; the program does not get it.
         _INSTALLS - {Secret.LAB_USER} | {Secret.SIGN_IN_CODE, Secret.SIGN_IN_STATE, Secret.RECEIVER_PATH},
         set(WayOut) - {WayOut.WIZARD},
+    ),
+    Run(
+        pairs,
+        set(),
+        {Secret.BOND_KEYS},
+        _ALWAYS | {WayOut.RESULTS, WayOut.TEMPORARY, WayOut.CRASH_REPORT},
     ),
     Run(serves, {Secret.PASSPHRASE}, _INSTALLS | {Secret.RECEIVER_PATH}, _ALWAYS | {WayOut.RESULTS}),
 )
@@ -356,11 +402,22 @@ def test_nothing_reads_the_keys_of_a_bond() -> None:
         assert not any("/var/lib/bluetooth" in word or "LongTermKey" in word for word in words), name
 
 
-def test_nothing_pairs_or_has_a_store_of_keys() -> None:
-    # The system pairs. The driver of a raw adapter has the method because bleak demands it; nothing calls it.
-    found = {name: used for name, tree in secret_matrix.modules() if (used := set(pairing_in(tree)))}
-    assert found.pop("installer.bluetooth.hci.client") == {"pair", "pair()"}
-    assert found == {}
+# Who pairs or has to do with a store of keys.
+PAIRING_MODULES = {
+    "installer.bluetooth.adapter",
+    "installer.bluetooth.bluez.pair",
+    "installer.bluetooth.bluez.system_pairing",
+    "installer.bluetooth.connection",
+    "installer.bluetooth.hci.client",
+    "installer.bluetooth.hci.host",
+    "installer.bluetooth.hci.pairing",
+    "installer.bluetooth.pairing_on_demand",
+    "installer.flow.steps.device_connection",
+}
+
+
+def test_only_these_modules_pair() -> None:
+    assert {name for name, tree in secret_matrix.modules() if set(pairing_in(tree))} == PAIRING_MODULES
 
 
 @pytest.mark.parametrize(

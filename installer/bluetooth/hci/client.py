@@ -19,6 +19,7 @@ from bleak.backends.descriptor import BleakGATTDescriptor
 from bleak.backends.device import BLEDevice
 from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolError
 
+from installer.bluetooth.hci.encryption import encrypt
 from installer.bluetooth.hci.gatt_discovery import discover_gatt_table
 from installer.bluetooth.hci.host import PARSER_ERRORS, HciHost
 from installer.bluetooth.hci.scanner import peer_address
@@ -28,6 +29,8 @@ from installer.bluetooth.uuids import expand_uuid16
 if TYPE_CHECKING:
     from bumble.device import Connection
     from bumble.gatt_client import Client
+
+    from installer.bluetooth.pairing import PairingDialog
 
 T = TypeVar("T")
 
@@ -59,6 +62,8 @@ class HciClient(BaseBleakClient):
         self._requests: set[asyncio.Task[Any]] = set()
         self._subscribers: dict[int, Callable[[bytes], None]] = {}
         self._disconnecting: asyncio.Future[None] | None = None
+        # The HCI reason with which the link ended; None while it is up, and if the controller went away.
+        self.end_reason: int | None = None
 
     @property
     def name(self) -> str:
@@ -76,7 +81,10 @@ class HciClient(BaseBleakClient):
         return self._link is not None and not self._link_lost.is_set()
 
     async def connect(self, pair: bool, **kwargs: Any) -> None:
-        """Connect, agree on the MTU, and discover everything. Raises BleakError, TimeoutError."""
+        """Connect, encrypt the link to a paired device, agree on the MTU, and discover everything.
+
+        Raises BleakError, TimeoutError; BOND_LOST, SECRET_UNAVAILABLE.
+        """
         if self.is_connected:
             raise BleakError("Already connected")
         if self._device is None:
@@ -84,8 +92,11 @@ class HciClient(BaseBleakClient):
         timeout = min(float(kwargs.get("timeout", self._timeout)), self._timeout)
         deadline = asyncio.get_running_loop().time() + timeout
         self._link_lost = asyncio.Event()
+        self.end_reason = None
         self._subscribers = {}
-        link = await self._host.connect(peer_address(self._device), timeout)
+        peer = peer_address(self._device)
+        bond = self._host.keys.bond_of(peer)
+        link = await self._host.connect(peer, timeout)
         self._link = link
         link.on("disconnection", self._on_link_lost)
         self._host.add_lost_listener(self._on_link_lost)
@@ -95,7 +106,9 @@ class HciClient(BaseBleakClient):
                 self._link_lost.set()
                 raise BleakError("The connection ended immediately")
             async with asyncio.timeout_at(deadline):
-                if pair:
+                if bond is not None:
+                    await encrypt(self._host, link, bond)
+                elif pair:
                     await self.pair()
                 client: Client = link.gatt_client
                 await self._request(client.request_mtu(REQUESTED_MTU))
@@ -118,14 +131,25 @@ class HciClient(BaseBleakClient):
             self._host.remove_lost_listener(self._on_link_lost)
             self._link, self.services = None, None
 
-    async def pair(self, *args: Any, **kwargs: Any) -> None:
-        """Pair without confirmation ("Just Works"). Raises BleakError when the device refuses."""
-        if self._link is None:
+    async def pair(self, *args: Any, dialog: PairingDialog | None = None, **kwargs: Any) -> None:
+        """Pair, and keep the keys. `dialog`: who answers if the device asks something.
+
+        Raises BleakError if the link is down; PAIRING_NEEDED, PAIRING_FAILED, and what the dialog raises;
+        FILE_UNWRITABLE and SECRET_UNAVAILABLE for the keys.
+        """
+        if self._link is None or self._link_lost.is_set():
             raise BleakError("Not connected")
-        await self._request(self._link.pair())
+        from installer.bluetooth.hci.pairing import pair
+
+        name = self._device.name if self._device is not None else None
+        made = await pair(self._host.device, self._link, self._link_lost, dialog, self.address.upper(), name or "")
+        if made is not None:
+            await self._host.keys.add(*made)
 
     async def unpair(self) -> None:
-        """Does nothing: this backend keeps no bonds."""
+        """Forget the keys of the device."""
+        if self._device is not None and (bond := self._host.keys.bond_of(peer_address(self._device))) is not None:
+            await self._host.keys.forget({bond.address})
 
     async def read_gatt_char(
         self, characteristic: BleakGATTCharacteristic, *, use_cached: bool = False, **kwargs: Any
@@ -257,9 +281,10 @@ class HciClient(BaseBleakClient):
         if not task.cancelled():
             task.exception()  # marks it as retrieved, also if the caller was cancelled
 
-    def _on_link_lost(self, *_: Any) -> None:
+    def _on_link_lost(self, reason: int | None = None) -> None:
         if self._link is None or self._link_lost.is_set():
             return
+        self.end_reason = reason
         self._link_lost.set()
         loop = asyncio.get_running_loop()
         # Those whose callers were cancelled; the others are cancelled by their callers.

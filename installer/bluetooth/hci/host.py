@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 
 from installer.bluetooth.hci.advertising_reports import AdvertisingReport, ReportInterceptor
+from installer.bluetooth.hci.kept_keys import KeyFile
+from installer.bluetooth.hci.key_ring import KeyRing
 
 if TYPE_CHECKING:
     from bumble.device import Connection, Device
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 POWER_ON_SECONDS = 10.0
 COMMAND_SECONDS = 5.0
 CANCEL_SECONDS = 2.0
-_BUMBLE_MODULES = ("bumble.transport", "bumble.device")
+_BUMBLE_MODULES = ("bumble.transport", "bumble.device", "installer.bluetooth.hci.pairing")
 
 # What Bumble's parsers raise for malformed bytes.
 PARSER_ERRORS = (struct.error, ValueError, IndexError, KeyError, TypeError, AttributeError, AssertionError)
@@ -36,9 +38,10 @@ ReportListener = Callable[[AdvertisingReport], None]
 class HciHost:
     """Bumble's host stack on one transport. Created by `open`; `close` ends the links and releases the transport."""
 
-    def __init__(self, spec: str, transport: Transport, device: Device) -> None:
+    def __init__(self, spec: str, transport: Transport, device: Device, keys: KeyRing) -> None:
         self.spec = spec
         self.device = device
+        self.keys = keys
         self.lost = asyncio.Event()
         self._transport = transport
         self._connect_lock = asyncio.Lock()
@@ -53,10 +56,12 @@ class HciHost:
         transport.source.terminated.add_done_callback(self._on_transport_end)
 
     @classmethod
-    async def open(cls, spec: str, timeout: float = POWER_ON_SECONDS) -> HciHost:
+    async def open(cls, spec: str, timeout: float = POWER_ON_SECONDS, *, key_file: KeyFile | None = None) -> HciHost:
         """Open the transport `spec` (Bumble's syntax, without `hci:`) and power the controller on.
 
-        Raises TimeoutError, and the errors of the transport: OSError, ValueError, ImportError, Bumble's errors.
+        `key_file`: where the keys of paired devices are kept; None: they are forgotten by `close`. Raises
+        SECRET_UNAVAILABLE if that file is damaged; TimeoutError, and the errors of the transport: OSError, ValueError,
+        ImportError, Bumble's errors.
         """
         # In a thread, so that the screen stays responsive.
         await asyncio.to_thread(_import_bumble)
@@ -65,16 +70,22 @@ class HciHost:
         from bumble.host import Host
         from bumble.transport import open_transport
 
+        from installer.bluetooth.hci.pairing import FreshKeys
+
+        keys = KeyRing(key_file)
+        identity = keys.identity()
         async with asyncio.timeout(timeout):
             transport = await open_transport(spec)
             try:
-                config = DeviceConfiguration(name="device-installer", address=Address.ANY_RANDOM)
+                address = Address(identity.address, Address.RANDOM_DEVICE_ADDRESS)
+                config = DeviceConfiguration(name="device-installer", address=address, irk=identity.irk)
                 device = Device(config=config, host=Host(transport.source, transport.sink))
+                device.keystore = FreshKeys()
                 await device.power_on()
             except BaseException:
                 await transport.close()
                 raise
-        return cls(spec, transport, device)
+        return cls(spec, transport, device, keys)
 
     def add_lost_listener(self, callback: Callable[[], None]) -> None:
         """Call `callback` once when the transport ends without `close`."""
@@ -121,9 +132,28 @@ class HciHost:
             raise BleakError("The Bluetooth controller is busy with another connection attempt") from None
         try:
             self.raise_if_lost()
+            await self._take_identity()
             return await self._connect(peer, deadline)
         finally:
             self._connect_lock.release()
+
+    async def _take_identity(self) -> None:
+        """Be who another process has made of this computer by a first pairing: its devices know nobody else."""
+        from bumble.hci import Address, HCI_LE_Set_Random_Address_Command
+
+        identity = self.keys.kept.identity
+        if identity is None or identity.address == bytes(self.device.static_address):
+            return
+        address = Address(identity.address, Address.RANDOM_DEVICE_ADDRESS)
+        async with self._scan_lock:
+            # A controller that scans keeps its address (Core Specification vol. 4 part E §7.8.4).
+            if self._report_listeners:
+                await self.command(self.device.stop_scanning())
+            await self.command(self.device.send_sync_command(HCI_LE_Set_Random_Address_Command(random_address=address)))
+            self.device.static_address = self.device.random_address = address
+            self.device.irk = identity.irk
+            if self._report_listeners:
+                await self.command(self.device.start_scanning(filter_duplicates=False))
 
     async def _connect(self, peer: tuple[int, bytes], deadline: float) -> Connection:
         from bumble.core import BaseBumbleError

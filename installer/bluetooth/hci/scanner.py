@@ -91,7 +91,9 @@ class HciScanner(BaseBleakScanner):
         while len(self._heard) >= MAX_DEVICES:
             oldest = self._heard.pop(next(iter(self._heard)))
             self.seen_devices.pop(oldest.device.address, None)
-        heard = self._heard[peer] = _HeardDevice(BLEDevice(address_text(peer), None, {"hci": peer}))
+        # A device that changes its address is known by its identity, if it is paired.
+        identity = self._host.keys.identity_of(peer)
+        heard = self._heard[peer] = _HeardDevice(BLEDevice(address_text(identity), None, {"hci": peer}))
         return heard
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import functools
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from installer.answers import FindAnswer, StepKey
 from installer.bluetooth.device_information import DeviceInformation, read_device_information
+from installer.catalogue.model import Bonding
 from installer.errors import ErrorCode, InstallerError
-from installer.events.installation import Notice
+from installer.events.installation import Notice, left_link_notice
 from installer.flow.questions import AskProof
 from installer.flow.situation import Situation
-from installer.flow.steps import device_trust, retail_device
+from installer.flow.steps import device_trust, pairing_answers, retail_device
 from installer.flow.steps.detected_model import check_wanted_model
 from installer.provisioning import registry
 from installer.provisioning.provisioner import Capability, DeviceInfo, DriverOptions
@@ -28,12 +29,17 @@ if TYPE_CHECKING:
     from installer.provisioning.provisioner import Provisioner
 
 
+# An update of the system restarts the Bluetooth service, which takes 1 to 3 s; a crashed one comes back after 2 to 5.
+SHORT_OUTAGE_SECONDS = 10.0
+
+
 async def adapter(situation: Situation) -> Adapter:
     """The adapter, opened once for an installation."""
     if situation.environment.radio is not None:
         return await situation.environment.radio.adapter()
     if situation.adapter is None:
-        situation.adapter = await situation.environment.open_adapter()
+        opened = situation.adapter = await situation.environment.open_adapter()
+        opened.on_left_link = lambda address: situation.emit(left_link_notice(address))
     return situation.adapter
 
 
@@ -65,10 +71,21 @@ async def connect(situation: Situation, *, find: float | None = None) -> None:
 
     `find`: how long to scan for the device, in seconds, instead of the usual deadline.
     """
-    from installer.bluetooth.connection import Connection
-
     if situation.connection is not None and situation.connection.is_open:
         return
+    try:
+        await _connect(situation, find)
+    except InstallerError as error:
+        if error.code is not ErrorCode.BOND_LOST:
+            raise
+        await pairing_answers.renew_lost_bond(situation, await adapter(situation), error)
+        await _connect(situation, find, pair=True)
+
+
+async def _connect(situation: Situation, find: float | None, *, pair: bool = False) -> None:
+    """Find the device, connect and open its provisioner. `pair`: pair before anything else."""
+    from installer.bluetooth.connection import Connection
+
     await disconnect(situation)
     sighting = situation.chosen_sighting
     await release_stale_link(situation, sighting.address)
@@ -88,22 +105,46 @@ async def connect(situation: Situation, *, find: float | None = None) -> None:
         check_wanted_model(situation.environment.catalogue, seen, situation.chosen_model, before=True)
     limit = situation.options.deadlines.connect
     radio = situation.environment.radio
+    situation.ble_device = None
+    opening = partial(
+        Connection.open,
+        timeout=limit,
+        dialog=pairing_answers.PairingAnswers(situation),
+        pair=pair or situation.chosen_model.bonding is Bonding.REQUIRED,
+    )
     # Many adapters cannot scan and connect at once.
     if radio is None:
         ble_device = scan.ble_device(sighting.address)
         await stop_scanning(situation)
-        connection = await Connection.open(await adapter(situation), ble_device, timeout=limit)
+        connection = await opening(await adapter(situation), ble_device)
     else:
         async with radio.connecting() as scan:
             ble_device = scan.ble_device(sighting.address)
-            connection = await Connection.open(await radio.adapter(), ble_device, timeout=limit)
-    situation.connection = connection
+            connection = await opening(await radio.adapter(), ble_device)
+    situation.connection, situation.ble_device = connection, ble_device
     try:
+        situation.bonded = situation.bonded or await (await adapter(situation)).is_bonded(ble_device)
         await _identify_device(situation, connection, sighting)
     except BaseException:
         # The next try must not take it for a complete connection.
         await disconnect(situation)
         raise
+
+
+async def wait_out_outage(situation: Situation, error: InstallerError) -> bool:
+    """Wait for this computer's Bluetooth, if its service was only restarted. Whether it works again.
+
+    The connection is closed: it did not survive that. A switched-off or pulled adapter needs a person first.
+    """
+    from installer.bluetooth.system_errors import may_pass_soon
+
+    if not may_pass_soon(error):
+        return False
+    await disconnect(situation)
+    radio, opened = situation.environment.radio, situation.adapter
+    if radio is not None:
+        return await radio.wait_until_back(SHORT_OUTAGE_SECONDS)
+    return opened is None or await opened.wait_until_back(SHORT_OUTAGE_SECONDS)
 
 
 async def release_stale_link(situation: Situation, address: str | None) -> None:
@@ -121,7 +162,7 @@ async def _identify_device(situation: Situation, connection: Connection, sightin
         proof=read_proof(situation),
         identify=situation.options.identify,
         username=situation.username,
-        ask_proof=functools.partial(_ask_proof, situation),
+        ask_proof=partial(_ask_proof, situation),
     )
     provisioner = None
     expected = device_trust.seen_before(situation)
@@ -209,6 +250,36 @@ async def ensure_connected(situation: Situation) -> tuple[Connection, Provisione
     if situation.connection is None or situation.provisioner is None:
         raise InstallerError(ErrorCode.INTERNAL, "The device is not connected.", "This is a defect; report it.")
     return situation.connection, situation.provisioner
+
+
+async def follow_address(situation: Situation) -> None:
+    """If the device shows another address since it was paired, its record and lease go on with that one.
+
+    Raises DEVICE_TAKEN.
+    """
+    sighting, device = situation.sighting, situation.ble_device
+    opened, radio = situation.adapter, situation.environment.radio
+    if opened is None and radio is not None and situation.connection is not None and situation.connection.is_open:
+        opened = await radio.adapter()
+    if sighting is None or device is None or opened is None:
+        return
+    address = await opened.lasting_address(device)
+    if address == sighting.address:
+        return
+    before = sighting.address
+    situation.sighting = sighting.model_copy(update={"address": address})
+    situation.require(address, situation.required_security.get(before.lower(), RequiredSecurity()))
+    seen = situation.environment.seen_devices
+    if before in seen:
+        seen[address] = seen[before]
+    situation.accepted_unproved |= {(address, *one[1:]) for one in situation.accepted_unproved if one[0] == before}
+    for answers in ("given", "chosen"):
+        find = getattr(situation, answers).find
+        if find is not None and find.device == before:
+            moved = find.model_copy(update={"device": address})
+            setattr(situation, answers, getattr(situation, answers).with_answer(StepKey.FIND, moved))
+    if not situation.options.dry_run and situation.record.opened:
+        await situation.record.change_address(address)
 
 
 async def disconnect(situation: Situation) -> None:

@@ -18,8 +18,9 @@ from installer.flow.situation import Situation, answer_missing
 from installer.flow.steps import device_connection, device_trust, retail_device
 from installer.flow.steps.detected_model import check_wanted_model
 from installer.flow.steps.step import Step
+from installer.provisioning import registry
 from installer.provisioning.provisioner import Capability, DeviceInfo, security_of
-from installer.text import printable
+from installer.text import in_quotes
 from installer.wifi.networks import Network
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ class FindStep(Step):
                     can_go_back=True,
                 )
             )
+        await device_connection.follow_address(situation)
         await self._check_existing_wifi(situation, confirmed=asked)
         await device_trust.check_minimum(situation, before_handshake=True)
         result = _result(situation, provisioner.protocol) | device_trust.for_record(provisioner)
@@ -209,6 +211,7 @@ class FindStep(Step):
             await scan.wait_until(lambda all_seen: (matches(all_seen) or [])[1:] or None, limits.second_device)
         found = (matches(scan.current()) or found) if found else None
         if not found:
+            await _check_connected_elsewhere(situation, answer, wanted)
             raise _not_found(answer, wanted, scan.current())
         ready = [s for s in found if s.state is not SetupState.SET_UP]
         candidates = ready or found
@@ -247,7 +250,7 @@ class FindStep(Step):
         keep = situation.options.keep_wifi or situation.keep_wifi_requested_before
         if not (confirmed or keep or done_here):
             other = (
-                f" for the network {printable(sent_ssid)}, not {printable(wanted_ssid)}"
+                f" for the network {in_quotes(sent_ssid)}, not {in_quotes(wanted_ssid)}"
                 if sent_ssid and wanted_ssid
                 else ""
             )
@@ -286,7 +289,8 @@ def _result(situation: Situation, protocol: str) -> dict[str, Any]:
 
 
 async def _wait_for_scan_failure(scan: Scan) -> InstallerError:
-    while scan.failure is None:  # noqa: ASYNC110 - an event for every advertisement would cost more
+    # The front end shows the failure of a scan that goes on by itself.
+    while scan.failure is None or scan.restarts:  # noqa: ASYNC110 - an event for every advertisement would cost more
         await asyncio.sleep(SCAN_CHECK_SECONDS)
     return scan.failure
 
@@ -299,6 +303,18 @@ def _matches(sighting: Sighting, answer: FindAnswer, wanted: Model | None) -> bo
     if wanted is not None:
         return sighting.detection.model_id == wanted.id and sighting.detection.certainty is not Certainty.UNKNOWN
     return answer.name is not None
+
+
+async def _check_connected_elsewhere(situation: Situation, answer: FindAnswer, wanted: Model | None) -> None:
+    """Raise DEVICE_NOT_FOUND with the reason if another program of this computer has the device."""
+    from installer.bluetooth.connected_elsewhere import connected_elsewhere, connected_elsewhere_words
+
+    detector = registry.detector(situation.environment.catalogue)
+    taken = await connected_elsewhere(await device_connection.adapter(situation), detector)
+    fitting = [sighting for sighting in taken if _matches(sighting, answer, wanted)]
+    if fitting:
+        what, todo = connected_elsewhere_words(fitting)
+        raise InstallerError(ErrorCode.DEVICE_NOT_FOUND, what, todo, connected=[s.address for s in fitting])
 
 
 def _not_found(answer: FindAnswer, wanted: Model | None, seen: Sequence[Sighting]) -> InstallerError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from installer.catalogue.model import Profile
@@ -16,6 +18,7 @@ from installer.storage.private_files import is_absent
 if TYPE_CHECKING:
     from installer.bluetooth.connection import Connection
     from installer.gateway.installation_handover import InstallationHandover
+    from installer.health_profiles.reader import CollectOptions
 
 MEASUREMENT_INSTRUCTIONS = {
     "scale": "Step on the scale.",
@@ -26,6 +29,9 @@ MEASUREMENT_INSTRUCTIONS = {
 }
 # A device sends its stored measurements without a pause; after this much silence they are complete.
 END_OF_DATA_SECONDS = 1.0
+CONSENT_CODE_SECONDS = 30.0
+# A device that has come back may still tell what it has.
+MIN_WAIT_SECONDS = 1.0
 
 
 async def collect(situation: Situation) -> Measurement:
@@ -47,12 +53,20 @@ async def collect(situation: Situation) -> Measurement:
     situation.emit(
         WaitingForData(source="bluetooth", seconds=limit, todo=MEASUREMENT_INSTRUCTIONS.get(model.type.value, ""))
     )
+    end = asyncio.get_running_loop().time() + limit
     with ExitStack() as stack:
         handover = _open_gateway_handover(situation, connection, stack)
-        if handover is None:
-            situation.measurement = await take_measurement(connection, model.profile, timeout=limit)
-        else:
-            situation.measurement = await _read_all(connection, model.profile, limit, handover)
+        options = await _collect_options(situation, connection, handover)
+        while True:
+            left = max(end - asyncio.get_running_loop().time(), MIN_WAIT_SECONDS)
+            try:
+                if handover is None:
+                    situation.measurement = await take_measurement(connection, model.profile, left, options)
+                else:
+                    situation.measurement = await _read_all(connection, model.profile, left, handover, options)
+                break
+            except InstallerError as error:
+                connection = await _connect_again(situation, error, end)
     if handover is not None and handover.failure is not None:
         text = f"The gateway will not deliver the measurements that were read now: {handover.failure.what}"
         situation.emit(Notice(code="not_handed_over", text=text))
@@ -60,7 +74,39 @@ async def collect(situation: Situation) -> Measurement:
     return situation.measurement
 
 
-async def _read_all(connection: Connection, main: Profile, limit: float, handover: InstallationHandover) -> Measurement:
+async def _connect_again(situation: Situation, error: InstallerError, end: float) -> Connection:
+    """A device that hung up because nobody used it is awaited, and connected again, until `end` (in the loop's time).
+
+    Raises `error` if it did not hang up so, or does not come back in time.
+    """
+    left = end - asyncio.get_running_loop().time()
+    if not error.data.get("hung_up") or left <= 0:
+        raise error
+    try:
+        await device_connection.connect(situation, find=left)
+        again, _ = await device_connection.ensure_connected(situation)
+    except InstallerError:
+        raise error from None
+    return again
+
+
+async def _collect_options(
+    situation: Situation, connection: Connection, handover: InstallationHandover | None
+) -> CollectOptions:
+    from installer.health_profiles.reader import CollectOptions
+    from installer.health_profiles.user_consent import Consent
+
+    model, given = situation.chosen_model, situation.environment.consents.get(connection.address)
+    consent = None
+    if given is not None:
+        consent = Consent(given.user, await given.code.fetch_within(CONSENT_CODE_SECONDS, "consent code"))
+    usual = CollectOptions(set_time=model.set_time, consent=consent, consent_needed=model.consent)
+    return usual if handover is None else replace(usual, on_clock_set=handover.remember_clock_change)
+
+
+async def _read_all(
+    connection: Connection, main: Profile, limit: float, handover: InstallationHandover, options: CollectOptions
+) -> Measurement:
     """Read all measurements; the newest of the profile `main`."""
     from installer.health_profiles import reader
 
@@ -76,6 +122,7 @@ async def _read_all(connection: Connection, main: Profile, limit: float, handove
             END_OF_DATA_SECONDS,
             first=limit,
             keep=handover.write_measurement,
+            options=options,
         )
         async for collected in found:
             if collected.profile is main:

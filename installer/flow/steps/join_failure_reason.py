@@ -18,7 +18,7 @@ def with_likely_reason(error: InstallerError, network: Network, seen: Sequence[N
     if error.code is not ErrorCode.JOIN_FAILED or error.data.get("reason") not in (None, "unknown"):
         return error
     found = next((n for n in seen if n.ssid == network.ssid), None)
-    label = network.label
+    label = network.in_quotes
     if found is not None and found.rssi is not None and found.rssi >= GOOD_RSSI:
         likely = "passphrase"
         todo = f"It sees {label} well ({found.rssi} dBm), so the passphrase is most likely wrong: type it again."

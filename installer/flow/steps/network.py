@@ -13,6 +13,7 @@ from installer.answers import NetworkAnswer, StepKey
 from installer.catalogue.model import SyncMethod
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import NetworkChosen, Notice
+from installer.flow import network_spelling
 from installer.flow.card_reading import decide
 from installer.flow.front_end import Back, Recovery
 from installer.flow.questions import AskPassphrase, ChooseNetwork
@@ -67,7 +68,7 @@ class NetworkStep(Step):
             situation.given = situation.given.with_answer(self.key, given)
         security = given.security or Security.UNKNOWN
         if given.secret is None and security.needs_passphrase:
-            raise answer_missing(self.key, f"the passphrase of {Network(ssid=given.ssid).label}")
+            raise answer_missing(self.key, f"the passphrase of {Network(ssid=given.ssid).in_quotes}")
         check_credentials(_credentials(given, security))
 
     async def answer(self, situation: Situation, problem: InstallerError | None, can_go_back: bool) -> NetworkAnswer:
@@ -130,7 +131,7 @@ class NetworkStep(Step):
             situation.emit(
                 Notice(
                     code="network_not_seen",
-                    text=f"The device does not see {Network(ssid=answer.ssid).label}; it is tried anyway. "
+                    text=f"The device does not see {Network(ssid=answer.ssid).in_quotes}; it is tried anyway. "
                     "If the network is hidden, that is normal.",
                 )
             )
@@ -139,7 +140,7 @@ class NetworkStep(Step):
         if problem is not None:
             raise problem
         if network.security.needs_passphrase and _has_no_passphrase(answer) and not situation.may_ask(self.key):
-            raise answer_missing(self.key, f"the passphrase of {network.label}")
+            raise answer_missing(self.key, f"the passphrase of {network.in_quotes}")
         situation.band_hint = ""
         if seen is None:
             await _tell_what_this_computer_hears(situation, answer, network)
@@ -193,8 +194,17 @@ class NetworkStep(Step):
             say=lambda code, text: situation.emit(Notice(code=code, text=text)),
         )
 
+    async def _spelled(self, situation: Situation, answer: NetworkAnswer) -> NetworkAnswer:
+        """The answer with the name that is meant. Raises NETWORK_MISSPELLED if nobody can be asked."""
+        heard = situation.scanned_networks
+        if heard is None or network_spelling.meant_networks(answer, heard):
+            # A scan misses networks: what it did not find may be found by another one.
+            heard = [*await self._networks(situation)]
+        ask = situation.ask if situation.may_ask(self.key) else None
+        return await network_spelling.settle(answer, heard, ask=ask)
+
     async def _with_passphrase(self, situation: Situation, answer: NetworkAnswer) -> NetworkAnswer:
-        answer = await self._decided(situation, answer)
+        answer = await self._spelled(situation, await self._decided(situation, answer))
         seen = _as_seen(situation, answer.ssid)
         if seen is not None and _has_no_passphrase(answer) and situation.may_ask(self.key):
             problem = _protected_after_all(answer, seen, "the device")
@@ -211,7 +221,7 @@ class NetworkStep(Step):
             return answer.model_copy(update={"secret": answer.passphrase.fetch()})
         security = _security(situation, answer)
         if security.needs_passphrase and not situation.may_ask(self.key):
-            raise answer_missing(self.key, f"the passphrase of {Network(ssid=answer.ssid).label}")
+            raise answer_missing(self.key, f"the passphrase of {Network(ssid=answer.ssid).in_quotes}")
         if security is Security.OPEN or not situation.may_ask(self.key):
             return answer.model_copy(update={"secret": SecretStr("")})
         bands = situation.chosen_model.bands
@@ -273,7 +283,7 @@ async def _tell_what_this_computer_hears(situation: Situation, answer: NetworkAn
         return
     if bands and heard.all_bands and not any(band.value in bands for band in heard.all_bands):
         situation.band_hint = (
-            f"This computer receives {network.label} on {' and '.join(heard.all_bands)} only, and the radio of "
+            f"This computer receives {network.in_quotes} on {' and '.join(heard.all_bands)} only, and the radio of "
             f"{situation.chosen_model.name} has {' and '.join(bands)} only. If it cannot join: switch on {bands[0]} in "
             "the router, or choose another network."
         )
@@ -290,12 +300,12 @@ def _protected_after_all(answer: NetworkAnswer, seen: Network, who: str) -> Inst
     if seen.security is Security.ENTERPRISE:
         return InstallerError(
             ErrorCode.NETWORK_UNSUPPORTED,
-            f"{seen.label} was given as an open network, but {who} sees a company network (802.1X, “enterprise”).",
+            f"{seen.in_quotes} was given as an open network, but {who} sees a company network (802.1X, “enterprise”).",
             "Choose a network with a plain passphrase, for example a guest network.",
         )
     return InstallerError(
         ErrorCode.PASSPHRASE_INVALID,
-        f"{seen.label} was given as an open network, without a passphrase, but {who} sees that it is protected "
+        f"{seen.in_quotes} was given as an open network, without a passphrase, but {who} sees that it is protected "
         f"({seen.security}).",
         "Give its passphrase. A code that names only the network says nothing about its passphrase.",
     )

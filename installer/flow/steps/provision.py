@@ -100,7 +100,7 @@ class ProvisionStep(Step):
 
     def plan(self, situation: Situation, answer: ProvisionAnswer) -> str | None:
         """Sending cannot be undone, so a dry run does not send."""
-        network = situation.network.label if situation.network else "?"
+        network = situation.network.in_quotes if situation.network else "?"
         return f"send the credentials of network {network} to {situation.chosen_sighting.address}"
 
     async def carry_out(self, situation: Situation, answer: ProvisionAnswer) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def _check_can_store(situation: Situation, provisioner: Provisioner) -> None:
     """Raise NETWORK_NOT_FOUND before sending if the protocol cannot store credentials of an absent network."""
     if Capability.STORE in provisioner.capabilities:
         return
-    label = situation.network.label if situation.network is not None else "the network"
+    label = situation.network.in_quotes if situation.network is not None else "the network"
     raise InstallerError(
         ErrorCode.NETWORK_NOT_FOUND,
         f"{situation.chosen_model.name} {situation.chosen_sighting.address} does not see {label}, and it takes only a "

@@ -183,7 +183,7 @@ class EspressifProvisioner:
         PROVISIONING_TIMEOUT, PROOF_MISSING, PROOF_WRONG, DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST.
         """
         check_credentials(credentials)
-        label = credentials.network.label
+        label = credentials.network.in_quotes
         await self._reset_after_failure()
         await self._session.establish()
         yield Progress(stage=Stage.SENDING)
@@ -206,7 +206,7 @@ class EspressifProvisioner:
         await self._session.establish()
         status = await self._settled_status()
         if status.state is StationState.CONNECTING:
-            raise driver_errors.no_outcome(Network(ssid=ssid).label, self._timings.join)
+            raise driver_errors.no_outcome(Network(ssid=ssid).in_quotes, self._timings.join)
         wanted = ssid.encode("utf-8", "surrogatepass")
         return status.state is StationState.CONNECTED and status.ssid in (b"", wanted)
 
@@ -298,7 +298,7 @@ class EspressifProvisioner:
     async def _wait_for_scan(self, doing: str) -> int:
         """Wait for the end of the scan; returns the number of results."""
         try:
-            async with asyncio.timeout(self._timings.scan):
+            async with self._connection.time_limit(self._timings.scan):
                 while True:
                     finished, total = await self._request(SCAN, codec.scan_status(), codec.read_scan_status, doing)
                     if finished:

@@ -131,7 +131,7 @@ async def _endpoint_name(connection: Connection, uuid: str, timeout: float) -> s
     try:
         data = await connection.read_user_description(uuid, timeout=timeout)
     except InstallerError as error:
-        if error.code is ErrorCode.CONNECTION_LOST:
+        if error.link_is_down:
             raise
         return ""
     return decode(data or b"").rstrip("\0").strip().lower()

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from installer.bluetooth.pairing import needs_pairing
 from installer.errors import ErrorCode, InstallerError
 from installer.provisioning import driver_errors
 from installer.provisioning.driver_errors import ProtocolError, Refused
@@ -100,7 +99,7 @@ class Session:
                     name, security.encrypt(plain), timeout=self._timings.request, write_timeout=write_timeout
                 )
             except InstallerError as error:
-                if error.code is ErrorCode.DEVICE_REFUSED and not needs_pairing(error):
+                if error.code is ErrorCode.DEVICE_REFUSED:
                     # A device that knows this session answers with a status, even for a refusal. An ATT error means
                     # that it no longer knows the session: it has only one, and a new one replaces it (§1).
                     raise driver_errors.session_taken(self._endpoints.connection) from None

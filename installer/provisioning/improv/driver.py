@@ -167,7 +167,7 @@ class ImprovProvisioner:
                     await self._wait_for_button()
                     yield Progress(stage=Stage.AUTHORIZED)
                 yield Progress(stage=Stage.SENDING, seconds=self._timings.join)
-                attempt = JoinAttempt(self._session, self._timings, credentials.network.label)
+                attempt = JoinAttempt(self._session, self._timings, credentials.network.in_quotes)
                 self._nobody_sent_credentials = False
                 await self._session.send(frame)
                 async with aclosing(attempt.follow()) as stages:

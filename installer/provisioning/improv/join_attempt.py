@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
-from installer.errors import ErrorCode, InstallerError
+from installer.errors import InstallerError
 from installer.provisioning import driver_errors
 from installer.provisioning.improv import codec
 from installer.provisioning.improv.codec import Command, DeviceError, Frame, State
@@ -80,7 +80,7 @@ class JoinAttempt:
         except TimeoutError:
             return Progress(stage=Stage.JOINED)
         except InstallerError as error:
-            if error.code is not ErrorCode.CONNECTION_LOST:
+            if not error.link_is_down:
                 raise
             return Progress(stage=Stage.JOINED)
 

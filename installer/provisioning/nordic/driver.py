@@ -1,10 +1,9 @@
 """The provisioner for Nordic's Wi-Fi provisioning service: scan, send credentials, follow the results.
 
 Source: `facts/other-ble-provisioning.md` §2. Credentials are sent unencrypted. The maker's phone app pairs with the
-device first (Just Works), and firmware may require that. This driver does not pair: the system pairs by itself when the
-device asks for it, or the user pairs in the system's settings; an error says so. The protocol identifies a network by
-one of its access points, with address and channel. So the device must scan first, and it cannot join a network that it
-does not see, for example a hidden one. A scan disconnects the device from its network.
+device first (Just Works), and firmware may require that: the connection pairs when the device asks for it. The
+protocol identifies a network by one of its access points, with address and channel. So the device must scan first, and
+it cannot join a network that it does not see, for example a hidden one. A scan disconnects the device from its network.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ class NordicProvisioner:
     async def open(self) -> None:
         """Subscribe, and read version and state.
 
-        Raises DEVICE_REFUSED if the device must be paired, DEVICE_MISBEHAVED, CONNECTION_LOST.
+        Raises PAIRING_NEEDED and PAIRING_FAILED if the device must be paired, DEVICE_MISBEHAVED, CONNECTION_LOST.
         """
         self._version = await self._session.open()
         try:
@@ -92,7 +91,7 @@ class NordicProvisioner:
         DEVICE_REFUSED, DEVICE_MISBEHAVED, CONNECTION_LOST (`data["sent"]`: the device has the credentials).
         """
         check_credentials(credentials)
-        label = credentials.network.label
+        label = credentials.network.in_quotes
         async with self._lock:
             point = await self._access_point(credentials.network)
             yield Progress(stage=Stage.SENDING)
@@ -120,7 +119,7 @@ class NordicProvisioner:
             except Refused:
                 return False  # it does not send its state
         if status.state in JOINING_STATES:
-            raise driver_errors.no_outcome(Network(ssid=ssid).label, self._timings.join)
+            raise driver_errors.no_outcome(Network(ssid=ssid).in_quotes, self._timings.join)
         return status.joined and status.ssid in (b"", ssid.encode("utf-8", "surrogatepass"))
 
     async def close(self) -> None:
@@ -224,7 +223,7 @@ class NordicProvisioner:
         except Refused:
             return False
         except InstallerError as error:
-            if error.code is ErrorCode.CONNECTION_LOST:
+            if error.link_is_down:
                 raise
             return False
         return status.joined and status.ssid in (b"", ssid)
@@ -250,7 +249,7 @@ class NordicProvisioner:
 
 def _not_seen(connection: Connection, network: Network) -> InstallerError:
     """NETWORK_NOT_FOUND before the credentials were sent: the device joins only networks that it has scanned."""
-    what = f"The device {connection.address} does not see the network {network.label}"
+    what = f"The device {connection.address} does not see the network {network.in_quotes}"
     todo = "Check the spelling and the band, and bring the device closer. A hidden network cannot be joined."
     if network.hidden:
         what += ", and this kind of device cannot join a hidden network"

@@ -50,7 +50,7 @@ class Session:
     async def open(self) -> int:
         """Subscribe, results first so that none is missed. Returns the version of the service.
 
-        Raises DEVICE_MISBEHAVED, DEVICE_REFUSED if the device must be paired, CONNECTION_LOST.
+        Raises DEVICE_MISBEHAVED, PAIRING_NEEDED and PAIRING_FAILED if the device must be paired, CONNECTION_LOST.
         """
         driver_errors.require_characteristics(self.connection, SERVICE, codec.CHARACTERISTICS, LABEL)
         data = await self.connection.read(codec.VERSION, timeout=self._timings.request)
@@ -68,8 +68,8 @@ class Session:
     async def request(self, operation: Operation, message: bytes, doing: str) -> DeviceStatus:
         """Send `message` and wait for the response to it; earlier results are forgotten.
 
-        `doing`: what the device does. Raises driver_errors.Refused, DEVICE_REFUSED if the device must be paired,
-        SESSION_TAKEN, DEVICE_MISBEHAVED, CONNECTION_LOST.
+        `doing`: what the device does. Raises driver_errors.Refused, PAIRING_NEEDED and PAIRING_FAILED if the device
+        must be paired, SESSION_TAKEN, DEVICE_MISBEHAVED, CONNECTION_LOST.
         """
         async with self._lock:
             _empty(self._results)

@@ -1,9 +1,9 @@
 """The provisioner for Shelly Gen2+ devices: JSON-RPC over Bluetooth Low Energy, credentials unencrypted.
 
 Source: `facts/other-ble-provisioning.md` §1. That a device with a password accepts digest authentication over
-Bluetooth is UNCONFIRMED, so it is not tried. Firmware from 2.0 on must be paired outside its set-up window; the system
-does the pairing. How Wifi.GetStatus shows a failed join is not known: a device that stops joining, or stays
-disconnected, counts as failed. A scan then shows whether it sees the network at all.
+Bluetooth is UNCONFIRMED, so it is not tried. Firmware from 2.0 on must be paired outside its set-up window; the
+connection does that when the device asks for it. How Wifi.GetStatus shows a failed join is not known: a device that
+stops joining, or stays disconnected, counts as failed. A scan then shows whether it sees the network at all.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class ShellyProvisioner:
         await self._send(credentials)
         yield Progress(stage=Stage.JOINING, seconds=self._timings.join)
         self._set_up = False
-        with driver_errors.explain_loss_while_joining(self._connection, network.label):
+        with driver_errors.explain_loss_while_joining(self._connection, network.in_quotes):
             status = await self._follow(network, confirm)
         self._set_up = True
         yield Progress(stage=Stage.JOINED, url=f"http://{status.address}" if status.address else None)
@@ -124,7 +124,7 @@ class ShellyProvisioner:
             self._timings.join,
         )
         if status.phase is Phase.BUSY:
-            raise driver_errors.no_outcome(Network(ssid=ssid).label, self._timings.join)
+            raise driver_errors.no_outcome(Network(ssid=ssid).in_quotes, self._timings.join)
         return status.phase is Phase.JOINED and status.ssid in ("", ssid)
 
     async def close(self) -> None:
@@ -145,7 +145,7 @@ class ShellyProvisioner:
                 # Some devices end the connection before they answer.
                 if error.code is not ErrorCode.CONNECTION_LOST:
                     raise
-            raise _restarting(self._connection, credentials.network.label)
+            raise _restarting(self._connection, credentials.network.in_quotes)
 
     async def _follow(self, network: Network, confirm: float) -> WifiStatus:
         """The status after the device has joined `network`.
@@ -162,11 +162,11 @@ class ShellyProvisioner:
             if phase is Phase.JOINED:
                 return status
             if phase is Phase.NOT_FOUND or (phase is Phase.FAILED and not await self._sees(network)):
-                raise driver_errors.network_not_found(network.label)
+                raise driver_errors.network_not_found(network.in_quotes)
             if phase is Phase.FAILED:
-                raise driver_errors.join_failed(network.label, reason="unknown")
+                raise driver_errors.join_failed(network.in_quotes, reason="unknown")
             await pause(self._connection, next(pauses))
-        raise driver_errors.no_outcome(network.label, self._timings.join)
+        raise driver_errors.no_outcome(network.in_quotes, self._timings.join)
 
     async def _sees(self, network: Network) -> bool:
         """Whether the device sees the network; true if that cannot be known."""
@@ -175,7 +175,7 @@ class ShellyProvisioner:
         try:
             return any(n.ssid == network.ssid for n in await self.networks())
         except InstallerError as error:
-            if error.code is ErrorCode.CONNECTION_LOST:
+            if error.link_is_down:
                 raise
             # A device that is joining may refuse to scan.
             return True

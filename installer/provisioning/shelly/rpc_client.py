@@ -78,7 +78,7 @@ class RpcClient:
 
         From the first such call on, no error has the device's own words: they may repeat the passphrase.
 
-        Raises driver_errors.Refused, DEVICE_REFUSED if the device has a password or must be paired, SESSION_TAKEN,
+        Raises driver_errors.Refused, DEVICE_REFUSED if the device has a password, SESSION_TAKEN,
         DEVICE_MISBEHAVED, CONNECTION_LOST.
         """
         deadline = seconds or self._timings.answer
@@ -86,7 +86,7 @@ class RpcClient:
             in_sync, self._in_sync = self._in_sync, False
             self._has_secret |= secret
             try:
-                async with asyncio.timeout(deadline):
+                async with self.connection.time_limit(deadline):
                     if not in_sync:
                         await self._drain()
                     answer = await self._exchange(method, params)

@@ -122,7 +122,7 @@ async def _battery(session: _ProbeSession) -> int | None:
         return None
     except InstallerError as error:
         # Its identity is known, so a missing battery is no failure.
-        if error.code is ErrorCode.CONNECTION_LOST:
+        if error.link_is_down:
             raise
         return None
 

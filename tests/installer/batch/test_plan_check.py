@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,28 @@ def test_any_text_is_a_plan_or_mistakes(text: str) -> None:
                 plan_check.check(plan_reader.read(path), with_known)
             except InstallerError as error:
                 assert error.code is ErrorCode.PLAN_INVALID  # noqa: PT017
+
+
+@pytest.mark.parametrize("ssid", ["Cli\nnic", "Cli\tnic", "Clinic\x07", "Cli\u2028nic"])
+def test_a_line_break_in_the_name_of_a_network_is_a_mistake_with_its_place(
+    tmp_path: Path, resources: PlanResources, ssid: str
+) -> None:
+    text = f'model,ssid,sync,account\nBody,Clinic,wifi,later\nBody,"{ssid}",wifi,later\n'
+    (found,) = mistakes(written(tmp_path, text), resources)
+    assert (found["line"], found["column"], found["name"]) == (3, 2, "ssid")
+    assert "holds a" in found["what"]
+    toml = f'version = 1\n[[row]]\nmodel = "Body"\nsync = "wifi"\naccount = "later"\nssid = {json.dumps(ssid)}\n'
+    (found,) = mistakes(written(tmp_path, toml, "plan.toml"), resources)
+    assert (found["line"], found["name"]) == (6, "ssid")
+
+
+def test_the_column_exact_and_a_saved_network_of_nearly_this_name(tmp_path: Path, resources: PlanResources) -> None:
+    text = "model,sync,ssid,exact,account\nBody,wifi,Clinic,yes,later\nBody,wifi,Clinic,,later\n"
+    first, second = [unit.network for unit in read(written(tmp_path, text), resources).units]
+    assert first is not None
+    assert second is not None
+    assert (first.exact, second.exact) == (True, False)
+    (found,) = mistakes(written(tmp_path, "model,sync,ssid,account\nBody,wifi,clinic,later\n"), resources)
+    assert "Did you mean “Clinic”?" in found["todo"]
+    (found,) = mistakes(written(tmp_path, "model,sync,ssid,exact,account\nBody,wifi,Clinic,perhaps,later\n"), resources)
+    assert found["name"] == "exact"

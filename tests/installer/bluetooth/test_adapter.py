@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason, BleakDBusError, BleakError
 
-from installer.bluetooth.adapter import SystemAdapter, check_adapter, open_adapter
 from installer.bluetooth.hci import host
+from installer.bluetooth.open_adapter import check_adapter, open_adapter
 from installer.bluetooth.scan import Scan
+from installer.bluetooth.system_adapter import SystemAdapter
 from installer.bluetooth.system_errors import adapter_error
 from installer.catalogue import catalogue_file
 from installer.errors import ErrorCode, InstallerError
@@ -77,6 +78,9 @@ async def test_nobody_listens_there() -> None:
         "hci:nonsense:1",
         "hci:tcp-client:nowhere",
         "hci:tcp-client:127.0.0.1:x",
+        "hci:tcp-client:127.0.0.1:99999999",
+        "hci:ws-client:x",
+        "hci:hci-socket:x",
         "hci:serial:/dev/no-such-port,115200",
         "hci:unix:/no/such/socket",
         "nonsense",
@@ -177,7 +181,7 @@ async def test_the_libraries_write_no_debug_lines(caplog: pytest.LogCaptureFixtu
 
 def test_bumble_is_loaded_only_for_a_raw_adapter() -> None:
     code = (
-        "import asyncio, sys; from installer.bluetooth.adapter import open_adapter;"
+        "import asyncio, sys; from installer.bluetooth.open_adapter import open_adapter;"
         "import installer.bluetooth.scan, installer.bluetooth.connection, installer.provisioning.registry;"
         "asyncio.run(open_adapter(None)); assert not [m for m in sys.modules if m.startswith('bumble')]"
     )

@@ -11,8 +11,9 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 
 from installer.bluetooth import scan as scanning
-from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.detection import Detector
+from installer.bluetooth.open_adapter import open_adapter
 from installer.bluetooth.scan import Scan
 from installer.bluetooth.sighting import Certainty, SetupState, Sighting
 from installer.catalogue import catalogue_file

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from installer.catalogue import catalogue_file
 from installer.errors import ErrorCode, InstallerError
 from installer.gateway import status
 from installer.gateway.devices import GatewayDevice
@@ -15,6 +16,7 @@ from installer.gateway.files_and_lock import GatewayFiles, hold_gateway_lock
 from installer.gateway.heartbeat import Heartbeat
 from installer.gateway.outbox import Outbox
 from installer.gateway.visit_history import VisitHistory
+from installer.ledger.query_types import InstalledDevice
 from installer.timing.durations import local_time, of_timestamp
 from tests.installer.gateway.support import ONE, OTHER, weighed
 
@@ -62,10 +64,8 @@ async def test_each_limit_is_a_line_with_since_when(files: GatewayFiles) -> None
         found = await status.read_status(files)
     problems = status.problems(found, NOW)
     assert problems == [
-        f"Bluetooth has not worked since {_date(NOW - 7200)}: Bluetooth is switched off.",
+        f"Bluetooth has not worked since {_date(NOW - 7200)} (120 min): Bluetooth is switched off.",
         f"Nothing has reached webhook since {_date(NOW - DAY)} (3 waiting): {GONE.what}",
-        f"Scale in the hall {ONE} has not been heard since {_date(NOW - 2 * DAY)}: "
-        "it is out of range, asleep, or switched off.",
         f"Thermo {OTHER} could not be read at {_date(NOW - 60)}: {LOST.what}",
     ]
     text = "\n".join(status.status_lines(found, NOW))
@@ -75,6 +75,44 @@ async def test_each_limit_is_a_line_with_since_when(files: GatewayFiles) -> None
     assert plain["problems"] == problems
     assert plain["bluetooth"]["code"] == "bluetooth_off"
     assert [d["in_range"] for d in plain["devices"]] == [False, True]
+
+
+async def test_a_device_that_is_only_not_there_is_no_failure(files: GatewayFiles) -> None:
+    with Outbox.open(files.outbox) as box:
+        Heartbeat(box).record_start(NOW - 3 * DAY, ["store"])
+        Heartbeat(box).record_radio(None, NOW - 3 * DAY)
+        Heartbeat(box).record_alive(NOW - 5)
+        VisitHistory(box).add_device(GatewayDevice(ONE, (), "body", "Scale in the hall"))
+        VisitHistory(box).record_seen(ONE, NOW - 2 * DAY)
+    async with hold_gateway_lock(files):
+        found = await status.read_status(files)
+    silent = (
+        f"Scale in the hall {ONE} has not been heard since {_date(NOW - 2 * DAY)}: "
+        "it is out of range, asleep, or switched off."
+    )
+    assert (status.failures(found, NOW), status.problems(found, NOW)) == ([], [silent])
+    assert f"Note: {silent}" in status.status_lines(found, NOW)
+
+
+async def test_how_long_bluetooth_was_away_is_told_and_what_hears_nothing(files: GatewayFiles) -> None:
+    def read() -> status.GatewayStatus:
+        with Outbox.open(files.outbox) as box:
+            return status.GatewayStatus(True, 1, Heartbeat(box).read())
+
+    with Outbox.open(files.outbox) as box:
+        Heartbeat(box).record_start(NOW - 3600, ["store"])
+        Heartbeat(box).record_alive(NOW - 30, listens=False)
+    (problem,) = status.failures(read(), NOW)
+    assert "listened to no Bluetooth adapter" in problem
+    with Outbox.open(files.outbox) as box:
+        Heartbeat(box).record_radio(OFF, NOW - 100)
+        Heartbeat(box).record_radio(OFF, NOW - 90)
+        Heartbeat(box).record_radio(None, NOW - 30)
+        Heartbeat(box).record_alive(NOW - 5)
+    assert status.failures(read(), NOW) == []
+    told = f"Bluetooth was away for 1 min 10 s, until {_date(NOW - 30)}: {OFF.what}"
+    assert told in status.status_lines(read(), NOW)
+    assert status.status_json(read(), NOW)["bluetooth_away"]["failure"] == OFF.what
 
 
 async def test_a_gateway_that_does_not_run_says_when_it_ran_last(files: GatewayFiles) -> None:
@@ -127,3 +165,34 @@ async def test_a_lock_that_cannot_be_opened_is_no_running_gateway_and_no_absent_
         await status.read_status(files)
     assert caught.value.code is ErrorCode.FILE_UNWRITABLE
     assert str(files.lock) in caught.value.what
+
+
+def installed(address: str, model: str = "body", name: str = "Scale") -> InstalledDevice:
+    return InstalledDevice(address.lower(), model, name, "default", "abc")
+
+
+async def test_a_device_of_the_ledger_is_listed_before_any_gateway_has_run(files: GatewayFiles) -> None:
+    empty = await status.read_status(files)
+    found = status.with_installed(empty, [installed(ONE), installed(OTHER, "unheard-of", "")], catalogue_file.load())
+    text = "\n".join(status.status_lines(found, NOW))
+    assert "No device" not in text
+    assert f"Never visited: Scale, {OTHER}. Start a gateway: `device-installer gateway run`." in text
+    listed = status.status_json(found, NOW)["devices"]
+    assert [(d["address"], d["name"], d["visited"], d["in_range"]) for d in listed] == [
+        (address, name, None, False) for address, name in sorted(((ONE, "Scale"), (OTHER, "")))
+    ]
+    assert status.problems(found, NOW) == ["The gateway is not running: nothing is collected."]
+
+
+async def test_what_the_gateway_noted_of_a_device_counts_more_than_the_ledger(files: GatewayFiles) -> None:
+    scene(files)
+    before = await status.read_status(files)
+    found = status.with_installed(before, [installed(ONE)], catalogue_file.load())
+    assert found.devices == before.devices
+
+
+async def test_a_ledger_that_cannot_be_read_is_a_problem_and_hides_nothing(files: GatewayFiles) -> None:
+    scene(files)
+    found = status.with_installed(await status.read_status(files), [], catalogue_file.load(), "The server is away.")
+    assert len(found.devices) == 2
+    assert "Which devices were installed is not known. The server is away." in status.problems(found, NOW)

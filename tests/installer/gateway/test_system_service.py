@@ -227,6 +227,11 @@ def config(tmp_path: Path) -> Path:
         ({"gateway": {"webhook": {"env": "HOOK"}}}, {}, "[gateway] webhook is in the variable HOOK"),
         ({"gateway": {"webhook": "https://x", "webhook_key": {"file": "~/key"}}}, {}, ""),
         ({"gateway": {"webhook_key": {"env": "KEY"}}}, {}, ""),  # without a webhook it is not needed
+        (
+            {"gateway": {"consent": {"F0:00:00:00:00:01": {"user": 1, "code": {"env": "CODE"}}}}},
+            {},
+            '[gateway.consent."F0:00:00:00:00:01"] code is in the variable CODE',
+        ),
         ({"data": {"url": "postgresql://h/d", "password": {"env": "PW"}}}, {}, "[data] password is in"),
         ({"data": {"url": "postgresql://h/d"}}, {"PGPASSWORD": "x"}, "in the variable PGPASSWORD"),
         ({"data": {"password": {"env": "PW"}}}, {"PGPASSWORD": "x"}, ""),  # a file has no password

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bumble.gatt import Service
+from bumble.hci import HCI_ErrorCode
 
 from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.scan import Scan
 from installer.catalogue.catalogue_file import load
 from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
+from installer.gateway import visit as visits
 from installer.gateway.devices import GatewayDevice
+from installer.gateway.earlier_visits import clock_change, last_record, remember_clock_change
 from installer.gateway.outbox import Item, Outbox
 from installer.gateway.outbox_writer import OutboxWriter
 from installer.gateway.sinks import measurement_of
 from installer.gateway.visit import VisitTimeouts, visit_device
 from installer.gateway.visit_history import VisitHistory
+from installer.health_profiles.arrived_measurements import ArrivedMeasurements
+from installer.health_profiles.device_clock import ClockChange
+from installer.health_profiles.device_features import DeviceFeatures
 from installer.provisioning import registry
 from tests.installer.bluetooth.bench import ADDRESS, Bench, Peripheral, Properties, characteristic, sighted
 
@@ -44,6 +51,7 @@ class Scale:
         self.count: Any = lambda: 0
         self.value = characteristic("2a9d", Properties.INDICATE)
         self.device: Peripheral | None = None
+        self.hangs_up = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, bench: Bench) -> None:
@@ -61,6 +69,8 @@ class Scale:
             await self.device.stack.gatt_server.indicate_subscriber(link, self.value, self.kept[0])
             self.at_confirmation.append(self.count())
             self.confirmed.append(self.kept.pop(0))
+        if self.hangs_up and self.device.link is link:
+            self.device.controller.lose_links(HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR)
 
 
 @pytest.fixture
@@ -77,14 +87,14 @@ def outbox(tmp_path: Path) -> Any:
         yield box
 
 
-async def visit(adapter: Adapter, outbox: Outbox) -> OutboxWriter:
+async def visit(adapter: Adapter, outbox: Outbox, timeouts: VisitTimeouts = FAST) -> OutboxWriter:
     """One whole visit, as the agent makes it."""
-    visits = VisitHistory(outbox)
-    writer = OutboxWriter(outbox, DEVICE, visits.begin_visit(ADDRESS, 1.0), ["store"])
+    history = VisitHistory(outbox)
+    writer = OutboxWriter(outbox, DEVICE, history.begin_visit(ADDRESS, 1.0), ["store"])
     async with Scan(adapter, registry.detector(load()), settle=0) as scan:
         device = await sighted(scan)
-    await visit_device(adapter, device, DEVICE.profiles, writer, FAST)
-    visits.record_success(ADDRESS, 1.0)
+    end = await visit_device(adapter, device, DEVICE.profiles, writer, timeouts)
+    history.record_success(ADDRESS, 1.0, in_doubt=end.in_doubt)
     return writer
 
 
@@ -168,6 +178,54 @@ async def test_after_a_lost_confirmation_the_same_is_no_second_measurement(
     writer = await visit(adapter, outbox)
     assert (writer.collected, writer.repeated) == (1, 1)
     assert raws(outbox) == [weight(1, dated=dated), weight(2, dated=dated)]
+
+
+@pytest.mark.parametrize(("at_once", "repeated"), [(True, 1), (False, 0)])
+async def test_after_a_hang_up_only_a_message_whose_confirmation_is_in_doubt_may_be_a_repetition(
+    scale: Scale,
+    adapter: Adapter,
+    outbox: Outbox,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: bool,
+    repeated: int,
+) -> None:
+    # Whether the device hung up at once is judged by this time; no test waits for it.
+    monkeypatch.setattr(visits, "CONFIRMATION_SECONDS", 60.0 if at_once else 0.0)
+    scale.hangs_up = True
+    patient = VisitTimeouts(connect=10, first=20, quiet=20, total=60)
+    scale.kept = [weight(1, dated=False)]
+    assert (await visit(adapter, outbox, patient)).collected == 1
+    scale.kept = [weight(1, dated=False)]
+    assert (await visit(adapter, outbox, patient)).repeated == repeated
+    assert len(raws(outbox)) == 2 - repeated
+
+
+PRESSURES = bytes.fromhex("78004e005c00")
+SHOWN = int((datetime(2026, 11, 23, 18, 15, 30) - datetime(2000, 1, 1)).total_seconds()).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize(("record", "repeated"), [(SHOWN, 1), (bytes(4), 0)], ids=["the same", "another one"])
+def test_a_stored_record_of_what_was_told_live_is_no_second_measurement(
+    outbox: Outbox, record: bytes, repeated: int
+) -> None:
+    """A cuff tells a measurement to who is connected (0x2A35), and has it among its records (0x2B36), too."""
+    writer = OutboxWriter(outbox, DEVICE, VisitHistory(outbox).begin_visit(ADDRESS, 1.0), ["store"])
+    arrived = ArrivedMeasurements(writer.write_measurement, None, DeviceFeatures())
+    arrived.listener(Profile.BLOOD_PRESSURE)(b"\x06" + PRESSURES + WHEN + b"\x3e\x00")
+    arrived.record_listener(Profile.BLOOD_PRESSURE)(
+        b"\x03\x07\x00\x34\x2b" + b"\x64" + PRESSURES + b"\x3e\x00" + record
+    )
+    assert (writer.collected, writer.repeated) == (2 - repeated, repeated)
+    assert last_record(outbox, ADDRESS) == (None if repeated else 7)
+
+
+def test_how_a_clock_was_set_is_kept_for_the_next_visit(outbox: Outbox) -> None:
+    assert clock_change(outbox, ADDRESS) is None
+    change = ClockChange(datetime(2018, 1, 1), datetime(2026, 11, 23, 18, 15, tzinfo=UTC))
+    remember_clock_change(outbox, ADDRESS, change)
+    assert clock_change(outbox, ADDRESS) == change
+    outbox.write("damage it", lambda connection: connection.execute("UPDATE state SET value = '{\"now\": 3}'"))
+    assert clock_change(outbox, ADDRESS) is None
 
 
 async def test_two_equal_measurements_without_a_time_are_two(scale: Scale, adapter: Adapter, outbox: Outbox) -> None:

@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 from bleak.backends.device import BLEDevice
 from bumble.gatt import Service
+from bumble.hci import HCI_ErrorCode
 
-from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.adapter import Adapter
+from installer.bluetooth.open_adapter import open_adapter
 from installer.bluetooth.scan import Scan
 from installer.catalogue.catalogue_file import load
 from installer.catalogue.model import Profile
 from installer.errors import ErrorCode
+from installer.gateway import visit_scheduler
 from installer.gateway.devices import GatewayDevice
 from installer.gateway.outbox import Outbox
 from installer.gateway.visit import VisitTimeouts
@@ -45,6 +48,7 @@ class Scale:
     def __init__(self, number: int) -> None:
         self.number = number
         self.told = 0
+        self.hangs_up = self.sleeps = False
         self.value = characteristic("2a9d", Properties.INDICATE)
         self.device: Peripheral | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -60,7 +64,14 @@ class Scale:
         if indicate and self.device is not None:
             self.told += 1
             raw = struct.pack("<BH", 0x02, 0x2700 + self.told) + WHEN
-            self._tasks.append(asyncio.ensure_future(self.device.tell(self.value, raw)))
+            self._tasks.append(asyncio.ensure_future(self._tell(self.device, raw)))
+
+    async def _tell(self, device: Peripheral, raw: bytes) -> None:
+        await device.tell(self.value, raw)
+        if self.hangs_up:
+            device.controller.lose_links(HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR)
+        if self.sleeps:
+            device.controller.vanish()
 
 
 @asynccontextmanager
@@ -92,6 +103,41 @@ async def test_all_devices_in_reach_are_visited_once(bench: Bench, adapter: Adap
         assert [v.collected for v in told] == [1] * 5
         assert scheduler.unvisited == []
     assert outbox.counts()["store"].waiting == 5
+
+
+async def test_one_that_hangs_up_when_it_has_told_all_was_visited(
+    bench: Bench, adapter: Adapter, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It is soon visited again, because the next person may have used it.
+    monkeypatch.setattr(visit_scheduler, "AGAIN_SECONDS", 0.0)
+    scale = await Scale(1).start(bench)
+    scale.hangs_up = True
+    # Nobody waits for silence: the end of the connection is the end of the visit.
+    patient = VisitTimeouts(connect=10, first=600, quiet=600, total=600)
+    async with working(adapter, outbox, gateway_device(1), timeouts=patient) as (scheduler, told):
+        await until(lambda: told)
+        assert (told[0].collected, told[0].failure) == (1, None)
+        assert scheduler.unvisited == []
+        (history,) = VisitHistory(outbox).devices()
+        assert (history.failures, history.failure, history.visited is None) == (0, None, False)
+        await until(lambda: len(told) == 2)
+        assert told[1].failure is None
+
+
+async def test_one_that_hangs_up_and_sleeps_is_left_alone(
+    bench: Bench, adapter: Adapter, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visit_scheduler, "AGAIN_SECONDS", 0.0)
+    sleeper, other = await Scale(1).start(bench), Scale(2)
+    sleeper.hangs_up = sleeper.sleeps = True
+    patient = VisitTimeouts(connect=10, first=600, quiet=600, total=600)
+    async with working(adapter, outbox, gateway_device(1), gateway_device(2), timeouts=patient) as (_, told):
+        await until(lambda: told)
+        # The scan goes on, and nobody calls the one that sleeps.
+        other.hangs_up = True
+        await other.start(bench)
+        await until(lambda: any(result.device.address == address(2) for result in told))
+        assert [result.failure for result in told if result.device.address == address(1)] == [None]
 
 
 async def test_one_that_is_forgotten_before_its_visit_does_not_keep_the_others_from_being_heard(

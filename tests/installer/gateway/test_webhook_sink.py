@@ -182,9 +182,14 @@ def test_backoff_grows_has_a_random_part_and_follows_retry_after() -> None:
 async def test_nobody_listens_and_the_address_is_not_told(outbox: Outbox) -> None:
     fill(outbox, 1)
     hook = webhook(f"http://127.0.0.1:{free_port()}/hooks/secret-path")
-    delivery = Delivery(outbox, [hook])
+    told: list[DeliveryResult] = []
+    delivery = Delivery(outbox, [hook], on_result=told.append)
     assert not await delivery.deliver_once()
     await delivery.close()
+    (result,) = told
+    assert result.failure is not None
+    assert result.failure.code is ErrorCode.CLOUD_UNREACHABLE
+    assert "secret-path" not in result.failure.what
     noted = outbox.rows("SELECT * FROM sinks")[0]
     assert noted["failing_since"] is not None
     assert "secret-path" not in noted["failure"]

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.adapter import Adapter
+from installer.bluetooth.open_adapter import open_adapter
 from installer.catalogue.model import Profile
 from installer.errors import ErrorCode, InstallerError
 from installer.health_profiles.reader import CollectedMeasurement, collect, offered_profiles

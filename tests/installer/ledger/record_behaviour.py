@@ -193,6 +193,25 @@ async def a_lease_ends_by_itself(make: Make) -> None:
         north.lease("A", "north", 60)
 
 
+async def a_device_that_shows_another_address_keeps_its_record(make: Make) -> None:
+    north, south = make(), make()
+    record = await found(north, "1")
+    await record.step_done("find", 1.0, FOUND, reached="provision")
+    await record.sending("A", "Home")
+    await record.change_address("B")
+    one = north.get("1")
+    assert one is not None
+    assert (one["address"], one["sent"]["address"], [s["step"] for s in one["steps"]]) == ("B", "B", ["find"])
+    # The lease has gone with it.
+    with pytest.raises(InstallerError):
+        south.lease("B", "south", 60)
+    other = south.lease("A", "south", 60)
+    with pytest.raises(InstallerError) as raised:
+        await record.change_address("A")
+    assert code(raised) is ErrorCode.DEVICE_TAKEN
+    other.release()
+
+
 async def nothing_is_sent_after_the_lease_was_lost(make: Make) -> None:
     north, south = make(), make()
     north.lease_seconds = 0.05
@@ -325,6 +344,7 @@ ALL = [
     records_are_filtered_and_paged,
     a_device_is_installed_by_one_station_at_a_time,
     a_lease_ends_by_itself,
+    a_device_that_shows_another_address_keeps_its_record,
     nothing_is_sent_after_the_lease_was_lost,
     a_silent_installation_is_interrupted_and_can_be_taken_up,
     what_can_be_gone_on_with_is_listed,

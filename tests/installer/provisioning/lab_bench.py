@@ -12,8 +12,9 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from pydantic import SecretStr
 
-from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.connection import Connection
+from installer.bluetooth.open_adapter import open_adapter
 from installer.errors import InstallerError
 from installer.lab.device import LabDevice
 from installer.lab.peripheral import LabEnvironment

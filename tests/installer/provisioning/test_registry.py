@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bumble.gatt import Service
 
-from installer.bluetooth.adapter import open_adapter
+from installer.bluetooth.open_adapter import open_adapter
 from installer.errors import ErrorCode, InstallerError
 from installer.provisioning import registry
 from installer.provisioning.improv.driver import ImprovProvisioner

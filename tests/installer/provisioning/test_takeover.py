@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from installer.bluetooth.adapter import open_adapter
 from installer.bluetooth.connection import Connection
+from installer.bluetooth.open_adapter import open_adapter
 from installer.errors import ErrorCode, InstallerError
 from installer.lab.device import LabDevice
 from installer.provisioning.espressif.driver import EspressifProvisioner

@@ -136,7 +136,7 @@ def test_a_network_on_none_of_the_devices_bands_is_refused(
     if possible:
         check_network(network, device)
         return
-    with pytest.raises(InstallerError, match=r"Home is on .* only") as caught:
+    with pytest.raises(InstallerError, match=r"“Home” is on .* only") as caught:
         check_network(network, device)
     assert caught.value.code is ErrorCode.NETWORK_UNSUPPORTED
     assert "2.4 GHz" in caught.value.todo

@@ -14,7 +14,8 @@ from dbus_fast.aio import MessageBus
 
 from installer import settings
 from installer.bluetooth import bonds
-from installer.bluetooth.bonds import DEVICE, SERVICE, Bond, forget_bonds, list_bonds
+from installer.bluetooth.bluez.bus import DEVICE, SERVICE
+from installer.bluetooth.bonds import Bond, forget_bonds, list_bonds
 from installer.cli.bonds import _words
 from installer.cli.main import _main
 from installer.errors import ErrorCode, InstallerError

@@ -28,13 +28,15 @@ def shared() -> Iterator[Path]:
     subprocess.run(["rm", "-r", str(folder)], check=True)
 
 
-def run(home: Path, *command: str, user: int = ME, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The program as another user."""
+def run(
+    home: Path, *command: str, user: int = ME, privilege: str = "dac_override", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """The program as another user. `privilege`: `dac_read_search` is without that to write anywhere."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(home)}
     # Python may be installed where only root can look, so the user keeps one privilege: to look anywhere. What belongs
     # to whom, which is what the program asks, is as it is.
     become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-    become += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    become += [f"--inh-caps=+{privilege}", f"--ambient-caps=+{privilege}"]
     return subprocess.run(
         [*become, sys.executable, "-c", PROGRAM, *command],
         env=environment | {"DEVICE_INSTALLER_HOME": str(home)} | variables,
@@ -184,3 +186,22 @@ def test_no_data_goes_into_a_database_that_another_made(shared: Path, command: t
     assert done.returncode == UNSAFE, done.stderr
     assert f"{file} is not safe" in done.stderr
     assert file.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("scan", "--lab"), ("lab", "start"), ("records", "list"), ("data", "show"), ("gateway", "once")),
+        ("install", "--lab", "--non-interactive", "--model", "body", "--sync", "bluetooth"),
+        ("networks", "add", "clinic", "--ssid", "Home", "--passphrase-env", "CLINIC"),
+    ],
+    ids=" ".join,
+)
+def test_a_home_that_cannot_be_written_to_is_told_by_name(shared: Path, command: tuple[str, ...]) -> None:
+    """Of this user, and read-only for them: not even `mkdir` works there."""
+    home = given_to(shared / "home", ME, 0o500)
+    done = run(home, *command, privilege="dac_read_search", CLINIC="correct horse battery")
+    assert done.returncode == ErrorCode.FILE_UNWRITABLE.exit_status, done.stderr
+    assert f"no permission in {home}" in done.stderr
+    assert "a defect of" not in done.stderr
+    assert list(home.iterdir()) == []

@@ -10,9 +10,11 @@ import pytest
 from improv_ble_client import ImprovBLEClient
 from improv_ble_client import client as theirs
 
-from installer.bluetooth.adapter import Adapter, RawAdapter, open_adapter
+from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.connection import Connection
 from installer.bluetooth.hci.client import HciClient
+from installer.bluetooth.open_adapter import open_adapter
+from installer.bluetooth.raw_adapter import RawAdapter
 from installer.bluetooth.scan import Scan
 from installer.catalogue import catalogue_file
 from installer.provisioning import registry

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.connection import Connection
+from installer.bluetooth.open_adapter import open_adapter
 from installer.bluetooth.scan import Scan
 from installer.catalogue import catalogue_file
 from installer.errors import ErrorCode, InstallerError

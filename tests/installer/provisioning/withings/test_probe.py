@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from installer.bluetooth.adapter import Adapter, open_adapter
+from installer.bluetooth.adapter import Adapter
 from installer.bluetooth.connection import Connection
+from installer.bluetooth.open_adapter import open_adapter
 from installer.errors import ErrorCode, InstallerError
 from installer.provisioning.registry import provisioner_for
 from installer.provisioning.withings.probe import ProbeReply, pipe_of, probe, proves

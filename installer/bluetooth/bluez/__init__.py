@@ -1,0 +1,1 @@
+"""BlueZ, the Bluetooth of Linux, over D-Bus: what bleak does not do."""

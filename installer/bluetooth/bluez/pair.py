@@ -1,0 +1,122 @@
+"""Pairs with a device over our own connection to the bus, with our own agent, and says why it failed.
+
+bleak's pairing is not used: BlueZ asks the agent of the connection that calls `Pair()`, and bleak's has none.
+
+Source: measured in `bluez-behaviour` §2: what `Pair()` answers, and that it may never answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from bleak.exc import BleakDBusError
+
+from installer.bluetooth import system_errors
+from installer.bluetooth.bluez.agent import Agent
+from installer.bluetooth.bluez.bus import ADAPTER, DEVICE, PROPERTIES, BluezError, Bus
+from installer.bluetooth.pairing import (
+    PERSON_SECONDS,
+    PairingDialog,
+    PairingEnd,
+    pairing_failed,
+    pairing_needed,
+)
+from installer.errors import ErrorCode, InstallerError
+
+# BlueZ ends a pairing after 31 to 32 s; a link may have to be made before.
+PAIR_SECONDS = 45.0
+# Less than the 30 s that a pairing may take, and more than a device takes to refuse or to hang up.
+TOO_LATE_SECONDS = PERSON_SECONDS - 3.0
+LOOK_SECONDS = 0.3
+_ALREADY, _IN_PROGRESS = "org.bluez.Error.AlreadyExists", "org.bluez.Error.InProgress"
+_CANCELED = "org.bluez.Error.AuthenticationCanceled"
+_GONE = "org.freedesktop.DBus.Error.UnknownObject"
+
+
+async def pair(bus: Bus, path: str, address: str, name: str, dialog: PairingDialog | None) -> None:
+    """Pair with the device at this path. Does nothing if it is paired. If another program pairs it, wait for that.
+
+    Raises PAIRING_NEEDED, PAIRING_FAILED, what the dialog raised, CONNECTION_LOST, and the BLUETOOTH_* errors.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + PAIR_SECONDS
+    try:
+        async with Agent(bus, path, name, dialog) as agent:
+            # `Pair()` on a paired device is not answered by each version of BlueZ.
+            while not await is_paired(bus, path):
+                started = loop.time()
+                try:
+                    async with asyncio.timeout_at(max(end, started + PAIR_SECONDS)):
+                        await bus.call(path, DEVICE, "Pair", seconds=None)
+                    if not await is_paired(bus, path):
+                        # Seen after a request that began a pairing for which there was no agent.
+                        raise pairing_failed(address, name, PairingEnd.DEVICE_HUNG_UP)
+                    return
+                except BluezError as error:
+                    if error.name == _ALREADY:
+                        return
+                    if error.name != _IN_PROGRESS or loop.time() > end:
+                        raise await _why(bus, path, address, name, agent, error, loop.time() - started) from None
+                except TimeoutError:
+                    with contextlib.suppress(BluezError, InstallerError):
+                        await bus.call(path, DEVICE, "CancelPairing")
+                    raise system_errors.adapter_failed(bus.adapter, "it does not answer a request to pair") from None
+                # The agent of the desktop is asking the person.
+                await asyncio.sleep(LOOK_SECONDS)
+    except BluezError as error:
+        raise _system_error(bus, address, error) from None
+
+
+async def is_paired(bus: Bus, path: str) -> bool:
+    """Whether this computer has the keys of the device. Raises BluezError."""
+    return (await _property(bus, path, DEVICE, "Paired")) is True
+
+
+async def has_agent(bus: Bus, path: str) -> bool:
+    """Whether somebody has registered an agent; `path`: of a device. Raises BluezError.
+
+    An adapter becomes pairable with the first agent.
+    """
+    return (await _property(bus, path.rpartition("/")[0], ADAPTER, "Pairable")) is True
+
+
+async def _property(bus: Bus, path: str, interface: str, name: str) -> Any:
+    return await bus.call(path, PROPERTIES, "Get", "ss", (interface, name))
+
+
+async def _why(
+    bus: Bus, path: str, address: str, name: str, agent: Agent, error: BluezError, took: float
+) -> BaseException:
+    """Why `Pair()` failed. BlueZ's error covers many causes; the agent and the time tell them apart."""
+    notes = agent.notes
+    if notes.problem is not None:
+        return notes.problem
+    if notes.nobody:
+        return pairing_needed(address, name)
+    if not error.name.startswith("org.bluez.Error.Authentication"):
+        return _system_error(bus, address, error)
+    adapter = path.rpartition("/")[0]
+    if (await _property(bus, adapter, ADAPTER, "Powered")) is False:
+        return system_errors.bluetooth_off()
+    if notes.differs:
+        end = PairingEnd.OTHER_NUMBER
+    elif error.name == _CANCELED and took >= TOO_LATE_SECONDS:
+        end = PairingEnd.PERSON_TOO_LATE if notes.withdrawn else PairingEnd.DEVICE_TOO_LATE
+    elif error.name == _CANCELED:
+        end = PairingEnd.DEVICE_HUNG_UP
+    else:
+        end = PairingEnd.WRONG_DIGITS if notes.digits else PairingEnd.DEVICE_REFUSED
+    return pairing_failed(address, name, end)
+
+
+def _system_error(bus: Bus, address: str, error: BluezError) -> InstallerError:
+    if error.name == _GONE:
+        return InstallerError(
+            ErrorCode.CONNECTION_LOST,
+            f"The device {address} went out of reach while it was being paired.",
+            "Bring it close to this computer and keep it awake, then try again.",
+            address=address,
+        )
+    return system_errors.adapter_error(BleakDBusError(error.name, [error.text]), bus.adapter)

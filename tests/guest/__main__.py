@@ -1,0 +1,79 @@
+"""Runs tests in the guest: `python -m tests.guest [--debian NAME] [--minutes N] [--keep] [--shell] [for pytest …]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+
+from tests.guest import disk_image, job
+from tests.guest.ingredients import GUESTS
+from tests.guest.machine import Machine, one_job_at_a_time
+
+# A program, and the Debian package that has it.
+NEEDED = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "mmdebstrap": "mmdebstrap",
+    "cpio": "cpio",
+    "modprobe": "kmod",
+    "mke2fs": "e2fsprogs",
+    "git": "git",
+}
+FOLDER = "tests/guest/inside"
+# The folder has a configuration of its own: importing every plug-in takes long under emulation.
+PYTEST = (
+    *("env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "PYTHONPATH=/checkout"),
+    *("python3", "-m", "pytest", "-c", f"{FOLDER}/pytest.ini", "--rootdir=/checkout", f"--confcutdir={FOLDER}"),
+    "--junitxml=/out/results.xml",
+)
+
+
+def missing_packages() -> list[str]:
+    """The packages that this computer lacks."""
+    return [package for program, package in NEEDED.items() if shutil.which(program) is None]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build the guest if need be, run the tests in it; pytest's exit status, or 2 if a program is missing."""
+    parser = argparse.ArgumentParser(prog="python -m tests.guest", description=__doc__)
+    parser.add_argument("--debian", choices=sorted(GUESTS), default="debian13")
+    parser.add_argument("--minutes", type=float, default=30, help="the most that the tests may take")
+    parser.add_argument("--keep", action="store_true", help="leave the guest running for the next tests")
+    parser.add_argument("--stop", action="store_true", help="only end a guest that was kept")
+    parser.add_argument("--shell", action="store_true", help="a shell in the guest instead of tests")
+    options, for_pytest = parser.parse_known_args(arguments)
+    # Not in every user's PATH, though the programs need no root.
+    os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+    missing = missing_packages()
+    if missing:
+        print("The guest needs programs that are not installed here:", file=sys.stderr)
+        print(f"    apt-get install {' '.join(missing)}", file=sys.stderr)
+        return 2
+    # Ended by `timeout` or a closed terminal: the guest is not left behind with half a job.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    guest = GUESTS[options.debian]
+    with one_job_at_a_time():
+        machine = Machine(guest.image)
+        if options.stop:
+            machine.stop()
+            return 0
+        disk_image.ensure(guest)
+        if options.shell:
+            return machine.shell()
+        try:
+            status = job.run(machine, [*PYTEST, *(for_pytest or [FOLDER])], int(options.minutes * 60))
+        except BaseException:
+            machine.kill()
+            raise
+        if not options.keep:
+            machine.stop()
+    if status:
+        print(f"What the tests left, with the logs of those that failed: {job.OUT}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

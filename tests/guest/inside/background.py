@@ -1,0 +1,71 @@
+"""A program of the guest in the background: its output in a file, its end checked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.guest.inside.waiting import until
+
+END_SECONDS = 10.0
+
+
+class Background:
+    """One process. `log` gets all that it writes; several runs of one name append to it."""
+
+    def __init__(self, name: str, command: Sequence[str], log_folder: Path, env: dict[str, str] | None = None) -> None:
+        self.name = name
+        self.log = log_folder / f"{name}.log"
+        self._from = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+                start_new_session=True,
+            )
+
+    @property
+    def text(self) -> str:
+        """What it has written so far."""
+        with self.log.open("rb") as log:
+            log.seek(self._from)
+            return log.read().decode("utf-8", "replace")
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def wait_text(self, text: str, seconds: float = 60.0) -> None:
+        """Wait until it has written this. It fails at once if the program ends without it."""
+
+        def written() -> bool:
+            over = not self.running
+            if text in self.text:
+                return True
+            assert not over, f"{self.name} ended ({self.process.returncode}):\n{self.text[-2000:]}"
+            return False
+
+        until(written, f"{text!r} of {self.name}", seconds)
+
+    def send(self, number: signal.Signals) -> None:
+        if self.running:
+            self.process.send_signal(number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it and wait; its exit status. It is killed if it does not obey."""
+        self.send(number)
+        try:
+            return self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait(END_SECONDS)
+
+    def kill(self) -> None:
+        """End it without warning."""
+        self.stop(signal.SIGKILL)

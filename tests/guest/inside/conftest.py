@@ -1,0 +1,175 @@
+"""Fixtures of the guest. Each test gets its own bluetoothd without memories, and leaves nothing running.
+
+`bluez`     bluetoothd with hci0 in the lab's radio; `bluez.plug(lab)` adds hci1, `bluez.unplug("hci0")` pulls one
+`lab`       the lab's process, its world as the scenario has it; its devices are heard by hci0
+`world`     the same as the one that `--lab` finds: its devices and switches
+`peripherals`  Bumble peripherals of every kind of pairing, instead of the lab: `peripherals["passkey"].advertise()`
+`program`   runs `device-installer`; `--lab` finds the lab
+`evidence`  a folder; what is in it is brought out of the guest if the test fails
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from installer.flow import lab_process
+from tests.flow.support import PASSPHRASE, PROOF, LabWorld, use
+from tests.guest.inside.access_point import AccessPoint
+from tests.guest.inside.bluetooth_daemon import BluetoothDaemon
+from tests.guest.inside.bluez import BlueZ
+from tests.guest.inside.peripheral_control import READY as PERIPHERALS_READY
+from tests.guest.inside.peripheral_control import Peripherals
+from tests.guest.inside.program import Program
+from tests.installer.lab import lab_process as lab_processes
+from tests.installer.lab.lab_process import LabProcess
+
+lab_processes.START_SECONDS = 120.0  # emulated, and the first start compiles what it imports
+LOGS = Path("/out/logs")
+KERNEL_FAULT = re.compile(r"BUG:|Oops|general protection|kernel NULL pointer|WARNING: CPU|soft lockup|refcount_t")
+_failed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    item.stash[_failed] = item.stash.get(_failed, False) or report.failed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def evidence(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """The test's folder for logs; the kernel's own lines are added, and a fault of the kernel fails the test."""
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    subprocess.run(["dmesg", "--clear"], check=True)
+    yield folder
+    kernel = subprocess.run(["dmesg"], check=True, capture_output=True, text=True).stdout
+    (folder / "kernel.log").write_text(kernel, "utf-8")
+    fault = KERNEL_FAULT.search(kernel)
+    if fault or request.node.stash.get(_failed, False):
+        shutil.copytree(
+            folder, LOGS / re.sub(r"[^\w.-]+", "-", request.node.nodeid.rpartition("/")[2]), dirs_exist_ok=True
+        )
+    assert not fault, f"the kernel reports a fault of its own, so later results are in doubt:\n{kernel}"
+
+
+# Beside the default world: units of the other protocols, and a retail unit with a person and the vendor's app.
+MORE = """
+[[device]]
+model = "shelly"
+address = "A8:03:2A:BE:54:DC"
+
+[[device]]
+model = "nordic"
+address = "F4:CE:36:00:00:01"
+
+[[device]]
+model = "generic"
+address = "7C:DF:A1:00:00:C0"
+name = "PROV_0000C0"
+espressif = { security = 0 }
+
+[[device]]
+model = "body"
+address = "00:24:E4:10:00:99"
+name = "Body 99"
+improv = false
+vendor_app_after = 0.5
+vendor_app_network = "Home"
+
+"""
+
+
+def lab_scenario() -> str:
+    """The default world without bystanders, and MORE."""
+    text = resources.files("assets").joinpath("default-scenario.toml").read_text("utf-8")
+    text = text.replace("bystanders = 6", "bystanders = 0")
+    return text.replace("# Networks.", MORE + "# Networks.", 1)
+
+
+@pytest.fixture(scope="session")
+def _guests_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    with LabProcess(tmp_path_factory.mktemp("lab"), lab_scenario()) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(_guests_lab: LabProcess) -> LabProcess:
+    """The default world, reset; the same process for all tests."""
+    _guests_lab.call_now("POST", "/lab/reset")
+    return _guests_lab
+
+
+@pytest.fixture
+def daemon(evidence: Path) -> Iterator[BluetoothDaemon]:
+    """bluetoothd without any memory, running; no adapter yet."""
+    made = BluetoothDaemon(evidence)
+    made.forget_everything()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def bare_bluez(daemon: BluetoothDaemon, evidence: Path) -> Iterator[BlueZ]:
+    """bluetoothd and no adapter: the test plugs its own."""
+    with BlueZ(daemon, evidence) as made:
+        yield made
+
+
+@pytest.fixture
+def bluez(bare_bluez: BlueZ, lab: LabProcess) -> BlueZ:
+    """bluetoothd with hci0, powered, in the radio of `lab`."""
+    bare_bluez.plug(lab)
+    return bare_bluez
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the program keeps everything; the passphrase and the proof are in variables."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("DEVICE_INSTALLER_HOME", str(folder))
+    monkeypatch.setenv("TEST_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setenv("TEST_PROOF", PROOF)
+    return folder
+
+
+@pytest.fixture
+def world(home: Path, lab: LabProcess) -> LabWorld:
+    """The same lab, as the one that `--lab` finds; its devices and switches."""
+    state = lab_process.read_state(lab.state_file)
+    assert state is not None
+    found = LabWorld(state)
+    use(found, lab.state_file)
+    return found
+
+
+@pytest.fixture
+def program(home: Path, evidence: Path) -> Iterator[Program]:
+    """The program, with a home of the test's own."""
+    made = Program(home, evidence)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def peripherals(bare_bluez: BlueZ) -> Peripherals:
+    """Peripherals that pair, heard by hci0; `DEVICES` of pairing_peripherals.py names them. None advertises yet."""
+    bare_bluez.plug_program([sys.executable, "-m", "tests.guest.inside.pairing_peripherals"], PERIPHERALS_READY)
+    return Peripherals()
+
+
+@pytest.fixture
+def access_point(evidence: Path) -> Iterator[AccessPoint]:
+    """A real access point (hostapd) on wlan0 of a simulated air; wlan1 is for a device, wlan2 for a computer."""
+    with AccessPoint(evidence) as made:
+        yield made

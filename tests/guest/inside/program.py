@@ -1,0 +1,80 @@
+"""The program under test, as a person or a script starts it in the guest."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.guest.inside.background import Background
+
+COMMAND = "device-installer"
+SECONDS = 60.0
+
+
+@dataclass
+class Finished:
+    """One run that is over."""
+
+    arguments: tuple[str, ...]
+    status: int
+    output: str
+    errors: str
+    seconds: float
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events of a run with `--json`."""
+        return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+
+    def __str__(self) -> str:
+        return f"{' '.join(self.arguments)}: {self.status} after {self.seconds:.1f} s\n{self.output}\n{self.errors}"
+
+
+@dataclass
+class Program:
+    """Runs the command with a home of its own. `logs` gets what the runs in the background write."""
+
+    home: Path
+    logs: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    user: str | None = None
+    _started: list[Background] = field(default_factory=list)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {**os.environ, "HOME": str(self.home), "NO_COLOR": "1", **self.variables, **more}
+
+    def run(self, *arguments: str, seconds: float = SECONDS, stdin: str = "", **variables: str) -> Finished:
+        """Run it to its end; fails after `seconds`."""
+        began = time.monotonic()
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            input=stdin,
+            env=self.environment(**variables),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            user=self.user,
+            cwd=self.home,
+        )
+        finished = Finished(arguments, done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+        with (self.logs / "program.log").open("a", encoding="utf-8") as log:
+            log.write(f"$ {finished}\n")
+        return finished
+
+    def start(self, *arguments: str, **variables: str) -> Background:
+        """Start it in the background; its log has both its output and its errors. It is ended after the test."""
+        name = f"program-{len(self._started) + 1}"
+        started = Background(name, [COMMAND, *arguments], self.logs, env=self.environment(**variables))
+        self._started.append(started)
+        return started
+
+    def end(self) -> None:
+        """End all that still runs."""
+        for one in self._started:
+            one.stop(signal.SIGKILL)

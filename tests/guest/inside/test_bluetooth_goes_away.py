@@ -1,0 +1,180 @@
+"""bluetoothd dies, is stopped or restarted, and the adapter is switched off or pulled, at each stage of a run.
+
+This computer's Bluetooth is blamed, never the device; what can go on by itself does.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.flow.support import LabWorld
+from tests.guest.inside.background import Background
+from tests.guest.inside.bluez import BlueZ
+from tests.guest.inside.program import Program
+from tests.guest.inside.waiting import until
+from tests.installer.lab.lab_process import LabProcess
+
+SCRIPT = ("--lab", "--adapter", "system", "--non-interactive", "--json")
+WIFI = ("--sync", "wifi", "--ssid", "Home", "--passphrase-env", "TEST_PASSPHRASE")
+NOBODY = "00:24:E4:99:99:99"
+MISSING, OFF, FAILED = 10, 11, 13
+
+WorldOf = Callable[[LabProcess], LabWorld]
+
+
+def block(bluez: BlueZ) -> None:
+    subprocess.run(["rfkill", "block", "bluetooth"], check=True)
+
+
+# What happens, and the exit status that tells it.
+WAYS: dict[str, tuple[Callable[[BlueZ], None], int]] = {
+    "killed": (lambda bluez: bluez.daemon.kill(), MISSING),
+    "stopped": (lambda bluez: bluez.daemon.stop(), MISSING),
+    "off": (lambda bluez: bluez.daemon.power(False), OFF),
+    "blocked": (block, OFF),
+    "pulled": (lambda bluez: bluez.unplug(), FAILED),
+}
+
+
+def events(started: Background) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in started.text.splitlines() if line.startswith("{") and line.endswith("}")]
+
+
+def ended(started: Background, seconds: float = 90.0) -> int:
+    """Its exit status; what it wrote is fit for a person."""
+    until(lambda: not started.running, "the end of the program", seconds)
+    assert "Traceback" not in started.text
+    assert "never retrieved" not in started.text
+    assert "Warning" not in started.text
+    return started.process.returncode
+
+
+def check_blame(started: Background, status: int) -> None:
+    assert ended(started) == status, started.text
+    failed = [event for event in events(started) if event["event"] == "failed"]
+    assert failed, started.text
+    assert failed[-1]["exit_status"] == status
+    assert "Bluetooth" in failed[-1]["what"]
+    assert "device off" not in failed[-1]["todo"]
+
+
+def searching(bluez: BlueZ) -> None:
+    until(lambda: "start_discovery" in bluez.daemon.log or "StartDiscovery" in bluez.daemon.log, "a search", 60)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_in_mid_search(bluez: BlueZ, lab: LabProcess, world_of: WorldOf, program: Program, way: str) -> None:
+    event, status = WAYS[way]
+    world_of(lab)
+    started = program.start("install", *SCRIPT, "--device", NOBODY, *WIFI)
+    searching(bluez)
+    event(bluez)
+    check_blame(started, status)
+
+
+@pytest.mark.parametrize("way", ["killed", "off", "pulled"])
+def test_while_credentials_are_sent(
+    bluez: BlueZ, lab: LabProcess, world_of: WorldOf, program: Program, way: str
+) -> None:
+    event, status = WAYS[way]
+    world_of(lab).faults("body-plus", {"silent": {"on": "credentials", "times": 1}})
+    started = program.start("install", *SCRIPT, "--model", "body-plus", *WIFI)
+    started.wait_text('"stage":"sending"', 90)
+    event(bluez)
+    check_blame(started, status)
+    failed = [event for event in events(started) if event["event"] == "failed"][-1]
+    assert "sent" in json.dumps(failed)
+
+
+def test_a_restart_of_the_service_is_survived(
+    bluez: BlueZ, lab: LabProcess, world_of: WorldOf, program: Program
+) -> None:
+    world = world_of(lab)
+    world.faults("body-plus", {"silent": {"on": "credentials", "times": 1}})
+    started = program.start("install", *SCRIPT, "--model", "body-plus", *WIFI)
+    started.wait_text('"stage":"sending"', 90)
+    bluez.daemon.restart()
+    assert ended(started) == 0, started.text
+    assert "bluetooth_back" in started.text
+    assert world.device("body-plus")["network"] == "Home"
+
+
+def test_before_the_run(bare_bluez: BlueZ, lab: LabProcess, world_of: WorldOf, program: Program) -> None:
+    world_of(lab)
+    done = program.run("scan", "--adapter", "system", "--seconds", "1")
+    assert done.status == MISSING, done
+    assert "no Bluetooth adapter" in done.errors
+    bare_bluez.plug(lab)
+    bare_bluez.plug(lab)
+    for wrong in ("hci99x", "hci7", "00:00:00:00:00:99"):
+        done = program.run("scan", "--adapter", wrong, "--seconds", "1")
+        assert done.status == FAILED, done
+        assert f"hci1 ({bare_bluez.address('hci1')}, switched on)" in done.errors
+    done = program.run("doctor", "--adapter", bare_bluez.address("hci1"))
+    assert f"hci1 ({bare_bluez.address('hci1')}, switched on) scans" in done.output, done
+
+
+@pytest.mark.timeout(300)
+def test_a_batch_waits_and_goes_on(bluez: BlueZ, lab: LabProcess, world_of: WorldOf, program: Program) -> None:
+    world = world_of(lab)
+    world.faults("body-plus", {"silent": {"on": "credentials", "times": 1}})
+    plan = program.home / "ward.csv"
+    plan.write_text("model,sync,ssid\nbody-plus,wifi,Home\nmove,bluetooth,\n", "utf-8")
+    arguments = ("--passphrase-env", "TEST_PASSPHRASE", "--allow-references")
+    started = program.start("batch", str(plan), "--lab", "--adapter", "system", "--json", *arguments)
+    started.wait_text('"stage":"sending"', 120)
+    bluez.daemon.power(False)
+    started.wait_text("bluetooth_away", 60)
+    bluez.daemon.power(True)
+    started.wait_text("bluetooth_back", 60)
+    assert ended(started, 150) == 0, started.text
+    assert world.device("body-plus")["network"] == "Home"
+
+
+@pytest.mark.timeout(400)
+def test_a_gateway_outlives_everything(bluez: BlueZ, lab: LabProcess, world_of: WorldOf, program: Program) -> None:
+    world = world_of(lab)
+    done = program.run("install", *SCRIPT, "--model", "move", "--sync", "bluetooth", seconds=120)
+    assert done.status == 0, done
+    gateway = program.start("gateway", "run", "--lab", "--adapter", "system", "--every", "5", "--json")
+
+    def told(name: str) -> list[dict[str, Any]]:
+        return [event for event in events(gateway) if event["event"] == name]
+
+    def collects() -> None:
+        before = sum(event["collected"] for event in told("gateway_visited"))
+        world.act("move", "measure")
+        until(lambda: sum(event["collected"] for event in told("gateway_visited")) > before, "the next measurement", 90)
+
+    collects()
+    ways: list[tuple[str, Callable[[], object], Callable[[], object]]] = [
+        ("bluetooth_missing", bluez.daemon.kill, bluez.daemon.start),
+        ("bluetooth_missing", bluez.daemon.stop, bluez.daemon.start),
+        ("bluetooth_off", lambda: bluez.daemon.power(False), lambda: bluez.daemon.power(True)),
+        ("adapter_failed", bluez.unplug, lambda: bluez.plug(lab)),
+    ]
+    for number, (code, event, end) in enumerate(ways, 1):
+        event()
+        until(lambda n=number: len(told("gateway_trouble")) >= n, f"the word of {code}", 60)
+        assert told("gateway_trouble")[-1]["code"] == code
+        if number == 1:
+            check = program.run("gateway", "status", "--lab", "--check")
+            assert check.status == 75, check
+            assert "Bluetooth has not worked since" in check.output + check.errors
+        end()
+        until(lambda n=number: len(told("gateway_bluetooth_back")) >= n, f"the end of {code}", 60)
+        collects()
+    check = program.run("gateway", "status", "--lab", "--check")
+    assert check.status == 0, check
+    assert "Bluetooth was away for" in check.output
+    failures = [
+        event for event in told("gateway_visited") if event["code"] not in (None, *dict.fromkeys(w[0] for w in ways))
+    ]
+    assert failures == []
+    assert gateway.stop() == 0
+    ended(gateway)

@@ -1,0 +1,116 @@
+"""Another program listens at the adapter as well: what bluetoothd knows already counts, and it may not blind us."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import pytest
+
+from tests.flow.support import LabWorld
+from tests.guest.inside import system_bus
+from tests.guest.inside.bluez import BlueZ
+from tests.guest.inside.program import Program
+from tests.guest.inside.waiting import until
+from tests.installer.lab.lab_process import LabProcess
+
+SCRIPT = ("--lab", "--adapter", "system", "--non-interactive", "--json")
+WIFI = ("--sync", "wifi", "--ssid", "Home", "--passphrase-env", "TEST_PASSPHRASE")
+
+
+@pytest.fixture
+def world(bluez: BlueZ, lab: LabProcess, world_of: Callable[[LabProcess], LabWorld]) -> LabWorld:
+    return world_of(lab)
+
+
+@pytest.fixture
+def desktop(world: LabWorld) -> Iterator[subprocess.Popen[str]]:
+    """A desktop's Bluetooth window: it scans without a filter, and has heard the lab's devices."""
+    with subprocess.Popen(["bluetoothctl"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as window:
+        assert window.stdin is not None
+        window.stdin.write("scan on\n")
+        window.stdin.flush()
+        until(lambda: all("RSSI" in system_bus.device(world.address(m)) for m in ("body", "thermo")), "the devices")
+        yield window
+        window.kill()
+
+
+def test_a_scan_beside_it_lists_what_is_in_reach(
+    desktop: subprocess.Popen[str], world: LabWorld, program: Program
+) -> None:
+    for _ in range(3):
+        done = program.run("scan", "--lab", "--adapter", "system", "--json", "--seconds", "3")
+        heard = {e["sighting"]["address"] for e in done.events}
+        assert {world.address("body"), world.address("thermo"), world.address("sleep")} <= heard, done
+    assert desktop.poll() is None
+
+
+def test_an_installation_beside_it_is_as_quick_as_alone(
+    world: LabWorld, program: Program, request: pytest.FixtureRequest
+) -> None:
+    def seconds_to_connect() -> float:
+        done = program.run("install", *SCRIPT, "--device", world.address("body"), *WIFI)
+        assert done.status == 0, done
+        times = {e["event"]: e["time"] for e in done.events}
+        world.act("body", "reset")
+        found, connected = (datetime.fromisoformat(times[name]) for name in ("device_found", "device_connected"))
+        return (connected - found).total_seconds()
+
+    alone = seconds_to_connect()
+    request.getfixturevalue("desktop")
+    # A connection that waits for the end of the other's scan takes 10 s more.
+    assert max(seconds_to_connect() for _ in range(3)) < alone + 5.0
+
+
+def test_the_gateway_makes_room_for_an_installation(world: LabWorld, program: Program) -> None:
+    named = ("--device", world.address("thermo"), "--profile", "temperature")
+    gateway = program.start("gateway", "run", "--lab", "--adapter", "system", "--json", *named)
+    gateway.wait_text('"gateway_visited"', 60)
+    done = program.run("install", *SCRIPT, "--device", world.address("body"), *WIFI)
+    assert done.status == 0, done
+    gateway.wait_text('"goes_on"', 60)
+    assert gateway.text.index('"makes_room"') < gateway.text.index('"goes_on"')
+    assert gateway.stop(signal.SIGTERM) == 0
+
+
+def test_each_measurement_is_kept_once_although_two_are_subscribed(world: LabWorld, program: Program) -> None:
+    """Rule 6: bluetoothd gives each notification to everybody, once per subscriber."""
+    address = world.address("thermo")
+    named = ("--device", address, "--profile", "temperature")
+    for _ in range(3):
+        world.act("thermo", "measure")
+    with subprocess.Popen(
+        ["python3", "-c", SUBSCRIBER, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        done = program.run("gateway", "once", "--lab", "--adapter", "system", "--seconds", "30", *named)
+        assert done.status == 0, done
+        other.kill()
+    shown = program.run("data", "show", "--lab", "--json")
+    values = [(e["measured"], e["taken"]) for e in shown.events if e.get("kind") == "temperature"]
+    assert len(values) == len(set(values)), shown
+
+
+# Subscribes to everything that this device notifies, as soon as somebody has connected it.
+SUBSCRIBER = """
+import asyncio, sys
+from dbus_fast import BusType, Message
+from dbus_fast.aio import MessageBus
+path = "/org/bluez/hci0/dev_" + sys.argv[1].replace(":", "_")
+
+async def main():
+    bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+    done = set()
+    while True:
+        answer = await bus.call(Message("org.bluez", "/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"))
+        for at, interfaces in answer.body[0].items():
+            found = interfaces.get("org.bluez.GattCharacteristic1")
+            if found and at.startswith(path) and at not in done and {"notify", "indicate"} & set(found["Flags"].value):
+                done.add(at)
+                await bus.call(Message("org.bluez", at, "org.bluez.GattCharacteristic1", "StartNotify"))
+        await asyncio.sleep(0.1)
+
+asyncio.run(main())
+"""

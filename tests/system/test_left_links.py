@@ -1,0 +1,310 @@
+"""A link that a killed program left open: the next program ends it and hears the device, and leaves others' alone.
+
+On a real D-Bus daemon, with real processes that are killed; BlueZ is a stand-in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from installer import settings
+from installer.bluetooth.connection import Connection
+from installer.bluetooth.own_links import OwnLinks
+from installer.bluetooth.scan import Scan
+from installer.bluetooth.system_adapter import SystemAdapter
+from installer.catalogue import catalogue_file
+from installer.errors import ErrorCode, InstallerError
+from installer.provisioning import registry
+from installer.storage.process_marks import ProcessMarks
+from tests.bluez_stand_in import StandIn, called, names, stand_in
+from tests.flow.conftest import home
+from tests.system.test_host_network import bus
+
+__all__ = ["bus", "home"]
+
+SCALE, HEADPHONES = "00:24:E4:60:00:90", "11:22:33:44:55:66"
+DETECTOR = registry.detector(catalogue_file.load())
+# It scans, connects, says so, and then holds the link for ever.
+HOLDER = """
+import asyncio, sys
+from pathlib import Path
+from installer.bluetooth.adapter import start_scanner
+from installer.bluetooth.system_adapter import SystemAdapter
+from installer.bluetooth.connection import Connection
+from installer.bluetooth.own_links import OwnLinks
+from installer.storage.process_marks import ProcessMarks
+
+async def hold():
+    adapter, heard = SystemAdapter("hci0", links=OwnLinks(ProcessMarks(Path(sys.argv[1])))), asyncio.Queue()
+    scanner = adapter.scanner(lambda device, _: heard.put_nowait(device))
+    await start_scanner(adapter, scanner)
+    device = await heard.get()
+    await scanner.stop()
+    connection = await Connection.open(adapter, device)
+    print("connected", flush=True)
+    await connection.wait_until_lost()
+
+asyncio.run(hold())
+"""
+
+
+@pytest_asyncio.fixture
+async def bluez(bus: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
+    """BlueZ with a scale in reach, and headphones that the desktop has connected."""
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
+    async with stand_in(bus) as service:
+        service.in_reach.add(service.add(SCALE, "Body+"))
+        service.add(HEADPHONES, "Headphones", Connected=True, Paired=True, Bonded=True)
+        yield service
+
+
+@pytest.fixture
+def marks(home: Path) -> ProcessMarks:
+    """Where the programs of this home note their links."""
+    return ProcessMarks(settings.state_dir() / "bluetooth" / "links")
+
+
+@asynccontextmanager
+async def holder(marks: ProcessMarks) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLDER, str(marks.folder), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def killed(process: asyncio.subprocess.Process) -> None:
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - another process changes it
+            await asyncio.sleep(0.01)
+
+
+def look(marks: ProcessMarks) -> tuple[SystemAdapter, list[str]]:
+    """An adapter of the next program, and which left links it has told of."""
+    adapter, told = SystemAdapter("hci0", links=OwnLinks(marks)), list[str]()
+    adapter.on_left_link = told.append
+    return adapter, told
+
+
+async def heard(scan: Scan, name: str) -> bool:
+    found = await scan.wait_until(lambda seen: True if name in names(seen) else None, 10)
+    return found is not None
+
+
+async def test_a_link_that_a_killed_program_held_is_ended_and_the_device_heard(
+    bluez: StandIn, marks: ProcessMarks
+) -> None:
+    (scale,) = bluez.in_reach
+    async with holder(marks) as process:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"connected\n"
+        adapter, told = look(marks)
+        async with Scan(adapter, DETECTOR, settle=0):
+            # Its program lives: the link is in use.
+            assert (bluez.is_connected(scale), told) == (True, [])
+        await killed(process)
+    assert bluez.is_connected(scale)
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
+        assert await heard(scan, "Body+")
+    assert told == [SCALE]
+    assert called(bluez, "Disconnect") == [scale]
+    assert not list(marks.folder.iterdir())
+
+
+async def test_a_link_that_is_left_during_a_long_scan_is_ended_too(
+    bluez: StandIn, marks: ProcessMarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("installer.bluetooth.scan.LOOK_BESIDE_SECONDS", 0.05)
+    adapter, told = look(marks)
+    async with holder(marks) as process, Scan(adapter, DETECTOR, settle=0):
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"connected\n"
+        await killed(process)
+        await until(lambda: told)
+    assert told == [SCALE]
+
+
+async def test_an_attempt_to_connect_that_goes_on_is_ended(bluez: StandIn, marks: ProcessMarks) -> None:
+    (scale,) = bluez.in_reach
+    bluez.silent.add(scale)
+    async with holder(marks) as process:
+        await until(lambda: bluez.connecting)
+        await killed(process)
+    bluez.silent.clear()
+    adapter, told = look(marks)
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
+        assert await heard(scan, "Body+")
+    # There was no link yet, so there is nothing to tell.
+    assert (bluez.connecting, told) == (set(), [])
+
+
+async def test_a_link_of_a_program_that_ended_well_is_not_noted(bluez: StandIn, marks: ProcessMarks) -> None:
+    adapter, _ = look(marks)
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
+        assert await heard(scan, "Body+")
+        device = scan.ble_device(SCALE)
+    connection = await Connection.open(adapter, device)
+    assert [json.loads(text)["address"] for text, _ in marks.held()] == [SCALE]
+    await connection.close()
+    assert marks.held() == marks.take_abandoned() == []
+
+
+async def test_only_what_is_surely_ours_is_ended(bluez: StandIn, marks: ProcessMarks) -> None:
+    (scale,) = bluez.in_reach
+    bluez.change(scale, Connected=True)
+    links = OwnLinks(marks)
+    # The daemon was started since; another start of the system; not BlueZ's; not readable; a device that is not there.
+    said = {"address": SCALE, "path": scale, "boot": "", "made": 0.0}
+    note = links.hold(SCALE, scale)
+    assert note is not None
+    boot = json.loads(note.text)["boot"]
+    note.remove()
+    for text in (
+        json.dumps({**said, "boot": boot}),
+        json.dumps({**said, "boot": "another", "made": 1e9}),
+        json.dumps({**said, "boot": boot, "path": "/org/other", "made": 1e9}),
+        json.dumps({**said, "boot": boot, "path": f"{scale}0", "made": 1e9}),
+        "{",
+        "[1]",
+    ):
+        mark = marks.hold(text)
+        assert mark is not None
+        mark.leave()
+    adapter, told = look(marks)
+    async with Scan(adapter, DETECTOR, settle=0):
+        pass
+    assert (called(bluez, "Disconnect"), told) == ([], [])
+    assert not list(marks.folder.iterdir())
+
+
+async def test_a_link_that_another_program_of_ours_has_again_is_left_alone(bluez: StandIn, marks: ProcessMarks) -> None:
+    (scale,) = bluez.in_reach
+    bluez.change(scale, Connected=True)
+    links = OwnLinks(marks)
+    left, used = links.hold(SCALE, scale), links.hold(SCALE, scale)
+    assert left is not None
+    assert used is not None
+    left.leave()
+    adapter, told = look(marks)
+    async with Scan(adapter, DETECTOR, settle=0):
+        pass
+    assert (called(bluez, "Disconnect"), told, len(marks.held())) == ([], [], 1)
+    used.remove()
+
+
+async def test_a_link_that_cannot_be_ended_now_is_tried_again(
+    bluez: StandIn, marks: ProcessMarks, monkeypatch: pytest.MonkeyPatch, bus: str
+) -> None:
+    (scale,) = bluez.in_reach
+    bluez.change(scale, Connected=True)
+    note = OwnLinks(marks).hold(SCALE, scale)
+    assert note is not None
+    note.leave()
+    adapter, told = look(marks)
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"{bus}-gone")
+    await adapter.end_left_links()
+    assert told == []
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
+    await adapter.end_left_links()
+    assert (told, bluez.is_connected(scale)) == ([SCALE], False)
+
+
+async def test_the_command_scan_tells_of_it(bluez: StandIn, marks: ProcessMarks, home: Path) -> None:
+    async with holder(marks) as process:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"connected\n"
+        await killed(process)
+    scanning = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from installer.cli.main import main; main()",
+        *("scan", "--seconds", "1", "--all", "--json"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, told = await scanning.communicate()
+    assert [json.loads(line)["sighting"]["address"] for line in out.splitlines()] == [SCALE]
+    assert told.decode() == f"A link to {SCALE} that an earlier run left open was ended.\n"
+
+
+async def test_what_bluez_knows_is_a_first_sighting(bluez: StandIn, marks: ProcessMarks) -> None:
+    bluez.repeats = False  # another program scans: nothing that is known is told again
+    (scale,) = bluez.in_reach
+    bluez.devices[scale]["RSSI"] = -61
+    bluez.add("00:00:00:00:00:01", "Heard a while ago")
+    bluez.add("00:00:00:00:00:02", "Paired", RSSI=-50, Paired=True)
+    bluez.devices[next(p for p in bluez.devices if "11_22" in p)]["RSSI"] = -40
+    adapter, _ = look(marks)
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
+        assert await heard(scan, "Body+")
+        (sighting,) = scan.current()
+        assert (sighting.address, sighting.rssi, sighting.detection.model_id) == (SCALE, -61, "body-plus")
+        # bleak connects to it as to one that it has heard itself.
+        connection = await Connection.open(adapter, scan.ble_device(SCALE))
+        assert bluez.is_connected(scale)
+        await connection.close()
+    assert bluez.filters["DuplicateData"] is True
+    assert names(device for device, _ in await adapter.connected_devices()) == ["Headphones"]
+
+
+async def test_the_lasting_address_of_a_paired_device_is_known(bluez: StandIn, marks: ProcessMarks) -> None:
+    (scale,) = bluez.in_reach
+    adapter, _ = look(marks)
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
+        assert await heard(scan, "Body+")
+        device = scan.ble_device(SCALE)
+        assert await adapter.lasting_address(device) == SCALE
+        # The object stays the same one; so does bleak's.
+        bluez.change(scale, Address="C0:00:00:00:00:08", Bonded=True)
+        async with asyncio.timeout(10):
+            while await adapter.lasting_address(device) != "C0:00:00:00:00:08":  # noqa: ASYNC110 - a signal changes it
+                await asyncio.sleep(0.01)
+    assert device.address == SCALE
+
+
+async def test_a_device_that_another_program_has_is_named(bluez: StandIn, home: Path) -> None:
+    (scale,) = bluez.in_reach
+    bluez.change(scale, Connected=True)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from installer.cli.main import main; main()",
+        *("scan", "--seconds", "0.3"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, told = await process.communicate()
+    assert told.decode().splitlines()[0] == (
+        f"Body+ {SCALE} is connected to this computer by another program, so no scan finds it. End that connection in "
+        f"the Bluetooth settings, or with: bluetoothctl disconnect {SCALE}"
+    )
+    assert bluez.is_connected(scale)
+
+
+async def test_without_bluez_nothing_is_known(bus: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
+    adapter = SystemAdapter()
+    assert await adapter.heard_lately() == await adapter.connected_devices() == []
+    with pytest.raises(InstallerError) as raised:
+        async with Scan(adapter, DETECTOR):
+            pass
+    assert raised.value.code is ErrorCode.BLUETOOTH_MISSING
