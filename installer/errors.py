@@ -165,6 +165,9 @@ class ErrorCode(enum.Enum):
     NETWORK_AMBIGUOUS = (
         "network_ambiguous", 44, "the code of a network can be read in several ways",
         "Name the network with `--ssid`, and give its passphrase with `--passphrase-file`.")
+    NETWORK_MISSPELLED = (
+        "network_misspelled", 45, "the device hears a network of nearly this name, and not this one",
+        "Give the name as the device hears it, or send it all the same with `--exact`.")
 
     JOIN_FAILED = (
         "join_failed", 50, "the device could not join the network",
@@ -277,9 +280,6 @@ class ErrorCode(enum.Enum):
     ERASURE_INCOMPLETE = (
         "erasure_incomplete", 96, "not all that was to be erased is erased",
         "Do what the message says, then give the same command again.")
-    NETWORK_MISSPELLED = (
-        "network_misspelled", 97, "the device hears a network of nearly this name, and not this one",
-        "Give the name as the device hears it, or send it all the same with `--exact`.")
     INTERRUPTED = (
         "interrupted", 130, "stopped by the user (Ctrl-C)",
         "Start again, or continue with `resume`.")
