@@ -273,7 +273,7 @@ MODULES: dict[WayOut, set[str]] = {
         "installer.gateway.wake", "installer.ledger.import_old_files", "installer.notifications.callback_url",
         "installer.notifications.inbox", "installer.notifications.saved_subscriptions", "installer.storage.file_lock",
         "installer.storage.private_files", "installer.storage.process_marks", "installer.storage.sqlite_files",
-         "installer.wifi.saved_networks",
+        "installer.wifi.saved_networks",
     },
     WayOut.TEMPORARY: {"installer.storage.atomic_write"},
     WayOut.LOGS: {"installer.bluetooth.adapter", "installer.notifications.receiver_service"},

@@ -412,6 +412,8 @@ PAIRING_MODULES = {
     "installer.bluetooth.hci.host",
     "installer.bluetooth.hci.pairing",
     "installer.bluetooth.pairing_on_demand",
+    "installer.bluetooth.raw_adapter",
+    "installer.bluetooth.system_adapter",
     "installer.flow.steps.device_connection",
 }
 
