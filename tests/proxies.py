@@ -92,7 +92,7 @@ class SocksServer:
         self.hosts.append((await reader.readexactly((await reader.readexactly(1))[0])).decode())
         await reader.readexactly(2)
         writer.write(b"\x05\x00\x00\x01" + bytes(6))
-        await _forward(reader, writer, *await asyncio.open_connection("127.0.0.1", self.port))
+        await forward(reader, writer, *await asyncio.open_connection("127.0.0.1", self.port))
 
 
 class InspectingProxy:
@@ -114,7 +114,7 @@ class InspectingProxy:
         await self.server(reader, writer)
 
 
-async def _forward(
+async def forward(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     far_reader: asyncio.StreamReader,
