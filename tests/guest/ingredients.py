@@ -9,6 +9,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
+JUDGES = CHECKOUT / "tests/judges.lock"
 
 PACKAGES = (
     "bluez",
@@ -47,7 +48,8 @@ class Guest:
     @property
     def packages(self) -> Path:
         """The folder with the pinned Python packages."""
-        made_of = (self.python, _source("site_packages.py"), (CHECKOUT / "requirements.lock").read_text("utf-8"))
+        locks = (file.read_text("utf-8") for file in (CHECKOUT / "requirements.lock", JUDGES))
+        made_of = (self.python, _source("site_packages.py"), *locks)
         return cache_folder() / f"python{self.python}-packages-{_digest(*made_of)}"
 
     @property

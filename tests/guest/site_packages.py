@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
-from tests.guest.ingredients import CHECKOUT
+from tests.guest.ingredients import CHECKOUT, JUDGES
 
 # Tools of developers that no test in the guest uses; some are large.
 LEFT_OUT = {"ast-serialize", "editables", "grimp", "hatchling", "import-linter", "librt", "mypy", "ruff", "selenium"}
@@ -21,7 +21,16 @@ def install(python: str, target: Path) -> None:
     chosen = target / "requirements.txt"
     chosen.write_text(requirements_for(python, (CHECKOUT / "requirements.lock").read_text("utf-8")), "utf-8")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), "--no-deps", "--no-compile"]
-    command += ["--python-version", python, "--only-binary=:all:", "--require-hashes", "-r", str(chosen)]
+    command += [
+        "--python-version",
+        python,
+        "--only-binary=:all:",
+        "--require-hashes",
+        "-r",
+        str(chosen),
+        "-r",
+        str(JUDGES),
+    ]
     command += ["--ignore-requires-python"]  # judged by the Python that runs pip, too
     subprocess.run([*command, "--root-user-action=ignore", "--disable-pip-version-check"], check=True)
     chosen.unlink()
