@@ -44,7 +44,7 @@ class BluetoothKeysFile:
         """The path."""
         return str(self._path)
 
-    def read(self) -> bytes | None:
+    def read_keys(self) -> bytes | None:
         """The content; None if there is no file. Raises SECRET_UNAVAILABLE."""
         try:
             content, problem = read_private(self._path, MAX_BYTES)
@@ -64,7 +64,7 @@ class BluetoothKeysFile:
         try:
             make_private_folder(self._path.parent)
             async with file_lock(self._path.with_suffix(".lock"), LOCK_SECONDS):
-                content = edit(self.read())
+                content = edit(self.read_keys())
                 if content is None:
                     self._path.unlink(missing_ok=True)
                 else:
@@ -99,7 +99,7 @@ async def raw_bonds() -> list[Bond]:
     return [
         Bond(bond.address, bond.name, kind, False, file.name)
         for kind, file in _files()
-        for bond in sorted(parse(file.read(), file.name).bonds, key=lambda one: one.address)
+        for bond in sorted(parse(file.read_keys(), file.name).bonds, key=lambda one: one.address)
     ]
 
 
@@ -110,7 +110,7 @@ async def forget_raw_bonds(addresses: Iterable[str]) -> None:
     wanted = {address.upper() for address in addresses}
     for _, file in _files():
         try:
-            if file.read() is not None:
+            if file.read_keys() is not None:
                 await KeyRing(file).forget(wanted)
         except InstallerError as error:
             raise InstallerError(ErrorCode.ERASURE_INCOMPLETE, error.what, error.todo, file=file.name) from None

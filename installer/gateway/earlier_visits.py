@@ -44,7 +44,7 @@ def has_live(outbox: Outbox, address: str, profile: Profile, record: Measurement
         value = load_json(row["measurement"])
         if not isinstance(value, dict) or value.get("sequence") is not None:
             continue
-        live = json.loads(record.model_dump_json(include={"readings", "device_time", "user"}, exclude_defaults=True))
+        live = record.model_dump(mode="json", include={"readings", "device_time", "user"}, exclude_defaults=True)
         if all(value.get(name) == content for name, content in live.items()):
             return True
     return False

@@ -256,7 +256,7 @@ async def test_another_network_than_the_one_it_got_is_not_passed_over(world: Lab
     assert again.of(InstallationDone)[-1].summary["ssid"] == "Home"
     other = answers_for(world, "body", "wifi", network={"ssid": "Café Open"})
     front = await failed(other, ErrorCode.DEVICE_ALREADY_SET_UP)
-    assert "Home, not Café Open" in front.of(Failed)[-1].what
+    assert "“Home”, not “Café Open”" in front.of(Failed)[-1].what
     assert world.device("body")["joined"] == "Home"
 
 

@@ -96,7 +96,7 @@ def test_each_program_closes_its_umask_first(module: str, monkeypatch: pytest.Mo
 OPENED = {
     ("atomic_write.py", "open"): "a pipe or device that a person named",
     ("lab_process.py", "open"): "made by create_private_file before",
-    ("doctor_checks.py", "write_bytes"): "empty, and removed at once",
+    ("doctor_place.py", "write_bytes"): "empty, and removed at once",
     ("files_and_lock.py", "open"): "the lock, made by open_lock_file before",
 }
 

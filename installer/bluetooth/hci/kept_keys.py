@@ -33,7 +33,7 @@ class KeyFile(Protocol):
         """Shown to a person: the path."""
         ...
 
-    def read(self) -> bytes | None:
+    def read_keys(self) -> bytes | None:
         """The text; None if there is none."""
         ...
 
@@ -112,14 +112,7 @@ def parse(text: bytes | None, name: str) -> KeptKeys:
     if text is None:
         return KeptKeys()
     try:
-        content = json.loads(text)
-        if content["version"] != VERSION:
-            raise ValueError("another version of this program has written it")
-        identity = content["identity"]
-        return KeptKeys(
-            Identity(_address(identity["address"]), _bytes(identity["irk"], 16)),
-            tuple(_bond(entry) for entry in content["bonds"]),
-        )
+        return _kept(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # What is wrong is not told in detail: the text holds keys.
         raise InstallerError(
@@ -129,6 +122,17 @@ def parse(text: bytes | None, name: str) -> KeptKeys:
             "Put a copy back, or delete the file and pair the devices anew.",
             file=name,
         ) from None
+
+
+def _kept(content: Any) -> KeptKeys:
+    """Raises ValueError, KeyError, TypeError, AttributeError if it has another form."""
+    if content["version"] != VERSION:
+        raise ValueError("another version of this program has written it")
+    identity = content["identity"]
+    return KeptKeys(
+        Identity(_address(identity["address"]), _bytes(identity["irk"], 16)),
+        tuple(_bond(entry) for entry in content["bonds"]),
+    )
 
 
 def _bond(entry: dict[str, Any]) -> RawBond:

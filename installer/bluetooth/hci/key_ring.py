@@ -25,7 +25,7 @@ class KeyRing:
     @property
     def kept(self) -> KeptKeys:
         """All that is kept now. Raises SECRET_UNAVAILABLE."""
-        if self._file is not None and (text := self._file.read()) != self._text:
+        if self._file is not None and (text := self._file.read_keys()) != self._text:
             self._kept, self._text = parse(text, self._file.name), text
         return self._kept
 

@@ -204,13 +204,16 @@ class NetworkStep(Step):
         return await network_spelling.settle(answer, heard, ask=ask)
 
     async def _with_passphrase(self, situation: Situation, answer: NetworkAnswer) -> NetworkAnswer:
-        answer = await self._spelled(situation, await self._decided(situation, answer))
+        answer = await self._decided(situation, answer)
+        self._require_passphrase(situation, answer)
+        answer = await self._spelled(situation, answer)
         seen = _as_seen(situation, answer.ssid)
-        if seen is not None and _has_no_passphrase(answer) and situation.may_ask(self.key):
-            problem = _protected_after_all(answer, seen, "the device")
-            if problem is not None:
-                check_network(seen, situation.chosen_model.bands)
-                return await self._ask_passphrase(situation, answer, problem)
+        problem = _protected_after_all(answer, seen, "the device") if seen and _has_no_passphrase(answer) else None
+        if seen is not None and problem is not None:
+            check_network(seen, situation.chosen_model.bands)
+            if not situation.may_ask(self.key):
+                raise problem
+            return await self._ask_passphrase(situation, answer, problem)
         if answer.secret is not None:
             return answer
         if answer.passphrase is not None and answer.passphrase.host:
@@ -219,14 +222,19 @@ class NetworkStep(Step):
             )
         if answer.passphrase is not None:
             return answer.model_copy(update={"secret": answer.passphrase.fetch()})
+        self._require_passphrase(situation, answer)
         security = _security(situation, answer)
-        if security.needs_passphrase and not situation.may_ask(self.key):
-            raise answer_missing(self.key, f"the passphrase of {Network(ssid=answer.ssid).in_quotes}")
         if security is Security.OPEN or not situation.may_ask(self.key):
             return answer.model_copy(update={"secret": SecretStr("")})
         bands = situation.chosen_model.bands
         check_network(_as_seen(situation, answer.ssid) or Network(ssid=answer.ssid, security=security), bands)
         return await self._ask_passphrase(situation, answer, None)
+
+    def _require_passphrase(self, situation: Situation, answer: NetworkAnswer) -> None:
+        """Raise ANSWER_MISSING if the network needs one, none is given, and nobody can be asked."""
+        given = answer.secret is not None or answer.passphrase is not None
+        if not given and _security(situation, answer).needs_passphrase and not situation.may_ask(self.key):
+            raise answer_missing(self.key, f"the passphrase of {Network(ssid=answer.ssid).in_quotes}")
 
     async def _ask_passphrase(
         self, situation: Situation, answer: NetworkAnswer, problem: InstallerError | None

@@ -85,7 +85,7 @@ class Room:
 
     def adapter(self) -> Any:
         """The adapter of a new process."""
-        return open_adapter(self.spec, self.file)
+        return open_adapter(self.spec, key_file=self.file)
 
     async def find(self, adapter: Adapter) -> BLEDevice:
         found: asyncio.Future[BLEDevice] = asyncio.get_running_loop().create_future()
@@ -160,7 +160,7 @@ async def test_every_kind_is_paired_once_and_then_needs_nobody(
         assert await made.read() == VALUE
         assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
         made.path.chmod(0o644)  # by a careless copy
-        kept = parse(made.file.read(), "keys")
+        kept = parse(made.file.read_keys(), "keys")
         assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
         assert [bond.address for bond in kept.bonds] == [ADDRESS]
         # Neither a log nor a crash report gets a key by the way.

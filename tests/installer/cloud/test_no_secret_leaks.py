@@ -30,8 +30,13 @@ from tests.installer.cloud.world import (
 
 
 async def test_a_whole_run_logs_no_secret(
-    practice: Lab, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    practice: Lab,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for log in ("httpx", "httpcore"):  # the program switches them off
+        monkeypatch.setattr(logging.getLogger(log), "disabled", False)
     caplog.set_level(logging.DEBUG)
     started = time.time()
     account = await practice.sign_in()

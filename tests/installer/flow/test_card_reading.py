@@ -38,7 +38,7 @@ async def test_the_only_name_in_reach_is_taken_and_said(
 ) -> None:
     found, (said,) = await decided(TWO_NAMES, device=device, host=host)
     assert (found.ssid, found.hidden, found.readings) == ("Tom", True, None)
-    assert f"{who} receives only Tom" in said
+    assert f"{who} receives only “Tom”" in said
     assert "Jerry" not in said
 
 
