@@ -167,7 +167,7 @@ async def test_a_hang_up_in_a_request_is_a_lost_link(bluez: StandIn) -> None:
     ("name", "text", "code", "words"),
     [
         ("org.bluez.Error.Failed", "Operation failed with ATT error: 0x0e", ErrorCode.DEVICE_REFUSED, "0x0e"),
-        ("org.bluez.Error.NotPermitted", "Not paired", ErrorCode.DEVICE_REFUSED, "paired computer"),
+        ("org.bluez.Error.NotPermitted", "Not paired", ErrorCode.PAIRING_NEEDED, "wants to be paired"),
         ("org.freedesktop.DBus.Error.Spawn.ChildExited", "", MISSING, "Bluetooth service of this computer"),
         ("org.freedesktop.DBus.Error.NoReply", "", MISSING, "Bluetooth service of this computer"),
         ("org.freedesktop.DBus.Error.ServiceUnknown", "", MISSING, "Bluetooth service of this computer"),

@@ -206,7 +206,7 @@ SECRETS = {"802-11-wireless-security": {"psk": Variant("s", PASSPHRASE)}}
 
 @pytest.mark.parametrize(
     ("ssid", "secrets", "words"),
-    [("Cafe", SECRETS, "not on Cafe"), ("Home", "refused", "did not give it"), ("Home", {}, "did not give it")],
+    [("Cafe", SECRETS, "not on “Cafe”"), ("Home", "refused", "did not give it"), ("Home", {}, "did not give it")],
 )
 async def test_why_there_is_no_passphrase(bus: str, serve: Any, ssid: str, secrets: Any, words: str) -> None:
     manager = await serve(Manager(objects(), secrets=secrets))
@@ -251,7 +251,7 @@ async def test_a_script_takes_the_passphrase_of_this_computer(
     ended, _ = await install(answers_for(world, "body-plus", "wifi", network=network))
     assert ended.error is not None
     assert ended.error.code is ErrorCode.SECRET_UNAVAILABLE
-    assert "not on Office" in ended.error.what
+    assert "not on “Office”" in ended.error.what
 
 
 async def test_a_person_is_offered_it_and_the_answers_name_it(
@@ -300,7 +300,7 @@ async def test_a_network_that_this_computer_hears_on_5_ghz_only_is_told_before_a
     network = {"ssid": "Fast 5G", "passphrase": {"env": "FAST"}}
     ended, front = await install(answers_for(world, "body-plus", "wifi", network=network))
     (hint,) = [n.text for n in front.of(Notice) if n.code == "band"]
-    assert "receives Fast 5G on 5 GHz only" in hint
+    assert "receives “Fast 5G” on 5 GHz only" in hint
     assert "2.4 GHz only" in hint
     assert ended.error is not None
     assert ended.error.code in (ErrorCode.JOIN_FAILED, ErrorCode.NETWORK_NOT_FOUND)
