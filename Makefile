@@ -24,7 +24,8 @@ help:
 	@echo "make test     run the linter, the type checker, the import contracts and the tests"
 	@echo "make proof    run the long tests: many kills, many devices, a week without the cloud"
 	@echo "make guest    run the tests with a real Bluetooth stack in a virtual machine (TEST=tests/guest/inside/…, KEEP=1)"
-	@echo "make guest-long   the same in Debian 12 as well; guest-shell, guest-stop: see docs/guest.md"
+	@echo "make guest-long   the same in Debian 12 as well, and a soak of an hour (SOAK_MINUTES=60, SOAK_SEED=1)"
+	@echo "make guest-shell  a shell in the guest; guest-stop ends one that was kept"
 	@echo "make setup    only create the environment .venv"
 	@echo "make bench    measure start-up, installation, batch, ledger, data, gateway and more"
 	@echo "make fuzz     fuzz each decoder of untrusted bytes for ten minutes (SECONDS_EACH=600, DECODERS=names)"
@@ -77,6 +78,7 @@ guest: $(STAMP)
 guest-long: $(STAMP)
 	$(GUEST) $(TEST)
 	$(GUEST) --debian debian12 $(TEST)
+	$(GUEST) --minutes $$(expr $${SOAK_MINUTES:-60} + 45) tests/guest/inside/soak.py
 
 guest-shell: $(STAMP)
 	$(GUEST) --shell

@@ -24,10 +24,11 @@ NEEDED = {
 FOLDER = "tests/guest/inside"
 # The folder has a configuration of its own: importing every plug-in takes long under emulation.
 PYTEST = (
-    *("env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "PYTHONPATH=/checkout"),
     *("python3", "-m", "pytest", "-c", f"{FOLDER}/pytest.ini", "--rootdir=/checkout", f"--confcutdir={FOLDER}"),
     "--junitxml=/out/results.xml",
 )
+ENVIRONMENT = ("PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "PYTHONPATH=/checkout")
+PASSED_ON = ("SOAK_MINUTES", "SOAK_SEED")  # of this computer's variables
 
 
 def missing_packages() -> list[str]:
@@ -56,15 +57,17 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: sys.exit(1))
     guest = GUESTS[options.debian]
     with one_job_at_a_time():
-        machine = Machine(guest.image)
+        machine = Machine(guest)
         if options.stop:
             machine.stop()
             return 0
         disk_image.ensure(guest)
         if options.shell:
             return machine.shell()
+        variables = [f"{name}={os.environ[name]}" for name in PASSED_ON if name in os.environ]
+        command = ["env", *ENVIRONMENT, *variables, *PYTEST, *(for_pytest or [FOLDER])]
         try:
-            status = job.run(machine, [*PYTEST, *(for_pytest or [FOLDER])], int(options.minutes * 60))
+            status = job.run(machine, command, int(options.minutes * 60))
         except BaseException:
             machine.kill()
             raise

@@ -23,7 +23,7 @@ def run(machine: Machine, command: Sequence[str], seconds: int) -> int:
     machine.ensure()
     job = machine.exchange / "jobs" / f"{time.time_ns():x}"
     job.mkdir(parents=True)
-    packed_checkout(job / "checkout.tar")
+    packed_checkout(job / "checkout.tar", machine.guest)
     (job / "job.sh").write_text(f"exec timeout --kill-after=10 {seconds} {shlex.join(command)}\n", "utf-8")
     (job / "ready").touch()
     ended = _follow(machine, job, seconds + BOOT_SECONDS)

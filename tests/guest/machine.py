@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.guest.checkout import packed_checkout
 from tests.guest.disk_image import DISK, INITIAL, KERNEL
-from tests.guest.ingredients import cache_folder
+from tests.guest.ingredients import Guest, cache_folder
 
 MEMORY_MB = 1536
 # Software emulation: it works everywhere, also inside other virtual machines, where KVM may hang.
@@ -25,11 +25,12 @@ END_SECONDS = 60
 
 
 class Machine:
-    """A machine of this image. `exchange` is the folder that the guest has as /exchange (see init.sh)."""
+    """A machine of this kind. `exchange` is the folder that the guest has as /exchange (see init.sh)."""
 
-    def __init__(self, image: Path) -> None:
+    def __init__(self, guest: Guest) -> None:
+        self.guest = guest
         self.exchange = cache_folder() / "machine"
-        self._image = image
+        self._image = guest.image
 
     def ensure(self) -> None:
         """Boot it, unless one of this image was kept and still runs."""
@@ -57,7 +58,7 @@ class Machine:
         self.stop()
         self._prepare()
         (self.exchange / "shell").touch()
-        packed_checkout(self.exchange / "checkout.tar")
+        packed_checkout(self.exchange / "checkout.tar", self.guest)
         with _lock("machine") as free:
             assert free, "another program has just started a guest"
             return subprocess.run(self._command(), pass_fds=(free,)).returncode

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.guest.inside.waiting import until
 
-END_SECONDS = 10.0
+END_SECONDS = 30.0
 
 
 class Background:
@@ -41,7 +41,7 @@ class Background:
     def running(self) -> bool:
         return self.process.poll() is None
 
-    def wait_text(self, text: str, seconds: float = 60.0) -> None:
+    def wait_text(self, text: str, seconds: float = 120.0) -> None:
         """Wait until it has written this. It fails at once if the program ends without it."""
 
         def written() -> bool:

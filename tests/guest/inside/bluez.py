@@ -24,6 +24,7 @@ class BlueZ:
         self.daemon = daemon
         self._folder = folder
         self._bridges: dict[str, Background] = {}
+        self._shared: dict[str, Background] = {}
         self._monitor: Background | None = None
 
     def plug(self, lab: LabProcess) -> str:
@@ -41,9 +42,14 @@ class BlueZ:
         self.daemon.wait_powered(name)
         return name
 
+    def share(self, adapter: str, program: Background) -> None:
+        """Use an adapter that is plugged for several tests. Its program ends when the adapter is pulled."""
+        self._shared[adapter] = program
+        self.daemon.wait_powered(adapter)
+
     def unplug(self, adapter: str = "hci0") -> None:
         """Pull an adapter, and wait until the kernel has noticed."""
-        self._bridges.pop(adapter).stop()
+        (self._bridges.pop(adapter, None) or self._shared.pop(adapter)).stop()
         until(lambda: adapter not in adapters(), f"the end of {adapter}")
 
     def address(self, adapter: str = "hci0") -> str:

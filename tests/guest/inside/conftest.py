@@ -23,11 +23,13 @@ import pytest
 from installer.flow import lab_process
 from tests.flow.support import PASSPHRASE, PROOF, LabWorld, use
 from tests.guest.inside.access_point import AccessPoint
+from tests.guest.inside.background import Background
 from tests.guest.inside.bluetooth_daemon import BluetoothDaemon
-from tests.guest.inside.bluez import BlueZ
+from tests.guest.inside.bluez import BlueZ, adapters
 from tests.guest.inside.peripheral_control import READY as PERIPHERALS_READY
 from tests.guest.inside.peripheral_control import Peripherals
 from tests.guest.inside.program import Program
+from tests.guest.inside.waiting import until
 from tests.installer.lab import lab_process as lab_processes
 from tests.installer.lab.lab_process import LabProcess
 
@@ -40,7 +42,10 @@ _failed = pytest.StashKey[bool]()
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report = yield
-    item.stash[_failed] = item.stash.get(_failed, False) or report.failed
+    if report.failed:
+        item.stash[_failed] = True
+        with (LOGS.parent / "failures").open("a", encoding="utf-8") as told:
+            told.write(f"{report.nodeid} ({report.when}, {report.duration:.0f} s)\n{report.longreprtext}\n\n")
     return report
 
 
@@ -61,8 +66,10 @@ def evidence(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     assert not fault, f"the kernel reports a fault of its own, so later results are in doubt:\n{kernel}"
 
 
-# Beside the default world: units of the other protocols, and a retail unit with a person and the vendor's app.
-MORE = """
+# Beside the default world: units of the other protocols, a scale that wants to be paired and hangs up when it has told
+# what it knows, and a retail unit with a person and the vendor's app.
+HANGS_UP = "00:24:E4:10:00:98"
+MORE = f"""
 [[device]]
 model = "shelly"
 address = "A8:03:2A:BE:54:DC"
@@ -75,7 +82,15 @@ address = "F4:CE:36:00:00:01"
 model = "generic"
 address = "7C:DF:A1:00:00:C0"
 name = "PROV_0000C0"
-espressif = { security = 0 }
+espressif = {{ security = 0 }}
+
+[[device]]
+model = "body"
+address = "{HANGS_UP}"
+name = "Body 98"
+bonding = "just-works"
+timing = {{ measure_after = "never" }}
+reading = {{ hangs_up = 0.5, clock = "settable" }}
 
 [[device]]
 model = "body"
@@ -89,9 +104,14 @@ vendor_app_network = "Home"
 
 
 def lab_scenario() -> str:
-    """The default world without bystanders, and MORE."""
+    """The default world without bystanders, and MORE. Advertising often would take the guest's processor for itself."""
     text = resources.files("assets").joinpath("default-scenario.toml").read_text("utf-8")
-    text = text.replace("bystanders = 6", "bystanders = 0")
+    for usual, ours in (
+        ("bystanders = 6", "bystanders = 0"),
+        ("advertising_interval = 0.1 ", "advertising_interval = 0.4 "),
+    ):
+        assert usual in text, usual
+        text = text.replace(usual, ours)
     return text.replace("# Networks.", MORE + "# Networks.", 1)
 
 
@@ -161,11 +181,45 @@ def program(home: Path, evidence: Path) -> Iterator[Program]:
     made.end()
 
 
+class _PeripheralProgram:
+    """The program with the peripherals. It takes long to start, so the tests of a module share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: Background | None = None
+
+    def fresh(self) -> Background:
+        """Running, with peripherals as they are when it starts. A test may have ended it by pulling its adapter."""
+        if self._running is not None and self._running.running:
+            Peripherals().reset()
+        else:
+            before = adapters()
+            command = [sys.executable, "-m", "tests.guest.inside.pairing_peripherals"]
+            self._running = Background("peripherals", command, self._folder)
+            self._running.wait_text(PERIPHERALS_READY)
+            until(lambda: adapters() - before, "an adapter of the kernel")
+        return self._running
+
+    def end(self) -> None:
+        if self._running is not None:
+            self._running.stop()
+            until(lambda: not adapters(), "the end of the adapter")
+
+
+@pytest.fixture(scope="module")
+def _peripheral_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_PeripheralProgram]:
+    made = _PeripheralProgram(tmp_path_factory.mktemp("peripherals"))
+    yield made
+    made.end()
+
+
 @pytest.fixture
-def peripherals(bare_bluez: BlueZ) -> Peripherals:
+def peripherals(_peripheral_program: _PeripheralProgram, bare_bluez: BlueZ, evidence: Path) -> Iterator[Peripherals]:
     """Peripherals that pair, heard by hci0; `DEVICES` of pairing_peripherals.py names them. None advertises yet."""
-    bare_bluez.plug_program([sys.executable, "-m", "tests.guest.inside.pairing_peripherals"], PERIPHERALS_READY)
-    return Peripherals()
+    program = _peripheral_program.fresh()
+    bare_bluez.share("hci0", program)
+    yield Peripherals()
+    (evidence / "peripherals.log").write_text(program.text, "utf-8")
 
 
 @pytest.fixture

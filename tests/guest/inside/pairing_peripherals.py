@@ -279,16 +279,30 @@ ACTIONS = (
 )  # fmt: skip
 
 
-async def serve(devices: dict[str, Peripheral]) -> None:
-    """Answer commands until this process is ended."""
+async def build_all(air: Air, devices: dict[str, Peripheral]) -> None:
+    """Make every device anew: as when this program has just started."""
+    for device in devices.values():
+        air.remove_controller(device.controller)
+    devices.update(
+        {name: Peripheral(air, number, name, **what) for number, (name, what) in enumerate(DEVICES.items(), 1)}
+    )
+    for device in devices.values():
+        await device.build()
+
+
+async def serve(air: Air, devices: dict[str, Peripheral]) -> None:
+    """Answer commands until this process is ended. `{"action": "reset"}`, without a device, is for all."""
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             try:
                 asked = json.loads(line)
                 action = asked.pop("action")
-                assert action in ACTIONS, action
-                answer = {"result": await getattr(devices[asked.pop("device")], action)(**asked)}
+                if action == "reset":
+                    answer = {"result": await build_all(air, devices)}
+                else:
+                    assert action in ACTIONS, action
+                    answer = {"result": await getattr(devices[asked.pop("device")], action)(**asked)}
             except (AssertionError, KeyError, TypeError, ValueError, core.BaseBumbleError, att.ATT_Error) as error:
                 traceback.print_exc()
                 answer = {"error": repr(error)}
@@ -303,13 +317,12 @@ async def serve(devices: dict[str, Peripheral]) -> None:
 
 async def main(kernel: str = "vhci") -> None:
     air = Air()
-    devices = {name: Peripheral(air, number, name, **what) for number, (name, what) in enumerate(DEVICES.items(), 1)}
-    for device in devices.values():
-        await device.build()
+    devices: dict[str, Peripheral] = {}
+    await build_all(air, devices)
     transport = await open_transport(kernel)
     controller = kernel_controller(air, transport)
     assert controller is not None
-    await serve(devices)
+    await serve(air, devices)
 
 
 if __name__ == "__main__":

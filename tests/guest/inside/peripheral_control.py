@@ -12,6 +12,19 @@ READY = "the peripherals are ready"
 ANSWER_SECONDS = 40.0
 
 
+def call(asked: dict[str, Any]) -> Any:
+    """One command; what it was answered."""
+    with (
+        socket.create_connection(("127.0.0.1", PORT), ANSWER_SECONDS) as connection,
+        connection.makefile("rwb") as stream,
+    ):
+        stream.write(json.dumps(asked).encode() + b"\n")
+        stream.flush()
+        answer = json.loads(stream.readline())
+    assert "error" not in answer, f"{asked}: {answer['error']}"
+    return answer["result"]
+
+
 class Control:
     """One peripheral. Every action of `pairing_peripherals.ACTIONS` is a method here."""
 
@@ -23,16 +36,7 @@ class Control:
             raise AttributeError(action)
 
         def act(**values: Any) -> Any:
-            asked = json.dumps({"device": self.name, "action": action, **values}).encode()
-            with (
-                socket.create_connection(("127.0.0.1", PORT), ANSWER_SECONDS) as connection,
-                connection.makefile("rwb") as stream,
-            ):
-                stream.write(asked + b"\n")
-                stream.flush()
-                answer = json.loads(stream.readline())
-            assert "error" not in answer, f"{self.name}.{action}: {answer['error']}"
-            return answer["result"]
+            return call({"device": self.name, "action": action, **values})
 
         return act
 
@@ -48,6 +52,10 @@ class Control:
 
 class Peripherals:
     """All of them, by name."""
+
+    def reset(self) -> None:
+        """As when they have just started: nothing is bonded, and none advertises."""
+        call({"action": "reset"})
 
     def __getitem__(self, name: str) -> Control:
         return Control(name)

@@ -30,7 +30,6 @@ asyncio.run(main(*sys.argv[1:3], sys.stdin.read()))
 """
 
 
-@pytest.mark.timeout(240)
 def test_the_whole_process_beside_another_client(
     bluez: BlueZ, world: LabWorld, program: Program, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,12 +13,12 @@ from tests.flow.support import PASSPHRASE, LabWorld
 from tests.guest.inside import system_bus
 from tests.guest.inside.bluez import BlueZ
 from tests.guest.inside.program import Program
-from tests.guest.inside.test_protocols import SCRIPT, WIFI
+from tests.guest.inside.test_protocols import SCALE, SCRIPT, WIFI
 from tests.guest.inside.waiting import until
 from tests.installer.lab.lab_process import LabProcess
 from tests.terminal import Terminal, choose
 
-SCALE, WATCH = "00:24:E4:20:00:3C", "00:24:E4:60:00:90"
+WATCH = "00:24:E4:60:00:90"
 
 
 def test_resume_after_a_kill(bluez: BlueZ, world: LabWorld, program: Program) -> None:
@@ -30,13 +30,12 @@ def test_resume_after_a_kill(bluez: BlueZ, world: LabWorld, program: Program) ->
     assert world.device("body-plus")["joined"] == "Home"
 
 
-@pytest.mark.timeout(240)
 def test_a_batch_with_three_at_once(bluez: BlueZ, world: LabWorld, program: Program, home: Path) -> None:
     plan = home / "ward.csv"
     rows = ("model,sync,ssid", "body-plus,wifi,Home", "move,bluetooth,", "pulse-hr,bluetooth,")
     plan.write_text("\n".join(rows) + "\n", "utf-8")
     options = ("--lab", "--adapter", "system", "--json", "--passphrase-env", "TEST_PASSPHRASE", "--parallel", "3")
-    done = program.run("batch", *options, str(plan), seconds=200)
+    done = program.run("batch", *options, str(plan))
     assert done.status == 0, done
     assert done.events[-1]["counts"] == {"installed": 3}
 
@@ -50,7 +49,7 @@ def test_the_gateway_collects_once_and_goes_on_collecting(bluez: BlueZ, world: L
     assert collected >= 1
     running = program.start("gateway", "run", "--lab", "--adapter", "system", "--json")
     world.act("move", "measure")
-    until(lambda: collected_of(program) > collected, "a measurement that the running gateway collected", 60)
+    until(lambda: collected_of(program) > collected, "a measurement that the running gateway collected")
     assert running.stop(signal.SIGINT) in (0, 130)
 
 
@@ -60,7 +59,6 @@ def collected_of(program: Program) -> int:
     return int(json.loads(told.output)["collected"])
 
 
-@pytest.mark.timeout(300)
 def test_the_wizard(
     bluez: BlueZ, world: LabWorld, program: Program, evidence: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,10 +6,8 @@ conventional status.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ from tests.guest.inside.background import Background
 from tests.guest.inside.bluez import BlueZ
 from tests.guest.inside.program import Program
 from tests.guest.inside.waiting import until
-from tests.installer.lab.lab_process import LabProcess
 
 SCRIPT = ("--lab", "--adapter", "system", "--non-interactive", "--json")
 WIFI = ("--sync", "wifi", "--ssid", "Home", "--passphrase-env", "TEST_PASSPHRASE")
@@ -41,18 +38,17 @@ def is_connected(address: str) -> bool:
 
 
 @pytest.fixture
-def world(bluez: BlueZ, lab: LabProcess, world_of: Callable[[LabProcess], LabWorld]) -> LabWorld:
+def world(bluez: BlueZ, world: LabWorld) -> LabWorld:
     """The lab's world, heard by hci0. The thermometer waits for a confirmation that never comes: it stays connected."""
-    found = world_of(lab)
-    found.faults("thermo", {"never_authorized": {"times": 1}})
-    return found
+    world.faults("thermo", {"never_authorized": {"times": 1}})
+    return world
 
 
 @pytest.fixture
 def held(world: LabWorld, program: Program) -> Background:
     """An installation that is connected to the thermometer, and waits."""
-    running = program.start("install", *SCRIPT, "--device", world.address("thermo"), *WIFI)
-    running.wait_text('"authorization_needed"', 60)
+    running = program.start("install", *SCRIPT, "--device", world.address("thermo"), *WIFI, *program.set_up_only())
+    running.wait_text('"authorization_needed"')
     assert is_connected(world.address("thermo"))
     return running
 
@@ -66,7 +62,7 @@ def test_the_next_installation_ends_the_link_of_a_killed_one(
     held: Background, world: LabWorld, program: Program
 ) -> None:
     killed(held, world)
-    done = program.run("install", *SCRIPT, "--device", world.address("thermo"), *WIFI)
+    done = program.run("install", *SCRIPT, "--device", world.address("thermo"), *WIFI, *program.set_up_only())
     assert done.status == 0, done
     assert "left_link" in notices(done.output), done
 
@@ -93,11 +89,11 @@ def test_a_gateway_that_runs_already_ends_the_link_too(held: Background, world: 
     named = ("--device", world.address("thermo"), "--profile", "temperature")
     gateway = program.start("gateway", "run", "--lab", "--adapter", "system", "--json", *named)
     # It makes room as long as the installation lives.
-    gateway.wait_text('"makes_room"', 60)
+    gateway.wait_text('"makes_room"')
     killed(held, world)
-    gateway.wait_text('"goes_on"', 60)
-    gateway.wait_text('"left_link"', 60)
-    gateway.wait_text('"gateway_visited"', 60)
+    gateway.wait_text('"goes_on"')
+    gateway.wait_text('"left_link"')
+    gateway.wait_text('"gateway_visited"')
     assert gateway.stop(signal.SIGTERM) == 0
 
 
@@ -118,13 +114,13 @@ def test_an_attempt_to_connect_that_outlives_its_program_is_no_obstacle(world: L
     # The device is known, and answers nobody: bluetoothd goes on trying after its client has died.
     address = world.address("body")
     world.faults("body", {"refuse_connections": {"times": 1000}})
-    running = program.start("install", *SCRIPT, "--device", address, *WIFI)
-    running.wait_text('"device_found"', 60)
+    running = program.start("install", *SCRIPT, "--device", address, *WIFI, *program.set_up_only())
+    running.wait_text('"device_found"')
     marks = Path(program.environment()["DEVICE_INSTALLER_HOME"]) / "state" / "bluetooth" / "links"
     until(lambda: marks.exists() and list(marks.iterdir()), "the note of the link")
     running.kill()
     world.faults("body", {})
-    done = program.run("install", *SCRIPT, "--device", address, *WIFI)
+    done = program.run("install", *SCRIPT, "--device", address, *WIFI, *program.set_up_only())
     assert done.status == 0, done
 
 
@@ -134,46 +130,8 @@ def test_a_link_of_another_program_is_left_alone_and_named(world: LabWorld, prog
     program.run("scan", "--lab", "--adapter", "system", "--seconds", "3")
     until(lambda: system_bus.device(address), "the scale among the objects of bluetoothd")
     system_bus.call("org.bluez", path, "org.bluez.Device1", "Connect", seconds=30.0)
-    done = program.run("install", *SCRIPT, "--device", address, *WIFI, seconds=120)
+    done = program.run("install", *SCRIPT, "--device", address, *WIFI, *program.set_up_only())
     assert done.status == 20, done
     assert "is connected to this computer by another program" in done.errors, done
     assert is_connected(address)
     system_bus.call("org.bluez", path, "org.bluez.Device1", "Disconnect", seconds=30.0)
-
-
-def test_a_characteristic_is_asked_only_when_the_services_are_known(world: LabWorld, program: Program) -> None:
-    """Rules 5 and 6: what is read after a reconnection is the right characteristic's value."""
-    from installer.bluetooth.connection import Connection
-    from installer.bluetooth.scan import Scan
-    from installer.bluetooth.system_adapter import SystemAdapter
-    from installer.catalogue import catalogue_file
-    from installer.provisioning import registry
-
-    address = world.address("body")
-    seen: list[frozenset[str]] = []
-
-    async def twice() -> None:
-        adapter = SystemAdapter()
-        async with Scan(adapter, registry.detector(catalogue_file.load()), settle=0) as scan:
-            for _ in range(2):
-                found = await scan.wait_until(
-                    lambda all_seen: next((s for s in all_seen if s.address == address), None), 30
-                )
-                assert found is not None
-                device = scan.ble_device(address)
-                scan.forget(address)
-                async with await Connection.open(adapter, device) as connection:
-                    assert system_bus_says_resolved(address)
-                    seen.append(connection.characteristics)
-
-    asyncio.run(twice())
-    assert seen[0]
-    assert seen[0] == seen[1]
-
-
-def system_bus_says_resolved(address: str) -> bool:
-    """Asked from a thread, because an event loop runs here."""
-    import concurrent.futures
-
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: system_bus.device(address)["ServicesResolved"] is True).result()

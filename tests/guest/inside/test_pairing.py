@@ -24,6 +24,7 @@ from tests.guest.inside.background import Background
 from tests.guest.inside.bluez import BlueZ
 from tests.guest.inside.conftest import lab_scenario
 from tests.guest.inside.program import Program
+from tests.guest.inside.test_protocols import SCRIPT, WIFI
 from tests.installer.lab.lab_process import LabProcess
 
 FEATURES = "2a9e"  # of a scale: a value that never changes
@@ -36,6 +37,7 @@ UNITS = {
     "legacy": "00:24:E4:20:00:05",
     "open": "00:24:E4:20:00:06",
 }
+NORDIC = "F4:CE:36:00:00:02"  # wants to be paired before it takes credentials
 PASSKEY = "063140"
 
 
@@ -55,7 +57,8 @@ def units() -> str:
         f'[[device]]\nmodel = "body-plus"\naddress = "{UNITS[kind]}"\nname = "Scale {kind}"\n{more}\n\n'
         for kind, more in wanted.items()
     )
-    return head + devices + rest
+    nordic = f'model = "nordic"\naddress = "{NORDIC}"\nbonding = "just-works"\nbonding_for = "provisioning"'
+    return f"{head}{devices}[[device]]\n{nordic}\n\n{rest}"
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +116,7 @@ class Person:
         await asyncio.to_thread(self._world.call, "POST", path, {"digits": digits})
 
     async def _until(self, found: Callable[[dict[str, Any]], Any]) -> Any:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 devices = (await asyncio.to_thread(self._world.call, "GET", "/lab/state"))["devices"]
                 value = found(next(d for d in devices if d["address"] == self._address))
@@ -127,11 +130,11 @@ async def connected(
 ) -> Connection:
     async with Scan(adapter, registry.detector(load()), settle=0) as scan:
         found = await scan.wait_until(
-            lambda seen: next((s for s in seen if s.address == UNITS[kind]), None), timeout=20
+            lambda seen: next((s for s in seen if s.address == UNITS[kind]), None), timeout=60
         )
         assert found is not None
         device = scan.ble_device(UNITS[kind])
-    return await Connection.open(adapter, device, 30, dialog=dialog, pair=pair)
+    return await Connection.open(adapter, device, 60, dialog=dialog, pair=pair)
 
 
 async def read(kind: str, dialog: PairingDialog | None = None, *, pair: bool = False) -> bytes:
@@ -183,7 +186,7 @@ def test_what_went_wrong_is_told_and_a_second_try_works(
 
 def test_a_device_that_refuses_is_told(world: LabWorld) -> None:
     path = f"/lab/devices/{UNITS['just-works']}/faults"
-    world.call("POST", path, {"faults": {"refuse_pairing": 1}})
+    world.call("POST", path, {"faults": {"refuse_pairing": {"times": 1}}})
     with pytest.raises(InstallerError) as raised:
         asyncio.run(read("just-works", Person(world, "just-works"), pair=True))
     assert (raised.value.code, raised.value.data["why"]) == (ErrorCode.PAIRING_FAILED, PairingEnd.DEVICE_REFUSED.value)
@@ -304,11 +307,16 @@ def test_keys_that_this_computer_lost_are_made_anew(world: LabWorld) -> None:
 
 def test_a_whole_installation_with_the_digits_of_an_option(world: LabWorld, program: Program) -> None:
     done = program.run(
-        *("install", "--lab", "--adapter", "system", "--non-interactive", "--json", "--device", UNITS["passkey"]),
-        *("--sync", "bluetooth", "--passkey-env", "DIGITS"),
-        seconds=110,
+        *("install", *SCRIPT, "--device", UNITS["passkey"], "--sync", "bluetooth", "--passkey-env", "DIGITS"),
         DIGITS=PASSKEY,
     )
     assert done.status == 0, done
     assert PASSKEY not in done.output + done.errors
     assert done.events[-1]["summary"]["bonded"] is True
+
+
+def test_a_provisioning_service_that_wants_pairing_gets_it(world: LabWorld, program: Program) -> None:
+    done = program.run("install", *SCRIPT, "--device", NORDIC, *WIFI, *program.set_up_only())
+    assert done.status == 0, done
+    device = next(d for d in world.call("GET", "/lab/state")["devices"] if d["address"] == NORDIC)
+    assert (device["joined"], device["bonds"]) == ("Home", 1)

@@ -6,18 +6,17 @@ import pytest
 
 from tests.flow.support import PASSPHRASE, LabWorld
 from tests.guest.inside.bluez import BlueZ
-from tests.guest.inside.program import Program
-from tests.installer.lab.lab_process import LabProcess
+from tests.guest.inside.program import Finished, Program
 
 SCRIPT = ("--lab", "--adapter", "system", "--non-interactive", "--json")
 WIFI = ("--sync", "wifi", "--ssid", "Home", "--passphrase-env", "TEST_PASSPHRASE")
+SCALE = "00:24:E4:20:00:3C"
 PROOF = ("--proof-env", "TEST_PROOF")
 
 
 @pytest.mark.parametrize(
     ("address", "more"),
     [
-        pytest.param("00:24:E4:20:00:3C", (), id="improv"),
         pytest.param("7C:DF:A1:00:00:C0", (), id="espressif-0"),
         pytest.param("00:24:E4:30:00:B1", PROOF, id="espressif-1"),
         pytest.param("7C:DF:A1:CE:03:C0", PROOF, id="espressif-2"),
@@ -26,10 +25,23 @@ PROOF = ("--proof-env", "TEST_PROOF")
     ],
 )
 def test_a_device_joins_a_network_of_the_lab(
-    bluez: BlueZ, lab: LabProcess, world: LabWorld, program: Program, address: str, more: tuple[str, ...]
+    bluez: BlueZ, world: LabWorld, program: Program, address: str, more: tuple[str, ...]
 ) -> None:
-    done = program.run("install", *SCRIPT, "--device", address, *WIFI, *more)
+    done = program.run("install", *SCRIPT, "--device", address, *WIFI, *more, *program.set_up_only())
     assert done.status == 0, done
+    check_joined(world, address, done)
+
+
+def test_improv_to_the_first_measurement(bluez: BlueZ, world: LabWorld, program: Program) -> None:
+    done = program.run("install", *SCRIPT, "--device", SCALE, *WIFI)
+    assert done.status == 0, done
+    check_joined(world, SCALE, done)
+    assert world.device("body-plus")["linked"]
+    assert [event for event in done.events if event["event"] == "first_measurement"]
+
+
+def check_joined(world: LabWorld, address: str, done: Finished) -> None:
+    """The device is in the network, and its passphrase in no word of the program."""
     found = next(d for d in world.call("GET", "/lab/state")["devices"] if d["address"] == address)
     assert found["joined"] == "Home"
     assert PASSPHRASE not in done.output + done.errors
@@ -42,6 +54,6 @@ def test_bluetooth_only(bluez: BlueZ, world: LabWorld, program: Program) -> None
 
 
 def test_guided(bluez: BlueZ, world: LabWorld, program: Program) -> None:
-    done = program.run("install", *SCRIPT, "--guided", "--sync", "wifi", "--device", "00:24:E4:10:00:99", seconds=90)
+    done = program.run("install", *SCRIPT, "--guided", "--sync", "wifi", "--device", "00:24:E4:10:00:99")
     assert done.status == 0, done
     assert [e for e in done.events if e["event"] == "guide_shown"]

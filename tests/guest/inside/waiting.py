@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-SECONDS = 40.0
+SECONDS = 150.0
 STEP_SECONDS = 0.05
 
 
