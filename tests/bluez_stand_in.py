@@ -30,7 +30,8 @@ class StandIn:
     """`devices`: properties by path; `calls`: method and object of each call that changes something.
 
     `silent`: devices that are not there now, so that connecting to them goes on. `in_reach`: devices that advertise
-    when somebody scans. `repeats`: whether a known device is signalled again when it advertises.
+    when somebody scans. `repeats`: whether a known device is signalled again when it advertises. `takes_its_time`: a
+    link that is to be ended stays up, and the request is not answered, until the test ends it.
     """
 
     def __init__(self, bus: MessageBus) -> None:
@@ -43,6 +44,7 @@ class StandIn:
         self.connecting: set[str] = set()
         self.discovering = False
         self.repeats = True
+        self.takes_its_time = False
 
     def add(self, address: str, name: str, **state: Any) -> str:
         """A device that BlueZ knows; its path."""
@@ -93,6 +95,8 @@ class StandIn:
                 return True
             self.change(path, Connected=True, ServicesResolved=True)
             self.devices[path].pop("RSSI", None)
+        elif message.member == "Disconnect" and self.takes_its_time:
+            return True
         elif message.member == "Disconnect":
             self.connecting.discard(path)
             self.change(path, Connected=False, ServicesResolved=False)

@@ -163,6 +163,13 @@ class Adapter(abc.ABC):
     async def release_link(self, address: str) -> None:
         """End a link to this device that a killed process left open in the system. Never raises."""
 
+    async def let_go(self, client: BleakClient, device: BLEDevice) -> None:
+        """End the link of a client that is not used again. Returns when it ends, whatever becomes of this program.
+
+        Where the system takes its time for that, the link may still be up for a moment. Raises what bleak raises.
+        """
+        await client.disconnect()
+
     async def cancel_connecting(self, device: BLEDevice) -> None:
         """End an attempt to connect that another program, or one that died, began in the system. Never raises."""
 

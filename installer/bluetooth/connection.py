@@ -217,6 +217,10 @@ class Connection:
         finally:
             self._renewing = False
 
+    def pair_with(self, dialog: PairingDialog) -> None:
+        """From now on `dialog` answers if the device wants to be paired."""
+        self._pairing.dialog = dialog
+
     @property
     def paired_now(self) -> bool:
         """Whether the device was paired by this connection."""
@@ -270,11 +274,18 @@ class Connection:
         )
 
     async def close(self) -> None:
-        """End the link. Never raises."""
+        """End the link, and wait until it is down. Never raises."""
+        await self._end(self._client.disconnect())
+
+    async def let_go(self) -> None:
+        """End the link for good: as `close`, but where the system takes its time it is not waited for. Never raises."""
+        await self._end(self._adapter.let_go(self._client, self._device))
+
+    async def _end(self, ending: Awaitable[None]) -> None:
         self._watch.close()
         with contextlib.suppress(*SYSTEM_ERRORS):
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self._client.disconnect()
+                await ending
         self.lost.set()
 
     async def __aenter__(self) -> Self:

@@ -40,6 +40,10 @@ class NotedClient(BleakClient):
             raise
         self._forget()
 
+    def is_ending(self) -> None:
+        """The system ends the link by itself from now on: nobody has to see to it any more."""
+        self._forget()
+
     def _forget(self) -> None:
         note, self._note = self._note, None
         if note is not None:

@@ -148,6 +148,11 @@ class Scan:
         return self._paused_since is not None
 
     @property
+    def listened(self) -> float:
+        """A clock that goes while the scan is not paused, in seconds."""
+        return self._scanning_seconds
+
+    @property
     def failure(self) -> InstallerError | None:
         """Why the scan stopped; None while it runs."""
         return self._failure

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from installer.bluetooth.own_links import OwnLinks
 
 RELEASE_LINK_SECONDS = 5.0
+PARTING_SECONDS = 10.0
 
 
 class SystemAdapter(Adapter):
@@ -43,6 +44,7 @@ class SystemAdapter(Adapter):
         self._device = device
         self._watch = watch
         self._links = links if sys.platform == "linux" else None
+        self._partings: set[asyncio.Future[None]] = set()
 
     @classmethod
     async def open(cls, device: str | None = None, links: OwnLinks | None = None) -> Self:
@@ -94,8 +96,8 @@ class SystemAdapter(Adapter):
 
     def on_device_removed(self, device: BLEDevice, callback: Callable[[], None]) -> Callable[[], None]:
         """Of the watch: BlueZ removes the object."""
-        path = device.details.get("path") if isinstance(device.details, dict) else None
-        if self._watch is None or not isinstance(path, str):
+        path = _path_of(device)
+        if self._watch is None or path is None:
             return super().on_device_removed(device, callback)
         return self._watch.on_removed(path, callback)
 
@@ -128,10 +130,26 @@ class SystemAdapter(Adapter):
             )
         return BleakClient(ble_device, disconnected_callback, timeout=timeout, bluez=self._bluez(), **kwargs)
 
+    async def let_go(self, client: BleakClient, device: BLEDevice) -> None:
+        """BlueZ takes 2 to 3 s to end a link, but nobody has to wait for it."""
+        path = _path_of(device)
+        if self._watch is None or path is None or not await self._watch.begin_disconnect(path):
+            await client.disconnect()
+            return
+        if self._links is not None:
+            from installer.bluetooth.noted_client import NotedClient
+
+            if isinstance(client, NotedClient):
+                client.is_ending()
+        # In a program that goes on, bleak tidies up when the link is down. One that ends cancels this.
+        parting = asyncio.ensure_future(_part(client))
+        self._partings.add(parting)
+        parting.add_done_callback(self._partings.discard)
+
     async def cancel_connecting(self, device: BLEDevice) -> None:
         """BlueZ goes on for a program that died, and refuses everybody else meanwhile."""
-        path = device.details.get("path") if isinstance(device.details, dict) else None
-        if self._watch is not None and isinstance(path, str):
+        path = _path_of(device)
+        if self._watch is not None and path is not None:
             await self._watch.disconnect(path)
 
     def _bluez(self) -> Any:
@@ -219,3 +237,15 @@ class SystemAdapter(Adapter):
             async with system_bus(self.name) as bus:
                 return await bus.objects()
         return {}
+
+
+def _path_of(device: BLEDevice) -> str | None:
+    """The path of the device's object in BlueZ; None elsewhere."""
+    path = device.details.get("path") if isinstance(device.details, dict) else None
+    return path if isinstance(path, str) else None
+
+
+async def _part(client: BleakClient) -> None:
+    with contextlib.suppress(*system_errors.SYSTEM_ERRORS):
+        async with asyncio.timeout(PARTING_SECONDS):
+            await client.disconnect()

@@ -33,16 +33,15 @@ from installer.events.installation import (
     SyncChosen,
     WaitingForData,
 )
-from installer.events.json_lines import Event
-from installer.events.notifications import NotificationsSubscribed
 from installer.flow.front_end import Failure, Recovery
 from installer.flow.outcome import Outcome
-from installer.flow.questions import Question
 from installer.provisioning.provisioner import Stage
 from installer.text import in_quotes, printable
 
 if TYPE_CHECKING:
     from installer.answers import Answers
+    from installer.events.json_lines import Event
+    from installer.flow.questions import Question
     from installer.flow.resume import EarlierAttempt
     from installer.flow.run_options import RunConfig
 
@@ -81,7 +80,6 @@ async def run_installation(
 ) -> None:
     """Install one device. `attempt`: the attempt that is resumed. Raises the failure of the installation."""
     from installer.flow.installation import Installation
-    from installer.flow.resume import with_resume_command
     from installer.flow.run_resources import RunResources
 
     with failure_as_event(json=json):
@@ -95,6 +93,8 @@ async def run_installation(
     if ended.error is not None:
         if config.options.dry_run:
             raise ended.error  # nothing was recorded that could be resumed
+        from installer.flow.resume import with_resume_command
+
         raise with_resume_command(ended.error, ended.summary, lab=config.lab)
     print_summary(ended, json=json)
 
@@ -129,6 +129,8 @@ class ScriptedFrontEnd:
 
 def event_text(event: Event) -> str | None:
     """One sentence about an event. None: the event says nothing new to the user."""
+    if event.event == "notifications_subscribed":
+        return f"The cloud sends notifications of new data to {event.url}."
     match event:
         case InstallationStarted() if event.resumed is not None:
             return f"Resuming installation {event.installation} at the step “{event.resumed}”."
@@ -159,8 +161,6 @@ def event_text(event: Event) -> str | None:
             return "Linking the device to the account." if event.way == "link" else "Watching the account."
         case Linked():
             return f"The device is in account “{event.account}”."
-        case NotificationsSubscribed():
-            return f"The cloud sends notifications of new data to {event.url}."
         case WaitingForData():
             return f"Waiting for the first measurement. {event.todo}".strip()
         case FirstMeasurement():

@@ -10,18 +10,21 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from installer.cloud.api_models import Granted, Secret
 from installer.errors import ErrorCode, InstallerError
 from installer.settings import CloudSettings, is_loopback
 from installer.storage.private_files import OTHER_OWNER, read_private
 from installer.text import printable
 from installer.text.path_reasons import why_unusable
 
+if TYPE_CHECKING:
+    from installer.cloud.api_models import Granted
+
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=8192)]
 Backend = Literal["keyring", "file"]
 # Whether older tokens of the account are in the keyring beside those in the file.
 Left = Literal["no", "maybe", "yes"]

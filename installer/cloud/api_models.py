@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from installer.cloud.account_file import Secret
 from installer.errors import ErrorCode, InstallerError
 from installer.text import printable
 
@@ -45,7 +46,6 @@ def _list(value: Any) -> Any:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
-Secret = Annotated[SecretStr, Field(min_length=1, max_length=8192)]
 Number = Annotated[int | None, BeforeValidator(_number)]
 Truthy = Annotated[bool, BeforeValidator(bool)]
 _MODEL_ID = AliasChoices("model_id", "modelid")

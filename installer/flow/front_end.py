@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from installer.answers import StepKey
 from installer.errors import InstallerError
-from installer.events.json_lines import Event
-from installer.flow.questions import Question
+
+if TYPE_CHECKING:
+    from installer.events.json_lines import Event
+    from installer.flow.questions import Question
 
 
 class Back(Exception):

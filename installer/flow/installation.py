@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import installer
 from installer.answers import Answers, StepKey
@@ -25,15 +25,12 @@ from installer.events.installation import (
     StepSkipped,
     StepStarted,
 )
-from installer.events.json_lines import Event
 from installer.flow import outcome as outcomes
 from installer.flow import permission_for_references, station_choices
 from installer.flow.environment import Environment
 from installer.flow.front_end import Back, Cancelled, Failure, FrontEnd, Recovery
 from installer.flow.lease_renewal import renew_lease
 from installer.flow.outcome import Outcome
-from installer.flow.restore import report_steps_done, restore_and_report
-from installer.flow.resume import EarlierAttempt
 from installer.flow.situation import Situation, model_in_given_answers
 from installer.flow.steps import device_connection, device_trust
 from installer.flow.steps.find import FindStep
@@ -44,8 +41,12 @@ from installer.flow.steps.provision import ProvisionStep
 from installer.flow.steps.step import GoTo, Step
 from installer.flow.steps.sync import SyncStep
 from installer.flow.steps.verify import VerifyStep
-from installer.ledger.records import Record
 from installer.wifi.repeated_secrets import without_secrets
+
+if TYPE_CHECKING:
+    from installer.events.json_lines import Event
+    from installer.flow.resume import EarlierAttempt
+    from installer.ledger.records import Record
 
 STEPS: tuple[Step, ...] = (FindStep(), SyncStep(), NetworkStep(), ProvisionStep(), LinkStep(), VerifyStep())
 # For a device that the vendor's app sets up. The find step decides which steps follow; both begin with the same three.
@@ -110,10 +111,10 @@ class Installation:
             except asyncio.CancelledError:
                 await self._finish(self._outcome("cancelled", outcomes.cancelled_error()))
                 raise
-            # The result is told before the parting: BlueZ takes two to three seconds to end a link.
+            # The result is told before the parting, for which nobody has to wait.
             return await self._finish(ended)
         finally:
-            await device_connection.close_bluetooth(self.situation)
+            await device_connection.close_bluetooth(self.situation, for_good=True)
 
     async def _run_with_timeout(self) -> None:
         limit = asyncio.timeout(self._options.timeout)
@@ -214,6 +215,8 @@ class Installation:
             self._check_given_answers()
             await self._keep_choices()
             return 0
+        from installer.flow.restore import report_steps_done, restore_and_report
+
         # Later attempts use the answers of this one.
         await self._record.claim(self._recorded_answers())
         self._owns_record = True

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
-
-from pydantic import SecretStr
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from installer.answers import StepKey
-from installer.bluetooth.sighting import Sighting
-from installer.catalogue.catalogue_file import Catalogue
-from installer.catalogue.model import Model, SyncMethod
-from installer.cloud.token_store import ListedAccount
-from installer.cloud.whose_account import SignedInPerson
-from installer.errors import InstallerError
-from installer.provisioning.provisioner import DeviceInfo
 from installer.text import quoted
-from installer.wifi.card_readings import CardReadings
-from installer.wifi.networks import Network
+
+# A script asks nothing: what only questions need is not loaded for their types.
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from installer.bluetooth.sighting import Sighting
+    from installer.catalogue.catalogue_file import Catalogue
+    from installer.catalogue.model import Model, SyncMethod
+    from installer.cloud.token_store import ListedAccount
+    from installer.cloud.whose_account import SignedInPerson
+    from installer.errors import InstallerError
+    from installer.provisioning.provisioner import DeviceInfo
+    from installer.wifi.card_readings import CardReadings
+    from installer.wifi.networks import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +71,19 @@ class LiveSightings(Protocol):
         ...
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Question:
-    """Base class of all questions. `can_go_back`: the front end may raise `Back` instead of answering."""
+    """Base class of all questions. `can_go_back`: the front end may raise `Back` instead of answering.
+
+    Without an own `repr`, no secret in one can be shown, and making the classes takes a third of the time.
+    """
 
     step: StepKey
     can_go_back: bool = False
     problem: InstallerError | None = None  # why the previous answer was not accepted
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ChooseDevice(Question):
     """Which device? → `FindAnswer` with an address. `wanted`: offer this model only."""
 
@@ -87,7 +93,7 @@ class ChooseDevice(Question):
     wanted: Model | None = None
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ConfirmDevice(Question):
     """Is it this one? → True."""
 
@@ -100,7 +106,7 @@ class ConfirmDevice(Question):
     identify: Callable[[], Awaitable[None]] | None = None
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ConfirmForeign(Question):
     """Use what somebody else's file or record says? → bool. Without a clear yes it is no.
 
@@ -113,7 +119,7 @@ class ConfirmForeign(Question):
     no: str
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class AskProof(Question):
     """The device's proof of possession (or password)? → `SecretStr`, or the `DevicePayload` of its pasted code.
 
@@ -126,7 +132,7 @@ class AskProof(Question):
     address: str = ""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class AskPasskey(Question):
     """The six digits that the device shows? → `SecretStr`. Withdrawn when the device ends the pairing.
 
@@ -140,7 +146,7 @@ class AskPasskey(Question):
     seconds: float
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class CompareNumbers(Question):
     """Does the device show this number, too? → bool. Withdrawn when the device ends the pairing."""
 
@@ -148,11 +154,11 @@ class CompareNumbers(Question):
     model: Model
     name: str
     address: str
-    number: str = field(repr=False)
+    number: str
     seconds: float
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ShowPasskey(Question):
     """The person types these six digits on the device → True when done. Withdrawn when the pairing has ended."""
 
@@ -164,7 +170,7 @@ class ShowPasskey(Question):
     seconds: float
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class RenewBond(Question):
     """Pair a device anew that no longer has its keys? → True, or False: the usual answer. `problem` says what is so."""
 
@@ -191,7 +197,7 @@ class SyncChoice:
     reason: str = ""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ChooseSync(Question):
     """Wi-Fi or Bluetooth only? → `SyncAnswer`. `choices` has all methods; those not allowed have a reason.
 
@@ -204,7 +210,7 @@ class ChooseSync(Question):
     count: int = 1
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ChooseNetwork(Question):
     """Which network? → `NetworkAnswer`, without a passphrase or with that of a WIFI: text.
 
@@ -221,7 +227,7 @@ class ChooseNetwork(Question):
     saved: bool = False
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ChooseReading(Question):
     """Which reading of the network's card is right? → `NetworkAnswer`, with its passphrase.
 
@@ -233,7 +239,7 @@ class ChooseReading(Question):
     heard: frozenset[str] = frozenset()
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ChooseSpelling(Question):
     """Which name is meant? → the SSID: that of one of `heard`, which `who` receives, or `typed` as it is."""
 
@@ -243,7 +249,7 @@ class ChooseSpelling(Question):
     who: str
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class AskPassphrase(Question):
     """The passphrase of this network? → `SecretStr`.
 
@@ -257,7 +263,7 @@ class AskPassphrase(Question):
     host_passphrase: Callable[[], Awaitable[SecretStr]] | None = None
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ConfirmSending(Question):
     """Send the credentials? → `ProvisionAnswer`. `encrypted`: whether the protocol encrypts them.
 
@@ -296,7 +302,7 @@ class ConfirmSending(Question):
         )
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class AcceptUnproved(Question):
     """Send the passphrase to a device that has not proved itself as it must? → True, or False: the usual answer.
 
@@ -321,7 +327,7 @@ class AcceptUnproved(Question):
         return f"{pretend} It also travels unencrypted: somebody close by with a radio can read it."
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ChooseAccount(Question):
     """Which account? → `LinkAnswer`. A name that is not stored means: sign in. `later`: offer to link later."""
 
@@ -331,7 +337,7 @@ class ChooseAccount(Question):
     later: bool = False
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class OfferNotifications(Question):
     """Subscribe to notifications of this model's new data? → False, True (the settings' address), or an address.
 
@@ -344,10 +350,10 @@ class OfferNotifications(Question):
     account: str
     kinds: str
     known: str = ""
-    proposal: str = field(default="", repr=False)
+    proposal: str = ""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class SignIn(Question):
     """Sign in in a browser → the pasted address (`str`). Withdrawn when the browser was redirected to this computer.
 
@@ -368,7 +374,7 @@ class SignIn(Question):
     sign_in_lab_user: Callable[[], Awaitable[None]] | None = None
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ConfirmAccount(Question):
     """Is this the account that is meant? → True or False. Asked before anything of a new sign-in is stored.
 
@@ -398,7 +404,7 @@ class AccountWatch(Protocol):
         ...
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class FollowGuide(Question):
     """Follow these steps in the vendor's app (`app`) → True when done. Withdrawn when the device is in the account.
 

@@ -12,10 +12,7 @@ from pydantic import SecretStr
 from installer.answers import Answers, StepKey
 from installer.catalogue.model import Model, SyncMethod
 from installer.errors import ErrorCode, InstallerError
-from installer.events.json_lines import Event
 from installer.flow.environment import Environment
-from installer.flow.front_end import FrontEnd
-from installer.flow.questions import Question
 from installer.flow.run_options import Options
 from installer.provisioning.provisioner import ConnectionSecurity
 from installer.provisioning.required_security import RequiredSecurity
@@ -29,6 +26,10 @@ if TYPE_CHECKING:
     from installer.bluetooth.sighting import Sighting
     from installer.cloud.account import Account
     from installer.cloud.api_models import CloudDevice
+    from installer.events.installation import Notice
+    from installer.events.json_lines import Event
+    from installer.flow.front_end import FrontEnd
+    from installer.flow.questions import Question
     from installer.ledger.records import Record
     from installer.measurement import Measurement
     from installer.provisioning.provisioner import DeviceInfo, Provisioner
@@ -76,6 +77,9 @@ class Situation:
     left_device: str = ""
     # The connections that a person, or an option, has accepted although they are below that.
     accepted_unproved: set[AcceptedConnection] = field(default_factory=set)
+    # What is to be told after the device: it was connected while it was still being recorded. None: nothing is held.
+    held_notices: list[Notice] | None = None
+    connect_error: InstallerError | None = None  # of a connection that was tried before it was certain that it is meant
     bonded: bool = False  # this computer has keys of the device
     bond_recorded: bool = False
     passkey_used: bool = False  # the given one: the device shows other digits the next time
@@ -182,6 +186,13 @@ class Situation:
         given = self.given.find
         if given is not None:
             self.given = self.given.with_answer(StepKey.FIND, given.without_proof())
+
+    def tell(self, notice: Notice) -> None:
+        """Emit it, but not before the device that it is about."""
+        if self.held_notices is None:
+            self.emit(notice)
+        else:
+            self.held_notices.append(notice)
 
     def may_ask(self, key: StepKey) -> bool:
         """Whether a person can be asked for this step."""

@@ -16,13 +16,14 @@ from installer.ledger import shared, timestamps
 from installer.ledger.database import Store, Target
 from installer.ledger.leases import LEASE_SECONDS, Lease
 from installer.ledger.process_alive import ProcessAlive
-from installer.ledger.query_types import Filter, InstalledDevice, Page
 from installer.storage import database
 from installer.storage.damaged_rows import DamagedRows
 from installer.text import printable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from installer.ledger.query_types import Filter, InstalledDevice, Page
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,8 @@ class Records:
 
     def all(self) -> list[dict[str, Any]]:
         """All complete records, the oldest first. For a large ledger use `find` or `every`."""
+        from installer.ledger.query_types import Filter
+
         return list(self.every(Filter()))[::-1]
 
     def every(self, wanted: Filter) -> Iterator[dict[str, Any]]:
@@ -170,6 +173,8 @@ class Records:
 
     def installed(self, method: str) -> list[InstalledDevice]:
         """The devices whose last completed installation was with this sync method (`wifi` or `bluetooth`)."""
+        from installer.ledger.query_types import InstalledDevice
+
         found = self.store.read("read the records", lambda c: _queries().installed(c, method))
         self._note_damage(found)
         return [InstalledDevice.of(row) for row in found if not row["damaged"]]

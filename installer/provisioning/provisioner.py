@@ -126,7 +126,8 @@ class DriverOptions:
     `authorization`: seconds to wait for the button. `proof`, `username`: the proof of possession (or password) that
     some protocols need; `ask_proof` is called with PROOF_MISSING or PROOF_WRONG when it is needed. `identify`: let the
     device blink or beep while the user must press its button, to find the right one among several. `services`: the
-    device's GATT services that no other protocol owns; None: all.
+    device's GATT services that no other protocol owns; None: all. `wanted_ssid`: of the network that is chosen already;
+    a list of networks that has it may be incomplete.
     """
 
     authorization: float = 60.0
@@ -135,6 +136,7 @@ class DriverOptions:
     identify: bool = False
     ask_proof: Callable[[InstallerError], Awaitable[SecretStr]] | None = None
     services: Sequence[str] | None = None
+    wanted_ssid: str | None = None
 
     def for_services(self, services: Sequence[str]) -> DriverOptions:
         """The same options for a device with these services."""

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import batch, espressif, fetch, gateway, installation, ledger, receiver, repaint, startup
+from tests.bench import (
+    batch,
+    espressif,
+    fetch,
+    gateway,
+    installation,
+    ledger,
+    receiver,
+    repaint,
+    startup,
+    whole_process,
+)
 
 PARTS = {
     "startup": startup.report,
+    "process": whole_process.report,
     "installation": installation.report,
     "espressif": espressif.report,
     "repaint": repaint.report,

@@ -57,6 +57,29 @@ async def hold():
 asyncio.run(hold())
 """
 
+# It scans, connects, lets the device go, and ends.
+PARTING = """
+import asyncio, sys
+from pathlib import Path
+from installer.bluetooth.adapter import start_scanner
+from installer.bluetooth.system_adapter import SystemAdapter
+from installer.bluetooth.connection import Connection
+from installer.bluetooth.own_links import OwnLinks
+from installer.storage.process_marks import ProcessMarks
+
+async def part():
+    adapter, heard = await SystemAdapter.open("hci0", OwnLinks(ProcessMarks(Path(sys.argv[1])))), asyncio.Queue()
+    scanner = adapter.scanner(lambda device, _: heard.put_nowait(device))
+    await start_scanner(adapter, scanner)
+    device = await heard.get()
+    await scanner.stop()
+    connection = await Connection.open(adapter, device)
+    await connection.let_go()
+    await adapter.close()
+
+asyncio.run(part())
+"""
+
 
 @pytest_asyncio.fixture
 async def bluez(bus: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
@@ -166,6 +189,61 @@ async def test_a_link_of_a_program_that_ended_well_is_not_noted(bluez: StandIn, 
     assert [json.loads(text)["address"] for text, _ in marks.held()] == [SCALE]
     await connection.close()
     assert marks.held() == marks.take_abandoned() == []
+
+
+async def test_a_program_does_not_wait_for_a_link_that_is_being_ended(bluez: StandIn, marks: ProcessMarks) -> None:
+    (scale,) = bluez.in_reach
+    bluez.takes_its_time = True
+    parting = await asyncio.create_subprocess_exec(sys.executable, "-c", PARTING, str(marks.folder))
+    assert await parting.wait() == 0
+    # It has gone, BlueZ knows what to do, and no note says that a link was left.
+    assert bluez.is_connected(scale)
+    asked = called(bluez, "Disconnect")
+    assert set(asked) == {scale}
+    assert not list(marks.folder.iterdir())
+    bluez.change(scale, Connected=False, ServicesResolved=False)
+    adapter, told = look(marks)
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
+        assert await heard(scan, "Body+")
+    assert (told, called(bluez, "Disconnect")) == ([], asked)
+
+
+async def test_a_program_that_goes_on_lets_go_in_the_background(bluez: StandIn, marks: ProcessMarks, bus: str) -> None:
+    (scale,) = bluez.in_reach
+    async with await SystemAdapter.open("hci0", OwnLinks(marks)) as adapter:
+        async with Scan(adapter, DETECTOR, settle=0) as scan:
+            assert await heard(scan, "Body+")
+            device = scan.ble_device(SCALE)
+        bluez.takes_its_time = True
+        connection = await Connection.open(adapter, device)
+        await connection.let_go()
+        assert (connection.is_open, bluez.is_connected(scale), marks.held()) == (False, True, [])
+        bluez.change(scale, Connected=False, ServicesResolved=False)
+        bluez.takes_its_time = False
+        # The next connection is a new one, and it is noted.
+        again = await Connection.open(adapter, device)
+        assert (again.is_open, len(marks.held())) == (True, 1)
+        await again.close()
+    assert marks.held() == marks.take_abandoned() == []
+
+
+async def test_without_an_answer_the_link_stays_noted_until_it_is_down(
+    bluez: StandIn, marks: ProcessMarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here BlueZ is not watched, so nobody can ask it whether it has taken the request: then it is waited for."""
+    adapter, _ = look(marks)
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
+        assert await heard(scan, "Body+")
+        device = scan.ble_device(SCALE)
+    (scale,) = bluez.in_reach
+    bluez.takes_its_time = True
+    connection = await Connection.open(adapter, device)
+    parting = asyncio.create_task(connection.let_go())
+    await until(lambda: called(bluez, "Disconnect"))
+    assert len(marks.held()) == 1
+    bluez.change(scale, Connected=False, ServicesResolved=False)
+    parting.cancel()
+    await asyncio.wait({parting})
 
 
 async def test_only_what_is_surely_ours_is_ended(bluez: StandIn, marks: ProcessMarks) -> None:

@@ -159,6 +159,25 @@ class BluezWatch:
         with suppress(BluezError, InstallerError):
             await self._bus.call(path, DEVICE, "Disconnect", seconds=DISCONNECT_SECONDS)
 
+    async def begin_disconnect(self, path: str) -> bool:
+        """Have BlueZ end the link to this device. Whether it has begun to: it then goes on also without this program.
+
+        BlueZ waits 2 s before it ends a link, and answers when it has. But it takes what one connection sends in its
+        order: when it answers the question after that request, it has taken the request. Never raises.
+        """
+        if not self._owner or self._closed:
+            return False
+        self._start(self.disconnect(path))
+        await asyncio.sleep(0)
+        asked = ("ss", (DEVICE, "Connected"))
+        try:
+            await self._bus.call(path, PROPERTIES, "Get", *asked, seconds=ANSWER_SECONDS, destination=self._owner)
+        except BluezError as error:
+            return error.name.startswith("org.freedesktop.DBus.Error.Unknown")  # it has no such device any more
+        except InstallerError:
+            return False
+        return True
+
     async def close(self) -> None:
         """Stop watching. Never raises."""
         if self._closed:

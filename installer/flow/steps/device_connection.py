@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from installer.bluetooth.device_information import DeviceInformation, read_devic
 from installer.catalogue.model import Bonding
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice, left_link_notice
+from installer.flow.load_ahead import load_ahead
 from installer.flow.questions import AskProof
 from installer.flow.situation import Situation
 from installer.flow.steps import device_trust, pairing_answers, retail_device
@@ -19,7 +21,6 @@ from installer.flow.steps.detected_model import check_wanted_model
 from installer.provisioning import registry
 from installer.provisioning.provisioner import Capability, DeviceInfo, DriverOptions
 from installer.provisioning.required_security import RequiredSecurity
-from installer.qr.device_setup_code import DevicePayload
 
 if TYPE_CHECKING:
     from installer.bluetooth.adapter import Adapter
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     from installer.bluetooth.scan import Scan
     from installer.bluetooth.sighting import Sighting
     from installer.provisioning.provisioner import Provisioner
+    from installer.qr.device_setup_code import DevicePayload
 
 
 # An update of the system restarts the Bluetooth service, which takes 1 to 3 s; a crashed one comes back after 2 to 5.
 SHORT_OUTAGE_SECONDS = 10.0
+# How long a scan may take to go on beside an open connection. Some adapters never do it.
+SCAN_BESIDE_SECONDS = 2.0
 
 
 async def adapter(situation: Situation) -> Adapter:
@@ -56,6 +60,7 @@ async def running_scan(situation: Situation) -> Scan:
         scan = Scan(await adapter(situation), registry.detector(situation.environment.catalogue))
         await scan.__aenter__()
         situation.scan = scan
+        load_ahead("bleak_retry_connector")
     return situation.scan
 
 
@@ -71,6 +76,9 @@ async def connect(situation: Situation, *, find: float | None = None) -> None:
 
     `find`: how long to scan for the device, in seconds, instead of the usual deadline.
     """
+    failed, situation.connect_error = situation.connect_error, None
+    if failed is not None:
+        raise failed
     if situation.connection is not None and situation.connection.is_open:
         return
     try:
@@ -82,8 +90,33 @@ async def connect(situation: Situation, *, find: float | None = None) -> None:
         await _connect(situation, find, pair=True)
 
 
-async def _connect(situation: Situation, find: float | None, *, pair: bool = False) -> None:
-    """Find the device, connect and open its provisioner. `pair`: pair before anything else."""
+async def connect_beside_scan(situation: Situation) -> bool:
+    """Connect to a device of which it is not certain yet that it is meant, and look on for others.
+
+    Nobody is asked, nothing is paired. False if the adapter cannot scan beside an open connection; it is closed then.
+    Raises as `connect`, and DEVICE_UNSUPPORTED also for a device that only its vendor's app sets up.
+    """
+    try:
+        await _connect(situation, None, certain=False)
+    except TimeoutError:
+        await disconnect(situation)
+        await stop_scanning(situation)
+        return False
+    return True
+
+
+async def settle_on_device(situation: Situation) -> None:
+    """The connected device is certainly the one that is meant: others are not looked for, and it may be paired."""
+    if situation.connection is not None:
+        await stop_scanning(situation)
+        situation.connection.pair_with(pairing_answers.PairingAnswers(situation))
+
+
+async def _connect(situation: Situation, find: float | None, *, pair: bool = False, certain: bool = True) -> None:
+    """Find the device, connect and open its provisioner. `pair`: pair before anything else.
+
+    `certain`: that it is meant; else see `connect_beside_scan`, and TimeoutError if the scan cannot go on.
+    """
     from installer.bluetooth.connection import Connection
 
     await disconnect(situation)
@@ -109,26 +142,42 @@ async def _connect(situation: Situation, find: float | None, *, pair: bool = Fal
     opening = partial(
         Connection.open,
         timeout=limit,
-        dialog=pairing_answers.PairingAnswers(situation),
+        dialog=pairing_answers.PairingAnswers(situation) if certain else None,
         pair=pair or situation.chosen_model.bonding is Bonding.REQUIRED,
     )
     # Many adapters cannot scan and connect at once.
     if radio is None:
         ble_device = scan.ble_device(sighting.address)
-        await stop_scanning(situation)
-        connection = await opening(await adapter(situation), ble_device)
+        await (stop_scanning(situation) if certain else scan.pause())
+        try:
+            connection = await opening(await adapter(situation), ble_device)
+        except InstallerError:
+            if not certain:
+                await _go_on_scanning(scan)
+            raise
     else:
         async with radio.connecting() as scan:
             ble_device = scan.ble_device(sighting.address)
             connection = await opening(await radio.adapter(), ble_device)
     situation.connection, situation.ble_device = connection, ble_device
     try:
+        if not certain:
+            await _go_on_scanning(scan)
         situation.bonded = situation.bonded or await (await adapter(situation)).is_bonded(ble_device)
-        await _identify_device(situation, connection, sighting)
+        await _identify_device(situation, connection, sighting, certain=certain)
     except BaseException:
         # The next try must not take it for a complete connection.
         await disconnect(situation)
         raise
+
+
+async def _go_on_scanning(scan: Scan) -> None:
+    """Raises TimeoutError if the adapter does not let it."""
+    try:
+        async with asyncio.timeout(SCAN_BESIDE_SECONDS):
+            await scan.resume()
+    except InstallerError:
+        raise TimeoutError from None
 
 
 async def wait_out_outage(situation: Situation, error: InstallerError) -> bool:
@@ -153,8 +202,10 @@ async def release_stale_link(situation: Situation, address: str | None) -> None:
         await (await adapter(situation)).release_link(address)
 
 
-async def _identify_device(situation: Situation, connection: Connection, sighting: Sighting) -> None:
-    """Choose the provisioner for the open connection, and read what the device is."""
+async def _identify_device(
+    situation: Situation, connection: Connection, sighting: Sighting, *, certain: bool = True
+) -> None:
+    """Choose the provisioner for the open connection, and read what the device is. `certain`: that it is meant."""
     from installer.provisioning.registry import provisioner_for
 
     options = DriverOptions(
@@ -162,13 +213,15 @@ async def _identify_device(situation: Situation, connection: Connection, sightin
         proof=read_proof(situation),
         identify=situation.options.identify,
         username=situation.username,
+        wanted_ssid=situation.given.network.ssid if situation.given.network is not None else None,
         ask_proof=partial(_ask_proof, situation),
     )
     provisioner = None
     expected = device_trust.seen_before(situation)
     if not situation.options.guided:
         provisioner = await provisioner_for(connection, expected.protocol or sighting.detection.protocol, options)
-    if provisioner is None and not situation.join_unconfirmed and await retail_device.recognise(situation, connection):
+    retail = provisioner is None and certain and not situation.join_unconfirmed
+    if retail and await retail_device.recognise(situation, connection):
         # Many devices accept one connection only, and the vendor's app on the phone needs it now.
         await disconnect(situation)
         return
@@ -182,7 +235,7 @@ async def _identify_device(situation: Situation, connection: Connection, sightin
     await provisioner.open()
     situation.provisioner = provisioner
     for warning in getattr(provisioner, "warnings", ()):
-        situation.emit(Notice(code="encryption", text=warning))
+        situation.tell(Notice(code="encryption", text=warning))
     if situation.info is not None:
         standard = await read_device_information(connection) if expected.serial else DeviceInformation()
         device_trust.check_same_device(situation, provisioner, standard.serial)
@@ -221,10 +274,10 @@ async def _ask_proof(situation: Situation, problem: InstallerError) -> SecretStr
         can_go_back=not situation.credentials_sent,
     )
     answer: SecretStr | DevicePayload = await situation.ask(question)
-    proof = (answer.proof or SecretStr("")) if isinstance(answer, DevicePayload) else answer
+    proof = answer if isinstance(answer, SecretStr) else answer.proof or SecretStr("")
     # From now on no connection without the proof, or below the label, will do, whatever the device says.
     scheme = 0
-    if isinstance(answer, DevicePayload):
+    if not isinstance(answer, SecretStr):
         scheme = FindAnswer(name=answer.name, username=answer.username or None, security=answer.security).least_scheme
     minimum = RequiredSecurity(proof=bool(proof.get_secret_value()), scheme=scheme)
     situation.require(situation.chosen_sighting.address, minimum)
@@ -282,20 +335,20 @@ async def follow_address(situation: Situation) -> None:
         await situation.record.change_address(address)
 
 
-async def disconnect(situation: Situation) -> None:
-    """Close provisioner and connection, if open."""
+async def disconnect(situation: Situation, *, for_good: bool = False) -> None:
+    """Close provisioner and connection, if open. `for_good`: nothing connects to the device after this."""
     provisioner, situation.provisioner = situation.provisioner, None
     connection, situation.connection = situation.connection, None
     if provisioner is not None:
         await provisioner.close()
     if connection is not None:
-        await connection.close()
+        await (connection.let_go() if for_good else connection.close())
 
 
-async def close_bluetooth(situation: Situation) -> None:
-    """Close the connection, the scan and the adapter of this installation."""
+async def close_bluetooth(situation: Situation, *, for_good: bool = False) -> None:
+    """Close the connection, the scan and the adapter of this installation. `for_good`: see `disconnect`."""
     try:
-        await disconnect(situation)
+        await disconnect(situation, for_good=for_good)
         await stop_scanning(situation)
     finally:
         opened, situation.adapter = situation.adapter, None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from installer.answers import FindAnswer, StepKey
-from installer.bluetooth.sighting import Certainty, SetupState, Sighting
+from installer.bluetooth.sighting import Sighting
 from installer.catalogue.model import GUIDED, Model
 from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
@@ -18,7 +18,7 @@ from installer.flow.situation import Situation, answer_missing
 from installer.flow.steps import device_connection, device_trust, retail_device
 from installer.flow.steps.detected_model import check_wanted_model
 from installer.flow.steps.step import Step
-from installer.provisioning import registry
+from installer.flow.steps.which_device import wait_for_device
 from installer.provisioning.provisioner import Capability, DeviceInfo, security_of
 from installer.text import in_quotes
 from installer.wifi.networks import Network
@@ -91,33 +91,13 @@ class FindStep(Step):
             # Two devices may have that name; whichever is chosen then must meet what the label states.
             situation.require(answer.name, device_trust.stated_in(answer))
         asked = situation.given.find is None or self.key in situation.options.ask
-        sighting = await self._wait_for_device(situation, answer)
-        model = self._check_model(situation, answer, sighting)
-        if situation.given.sync is not None and self._sync_method_is_final(situation):
-            check_sync(model, situation.given.sync.method)
+        sighting = await wait_for_device(situation, answer, partial(self._model_of, situation, answer))
+        model = self._model_of(situation, answer, sighting)
         situation.sighting, situation.model = sighting, model
         situation.require(sighting.address, device_trust.stated_in(answer))
-        if not situation.options.dry_run:
-            await situation.record.set_device(
-                sighting.address,
-                name=sighting.name,
-                model=model.id,
-                certainty=sighting.detection.certainty.value,
-                reasons=sighting.detection.reasons,
-            )
-        situation.emit(
-            DeviceFound(
-                address=sighting.address,
-                name=sighting.name,
-                model=model.id,
-                certainty=sighting.detection.certainty.value,
-                rssi=sighting.rssi,
-                reasons=sighting.detection.reasons,
-            )
-        )
         connected = True
         try:
-            await device_connection.connect(situation)
+            await self._record_and_connect(situation)
         except InstallerError as error:
             await device_connection.disconnect(situation)
             if not retail_device.continue_without_connection(situation, error):
@@ -193,36 +173,64 @@ class FindStep(Step):
         """Whether the given sync method cannot be changed; else a person can change it in the sync step."""
         return situation.given.sync is not None and not situation.may_ask(StepKey.SYNC)
 
-    async def _wait_for_device(self, situation: Situation, answer: FindAnswer) -> Sighting:
-        await device_connection.release_stale_link(situation, answer.device)
-        scan = await device_connection.running_scan(situation)
+    async def _record_and_connect(self, situation: Situation) -> None:
+        """Record which device it is, and connect; both at once if nobody can be asked anything meanwhile.
+
+        What the record raises comes first: DEVICE_TAKEN. Where other stations share the ledger, it is waited for: they
+        may be about to connect.
+        """
+        options = situation.options
+        asks = not options.non_interactive or options.ask or options.ask_pairing
+        if asks or not situation.environment.records.private:
+            await self._tell_device(situation)
+            await device_connection.connect(situation)
+            return
+        if situation.held_notices is None:
+            situation.held_notices = []
+        telling = asyncio.ensure_future(self._tell_device(situation))
+        connecting = asyncio.ensure_future(device_connection.connect(situation))
+        try:
+            await asyncio.wait({telling, connecting}, return_when=asyncio.FIRST_EXCEPTION)
+            if not telling.done() or telling.exception() is not None:
+                await telling
+            await connecting
+        finally:
+            for task in (telling, connecting):
+                task.cancel()
+            await asyncio.gather(telling, connecting, return_exceptions=True)
+            situation.held_notices = None
+
+    async def _tell_device(self, situation: Situation) -> None:
+        """Record which device it is, and tell it; then what its connection has brought up."""
+        sighting, model = situation.chosen_sighting, situation.chosen_model
         if not situation.options.dry_run:
-            # Open the ledger while the scan runs.
-            situation.record.open()
-        limits = situation.options.deadlines
-        wanted = situation.environment.catalogue.get(answer.model) if answer.model else None
-
-        def matches(sightings: Sequence[Sighting]) -> list[Sighting] | None:
-            return [s for s in sightings if _matches(s, answer, wanted)] or None
-
-        found = await scan.wait_until(matches, limits.find)
-        if found and not answer.device:
-            # A second device of the model may advertise a little later than the first.
-            await scan.wait_until(lambda all_seen: (matches(all_seen) or [])[1:] or None, limits.second_device)
-        found = (matches(scan.current()) or found) if found else None
-        if not found:
-            await _check_connected_elsewhere(situation, answer, wanted)
-            raise _not_found(answer, wanted, scan.current())
-        ready = [s for s in found if s.state is not SetupState.SET_UP]
-        candidates = ready or found
-        if len(candidates) > 1:
-            raise InstallerError(
-                ErrorCode.DEVICE_AMBIGUOUS,
-                f"{len(candidates)} devices match: " + ", ".join(f"{s.address} ({s.name})" for s in candidates) + ".",
-                "Name one with --device ADDRESS.",
-                candidates=[{"address": s.address, "name": s.name, "rssi": s.rssi} for s in candidates],
+            await situation.record.set_device(
+                sighting.address,
+                name=sighting.name,
+                model=model.id,
+                certainty=sighting.detection.certainty.value,
+                reasons=sighting.detection.reasons,
             )
-        return candidates[0]
+        situation.emit(
+            DeviceFound(
+                address=sighting.address,
+                name=sighting.name,
+                model=model.id,
+                certainty=sighting.detection.certainty.value,
+                rssi=sighting.rssi,
+                reasons=sighting.detection.reasons,
+            )
+        )
+        held, situation.held_notices = situation.held_notices or [], None
+        for notice in held:
+            situation.emit(notice)
+
+    def _model_of(self, situation: Situation, answer: FindAnswer, sighting: Sighting) -> Model:
+        """Its model. Raises DEVICE_UNSUPPORTED, and the sync rule's error for a method that is final."""
+        model = self._check_model(situation, answer, sighting)
+        if situation.given.sync is not None and self._sync_method_is_final(situation):
+            check_sync(model, situation.given.sync.method)
+        return model
 
     def _check_model(self, situation: Situation, answer: FindAnswer, sighting: Sighting) -> Model:
         catalogue = situation.environment.catalogue
@@ -293,40 +301,6 @@ async def _wait_for_scan_failure(scan: Scan) -> InstallerError:
     while scan.failure is None or scan.restarts:  # noqa: ASYNC110 - an event for every advertisement would cost more
         await asyncio.sleep(SCAN_CHECK_SECONDS)
     return scan.failure
-
-
-def _matches(sighting: Sighting, answer: FindAnswer, wanted: Model | None) -> bool:
-    if answer.device is not None:
-        return sighting.address.upper() == answer.device
-    if answer.name is not None and sighting.name.lower() != answer.name.strip().lower():
-        return False
-    if wanted is not None:
-        return sighting.detection.model_id == wanted.id and sighting.detection.certainty is not Certainty.UNKNOWN
-    return answer.name is not None
-
-
-async def _check_connected_elsewhere(situation: Situation, answer: FindAnswer, wanted: Model | None) -> None:
-    """Raise DEVICE_NOT_FOUND with the reason if another program of this computer has the device."""
-    from installer.bluetooth.connected_elsewhere import connected_elsewhere, connected_elsewhere_words
-
-    detector = registry.detector(situation.environment.catalogue)
-    taken = await connected_elsewhere(await device_connection.adapter(situation), detector)
-    fitting = [sighting for sighting in taken if _matches(sighting, answer, wanted)]
-    if fitting:
-        what, todo = connected_elsewhere_words(fitting)
-        raise InstallerError(ErrorCode.DEVICE_NOT_FOUND, what, todo, connected=[s.address for s in fitting])
-
-
-def _not_found(answer: FindAnswer, wanted: Model | None, seen: Sequence[Sighting]) -> InstallerError:
-    what = answer.device or (wanted.name if wanted else answer.name)
-    known = [f"{s.address} ({s.name or s.detection.model_id})" for s in seen if s.detection.model_id]
-    return InstallerError(
-        ErrorCode.DEVICE_NOT_FOUND,
-        f"{what} is not within reach."
-        + (f" Seen instead: {', '.join(known[:12])}." if known else " No device that can be set up is in reach."),
-        "Check that it is switched on, close by, in set-up mode, and not connected to a phone.",
-        seen=len(seen),
-    )
 
 
 def _unsupported(sighting: Sighting) -> InstallerError:

@@ -21,7 +21,6 @@ from installer.flow.situation import Situation
 from installer.flow.steps import notification_offer
 from installer.flow.steps.link import LinkStep
 from installer.flow.steps.step import GoTo, Step
-from installer.provisioning.guided import checklist
 
 if TYPE_CHECKING:
     from installer.cloud.account import Account
@@ -111,6 +110,8 @@ class FollowGuideStep(Step):
 
     async def _show_guide(self, situation: Situation, account: Account) -> CloudDevice:
         model, limit = situation.chosen_model, situation.options.deadlines.guide
+        from installer.provisioning.guided import checklist
+
         guide = checklist.checklist(model, situation.chosen_method, account.name, associated=bool(situation.associated))
         situation.emit(
             GuideShown(model=model.id, app=guide.app, url=guide.url, steps=guide.steps, account=account.name)

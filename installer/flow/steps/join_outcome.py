@@ -12,7 +12,6 @@ from typing import Any
 from installer.answers import StepKey
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice, Provisioning
-from installer.flow.resume import JOIN_UNKNOWN
 from installer.flow.situation import Situation
 from installer.flow.steps import device_connection
 from installer.flow.steps.step import GoTo
@@ -63,6 +62,8 @@ async def ask_device_if_joined(situation: Situation) -> dict[str, Any]:
         situation.emit(Notice(code="unseen", text="The device has ended its set-up, as one that has joined."))
         return result | {"joined": "silence"}
     situation.emit(Notice(code="unseen", text=SET_UP_ENDED))
+    from installer.flow.resume import JOIN_UNKNOWN
+
     situation.unconfirmed_provision_result = result | {"joined": JOIN_UNKNOWN}
     situation.unconfirmed_provision_seconds = time.monotonic() - began
     return situation.unconfirmed_provision_result

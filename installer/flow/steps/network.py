@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from pydantic import SecretStr
@@ -20,7 +20,7 @@ from installer.flow.questions import AskPassphrase, ChooseNetwork
 from installer.flow.situation import PROOF_ERRORS, TRUST_ERRORS, Situation, answer_missing, model_in_given_answers
 from installer.flow.steps import device_connection, device_trust
 from installer.flow.steps.step import Step
-from installer.provisioning.provisioner import Capability
+from installer.provisioning.provisioner import Capability, security_of
 from installer.storage.reference_origin import PERSON
 from installer.storage.secret_references import SecretRef
 from installer.wifi import network_manager
@@ -262,6 +262,18 @@ class NetworkStep(Step):
         reference = THIS_COMPUTERS if secret in from_host else None
         security = network.security if answer.security is Security.OPEN else answer.security
         return answer.model_copy(update={"secret": secret, "passphrase": reference, "security": security})
+
+
+async def scan_ahead(situation: Situation) -> None:
+    """Let the device scan while something else is waited for, if this step will want that. A failure shows then."""
+    provisioner, sync = situation.provisioner, situation.given.sync
+    if provisioner is None or provisioner.set_up or situation.given.network is None or situation.options.keep_wifi:
+        return
+    wifi = situation.chosen_model.allows(SyncMethod.WIFI) and (sync is None or sync.method is SyncMethod.WIFI)
+    # A proof is used only with the device that is certainly meant.
+    if wifi and Capability.SCAN_NETWORKS in provisioner.capabilities and not security_of(provisioner).wants_proof:
+        with suppress(InstallerError):
+            situation.scanned_networks = by_ssid(await provisioner.networks())
 
 
 @asynccontextmanager

@@ -80,7 +80,7 @@ class PairingAnswers:
         if paired and not self._situation.bonded:
             self._situation.bonded = True
             text = "Paired: this computer and the device keep keys of each other (`device-installer bonds list`)."
-            self._situation.emit(Notice(code="paired", text=text))
+            self._situation.tell(Notice(code="paired", text=text))
 
     def _require_person(self, name: str) -> None:
         if not self._situation.may_ask_pairing:
@@ -102,4 +102,4 @@ async def renew_lost_bond(situation: Situation, adapter: Adapter, lost: Installe
             raise lost
     await adapter.forget_bond(sighting.address)
     situation.bonded = situation.bond_recorded = False
-    situation.emit(Notice(code="bond_renewed", text="The old keys of the device are erased: it is paired anew."))
+    situation.tell(Notice(code="bond_renewed", text="The old keys of the device are erased: it is paired anew."))

@@ -11,6 +11,7 @@ from installer.catalogue.sync_rule_wifi_or_bluetooth import check_sync
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice, Provisioning
 from installer.flow.front_end import Recovery
+from installer.flow.load_ahead import load_ahead
 from installer.flow.questions import ConfirmSending
 from installer.flow.situation import PROOF_ERRORS, TRUST_ERRORS, Situation, model_in_given_answers
 from installer.flow.steps import device_connection, device_trust, join_outcome
@@ -124,6 +125,8 @@ class ProvisionStep(Step):
         if store_only:
             _check_can_store(situation, provisioner)
         sent_before = situation.credentials_sent
+        if situation.chosen_model.cloud.data and not situation.link_later:
+            load_ahead("httpx")  # for the link step, while the device joins
         try:
             await self._send(situation, provisioner, credentials, store_only=store_only)
         except InstallerError as error:

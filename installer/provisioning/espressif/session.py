@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from pydantic import SecretStr
 
@@ -22,6 +24,7 @@ from installer.provisioning.espressif.endpoints import SESSION, Endpoints
 from installer.provisioning.espressif.security import Security, Security0, Security1, Security2, WrongProof
 from installer.timing.backoff import Backoff
 
+T = TypeVar("T")
 AskProof = Callable[[InstallerError], Awaitable[SecretStr]]
 
 DEFAULT_USERNAME = "wifiprov"  # of Espressif's examples; most products keep it
@@ -141,8 +144,7 @@ class Session:
 
     async def _handshake(self, proof: SecretStr) -> Security:
         security = self._make_security(proof)
-        # The arithmetic on 3072-bit numbers would block the event loop noticeably.
-        message: bytes | None = await asyncio.to_thread(security.start)
+        message: bytes | None = await self._compute(security.start)
         proof_sent = False
         while message is not None:
             try:
@@ -151,7 +153,7 @@ class Session:
                 response = await self._endpoints.exchange(
                     SESSION, message, timeout=self._timings.request, write_timeout=write_timeout
                 )
-                message = await asyncio.to_thread(security.answer, response)
+                message = await self._compute(partial(security.answer, response))
             except InstallerError as error:
                 # A device reports a wrong proof as an error of the write; some end the connection (§2).
                 if proof_sent and error.code in (ErrorCode.DEVICE_REFUSED, ErrorCode.CONNECTION_LOST):
@@ -166,6 +168,10 @@ class Session:
                 raise driver_errors.installer_error(self._endpoints.connection, AGREEING, found) from None
             proof_sent = True
         return security
+
+    async def _compute(self, work: Callable[[], T]) -> T:
+        # Arithmetic on 3072-bit numbers would block the event loop noticeably. For the rest, a thread takes longer.
+        return await asyncio.to_thread(work) if self._version.security == 2 else work()
 
     def _make_security(self, proof: SecretStr) -> Security:
         if self._version.security == 2:

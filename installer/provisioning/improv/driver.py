@@ -41,8 +41,16 @@ class ImprovProvisioner:
     encrypts_credentials: ClassVar[bool] = False
     security: ClassVar[ConnectionSecurity] = ConnectionSecurity()
 
-    def __init__(self, connection: Connection, timings: Timings | None = None, *, identify: bool = False) -> None:
-        """`identify`: let the device blink or beep while it waits for its button."""
+    def __init__(
+        self,
+        connection: Connection,
+        timings: Timings | None = None,
+        *,
+        identify: bool = False,
+        wanted_ssid: str | None = None,
+    ) -> None:
+        """`identify`: the device blinks or beeps while it waits for its button. `wanted_ssid`: see `DriverOptions`."""
+        self._wanted_ssid = wanted_ssid
         self._timings = timings or Timings()
         self._identify = identify
         self._session = Session(connection, self._timings.request)
@@ -110,6 +118,8 @@ class ImprovProvisioner:
             found: list[Network] = []
             while frame.data:
                 found += self._session.decoded(codec.decode_networks, frame.data)
+                if any(network.ssid == self._wanted_ssid for network in found):
+                    break  # most devices send one list, and whether another one follows shows only when none does
                 try:
                     frame = await self._next_result(Command.SCAN_NETWORKS, self._timings.quiet, "scanning for networks")
                 except TimeoutError:

@@ -27,7 +27,8 @@ def _make_provisioner(connection: Connection, options: DriverOptions) -> Provisi
     from installer.provisioning.improv.driver import ImprovProvisioner
     from installer.provisioning.improv.session import Timings
 
-    return ImprovProvisioner(connection, Timings(authorization=options.authorization), identify=options.identify)
+    timings = Timings(authorization=options.authorization)
+    return ImprovProvisioner(connection, timings, identify=options.identify, wanted_ssid=options.wanted_ssid)
 
 
 IMPROV = ProvisioningProtocol(

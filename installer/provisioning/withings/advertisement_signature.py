@@ -17,18 +17,17 @@ from installer.text import printable
 COMPANY = 0x03FF
 ADDRESSES = ("00:24:E4", "A4:7E:FA")
 NEWER_SERVICE = "00000000-0000-5749-5448-494e47530000"
-# The third group of a service UUID is the model number.
-MODEL_SERVICE = re.compile(r"[0-9a-f]{8}-5749-5448-([0-9a-f]{4})-000000000000")
+# The third group of a service UUID is the model number. The patterns are compiled when such a device is looked at.
+MODEL_SERVICE = r"[0-9a-f]{8}-5749-5448-([0-9a-f]{4})-000000000000"
 
 # Confirmed numbers of models that the catalogue has no entry for.
 OTHER_MODELS = {"0037": "Steel HR", "005d": "ScanWatch", "005e": "ScanWatch 2", "005f": "ScanWatch Light"}
-_OTHER_NAMES = re.compile(
+_OTHER_NAMES = (
     r"(?:Withings )?(Steel HR|Steel|Activit[eé]|ScanWatch(?: 2| Light)?|Body (?:Cardio|Comp|Smart|Scan|Pro)"
-    r"|BPM Connect Pro|Move ECG)\b",
-    re.IGNORECASE,
+    r"|BPM Connect Pro|Move ECG)\b"
 )
 # Names that no other vendor uses; the other names count only together with another sign of the vendor.
-_UNMISTAKABLE_NAMES = re.compile(r"(?:Withings )?(?:Steel HR|Activit[eé]|ScanWatch)\b", re.IGNORECASE)
+_UNMISTAKABLE_NAMES = r"(?:Withings )?(?:Steel HR|Activit[eé]|ScanWatch)\b"
 
 
 class WithingsSignature(AdvertisementSignature):
@@ -40,7 +39,7 @@ class WithingsSignature(AdvertisementSignature):
     def read(self, address: str, advert: Advert) -> SignatureResult:
         """The matches, and a note about models that this program does not set up."""
         services = {uuid.lower() for uuid in advert.services}
-        numbers = sorted({match[1] for uuid in services if (match := MODEL_SERVICE.fullmatch(uuid))})
+        numbers = sorted({match[1] for uuid in services if (match := re.fullmatch(MODEL_SERVICE, uuid))})
         is_newer, has_address = NEWER_SERVICE in services, address.upper().startswith(ADDRESSES)
         has_company = COMPANY in advert.manufacturer_data
         reasons = []
@@ -63,8 +62,9 @@ class WithingsSignature(AdvertisementSignature):
 
 def _note(name: str, numbers: list[str], *, is_withings: bool, has_company: bool) -> str:
     other = next((OTHER_MODELS[number] for number in numbers if number in OTHER_MODELS), None)
-    named = _OTHER_NAMES.match(name)
-    if other is None and named and (is_withings or has_company or _UNMISTAKABLE_NAMES.match(name)):
+    named = re.match(_OTHER_NAMES, name, re.IGNORECASE)
+    unmistakable = re.match(_UNMISTAKABLE_NAMES, name, re.IGNORECASE)
+    if other is None and named and (is_withings or has_company or unmistakable):
         other = printable(named[1])
     if other:
         return f"This seems to be a Withings {other}. This program does not set it up; use the vendor's app."

@@ -86,9 +86,11 @@ class ImprovDevice:
             self.react(whole)
 
 
-async def driver_for(adapter: Adapter, timings: Timings = FAST) -> tuple[Connection, ImprovProvisioner]:
+async def driver_for(
+    adapter: Adapter, timings: Timings = FAST, wanted_ssid: str | None = None
+) -> tuple[Connection, ImprovProvisioner]:
     """A connection to the device and its opened provisioner."""
     connection = await connected(adapter)
-    provisioner = ImprovProvisioner(connection, timings)
+    provisioner = ImprovProvisioner(connection, timings, wanted_ssid=wanted_ssid)
     await provisioner.open()
     return connection, provisioner

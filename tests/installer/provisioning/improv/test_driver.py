@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -417,6 +418,26 @@ async def test_one_list_of_networks_or_several_in_a_row(bench: Bench, adapter: A
     assert await provisioner.networks() == []
     device.react = lambda _: device.say_result(frame(4, b"A", b"-50"))
     assert (await refused(provisioner.networks())).code is ErrorCode.DEVICE_MISBEHAVED
+
+
+async def test_no_further_list_is_waited_for_when_the_wanted_network_is_found(bench: Bench, adapter: Adapter) -> None:
+    device = ImprovDevice()
+    await device.start(bench)
+    # Whoever waits for another list waits for ever.
+    _, provisioner = await driver_for(adapter, replace(FAST, quiet=1000.0), wanted_ssid="B")
+
+    def lists(_: bytes) -> None:
+        device.say_result(frame(4, b"A", b"-50", b"WPA2"))
+        device.say_result(frame(4, b"B", b"-60", b"NO"))
+
+    device.react = lists
+    assert [network.ssid for network in await provisioner.networks()] == ["A", "B"]
+    # One that comes later is not the answer to the next command.
+    device.react = lambda _: (
+        device.say_result(frame(4, b"C", b"-50", b"WPA2")),
+        device.say_result(frame(3, b"f", b"1", b"h", b"d")),
+    )
+    assert (await provisioner.info()).name == "d"
 
 
 async def test_a_long_list_is_read_whole_over_a_small_link(bench: Bench, adapter: Adapter) -> None:
