@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from bleak import BleakClient
@@ -13,14 +14,21 @@ from installer.bluetooth.own_links import Note, OwnLinks
 class NotedClient(BleakClient):
     """The note is made before connecting, because the system goes on to connect when its client dies meanwhile."""
 
-    def __init__(self, device: BLEDevice, *arguments: Any, links: OwnLinks, **named: Any) -> None:
+    def __init__(
+        self, device: BLEDevice, *arguments: Any, links: OwnLinks, parting: asyncio.Future[None] | None, **named: Any
+    ) -> None:
+        """`parting`: done when an earlier link to the device is down that this process has let go."""
         super().__init__(device, *arguments, **named)
+        self._parting = parting
         self._device = device
         self._links = links
         self._note: Note | None = None
 
     async def connect(self, **kwargs: Any) -> None:
         """Connect. An attempt that fails is cancelled by bleak, and noted no more."""
+        if self._parting is not None and not self._parting.done():
+            # The link that still stands would be taken for the new one, and then end.
+            await asyncio.wait({self._parting})
         if self._note is None:
             self._note = self._links.hold(self._device.address, self._device.details["path"])
         try:

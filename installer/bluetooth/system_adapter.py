@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from bleak import BleakClient, BleakScanner
 from bleak.backends.device import BLEDevice
@@ -16,13 +16,14 @@ from installer.bluetooth.adapter import Adapter, AdvertCallback, DisconnectedCal
 from installer.errors import InstallerError
 
 if TYPE_CHECKING:
-    from installer.bluetooth.bluez.bus import Interfaces
+    from installer.bluetooth.bluez.bus import Bus, Interfaces
     from installer.bluetooth.bluez.known_devices import Seen
     from installer.bluetooth.bluez.watch import BluezWatch
     from installer.bluetooth.own_links import OwnLinks
 
 RELEASE_LINK_SECONDS = 5.0
 PARTING_SECONDS = 10.0
+PARTING_LOOK_SECONDS = 0.2
 
 
 class SystemAdapter(Adapter):
@@ -35,6 +36,8 @@ class SystemAdapter(Adapter):
     leaves_requests_unanswered = sys.platform == "linux"
 
     shared_by_programs = True
+    # The links that this process has let go and that are not down yet, by the path of the device.
+    _partings: ClassVar[dict[str, asyncio.Future[None]]] = {}
 
     def __init__(
         self, device: str | None = None, watch: BluezWatch | None = None, links: OwnLinks | None = None
@@ -44,7 +47,6 @@ class SystemAdapter(Adapter):
         self._device = device
         self._watch = watch
         self._links = links if sys.platform == "linux" else None
-        self._partings: set[asyncio.Future[None]] = set()
 
     @classmethod
     async def open(cls, device: str | None = None, links: OwnLinks | None = None) -> Self:
@@ -125,9 +127,9 @@ class SystemAdapter(Adapter):
         if self._links is not None:
             from installer.bluetooth.noted_client import NotedClient
 
-            return NotedClient(
-                ble_device, disconnected_callback, timeout=timeout, bluez=self._bluez(), links=self._links, **kwargs
-            )
+            parting = self._partings.get(_path_of(ble_device) or "")
+            kwargs |= {"bluez": self._bluez(), "links": self._links, "parting": parting}
+            return NotedClient(ble_device, disconnected_callback, timeout=timeout, **kwargs)
         return BleakClient(ble_device, disconnected_callback, timeout=timeout, bluez=self._bluez(), **kwargs)
 
     async def let_go(self, client: BleakClient, device: BLEDevice) -> None:
@@ -142,9 +144,7 @@ class SystemAdapter(Adapter):
             if isinstance(client, NotedClient):
                 client.is_ending()
         # In a program that goes on, bleak tidies up when the link is down. One that ends cancels this.
-        parting = asyncio.ensure_future(_part(client))
-        self._partings.add(parting)
-        parting.add_done_callback(self._partings.discard)
+        self._partings[path] = asyncio.ensure_future(_part(client))
 
     async def cancel_connecting(self, device: BLEDevice) -> None:
         """BlueZ goes on for a program that died, and refuses everybody else meanwhile."""
@@ -174,7 +174,7 @@ class SystemAdapter(Adapter):
         """BlueZ knows it; macOS and Windows do not tell."""
         from installer.bluetooth.bluez import system_pairing
 
-        return await system_pairing.is_bonded(device, self.name)
+        return await system_pairing.is_bonded(device, self.name, bus=self._bus)
 
     async def others_may_pair(self, device: BLEDevice) -> bool:
         """A desktop has an agent of its own."""
@@ -233,10 +233,16 @@ class SystemAdapter(Adapter):
             return {}
         from installer.bluetooth.bluez.bus import BluezError, system_bus
 
+        bus = self._bus
         with contextlib.suppress(InstallerError, BluezError):
-            async with system_bus(self.name) as bus:
-                return await bus.objects()
+            async with system_bus(self.name) if bus is None else contextlib.nullcontext(bus) as opened:
+                return await opened.objects()
         return {}
+
+    @property
+    def _bus(self) -> Bus | None:
+        """The connection of the watch, while it has one."""
+        return self._watch.bus if self._watch is not None and self._watch.lives else None
 
 
 def _path_of(device: BLEDevice) -> str | None:
@@ -246,6 +252,11 @@ def _path_of(device: BLEDevice) -> str | None:
 
 
 async def _part(client: BleakClient) -> None:
+    """Let bleak tidy up when the link is down. Before, it would ask for its end again, and could meet the next link."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PARTING_SECONDS):
+            while client.is_connected:  # noqa: ASYNC110 - bleak tells one listener only, and that one has gone
+                await asyncio.sleep(PARTING_LOOK_SECONDS)
     with contextlib.suppress(*system_errors.SYSTEM_ERRORS):
         async with asyncio.timeout(PARTING_SECONDS):
             await client.disconnect()

@@ -71,7 +71,7 @@ Exact = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Flags:
     """The choices of an installation. None and False mean that the option was not given."""
 
@@ -140,7 +140,7 @@ class Flags:
 NetworkAndQrFlags = Annotated[Flags, only("network", "wifi_qr", "wifi_qr_image", "qr", "qr_image")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BehaviourOptions:
     """How an installation runs: whether it may ask, how long it waits, what it refuses."""
 
@@ -224,7 +224,7 @@ class BehaviourOptions:
         return on_command_line(**{"file": self.passkey_file} if self.passkey_file else {"env": self.passkey_env})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PlaceOptions:
     """Which adapter, cloud, catalogue files and ledger a command uses."""
 
@@ -253,7 +253,7 @@ class PlaceOptions:
 CloudOptions = Annotated[PlaceOptions, only("cloud", "use_lab")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RecordOptions:
     """What the record of an installation says about who installs where."""
 

@@ -23,9 +23,13 @@ def trusting_context() -> ssl.SSLContext:
     import truststore
 
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Several variables often name the same file, and to read one takes as long as the rest of a start.
+    named: dict[str, str] = {}
     for variable in FILES:
         if os.environ.get(variable):
-            _load(context, variable, Path(os.environ[variable]))
+            named.setdefault(os.environ[variable], variable)
+    for path, variable in named.items():
+        _load(context, variable, Path(path))
     folder = os.environ.get(FOLDER)
     # Several folders may be named, as in PATH.
     if folder and not any(Path(part).is_dir() for part in folder.split(os.pathsep)):

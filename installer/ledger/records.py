@@ -44,6 +44,7 @@ class Context:
 
 
 NO_CONTEXT = Context()
+PRIVATE_SECONDS = 1.0
 
 
 def _queries() -> Any:
@@ -79,11 +80,19 @@ class Records:
         self.damaged = DamagedRows("the ledger")  # what was met while reading
         self._unended: set[str] = set()
         self._ended_last: str | None = None
+        self._private = False
+        self._private_until = 0.0
 
     @property
     def private(self) -> bool:
-        """Whether only this user can write this ledger. What any other says is not obeyed."""
-        return shared.is_private(self.store.target)
+        """Whether only this user can write this ledger. What any other says is not obeyed.
+
+        Looked at once a second at most: an installation asks ten times, and each look is some twenty system calls.
+        """
+        now = time.monotonic()
+        if now >= self._private_until:
+            self._private, self._private_until = shared.is_private(self.store.target), now + PRIVATE_SECONDS
+        return self._private
 
     # Writing.
 

@@ -68,3 +68,41 @@ def test_the_way_to_the_cloud_is_checked_without_the_http_library(home: Path) ->
     )
     assert last.startswith(f"status={ErrorCode.ADAPTER_FAILED.exit_status} "), "the check was passed"
     assert "httpx" not in last
+
+
+BEFORE_BLUETOOTH = """
+import sys
+from installer.cli.main import _main
+from installer.flow import bluetooth_keys
+
+async def look(*_arguments, **_named):
+    sys.stderr.write("loaded=" + " ".join(sorted(sys.modules)) + "\\n")
+    raise SystemExit(0)
+
+bluetooth_keys.open_adapter = look
+_main(sys.argv[1:])
+"""
+
+
+def test_only_what_a_scan_needs_is_loaded_before_it(home: Path) -> None:
+    """Each of these takes as long as the radio needs to hear a device; most runs ask nobody and resume nothing."""
+    wifi = ["--sync", "wifi", "--ssid", "Home", "--passphrase-env", "TEST_PASSPHRASE"]
+    command = ["install", "--non-interactive", "--json", "--model", "body-plus", *wifi]
+    done = subprocess.run(
+        [sys.executable, "-c", BEFORE_BLUETOOTH, *command], capture_output=True, text=True, timeout=50, cwd=ROOT
+    )
+    loaded = set(done.stderr.strip().splitlines()[-1].removeprefix("loaded=").split())
+    assert "installer.flow.installation" in loaded
+    assert not loaded & {
+        "bumble",
+        "httpx",
+        "keyring",
+        "sqlalchemy",
+        "installer.cloud.api_models",
+        "installer.events.batch",
+        "installer.flow.restore",
+        "installer.flow.resume",
+        "installer.ledger.query_types",
+        "installer.provisioning.guided.checklist",
+        "installer.qr.device_setup_code",
+    }

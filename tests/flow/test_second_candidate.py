@@ -110,6 +110,8 @@ async def test_the_only_device_is_connected_in_that_time(home: Path) -> None:
         front.on_event = lambda event: read.append(twins.first.att_requests) if isinstance(event, DeviceFound) else None
         assert (await twins.install(front)).error is None
         assert twins.first.joined == "Home"
+        # The device is let go.
+        await until(lambda: not twins.first.describe()["connected"])
     assert read[0] > 5
     kinds = [type(event) for event in front.events]
     assert kinds.index(DeviceFound) < kinds.index(DeviceConnected)

@@ -218,11 +218,17 @@ async def test_a_program_that_goes_on_lets_go_in_the_background(bluez: StandIn, 
         connection = await Connection.open(adapter, device)
         await connection.let_go()
         assert (connection.is_open, bluez.is_connected(scale), marks.held()) == (False, True, [])
-        bluez.change(scale, Connected=False, ServicesResolved=False)
+        asked = called(bluez, "Disconnect")
         bluez.takes_its_time = False
-        # The next connection is a new one, and it is noted.
+
+        def down() -> None:
+            bluez.change(scale, Connected=False, ServicesResolved=False)
+
+        # The next connection is a new one and not that link, and nobody asks for an end again, which would be its end.
+        asyncio.get_running_loop().call_later(0.1, down)
         again = await Connection.open(adapter, device)
-        assert (again.is_open, len(marks.held())) == (True, 1)
+        assert called(bluez, "Connect") == [scale, scale]
+        assert (again.is_open, len(marks.held()), called(bluez, "Disconnect")) == (True, 1, asked)
         await again.close()
     assert marks.held() == marks.take_abandoned() == []
 

@@ -7,7 +7,7 @@ import sys
 
 from bleak.backends.device import BLEDevice
 
-from installer.bluetooth.bluez.bus import BluezError, system_bus
+from installer.bluetooth.bluez.bus import BluezError, Bus, system_bus
 from installer.bluetooth.pairing import PairingDialog, pairing_left_to_system
 from installer.errors import InstallerError
 
@@ -22,14 +22,14 @@ async def pair(device: BLEDevice, adapter: str, dialog: PairingDialog | None, pl
         await pair.pair(bus, _path(device), device.address.upper(), device.name or "", dialog)
 
 
-async def is_bonded(device: BLEDevice, adapter: str, platform: str = sys.platform) -> bool:
-    """Whether BlueZ has keys of the device. Never raises."""
+async def is_bonded(device: BLEDevice, adapter: str, platform: str = sys.platform, bus: Bus | None = None) -> bool:
+    """Whether BlueZ has keys of the device. `bus`: an open connection to ask over. Never raises."""
     if platform == "linux":
         from installer.bluetooth.bluez import pair
 
         with contextlib.suppress(BluezError, InstallerError):
-            async with system_bus(adapter) as bus:
-                return await pair.is_paired(bus, _path(device))
+            async with system_bus(adapter) if bus is None else contextlib.nullcontext(bus) as opened:
+                return await pair.is_paired(opened, _path(device))
     return False
 
 

@@ -99,6 +99,11 @@ class BluezWatch:
         return sorted(self._adapters.values(), key=lambda state: state.number)
 
     @property
+    def bus(self) -> Bus:
+        """Its connection, for questions: to open another one takes some 20 messages. Usable while it `lives`."""
+        return self._bus
+
+    @property
     def lives(self) -> bool:
         """Whether it still hears the bus, and so notices when Bluetooth is back."""
         return not self._closed and self.trouble is not Trouble.NO_BUS
