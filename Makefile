@@ -76,8 +76,8 @@ guest: $(STAMP)
 	$(GUEST) $(TEST)
 
 guest-long: $(STAMP)
-	$(GUEST) $(TEST)
-	$(GUEST) --debian debian12 $(TEST)
+	$(GUEST) --long --minutes 60 $(TEST)
+	$(GUEST) --long --minutes 60 --debian debian12 $(TEST)
 	$(GUEST) --minutes $$(expr $${SOAK_MINUTES:-60} + 45) tests/guest/inside/soak.py
 
 guest-shell: $(STAMP)

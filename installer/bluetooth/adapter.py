@@ -135,6 +135,12 @@ class Adapter(abc.ABC):
         """
         raise NotImplementedError
 
+    async def look_anew(self, device: BLEDevice) -> None:
+        """Let the system forget this device, which is not paired, and find it again; the link ends.
+
+        Raises CONNECTION_LOST if it is not heard any more, and adapter errors.
+        """
+
     async def lasting_address(self, device: BLEDevice) -> str:
         """The address by which the system knows the device now, in upper case. Never raises.
 

@@ -198,16 +198,19 @@ class Connection:
             request = lambda: self._client.stop_notify(self._characteristic(uuid))  # noqa: E731
             await self._call(request, timeout, "listening to the device")
 
-    async def pair(self, activity: str) -> None:
+    async def pair(self, activity: str, *, anew: bool = False) -> None:
         """Pair with the device, unless it is paired; afterwards the link is up, with the same subscriptions.
 
-        `activity`: what it is wanted for. Raises PAIRING_NEEDED, PAIRING_FAILED, what the dialog raises,
-        CONNECTION_FAILED and the adapter's errors; then the link is down.
+        `activity`: what it is wanted for. `anew`: a request was not answered, and must not hold up others.
+        Raises PAIRING_NEEDED, PAIRING_FAILED, what the dialog raises, CONNECTION_FAILED and the adapter's errors; then
+        the link is down.
         """
         self._pairing.require_dialog(activity)
         self._renewing = True
+        if anew:
+            self._watch.close()
         try:
-            await self._pairing.pair(self._client, activity)
+            await self._pairing.pair(self._client, activity, anew=anew)
             if not self._client.is_connected:
                 await self._reconnect()
         except BaseException:
@@ -309,11 +312,7 @@ class Connection:
             return wish
         with self._pairing.explained(wish):
             self._pairing.require_dialog(activity)
-            if not wish.certain:
-                # BlueZ keeps that request in front of all others for ever, and says that a pairing on this link went
-                # well without making one.
-                await self._renew()
-            await self.pair(activity)
+            await self.pair(activity, anew=not wish.certain)
         repeated = asyncio.ensure_future(request())
         try:
             again = await self._answer_or_wish(repeated, timeout, activity)
@@ -356,20 +355,6 @@ class Connection:
         if wish is None:
             raise failure
         return wish
-
-    async def _renew(self) -> None:
-        """A new link in place of this one."""
-        self._renewing = True
-        try:
-            with contextlib.suppress(*SYSTEM_ERRORS):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._client.disconnect()
-            await self._reconnect()
-        except BaseException:
-            await self.close()
-            raise
-        finally:
-            self._renewing = False
 
     async def _reconnect(self) -> None:
         """Connect anew, look everything up again, and subscribe to what was subscribed to."""

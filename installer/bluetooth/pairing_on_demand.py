@@ -77,8 +77,8 @@ class PairingOnDemand:
         """Whether another program may be asking a person for the pairing that a request of ours began."""
         return await self._adapter.others_may_pair(self._device)
 
-    async def pair(self, client: BleakClient, activity: str) -> None:
-        """Pair, unless this connection has. The link may be down afterwards.
+    async def pair(self, client: BleakClient, activity: str, *, anew: bool = False) -> None:
+        """Pair, unless this connection has. The link may be down afterwards. `anew`: the system finds the device anew.
 
         Raises PAIRING_NEEDED, PAIRING_FAILED, what the dialog raises, and the adapter's errors.
         """
@@ -91,6 +91,8 @@ class PairingOnDemand:
                 async with self._adapter.pairing_turn:
                     self._adapter.pairing_dialog = dialog
                     try:
+                        if anew:
+                            await self._adapter.look_anew(self._device)
                         await self._adapter.pair(client, self._device)
                         self.done = True
                     finally:

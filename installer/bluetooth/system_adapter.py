@@ -170,6 +170,12 @@ class SystemAdapter(Adapter):
 
         await system_pairing.pair(device, self.name, self.pairing_dialog)
 
+    async def look_anew(self, device: BLEDevice) -> None:
+        """BlueZ keeps a request that is never answered in front of the next ones."""
+        from installer.bluetooth.bluez import system_pairing
+
+        await system_pairing.look_anew(device, self.name)
+
     async def is_bonded(self, device: BLEDevice) -> bool:
         """BlueZ knows it; macOS and Windows do not tell."""
         from installer.bluetooth.bluez import system_pairing

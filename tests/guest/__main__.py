@@ -1,4 +1,4 @@
-"""Runs tests in the guest: `python -m tests.guest [--debian NAME] [--minutes N] [--keep] [--shell] [for pytest …]`."""
+"""Runs tests in the guest: `python -m tests.guest [options] [arguments for pytest …]`; `--help` tells the options."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.guest", description=__doc__)
     parser.add_argument("--debian", choices=sorted(GUESTS), default="debian13")
     parser.add_argument("--minutes", type=float, default=30, help="the most that the tests may take")
+    parser.add_argument("--long", action="store_true", help="also the tests that are marked so")
     parser.add_argument("--keep", action="store_true", help="leave the guest running for the next tests")
     parser.add_argument("--stop", action="store_true", help="only end a guest that was kept")
     parser.add_argument("--shell", action="store_true", help="a shell in the guest instead of tests")
@@ -65,7 +66,14 @@ def main(arguments: list[str] | None = None) -> int:
         if options.shell:
             return machine.shell()
         variables = [f"{name}={os.environ[name]}" for name in PASSED_ON if name in os.environ]
-        command = ["env", *ENVIRONMENT, *variables, *PYTEST, *(for_pytest or [FOLDER])]
+        command = [
+            "env",
+            *ENVIRONMENT,
+            *variables,
+            *PYTEST,
+            *(("-m", "") if options.long else ()),
+            *(for_pytest or [FOLDER]),
+        ]
         try:
             status = job.run(machine, command, int(options.minutes * 60))
         except BaseException:

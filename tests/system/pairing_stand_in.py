@@ -12,7 +12,7 @@ from typing import Any
 from dbus_fast import ErrorType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
-from installer.bluetooth.bluez.bus import ADAPTER, AGENT, AGENT_MANAGER, DEVICE, PROPERTIES, SERVICE
+from installer.bluetooth.bluez.bus import ADAPTER, AGENT, AGENT_MANAGER, DEVICE, OBJECT_MANAGER, PROPERTIES, SERVICE
 
 PATH = "/org/bluez/hci0/dev_AA_BB_CC_DD_EE_FF"
 OTHER_PATH = "/org/bluez/hci0/dev_11_22_33_44_55_66"
@@ -24,12 +24,16 @@ Device = Callable[["BlueZ"], Awaitable[str]]
 
 
 class BlueZ:
-    """`device`: what happens during `Pair()`. `paired`, `powered`: the properties. `calls`: the members called."""
+    """`device`: what happens during `Pair()`. `paired`, `connected`, `powered`: the properties. `calls`: the members
+    called. `audible`: whether a scan finds the device.
+    """
 
     def __init__(self, connection: MessageBus) -> None:
         self.connection = connection
         self.device: Device = just_works
         self.paired = False
+        self.connected = False
+        self.audible = True
         self.powered = True
         self.busy = 0  # how often `Pair()` says that another program is pairing
         self.calls: list[str] = []
@@ -48,10 +52,20 @@ class BlueZ:
                 if message.path == "/org/bluez/hci0/dev_gone":
                     return Message.new_error(message, ErrorType.UNKNOWN_OBJECT.value, "gone")
                 value = self.powered if message.body[0] == ADAPTER else self.paired
+                value = self.connected if message.body[1] == "Connected" else value
                 return Message.new_method_return(message, "v", [Variant("b", value)])
             case (_, "RegisterAgent") if message.interface == AGENT_MANAGER:
                 self.agent, self.capability = (str(message.sender), message.body[0]), message.body[1]
                 return Message.new_method_return(message)
+            case (_, "Disconnect"):
+                self.connected = False
+            case (_, "RemoveDevice"):
+                # The answer comes before the object is gone.
+                self.connection.send(Message.new_method_return(message))
+                self.connection.send(_objects("InterfacesRemoved", "oas", [PATH, [DEVICE]]))
+                return True
+            case (_, "StartDiscovery") if self.audible:
+                self.connection.send(_objects("InterfacesAdded", "oa{sa{sv}}", [PATH, {DEVICE: {}}]))
             case (_, "UnregisterAgent"):
                 self.agent = None
                 return Message.new_method_return(message)
@@ -86,6 +100,10 @@ class BlueZ:
         answer = await self.connection.call(call)
         assert answer is not None
         return answer
+
+
+def _objects(member: str, signature: str, body: list[Any]) -> Message:
+    return Message.new_signal("/", OBJECT_MANAGER, member, signature, body)
 
 
 async def just_works(_: BlueZ) -> str:

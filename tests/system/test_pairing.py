@@ -13,7 +13,7 @@ import pytest_asyncio
 from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
 
-from installer.bluetooth.bluez import agent
+from installer.bluetooth.bluez import agent, look_anew
 from installer.bluetooth.bluez import pair as pairing
 from installer.bluetooth.bluez.bus import AGENT, system_bus
 from installer.bluetooth.pairing import PairingEnd
@@ -55,6 +55,28 @@ async def test_just_works_asks_nobody_but_needs_an_agent(bus: str, bluez: BlueZ)
     assert (bluez.capability, bluez.agent) == ("KeyboardDisplay", None)
     # The place of the desktop's agent is not taken.
     assert "RequestDefaultAgent" not in bluez.calls
+
+
+async def test_a_link_that_stands_is_ended_first(bus: str, bluez: BlueZ) -> None:
+    """On such a link BlueZ 5.82 asks nobody for digits."""
+    bluez.connected = True
+    bluez.device = stand_in.shows(63140)
+    await paired(bus, Answers(passkey="063140"))
+    assert bluez.calls.index("Disconnect") < bluez.calls.index("Pair")
+
+
+async def test_a_device_with_a_request_that_is_never_answered_is_looked_for_anew(
+    bus: str, bluez: BlueZ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look_anew, "FIND_SECONDS", 0.2)
+    async with system_bus("hci0", bus) as connection:
+        await pairing.look_anew(connection, PATH, ADDRESS)
+        assert bluez.calls[-4:] == ["RemoveDevice", "SetDiscoveryFilter", "StartDiscovery", "StopDiscovery"]
+        bluez.audible = False
+        with pytest.raises(InstallerError) as raised:
+            await pairing.look_anew(connection, PATH, ADDRESS)
+    assert raised.value.code is ErrorCode.CONNECTION_LOST
+    assert bluez.calls[-1] == "StopDiscovery"
 
 
 async def test_what_is_paired_is_not_paired_again(bus: str, bluez: BlueZ) -> None:

@@ -2,7 +2,9 @@
 
 bleak's pairing is not used: BlueZ asks the agent of the connection that calls `Pair()`, and bleak's has none.
 
-Source: measured in `bluez-behaviour` §2: what `Pair()` answers, and that it may never answer.
+Source: measured in `bluez-behaviour` §2: what `Pair()` answers, and that it may never answer. And: on a link that
+stands, BlueZ 5.82 raises its security by what the agents could do when the link was made; without one that is Just
+Works, and nobody is asked for digits. So the link is ended first, and `Pair()` makes a new one.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ PAIR_SECONDS = 45.0
 # Less than the 30 s that a pairing may take, and more than a device takes to refuse or to hang up.
 TOO_LATE_SECONDS = PERSON_SECONDS - 3.0
 LOOK_SECONDS = 0.3
+# A link ends after 2 to 3 s (`bluez-behaviour` §3).
+END_LINK_SECONDS = 10.0
 _ALREADY, _IN_PROGRESS = "org.bluez.Error.AlreadyExists", "org.bluez.Error.InProgress"
 _CANCELED = "org.bluez.Error.AuthenticationCanceled"
 _GONE = "org.freedesktop.DBus.Error.UnknownObject"
@@ -38,12 +42,15 @@ _GONE = "org.freedesktop.DBus.Error.UnknownObject"
 async def pair(bus: Bus, path: str, address: str, name: str, dialog: PairingDialog | None) -> None:
     """Pair with the device at this path. Does nothing if it is paired. If another program pairs it, wait for that.
 
-    Raises PAIRING_NEEDED, PAIRING_FAILED, what the dialog raised, CONNECTION_LOST, and the BLUETOOTH_* errors.
+    A link to it is ended before. Raises PAIRING_NEEDED, PAIRING_FAILED, what the dialog raised, CONNECTION_LOST, and
+    the BLUETOOTH_* errors.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + PAIR_SECONDS
     try:
         async with Agent(bus, path, name, dialog) as agent:
+            if not await is_paired(bus, path):
+                await _end_link(bus, path)
             # `Pair()` on a paired device is not answered by each version of BlueZ.
             while not await is_paired(bus, path):
                 started = loop.time()
@@ -72,6 +79,29 @@ async def pair(bus: Bus, path: str, address: str, name: str, dialog: PairingDial
 async def is_paired(bus: Bus, path: str) -> bool:
     """Whether this computer has the keys of the device. Raises BluezError."""
     return (await _property(bus, path, DEVICE, "Paired")) is True
+
+
+async def _end_link(bus: Bus, path: str) -> None:
+    """End the link, if there is one. Raises BluezError and the errors of the bus."""
+    if not await _property(bus, path, DEVICE, "Connected"):
+        return
+    await bus.call(path, DEVICE, "Disconnect")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_LINK_SECONDS):
+            while await _property(bus, path, DEVICE, "Connected"):  # noqa: ASYNC110 - the property is BlueZ's
+                await asyncio.sleep(LOOK_SECONDS)
+
+
+async def look_anew(bus: Bus, path: str, address: str) -> None:
+    """Let BlueZ find the device anew, so that no request to it is left. Raises CONNECTION_LOST and adapter errors."""
+    from installer.bluetooth.bluez import look_anew
+
+    try:
+        await look_anew.look_anew(bus, path)
+    except BluezError as error:
+        raise _system_error(bus, address, error) from None
+    except TimeoutError:
+        raise _system_error(bus, address, BluezError(_GONE)) from None
 
 
 async def has_agent(bus: Bus, path: str) -> bool:

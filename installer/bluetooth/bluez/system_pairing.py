@@ -22,6 +22,15 @@ async def pair(device: BLEDevice, adapter: str, dialog: PairingDialog | None, pl
         await pair.pair(bus, _path(device), device.address.upper(), device.name or "", dialog)
 
 
+async def look_anew(device: BLEDevice, adapter: str, platform: str = sys.platform) -> None:
+    """Let BlueZ find a device that is not paired anew. Raises CONNECTION_LOST and adapter errors."""
+    if platform == "linux":
+        from installer.bluetooth.bluez import pair
+
+        async with system_bus(adapter) as bus:
+            await pair.look_anew(bus, _path(device), device.address.upper())
+
+
 async def is_bonded(device: BLEDevice, adapter: str, platform: str = sys.platform, bus: Bus | None = None) -> bool:
     """Whether BlueZ has keys of the device. `bus`: an open connection to ask over. Never raises."""
     if platform == "linux":

@@ -65,7 +65,7 @@ class AccessPoint:
             f"[main]\nplugins=keyfile\ndhcp=internal\n[keyfile]\nunmanaged-devices=interface-name:{OF_POINT},interface-name:{OF_DEVICE}\n",
             "utf-8",
         )
-        command = ["NetworkManager", "--no-daemon", f"--config={configuration}"]
+        command = ["NetworkManager", "--debug", f"--config={configuration}"]
         self._programs.append(Background("network-manager", command, self._folder))
         until(lambda: system_bus.name_has_owner(NETWORK_MANAGER), "NetworkManager on the bus")
         # An address of its own: there is no DHCP here.
@@ -78,4 +78,4 @@ class AccessPoint:
             asked = ["nmcli", "--terse", "--fields", "NAME,STATE", "connection", "show", "--active"]
             return "real:activated" in subprocess.run(asked, capture_output=True, text=True, timeout=30).stdout
 
-        until(active, "NetworkManager in the network", 60)
+        until(active, "NetworkManager in the network")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ from tests.installer.lab.lab_process import LabProcess
 
 lab_processes.START_SECONDS = 120.0  # emulated, and the first start compiles what it imports
 LOGS = Path("/out/logs")
+SO_TIMESTAMP = 29  # asm-generic/socket.h; the module socket has no name for it
 KERNEL_FAULT = re.compile(r"BUG:|Oops|general protection|kernel NULL pointer|WARNING: CPU|soft lockup|refcount_t")
 _failed = pytest.StashKey[bool]()
 
@@ -64,6 +66,16 @@ def evidence(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
             folder, LOGS / re.sub(r"[^\w.-]+", "-", request.node.nodeid.rpartition("/")[2]), dirs_exist_ok=True
         )
     assert not fault, f"the kernel reports a fault of its own, so later results are in doubt:\n{kernel}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _time_stamps() -> Iterator[None]:
+    """btmon wants time stamps on packets. Linux patches its own code when the first socket wants them and when the last
+    one is closed, which under QEMU's emulation of two processors has ended in a fault of the kernel (`Oops: int3`).
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMP, 1)
+        yield
 
 
 # Beside the default world: units of the other protocols, a scale that wants to be paired and hangs up when it has told

@@ -266,6 +266,7 @@ class Peripheral:
         return {
             "address": self.address,
             "on the air as": str(self.device.random_address),
+            "identity": str(self.device.public_address).partition("/")[0],
             "connected": self.connection is not None,
             "encrypted": bool(self.connection and self.connection.encryption),
             "shown": self.shown,

@@ -94,7 +94,7 @@ def test_the_wizard(
     assert world.device("body-plus")["joined"] == "Home"
 
 
-@pytest.mark.parametrize("adapter", ["hci0", "hci1"])
+@pytest.mark.parametrize("adapter", ["hci1", pytest.param("hci0", marks=pytest.mark.long)])
 def test_two_adapters(bluez: BlueZ, lab: LabProcess, world: LabWorld, program: Program, adapter: str) -> None:
     assert bluez.plug(lab) == "hci1"
     done = program.run("scan", "--lab", "--adapter", adapter, "--json")

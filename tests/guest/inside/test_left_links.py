@@ -98,7 +98,12 @@ def test_a_gateway_that_runs_already_ends_the_link_too(held: Background, world: 
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)], ids=lambda v: str(int(v))
+    ("number", "status"),
+    [
+        pytest.param(signal.SIGTERM, 143, id="terminated"),
+        pytest.param(signal.SIGHUP, 129, id="terminal-closed"),
+        pytest.param(signal.SIGINT, 130, id="interrupted", marks=pytest.mark.long),
+    ],
 )
 def test_a_signal_lets_the_device_go(
     held: Background, world: LabWorld, program: Program, number: signal.Signals, status: int

@@ -147,15 +147,18 @@ def bonds(world: LabWorld, kind: str) -> int:
     return int(next(d for d in world.call("GET", "/lab/state")["devices"] if d["address"] == UNITS[kind])["bonds"])
 
 
-@pytest.mark.parametrize("pair", [True, False], ids=["before anything", "when asked"])
 @pytest.mark.parametrize(
-    ("kind", "asked"),
+    ("kind", "asked", "pair"),
     [
-        ("just-works", []),
-        ("passkey", ["passkey"]),
-        ("compare", ["number"]),
-        ("enter", ["shown"]),
-        ("legacy", ["passkey"]),
+        pytest.param(kind, asked, pair, id=f"{kind}-{when}", marks=[pytest.mark.long] if long else [])
+        for kind, asked, long in (
+            ("just-works", [], False),
+            ("passkey", ["passkey"], False),
+            ("compare", ["number"], True),
+            ("enter", ["shown"], True),
+            ("legacy", ["passkey"], True),
+        )
+        for when, pair, long in (("at-first", True, False), ("when-asked", False, long))
     ],
 )
 def test_each_kind_is_paired_and_then_answers_at_once(world: LabWorld, kind: str, asked: list[str], pair: bool) -> None:
@@ -170,9 +173,9 @@ def test_each_kind_is_paired_and_then_answers_at_once(world: LabWorld, kind: str
     ("kind", "answer", "end"),
     [
         ("passkey", lambda _: "111111", PairingEnd.WRONG_DIGITS),
-        ("legacy", lambda _: "111111", PairingEnd.WRONG_DIGITS),
-        ("enter", lambda _: "111111", PairingEnd.WRONG_DIGITS),
         ("compare", lambda _: "other", PairingEnd.OTHER_NUMBER),
+        pytest.param("legacy", lambda _: "111111", PairingEnd.WRONG_DIGITS, marks=pytest.mark.long),
+        pytest.param("enter", lambda _: "111111", PairingEnd.WRONG_DIGITS, marks=pytest.mark.long),
     ],
 )
 def test_what_went_wrong_is_told_and_a_second_try_works(
@@ -192,6 +195,7 @@ def test_a_device_that_refuses_is_told(world: LabWorld) -> None:
     assert (raised.value.code, raised.value.data["why"]) == (ErrorCode.PAIRING_FAILED, PairingEnd.DEVICE_REFUSED.value)
 
 
+@pytest.mark.long
 def test_a_person_has_the_whole_time_of_a_pairing_and_is_told_when_it_is_over(world: LabWorld) -> None:
     async def never(_: str) -> str:
         await asyncio.Event().wait()

@@ -46,5 +46,6 @@ async def test_a_device_whose_address_rotates_is_known_by_its_identity(periphera
         connection, device = await connected(adapter, on_air)
         async with connection:
             assert await connection.read(ENCRYPTED) == b"secret"
-            assert on_air != peripheral.address
-            assert await adapter.lasting_address(device) == peripheral.address
+            identity = peripheral.state()["identity"]
+            assert on_air != identity
+            assert await adapter.lasting_address(device) == identity

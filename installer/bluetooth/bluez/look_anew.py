@@ -1,0 +1,59 @@
+"""Lets BlueZ forget a device that is not paired, and find it again: so what it waits for at the device is gone, too.
+
+A request that began a pairing for which nobody answered is never answered, and in BlueZ 5.82 it keeps its
+characteristic busy (`InProgress`) also on the next link, as long as BlueZ knows the device.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from installer.bluetooth.bluez.bus import ADAPTER, OBJECT_MANAGER, SERVICE, BluezError, Bus
+
+if TYPE_CHECKING:
+    from dbus_fast import Message
+
+REMOVE_SECONDS = 10.0
+FIND_SECONDS = 20.0
+_UNKNOWN = "org.bluez.Error.DoesNotExist"
+
+
+async def look_anew(bus: Bus, path: str) -> None:
+    """Remove the device at this path and scan until it is there again.
+
+    Raises TimeoutError if it is not heard any more, BluezError and the errors of the bus.
+    """
+    adapter = path.rpartition("/")[0]
+    removed, found = asyncio.Event(), asyncio.Event()
+
+    def hear(message: Message) -> None:
+        if message.interface != OBJECT_MANAGER or not message.body or message.body[0] != path:
+            return
+        if message.member == "InterfacesRemoved":
+            removed.set()
+        elif message.member == "InterfacesAdded" and removed.is_set():
+            found.set()
+
+    await bus.listen(f"type='signal',sender='{SERVICE}',interface='{OBJECT_MANAGER}'", hear)
+    try:
+        await bus.call(adapter, ADAPTER, "RemoveDevice", "o", (path,))
+    except BluezError as error:
+        if error.name != _UNKNOWN:
+            raise
+        removed.set()
+    # The answer may come before the object is gone (`bluez-behaviour`, rule 8).
+    async with asyncio.timeout(REMOVE_SECONDS):
+        await removed.wait()
+    from dbus_fast import Variant
+
+    only_le: dict[str, Any] = {"Transport": Variant("s", "le")}
+    await bus.call(adapter, ADAPTER, "SetDiscoveryFilter", "a{sv}", (only_le,))
+    await bus.call(adapter, ADAPTER, "StartDiscovery")
+    try:
+        async with asyncio.timeout(FIND_SECONDS):
+            await found.wait()
+    finally:
+        with contextlib.suppress(BluezError):
+            await bus.call(adapter, ADAPTER, "StopDiscovery")
