@@ -186,6 +186,7 @@ OFFICE = f"WIFI:T:WPA;S:Home;Office;P:{PASSPHRASE};;"  # two names
     ],
 )
 def test_a_secret_in_the_wrong_place_is_not_repeated(
+    world: LabWorld,
     home: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
