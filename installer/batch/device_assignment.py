@@ -50,6 +50,13 @@ class BatchAdapter:
         """Whether it has a free slot and scans."""
         return self.has_free_slot and self.radio.listening
 
+    async def keep_scanning(self) -> None:
+        """Restart its scan if that stopped. One that went on by itself means that Bluetooth is back."""
+        if self.radio.listening:
+            self.outage = None
+        elif self.error is None and not self.busy:
+            await self.scan()
+
     async def scan(self) -> None:
         """Start its scan, or restart it. After several failures `error` is set and the adapter is not used."""
         try:

@@ -165,10 +165,9 @@ class Batch:
 
     async def _restart_scans(self) -> None:
         for adapter in self._adapters:
-            if adapter.error is None and not adapter.radio.listening and not adapter.busy:
-                before = adapter.outage
-                await adapter.scan()
-                self._tell_outage(adapter, before)
+            before = adapter.outage
+            await adapter.keep_scanning()
+            self._tell_outage(adapter, before)
         if all(adapter.error is not None for adapter in self._adapters) and not self._running:
             for row in self._waiting:
                 self._events.row_ended(row, "failed", self._adapters[0].error)

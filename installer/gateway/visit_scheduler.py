@@ -226,10 +226,13 @@ class VisitScheduler:
     def _start_visits(self, adapter: Adapter, scan: Scan) -> None:
         now = time.monotonic()
         running = sum(schedule.visit is not None for schedule in self._schedules.values())
+        # What was heard before Bluetooth was away is not known to a new scan.
+        listed = {sighting.address for sighting in scan.current()}
         due = [
             schedule
             for schedule in self._schedules.values()
             if schedule.visit is None
+            and schedule.device.address in listed
             and schedule.due <= now
             and now - schedule.heard < self._left_range_after
             and not (schedule.must_be_heard and schedule.heard == schedule.visit_ended)

@@ -41,7 +41,7 @@ class BluetoothDaemon:
 
     def restart(self) -> None:
         """What an update of the package does, until the adapters are powered again."""
-        had = [path.rpartition("/")[2] for path in system_bus.bluez_objects() if path.count("/") == 3]
+        had = [path.rpartition("/")[2] for path, it in system_bus.bluez_objects().items() if "org.bluez.Adapter1" in it]
         self.stop()
         self.start()
         for adapter in had:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from installer.errors import ErrorCode
 from tests.flow.support import PASSPHRASE, LabWorld
 from tests.guest.inside.bluez import BlueZ
 from tests.guest.inside.program import COMMAND, Program
 from tests.guest.inside.test_protocols import SCRIPT
 
-MISSPELLED, UNWRITABLE = 97, 9
+MISSPELLED, UNWRITABLE = ErrorCode.NETWORK_MISSPELLED.exit_status, ErrorCode.FILE_UNWRITABLE.exit_status
 
 
 def test_a_name_that_the_device_hears_otherwise_is_told_before_sending(
@@ -59,7 +60,7 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_home_that_cannot_be_written(program: Program, read_only: Path) -> None:
     for command in (("scan",), ("install", "--non-interactive", "--model", "body-plus")):
-        done = program.run(*command, "--lab", "--adapter", "system", DEVICE_INSTALLER_HOME=str(read_only))
+        done = program.run(*command, "--lab", DEVICE_INSTALLER_HOME=str(read_only))
         assert done.status == UNWRITABLE, done
         assert "is on a read-only file system" in done.errors
         assert "defect" not in done.errors

@@ -272,3 +272,19 @@ async def test_a_radio_that_goes_away_is_told(bench: Bench, adapter: Adapter, ou
     with pytest.raises(Exception) as caught:  # noqa: PT011
         await asyncio.wait_for(task, 15)
     assert getattr(caught.value, "code", None) is ErrorCode.ADAPTER_FAILED
+
+
+async def test_a_device_that_was_heard_before_an_outage_is_not_missed_right_after_it(
+    bench: Bench, adapter: Adapter, outbox: Outbox
+) -> None:
+    """A new scan knows nothing yet: what it has not heard is not out of reach."""
+    await Scale(1).start(bench)
+    told: list[VisitResult] = []
+    settings = VisitSettings(min_interval=0.0, timeouts=TIMEOUTS)
+    scheduler = VisitScheduler(
+        outbox, VisitHistory(outbox), load(), lambda _: ["store"], settings, on_result=told.append
+    )  # fmt: skip
+    scheduler.set_devices([gateway_device(1)])
+    for visits in (1, 2, 3):
+        await asyncio.wait_for(scheduler.run(adapter, until=lambda visits=visits: len(told) == visits), 15)
+    assert [visit.failure for visit in told] == [None] * 3
