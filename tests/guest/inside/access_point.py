@@ -14,7 +14,8 @@ SSID = "Real Home"
 PASSPHRASE = "secret of the real one"
 OF_POINT, OF_DEVICE, OF_COMPUTER = "wlan0", "wlan1", "wlan2"
 INTERFACES = Path("/sys/class/net")
-NETWORK_MANAGER = "org.freedesktop.NetworkManager"
+NETWORK_MANAGER, SUPPLICANT = "org.freedesktop.NetworkManager", "fi.w1.wpa_supplicant1"
+UDEV, UDEV_CONTROL = "/usr/lib/systemd/systemd-udevd", Path("/run/udev/control")
 
 
 class AccessPoint:
@@ -65,6 +66,13 @@ class AccessPoint:
             f"[main]\nplugins=keyfile\ndhcp=internal\n[keyfile]\nunmanaged-devices=interface-name:{OF_POINT},interface-name:{OF_DEVICE}\n",
             "utf-8",
         )
+        # It manages no interface that udev has not seen, and joins with the supplicant on the bus.
+        self._programs.append(Background("udev", [UDEV], self._folder))
+        until(lambda: UDEV_CONTROL.exists(), "udev")
+        for words in (("trigger", "--action=add", "--subsystem-match=net"), ("settle", "--timeout=60")):
+            subprocess.run(["udevadm", *words], check=True, timeout=90)
+        self._programs.append(Background("supplicant", ["wpa_supplicant", "-u"], self._folder))
+        until(lambda: system_bus.name_has_owner(SUPPLICANT), "wpa_supplicant on the bus")
         command = ["NetworkManager", "--debug", f"--config={configuration}"]
         self._programs.append(Background("network-manager", command, self._folder))
         until(lambda: system_bus.name_has_owner(NETWORK_MANAGER), "NetworkManager on the bus")
