@@ -20,6 +20,7 @@ from installer.flow.installation import Installation
 from installer.flow.outcome import Outcome
 from installer.flow.run_options import Options, RunConfig
 from installer.flow.run_resources import RunResources
+from installer.flow.steps import device_connection
 from installer.lab.device import LabDevice
 from installer.lab.scenario import Scenario
 from installer.lab.world import World
@@ -62,10 +63,10 @@ class Twins:
 
 
 @asynccontextmanager
-async def _twins(seconds: float) -> AsyncIterator[Twins]:
+async def _twins(seconds: float, connect: float = 30.0) -> AsyncIterator[Twins]:
     world = World(Scenario.model_validate(TWINS))
     adapter = f"hci:tcp-client:127.0.0.1:{await world.start()}"
-    options = Options(non_interactive=True, deadlines=replace(FAST, second_device=seconds, connect=3.0))
+    options = Options(non_interactive=True, deadlines=replace(FAST, second_device=seconds, connect=connect))
     resources = RunResources(RunConfig(adapter=adapter, options=options))
     first, rival = world.devices[FIRST], world.devices[RIVAL]
     try:
@@ -73,6 +74,12 @@ async def _twins(seconds: float) -> AsyncIterator[Twins]:
     finally:
         await resources.close()
         await world.stop()
+
+
+@pytest.fixture(autouse=True)
+def busy_computer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy computer a scan takes a while to go on; that is no adapter that cannot."""
+    monkeypatch.setattr(device_connection, "SCAN_BESIDE_SECONDS", 60.0)
 
 
 async def _when_read(first: LabDevice, rival: LabDevice) -> None:
@@ -128,7 +135,7 @@ async def test_an_adapter_that_cannot_scan_beside_a_connection(
         raise adapter_failed("hci0", "Operation already in progress")
 
     monkeypatch.setattr(Scan, "resume", refused)
-    async with _twins(0.6) as twins:
+    async with _twins(8.0 if rivals else 0.6) as twins:
         coming = asyncio.create_task(_when_read(twins.first, twins.rival)) if rivals else None
         ended = await twins.install(Front())
         if coming is None:
@@ -141,7 +148,7 @@ async def test_an_adapter_that_cannot_scan_beside_a_connection(
 
 async def test_a_device_that_cannot_be_connected_is_tried_once(home: Path) -> None:
     front = Front()
-    async with _twins(0.6) as twins:
+    async with _twins(0.6, connect=3.0) as twins:
         twins.first.controller.refuse = lambda: True
         ended = await twins.install(front)
     assert ended.error is not None

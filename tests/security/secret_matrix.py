@@ -190,6 +190,7 @@ FIELDS: dict[Secret, set[str]] = {
 NO_SECRETS = {
     "installer.batch.plan:Plan.secrets": "sentences that say which passphrase goes where",
     "installer.batch.plan_check:_Checker._passphrase_errors": "sentences",
+    "installer.ledger.records:Records._private": "whether it is, as it was looked at last",
     "installer.bluetooth.adapter:Adapter.on_left_link": "who is told of a link",
     "installer.bluetooth.hci.client:HciClient._link": "a connection",
     "installer.flow.bluetooth_keys:BluetoothKeysFile._path": "a file",

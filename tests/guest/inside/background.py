@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.guest.inside.forked import Forked, Start
 from tests.guest.inside.waiting import until
 
 END_SECONDS = 30.0
@@ -17,16 +18,23 @@ class Background:
     """One process. `log` gets all that it writes; several runs of one name append to it."""
 
     def __init__(self, name: str, command: Sequence[str], log_folder: Path, env: dict[str, str] | None = None) -> None:
+        self._begin(name, log_folder)
+        self.process = self._start(command, env or {})
+
+    def _begin(self, name: str, log_folder: Path) -> None:
         self.name = name
         self.log = log_folder / f"{name}.log"
-        self._from = self.log.stat().st_size if self.log.exists() else 0
+        self.log.touch()
+        self._from = self.log.stat().st_size
+
+    def _start(self, command: Sequence[str], env: dict[str, str]) -> subprocess.Popen[bytes] | Forked:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
                 start_new_session=True,
             )
 
@@ -69,3 +77,13 @@ class Background:
     def kill(self) -> None:
         """End it without warning."""
         self.stop(signal.SIGKILL)
+
+
+class BackgroundProgram(Background):
+    """The program itself, forked. `folder`: where it runs."""
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], log_folder: Path, env: dict[str, str], folder: Path, user: str | None
+    ) -> None:
+        self._begin(name, log_folder)
+        self.process = Forked(Start(tuple(arguments), env, folder, Path(os.devnull), self.log, self.log, user))

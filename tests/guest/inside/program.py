@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.guest.inside.background import Background
+from tests.guest.inside.background import Background, BackgroundProgram
+from tests.guest.inside.forked import Forked, Start
 
 COMMAND = "device-installer"
 SECONDS = 150.0
@@ -49,23 +50,42 @@ class Program:
     def environment(self, **more: str) -> dict[str, str]:
         return {**os.environ, "HOME": str(self.home), "NO_COLOR": "1", **self.variables, **more}
 
-    def run(self, *arguments: str, seconds: float = SECONDS, stdin: str = "", **variables: str) -> Finished:
-        """Run it to its end; fails after `seconds`."""
+    def run(
+        self, *arguments: str, seconds: float = SECONDS, stdin: str = "", forked: bool = True, **variables: str
+    ) -> Finished:
+        """Run it to its end; fails after `seconds`. `forked`: see `forked.py`; else the command itself is started."""
+        files = [self.logs / f"run-{name}" for name in ("input", "output", "errors")]
+        for file, text in zip(files, (stdin, "", ""), strict=True):
+            file.write_text(text, "utf-8")
         began = time.monotonic()
-        done = subprocess.run(
-            [COMMAND, *arguments],
-            input=stdin,
-            env=self.environment(**variables),
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            user=self.user,
-            cwd=self.home,
+        running = (
+            self._started_for_itself(arguments, files, variables)
+            if not forked
+            else Forked(Start(arguments, self.environment(**variables), self.home, *files, self.user))
         )
-        finished = Finished(arguments, done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+        try:
+            status = running.wait(seconds)
+        finally:
+            running.kill()
+        output, errors = (file.read_text("utf-8") for file in files[1:])
+        finished = Finished(arguments, status, output, errors, time.monotonic() - began)
         with (self.logs / "program.log").open("a", encoding="utf-8") as log:
             log.write(f"$ {finished}\n")
         return finished
+
+    def _started_for_itself(
+        self, arguments: tuple[str, ...], files: list[Path], variables: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
+        with files[0].open("rb") as stdin, files[1].open("ab") as stdout, files[2].open("ab") as stderr:
+            return subprocess.Popen(
+                [COMMAND, *arguments],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=self.environment(**variables),
+                user=self.user,
+                cwd=self.home,
+            )
 
     def set_up_only(self) -> tuple[str, ...]:
         """For installations of which the rest is tested elsewhere: nobody signs in (10 s here), nothing is measured."""
@@ -76,7 +96,9 @@ class Program:
     def start(self, *arguments: str, **variables: str) -> Background:
         """Start it in the background; its log has both its output and its errors. It is ended after the test."""
         name = f"program-{len(self._started) + 1}"
-        started = Background(name, [COMMAND, *arguments], self.logs, env=self.environment(**variables))
+        started = BackgroundProgram(
+            name, arguments, self.logs, self.environment(**variables), folder=self.home, user=self.user
+        )
         self._started.append(started)
         return started
 

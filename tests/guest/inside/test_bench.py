@@ -43,7 +43,7 @@ def test_the_whole_process_beside_another_client(
     later.write_text(LATER, "utf-8")
     script = (*SCRIPT, *WIFI, "--answers", str(later), "--no-wait")
     # The first run compiles the modules.
-    first = program.run("install", *script, "--device", address)
+    first = program.run("install", *script, "--device", address, forked=False)
     assert first.status == 0, first
     world.call("POST", "/lab/reset")
     began = time.monotonic()
@@ -54,7 +54,7 @@ def test_the_whole_process_beside_another_client(
     for name, find in (("--device ADDRESS", ("--device", address)), ("--model NAME", ("--model", "body-plus"))):
         world.call("POST", "/lab/reset")
         started = time.time()
-        ours = program.run("install", *script, *find)
+        ours = program.run("install", *script, *find, forked=False)
         assert ours.status == 0, ours
         found, joined = (
             next(datetime.fromisoformat(e["time"]).timestamp() for e in ours.events if e.get(key) == value) - started

@@ -1,0 +1,111 @@
+"""Starts the program within a moment: a parent that has imported everything forks it.
+
+Under emulation, Python takes ten seconds to import what an installation uses. What a forked one does, writes and leaves
+is the same as of one that was started for itself: it has an environment, a session, a user and outputs of its own, and
+runs `main`. `test_bench.py`, `test_flow.py` and `test_as_people_do.py` start the command itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pwd
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.proof.forking import PRELOADED
+
+MORE = (
+    *("bleak.backends.bluezdbus.client", "bleak.backends.bluezdbus.scanner", "dbus_fast.aio", "pytest", "_pytest.main"),
+    *("installer.bluetooth.system_adapter", "installer.bluetooth.bluez.watch", "installer.bluetooth.bluez.pair"),
+    *("installer.bluetooth.bluez.agent", "installer.bluetooth.noted_client", "installer.cli.main"),
+    *("installer.cli.scripted_front_end", "installer.batch.runner", "installer.flow.bluetooth_keys"),
+    "tests.guest.inside.forked",
+)
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload([*PRELOADED, *MORE])
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the new process is given. The three paths are files; `user`: the name of the one it runs as, None: root."""
+
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+    folder: Path
+    stdin: Path
+    stdout: Path
+    stderr: Path
+    user: str | None = None
+
+
+class Forked:
+    """One process of the program, with the part of `subprocess.Popen`'s interface that tests use."""
+
+    def __init__(self, start: Start) -> None:
+        self._process = _forks.Process(target=_run, args=(start,), daemon=True)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self.poll()
+
+    def poll(self) -> int | None:
+        """The exit status, or minus the signal that ended it; None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status. Raises subprocess.TimeoutExpired."""
+        self._process.join(timeout)
+        status = self.poll()
+        if status is None:
+            raise subprocess.TimeoutExpired("device-installer", timeout or 0.0)
+        return status
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _run(start: Start) -> None:
+    """In the new process."""
+    os.setsid()
+    if start.user is not None:
+        person = pwd.getpwnam(start.user)
+        os.initgroups(start.user, person.pw_gid)
+        os.setgid(person.pw_gid)
+    for number, (path, mode) in enumerate(
+        (
+            (start.stdin, os.O_RDONLY),
+            (start.stdout, os.O_WRONLY | os.O_APPEND),
+            (start.stderr, os.O_WRONLY | os.O_APPEND),
+        )
+    ):
+        opened = os.open(path, mode)
+        os.dup2(opened, number)
+        os.close(opened)
+    if start.user is not None:
+        os.setuid(pwd.getpwnam(start.user).pw_uid)
+    sys.stdin, sys.stdout, sys.stderr = (
+        open(number, mode, encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
+        for number, mode in ((0, "r"), (1, "w"), (2, "w"))
+    )
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    os.chdir(start.folder)
+    os.environ.clear()
+    os.environ.update(start.environment)
+    sys.argv = ["device-installer", *start.arguments]
+    from installer.cli.main import main
+
+    main(list(start.arguments))
