@@ -131,19 +131,20 @@ async def test_an_adapter_that_cannot_scan_beside_a_connection(
 ) -> None:
     """Then it waits first. A real adapter of this kind is not at hand: the scan says what one would say."""
 
-    async def refused(scan: Scan) -> None:
-        raise adapter_failed("hci0", "Operation already in progress")
-
-    monkeypatch.setattr(Scan, "resume", refused)
     async with _twins(8.0 if rivals else 0.6) as twins:
-        coming = asyncio.create_task(_when_read(twins.first, twins.rival)) if rivals else None
+
+        async def refused(scan: Scan) -> None:
+            if rivals:
+                await twins.rival._advertise()
+            raise adapter_failed("hci0", "Operation already in progress")
+
+        monkeypatch.setattr(Scan, "resume", refused)
         ended = await twins.install(Front())
-        if coming is None:
-            assert (ended.error, twins.first.joined) == (None, "Home")
-        else:
-            await coming
+        if rivals:
             assert _ambiguous(ended)
             await until(lambda: twins.has_nothing(twins.first))
+        else:
+            assert (ended.error, twins.first.joined) == (None, "Home")
 
 
 async def test_a_device_that_cannot_be_connected_is_tried_once(home: Path) -> None:
