@@ -27,7 +27,7 @@ from tests.installer.lab.lab_process import LabProcess
 from tests.proof.crowd import Device, crowd, plan, save_networks, scenario
 
 PROGRAM = str(Path(sys.executable).with_name("device-installer"))
-QUICK = Deadlines(find=5.0, connect=4.0, authorization=1.5, link=10.0, data=10.0, measurement=10.0)
+QUICK = Deadlines(find=5.0, connect=4.0, authorization=3.0, link=10.0, data=10.0, measurement=10.0)
 
 # Faults on ten of fifty devices: {number: (fault, error code of its row; empty: it succeeds)}.
 FAULTS: dict[int, tuple[str, str]] = {
