@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
@@ -86,6 +88,11 @@ class BatchScreen(WizardScreen):
         """Show the current progress of all devices."""
         if not self.is_mounted:
             return
+        # When the program ends, the screen is taken apart piece by piece while the batch still tells its end.
+        with suppress(NoMatches):
+            self._show_rows()
+
+    def _show_rows(self) -> None:
         now = self.wizard.clock()
         rows = [self._table_row(row, now) for row in self.progress.rows.values()]
         self.query_one(ChoiceList).set_rows(rows)

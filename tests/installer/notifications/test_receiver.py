@@ -76,7 +76,7 @@ async def running() -> AsyncIterator[tuple[Hook, httpx.AsyncClient]]:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the timeouts."""
     for name in ("HEAD_SECONDS", "BODY_SECONDS", "STORE_SECONDS"):
-        monkeypatch.setattr(receiver, name, 0.2)
+        monkeypatch.setattr(receiver, name, 1.0)
 
 
 async def test_a_notification_is_kept_before_it_is_answered() -> None:
