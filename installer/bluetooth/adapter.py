@@ -127,13 +127,13 @@ class Adapter(abc.ABC):
         """The InstallerError for an exception of a scan on this adapter."""
         return self.failure or system_errors.adapter_error(error, self.name)
 
+    @abc.abstractmethod
     async def pair(self, client: BleakClient, device: BLEDevice) -> None:
         """Pair with this connected device, and keep the keys. Asks `pairing_dialog`.
 
         Without a deadline of its own for the person; the device and the system have theirs (30 s). The connection may
         be down afterwards, also if it succeeded.
         """
-        raise NotImplementedError
 
     async def look_anew(self, device: BLEDevice) -> None:
         """Let the system forget this device, which is not paired, and find it again; the link ends.

@@ -32,6 +32,7 @@ class StandIn:
     """
 
     def __init__(self, address: str) -> None:
+        self.closed_to_user = False  # the policy of the bus does not let this user ask
         self.address = address
         self.objects: dict[str, Interfaces] = {}
         self.calls: list[str] = []
@@ -154,6 +155,8 @@ class StandIn:
         self._called.set()
         found = self.objects.get(message.path)
         match message.member:
+            case "GetManagedObjects" if self.closed_to_user:
+                return Message.new_error(message, "org.freedesktop.DBus.Error.AccessDenied", "Not authorized")
             case "GetManagedObjects":
                 return Message.new_method_return(message, "a{oa{sa{sv}}}", [self.objects])
             case _ if found is None:

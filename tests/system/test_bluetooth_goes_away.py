@@ -225,6 +225,15 @@ async def test_without_a_service_or_an_adapter(bluez: StandIn, spec: str, code: 
     assert "no Bluetooth adapter" in error.what
 
 
+@pytest.mark.parametrize("spec", [None, "hci0"])
+async def test_a_user_who_may_not_ask_is_told_that(bluez: StandIn, spec: str | None) -> None:
+    bluez.closed_to_user = True
+    await bluez.start()
+    error = await raised(check_adapter(spec))
+    assert error.code is ErrorCode.BLUETOOTH_DENIED
+    assert "may not use Bluetooth" in error.what
+
+
 async def test_the_adapter_that_is_meant_is_named(bluez: StandIn) -> None:
     await bluez.start("hci10", "hci2")
     second = "hci2 (00:1A:7D:DA:71:11, switched on)"

@@ -36,9 +36,10 @@ class AdapterState:
 
 
 class Trouble(enum.Enum):
-    """Why Bluetooth does not work. Code 10: it is not there; 11: it is off; 13: the adapter stopped working."""
+    """Why Bluetooth does not work. Code 10: it is not there; 11: off; 12: not for this user; 13: it stopped working."""
 
     NO_BUS = "no_bus"  # the connection to D-Bus ended
+    DENIED = "denied"  # the bus does not let this user ask the service
     NO_SERVICE = "no_service"  # there was none from the beginning
     SERVICE_STOPPED = system_errors.SERVICE_STOPPED  # there was one
     SERVICE_RESTARTED = system_errors.SERVICE_RESTARTED  # it is there again, and its adapters are not ready yet
@@ -55,6 +56,8 @@ _START_SERVICE = "Start it (systemctl start bluetooth); `journalctl -u bluetooth
 
 def error_of(trouble: Trouble, name: str, known: Sequence[AdapterState] = ()) -> InstallerError:
     """The error to show. `name`: of the adapter that is meant; `known`: the adapters that BlueZ has."""
+    if trouble is Trouble.DENIED:
+        return system_errors.bluetooth_denied("linux")
     names = ", ".join(str(state) for state in sorted(known, key=lambda state: state.number))
     shown = printable(name)
     own = "" if name in ("", "system") else f" “{shown}”"

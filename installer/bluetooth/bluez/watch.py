@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from installer.bluetooth.bluez.bus import ADAPTER, DEVICE, OBJECT_MANAGER, PROPERTIES, SERVICE, BluezError, system_bus
 from installer.bluetooth.bluez.trouble import AdapterState, Trouble, error_of
-from installer.errors import InstallerError
+from installer.bluetooth.system_errors import dbus_code
+from installer.errors import ErrorCode, InstallerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +64,7 @@ class BluezWatch:
         self._bus = bus
         self._stack = stack
         self._owner = ""
+        self._may_not_ask = False
         self._adapters: dict[str, AdapterState] = {}
         self._used: str | None = None  # the path of the adapter
         self._was_usable = False
@@ -227,7 +229,13 @@ class BluezWatch:
         return bool(self._owner)
 
     async def _read_objects(self) -> None:
-        for path, interfaces in (await self._bus.objects()).items():
+        try:
+            objects = await self._bus.objects()
+        except BluezError as error:
+            self._may_not_ask = dbus_code(error.name) is ErrorCode.BLUETOOTH_DENIED
+            raise
+        self._may_not_ask = False
+        for path, interfaces in objects.items():
             self._add(path, interfaces)
 
     # Signals.
@@ -357,6 +365,8 @@ class BluezWatch:
         if not self._owner:
             return Trouble.SERVICE_STOPPED if self._was_usable else Trouble.NO_SERVICE
         state = self._adapters.get(path or "")
+        if state is None and self._may_not_ask:
+            return Trouble.DENIED
         if state is None:
             if self._was_usable:
                 return Trouble.PULLED
