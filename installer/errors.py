@@ -121,8 +121,8 @@ class ErrorCode(enum.Enum):
         "device_refused", 27, "the device refused the request",
         "Restart or reset the device, then try again.")
     DEVICE_TAKEN = (
-        "device_taken", 28, "another station is installing this device",
-        "Wait until the other station is done, or choose another device.")
+        "device_taken", 28, "another station or run is installing this device",
+        "Wait until the other one is done, or choose another device.")
     DEVICE_CHANGED = (
         "device_changed", 29, "another device, or one with less security, answers at the address of the first one",
         "Check which device is in front of you, and that nobody pretends to be it. Then start a new installation.")

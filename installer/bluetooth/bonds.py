@@ -4,13 +4,11 @@ With a bond's key somebody can read what the device sends, or pass for this comp
 program list or erase them. Those of devices that were paired over a raw adapter are in a file of this program
 (`installer.flow.bluetooth_keys`).
 
-Source: the D-Bus API of BlueZ (`org.bluez.Adapter1.RemoveDevice`, `org.bluez.Device1`); measured in
-`bluez-behaviour`: a removed object may live on for a moment, so its end is waited for.
+Source: the D-Bus API of BlueZ (`org.bluez.Adapter1`, `org.bluez.Device1`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -19,11 +17,9 @@ from dataclasses import dataclass
 from bleak.exc import BleakDBusError
 
 from installer.bluetooth import system_errors
-from installer.bluetooth.bluez.bus import ADAPTER, DEVICE, BluezError, Bus, system_bus
+from installer.bluetooth.bluez.bus import DEVICE, BluezError, Bus, system_bus
+from installer.bluetooth.bluez.remove_device import remove_device
 from installer.errors import ErrorCode, InstallerError
-
-GONE_SECONDS = 10.0
-LOOK_SECONDS = 0.1
 
 _WHERE = {
     "darwin": "Open System Settings > Bluetooth, the (i) of the device, and choose “Forget This Device”.",
@@ -92,15 +88,7 @@ async def _bonds(bus: Bus, adapter: str | None) -> list[Bond]:
 
 async def _remove(bus: Bus, bond: Bond) -> None:
     try:
-        await bus.call(bond.path.rpartition("/")[0], ADAPTER, "RemoveDevice", "o", (bond.path,))
-    except BluezError as error:
-        if error.name != "org.bluez.Error.DoesNotExist":
-            raise
-        return  # somebody else has removed it
-    try:
-        async with asyncio.timeout(GONE_SECONDS):
-            while any(other.path == bond.path for other in await _bonds(bus, None)):  # noqa: ASYNC110 - asks BlueZ
-                await asyncio.sleep(LOOK_SECONDS)
+        await remove_device(bus, bond.path)
     except TimeoutError:
         raise _incomplete(
             f"The Bluetooth service still has the keys of {bond.address}, though it took the request to remove them.",

@@ -32,7 +32,7 @@ async def connect(
 
     `on_lost` is called with a client whose link has ended; also with that of an attempt that failed halfway.
 
-    Raises CONNECTION_FAILED; BOND_LOST; or an adapter error (for example ADAPTER_FAILED) if the adapter is the cause.
+    Raises CONNECTION_FAILED; BOND_LOST; DEVICE_TAKEN; or an adapter error (ADAPTER_FAILED) if the adapter is the cause.
     """
     from bleak_retry_connector import BleakClientWithServiceCache, establish_connection
 

@@ -85,8 +85,8 @@ class Connection:
         """Connect and discover the GATT table, with up to `attempts` attempts within `timeout` seconds.
 
         `dialog`: who answers if the device wants to be paired; None: it is not paired. `pair`: pair right now, unless
-        it is paired. Raises CONNECTION_FAILED; BOND_LOST; PAIRING_NEEDED, PAIRING_FAILED and what the dialog raises;
-        or an adapter error (for example ADAPTER_FAILED) if the adapter is the cause.
+        it is paired. Raises CONNECTION_FAILED; BOND_LOST; DEVICE_TAKEN; PAIRING_NEEDED, PAIRING_FAILED and what the
+        dialog raises; or an adapter error (for example ADAPTER_FAILED) if the adapter is the cause.
         """
         lost = asyncio.Event()
         connections: list[Self] = []

@@ -8,7 +8,12 @@ from typing import Any
 from bleak import BleakClient
 from bleak.backends.device import BLEDevice
 
-from installer.bluetooth.own_links import Note, OwnLinks
+from installer.bluetooth.own_links import Note, OwnLinks, seconds_after_start
+from installer.errors import ErrorCode, InstallerError
+
+# How long, and how often, one of two programs that begin at the same moment looks whether the other gives way.
+TIE_SECONDS = 1.0
+TIE_LOOKS = 10
 
 
 class NotedClient(BleakClient):
@@ -25,17 +30,40 @@ class NotedClient(BleakClient):
         self._note: Note | None = None
 
     async def connect(self, **kwargs: Any) -> None:
-        """Connect. An attempt that fails is cancelled by bleak, and noted no more."""
+        """Connect. An attempt that fails is cancelled by bleak, and noted no more. Raises DEVICE_TAKEN."""
         if self._parting is not None and not self._parting.done():
             # The link that still stands would be taken for the new one, and then end.
             await asyncio.wait({self._parting})
+        made, path = seconds_after_start(), self._device.details["path"]
         if self._note is None:
-            self._note = self._links.hold(self._device.address, self._device.details["path"])
+            self._note = self._links.hold(self._device.address, path)
         try:
+            await self._need_device_for_itself(path, made)
             await super().connect(**kwargs)
         except BaseException:
             self._forget()
             raise
+
+    async def _need_device_for_itself(self, path: str, made: float) -> None:
+        """Raise DEVICE_TAKEN if another program of this user has a link to the device, or makes one.
+
+        For BlueZ it would be one link, and the first of the two that lets go would end it for both.
+        """
+        for _ in range(TIE_LOOKS):
+            other = self._links.held_elsewhere(path)
+            if other is None:
+                return
+            if other <= made:
+                break
+            # It was noted after this one, so it gives way, unless it looked before this one was written.
+            await asyncio.sleep(TIE_SECONDS / TIE_LOOKS)
+        address = self._device.address.upper()
+        raise InstallerError(
+            ErrorCode.DEVICE_TAKEN,
+            f"Another run of this program on this computer has a connection to {address} now.",
+            "Wait until it has ended, then try again.",
+            address=address,
+        )
 
     async def disconnect(self) -> None:
         """End the link. One that may still stand is left to the next search."""

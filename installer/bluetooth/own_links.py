@@ -8,6 +8,7 @@ noted by a process that is gone was left open. Only such links are ended; those 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -74,8 +75,16 @@ class OwnLinks:
 
     def hold(self, address: str, path: str) -> Note | None:
         """Note a link that is about to be made to this device, with its D-Bus object."""
-        text = {"address": address.upper(), "path": path, "boot": _boot_id(), "made": seconds_after_start()}
+        text = {
+            **{"address": address.upper(), "path": path, "boot": _boot_id()},
+            **{"made": seconds_after_start(), "process": os.getpid()},
+        }
         return self._notes.hold(json.dumps(text))
+
+    def held_elsewhere(self, path: str) -> float | None:
+        """When another living process noted a link to this D-Bus object, the first of several; None: no other has."""
+        notes = (_parse(text) for text, _ in self._notes.held())
+        return min((n.made for n in notes if n and n.path == path and n.process != os.getpid()), default=None)
 
     def take_left(self) -> list[LeftLink]:
         """The links that programs which are gone have left. Their notes are held by this process: see to each."""
@@ -101,13 +110,14 @@ class _Noted:
     address: str
     path: str
     made: float
+    process: int
 
 
 def _parse(text: str) -> _Noted | None:
     """What the note says; None if it cannot be read, or is of another start of the system."""
     with suppress(ValueError, TypeError, KeyError, RecursionError):
         said = json.loads(text)
-        noted = _Noted(str(said["address"]), str(said["path"]), float(said["made"]))
+        noted = _Noted(str(said["address"]), str(said["path"]), float(said["made"]), int(said.get("process", 0)))
         if said["boot"] == _boot_id() and noted.path.startswith("/org/bluez/"):
             return noted
     return None

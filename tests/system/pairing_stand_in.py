@@ -80,6 +80,7 @@ class BlueZ:
         return Message.new_method_return(message)
 
     async def _pair(self, message: Message) -> None:
+        self.connected = True
         error = await self.device(self)
         self.paired = not error
         answer = Message.new_error(message, error, "") if error else Message.new_method_return(message)
@@ -116,8 +117,9 @@ async def refuses(_: BlueZ) -> str:
     return FAILED
 
 
-async def hangs_up(_: BlueZ) -> str:
+async def hangs_up(bluez: BlueZ) -> str:
     """The device ends the link."""
+    bluez.connected = False
     return CANCELED
 
 

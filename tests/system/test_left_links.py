@@ -19,7 +19,7 @@ import pytest_asyncio
 
 from installer import settings
 from installer.bluetooth.connection import Connection
-from installer.bluetooth.own_links import OwnLinks
+from installer.bluetooth.own_links import OwnLinks, seconds_after_start
 from installer.bluetooth.scan import Scan
 from installer.bluetooth.system_adapter import SystemAdapter
 from installer.catalogue import catalogue_file
@@ -189,6 +189,50 @@ async def test_a_link_of_a_program_that_ended_well_is_not_noted(bluez: StandIn, 
     assert [json.loads(text)["address"] for text, _ in marks.held()] == [SCALE]
     await connection.close()
     assert marks.held() == marks.take_abandoned() == []
+
+
+async def test_a_device_of_another_run_is_left_to_it(bluez: StandIn, marks: ProcessMarks) -> None:
+    """For BlueZ it would be one link, and the run that lets go first would end it for both."""
+    (scale,) = bluez.in_reach
+    adapter, _ = look(marks)
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
+        assert await heard(scan, "Body+")
+        device = scan.ble_device(SCALE)
+    async with holder(marks) as process:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"connected\n"
+        with pytest.raises(InstallerError) as caught:
+            await Connection.open(adapter, device)
+        assert caught.value.code is ErrorCode.DEVICE_TAKEN
+        assert (bluez.is_connected(scale), called(bluez, "Disconnect")) == (True, [])
+
+
+@pytest.mark.parametrize("gives_way", [True, False])
+async def test_of_two_runs_that_begin_at_once_the_later_gives_way(
+    bluez: StandIn, marks: ProcessMarks, gives_way: bool
+) -> None:
+    (scale,) = bluez.in_reach
+    adapter, _ = look(marks)
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
+        assert await heard(scan, "Body+")
+        device = scan.ble_device(SCALE)
+    noted = OwnLinks(marks).hold(SCALE, scale)
+    assert noted is not None
+    rival = json.loads(noted.text) | {"process": 1, "made": seconds_after_start() + 60}
+    noted.remove()
+    others = marks.hold(json.dumps(rival))
+    assert others is not None
+    opening = asyncio.ensure_future(Connection.open(adapter, device))
+    await until(lambda: len(marks.held()) == 2)
+    if gives_way:
+        others.remove()
+        async with await opening:
+            assert bluez.is_connected(scale)
+        return
+    with pytest.raises(InstallerError) as caught:
+        await opening
+    assert (caught.value.code, called(bluez, "Connect")) == (ErrorCode.DEVICE_TAKEN, [])
+    assert len(marks.held()) == 1
 
 
 async def test_a_program_does_not_wait_for_a_link_that_is_being_ended(bluez: StandIn, marks: ProcessMarks) -> None:

@@ -11,13 +11,12 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from installer.bluetooth.bluez.bus import ADAPTER, OBJECT_MANAGER, SERVICE, BluezError, Bus
+from installer.bluetooth.bluez.remove_device import remove_device
 
 if TYPE_CHECKING:
     from dbus_fast import Message
 
-REMOVE_SECONDS = 10.0
 FIND_SECONDS = 20.0
-_UNKNOWN = "org.bluez.Error.DoesNotExist"
 
 
 async def look_anew(bus: Bus, path: str) -> None:
@@ -26,26 +25,16 @@ async def look_anew(bus: Bus, path: str) -> None:
     Raises TimeoutError if it is not heard any more, BluezError and the errors of the bus.
     """
     adapter = path.rpartition("/")[0]
-    removed, found = asyncio.Event(), asyncio.Event()
+    await remove_device(bus, path)
+    found = asyncio.Event()
 
     def hear(message: Message) -> None:
-        if message.interface != OBJECT_MANAGER or not message.body or message.body[0] != path:
-            return
-        if message.member == "InterfacesRemoved":
-            removed.set()
-        elif message.member == "InterfacesAdded" and removed.is_set():
+        if message.member == "InterfacesAdded" and message.body and message.body[0] == path:
             found.set()
 
     await bus.listen(f"type='signal',sender='{SERVICE}',interface='{OBJECT_MANAGER}'", hear)
-    try:
-        await bus.call(adapter, ADAPTER, "RemoveDevice", "o", (path,))
-    except BluezError as error:
-        if error.name != _UNKNOWN:
-            raise
-        removed.set()
-    # The answer may come before the object is gone (`bluez-behaviour`, rule 8).
-    async with asyncio.timeout(REMOVE_SECONDS):
-        await removed.wait()
+    if path in await bus.objects():
+        return  # another program scans, too
     from dbus_fast import Variant
 
     only_le: dict[str, Any] = {"Transport": Variant("s", "le")}

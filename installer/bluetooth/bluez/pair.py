@@ -45,35 +45,46 @@ async def pair(bus: Bus, path: str, address: str, name: str, dialog: PairingDial
     A link to it is ended before. Raises PAIRING_NEEDED, PAIRING_FAILED, what the dialog raised, CONNECTION_LOST, and
     the BLUETOOTH_* errors.
     """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + PAIR_SECONDS
     try:
         async with Agent(bus, path, name, dialog) as agent:
-            if not await is_paired(bus, path):
-                await _end_link(bus, path)
-            # `Pair()` on a paired device is not answered by each version of BlueZ.
-            while not await is_paired(bus, path):
-                started = loop.time()
-                try:
-                    async with asyncio.timeout_at(max(end, started + PAIR_SECONDS)):
-                        await bus.call(path, DEVICE, "Pair", seconds=None)
-                    if not await is_paired(bus, path):
-                        # Seen after a request that began a pairing for which there was no agent.
-                        raise pairing_failed(address, name, PairingEnd.DEVICE_HUNG_UP)
-                    return
-                except BluezError as error:
-                    if error.name == _ALREADY:
-                        return
-                    if error.name != _IN_PROGRESS or loop.time() > end:
-                        raise await _why(bus, path, address, name, agent, error, loop.time() - started) from None
-                except TimeoutError:
-                    with contextlib.suppress(BluezError, InstallerError):
-                        await bus.call(path, DEVICE, "CancelPairing")
-                    raise system_errors.adapter_failed(bus.adapter, "it does not answer a request to pair") from None
-                # The agent of the desktop is asking the person.
-                await asyncio.sleep(LOOK_SECONDS)
+            if await is_paired(bus, path):
+                return
+            await _end_link(bus, path)
+            try:
+                await _pair(bus, path, address, name, agent)
+            except BaseException:
+                # BlueZ keeps the link on which a pairing failed, and a connected device is not heard.
+                with contextlib.suppress(BluezError, InstallerError):
+                    await _end_link(bus, path)
+                raise
     except BluezError as error:
         raise _system_error(bus, address, error) from None
+
+
+async def _pair(bus: Bus, path: str, address: str, name: str, agent: Agent) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + PAIR_SECONDS
+    # `Pair()` on a paired device is not answered by each version of BlueZ.
+    while not await is_paired(bus, path):
+        started = loop.time()
+        try:
+            async with asyncio.timeout_at(max(end, started + PAIR_SECONDS)):
+                await bus.call(path, DEVICE, "Pair", seconds=None)
+            if not await is_paired(bus, path):
+                # Seen after a request that began a pairing for which there was no agent.
+                raise pairing_failed(address, name, PairingEnd.DEVICE_HUNG_UP)
+            return
+        except BluezError as error:
+            if error.name == _ALREADY:
+                return
+            if error.name != _IN_PROGRESS or loop.time() > end:
+                raise await _why(bus, path, address, name, agent, error, loop.time() - started) from None
+        except TimeoutError:
+            with contextlib.suppress(BluezError, InstallerError):
+                await bus.call(path, DEVICE, "CancelPairing")
+            raise system_errors.adapter_failed(bus.adapter, "it does not answer a request to pair") from None
+        # The agent of the desktop is asking the person.
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def is_paired(bus: Bus, path: str) -> bool:

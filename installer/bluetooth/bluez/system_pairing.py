@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from bleak.backends.device import BLEDevice
 
@@ -31,37 +34,51 @@ async def look_anew(device: BLEDevice, adapter: str, platform: str = sys.platfor
             await pair.look_anew(bus, _path(device), device.address.upper())
 
 
-async def is_bonded(device: BLEDevice, adapter: str, platform: str = sys.platform, bus: Bus | None = None) -> bool:
-    """Whether BlueZ has keys of the device. `bus`: an open connection to ask over. Never raises."""
-    if platform == "linux":
-        from installer.bluetooth.bluez import pair
-
-        with contextlib.suppress(BluezError, InstallerError):
-            async with system_bus(adapter) if bus is None else contextlib.nullcontext(bus) as opened:
-                return await pair.is_paired(opened, _path(device))
-    return False
+class _Question(Protocol):
+    async def __call__(
+        self, device: BLEDevice, adapter: str, platform: str = sys.platform, bus: Bus | None = None
+    ) -> bool: ...
 
 
-async def has_other_agent(device: BLEDevice, adapter: str, platform: str = sys.platform) -> bool:
+def _question(ask: Callable[[Bus, str], Awaitable[bool]]) -> _Question:
+    """Asks BlueZ about a device of a scan, by the path of its object. Never raises: False where nothing answers.
+
+    `bus`: an open connection to ask over.
+    """
+
+    @functools.wraps(ask)
+    async def answer(device: BLEDevice, adapter: str, platform: str = sys.platform, bus: Bus | None = None) -> bool:
+        if platform == "linux":
+            with contextlib.suppress(BluezError, InstallerError):
+                async with system_bus(adapter) if bus is None else contextlib.nullcontext(bus) as opened:
+                    return await ask(opened, _path(device))
+        return False
+
+    return answer
+
+
+@_question
+async def is_bonded(bus: Bus, path: str) -> bool:
+    """Whether BlueZ has keys of the device."""
+    from installer.bluetooth.bluez import pair
+
+    return await pair.is_paired(bus, path)
+
+
+@_question
+async def has_other_agent(bus: Bus, path: str) -> bool:
     """Whether another program has registered an agent, which BlueZ asks for pairings that a request begins."""
-    if platform == "linux":
-        from installer.bluetooth.bluez import pair
+    from installer.bluetooth.bluez import pair
 
-        with contextlib.suppress(BluezError, InstallerError):
-            async with system_bus(adapter) as bus:
-                return await pair.has_agent(bus, _path(device))
-    return False
+    return await pair.has_agent(bus, path)
 
 
-async def bond_is_lost(device: BLEDevice, adapter: str, platform: str = sys.platform) -> bool:
-    """Whether BlueZ has keys of the device, and the device has none. Connects to it. Never raises."""
-    if platform == "linux":
-        from installer.bluetooth.bluez import lost_bond
+@_question
+async def bond_is_lost(bus: Bus, path: str) -> bool:
+    """Whether BlueZ has keys of the device, and the device has none. Connects to it."""
+    from installer.bluetooth.bluez import lost_bond
 
-        with contextlib.suppress(BluezError, InstallerError):
-            async with system_bus(adapter) as bus:
-                return await lost_bond.is_lost(bus, _path(device))
-    return False
+    return await lost_bond.is_lost(bus, path)
 
 
 def _path(device: BLEDevice) -> str:

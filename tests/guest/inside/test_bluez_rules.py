@@ -248,6 +248,8 @@ async def test_the_pictures_of_a_killed_and_of_a_stopped_daemon(peripherals: Per
         await asyncio.to_thread(bare_bluez.daemon.start)
         await asyncio.to_thread(bare_bluez.daemon.wait_powered)
         await client.find(address)
+        # The new daemon finds the link of the dead one, which the kernel ends some seconds later.
+        await client.until_property(address, "Connected", False)
         await client.connect(address)
         client.signals.clear()
         await asyncio.to_thread(bare_bluez.daemon.stop)

@@ -13,8 +13,8 @@ from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
 from installer import settings
-from installer.bluetooth import bonds
-from installer.bluetooth.bluez.bus import DEVICE, SERVICE
+from installer.bluetooth.bluez import remove_device as removal
+from installer.bluetooth.bluez.bus import DEVICE, OBJECT_MANAGER, SERVICE
 from installer.bluetooth.bonds import Bond, forget_bonds, list_bonds
 from installer.cli.bonds import _words
 from installer.cli.main import _main
@@ -27,9 +27,10 @@ INCOMPLETE = ErrorCode.ERASURE_INCOMPLETE
 
 
 class BlueZ:
-    """The part of BlueZ that `bonds` uses. `lingers`: looks at the objects before a removed device is gone."""
+    """The part of BlueZ that `bonds` uses. `lingers`: how many requests to remove a device leave it there."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: MessageBus) -> None:
+        self.connection = connection
         self.devices: dict[str, dict[str, Variant]] = {}
         self.removed: list[str] = []
         self.lingers = 0
@@ -51,29 +52,33 @@ class BlueZ:
         if message.member == "GetManagedObjects":
             objects: dict[str, Any] = {path: {DEVICE: values} for path, values in self.devices.items()}
             objects["/org/bluez/hci0"] = {"org.bluez.Adapter1": {"Powered": Variant("b", True)}}
-            if self.removed:
-                self.lingers -= 1
-                if self.lingers <= 0:
-                    self.devices.pop(self.removed[-1], None)
             return Message.new_method_return(message, "a{oa{sa{sv}}}", [objects])
         if message.member == "RemoveDevice":
             (path,) = message.body
             if path not in self.devices or not path.startswith(message.path):
                 return Message.new_error(message, "org.bluez.Error.DoesNotExist", "Does Not Exist")
             self.removed.append(path)
+            if self.lingers:
+                self.lingers -= 1
+            else:
+                asyncio.get_running_loop().call_later(0.02, self._remove, path)
             return Message.new_method_return(message)
         return None
+
+    def _remove(self, path: str) -> None:
+        del self.devices[path]
+        self.connection.send(Message.new_signal("/", OBJECT_MANAGER, "InterfacesRemoved", "oas", [path, [DEVICE]]))
 
 
 @pytest_asyncio.fixture
 async def bluez(bus: str) -> Any:
     """BlueZ with Anna's monitor and a keyboard, and a device that is only in range."""
-    service = BlueZ()
+    connection = await MessageBus(bus_address=bus).connect()
+    service = BlueZ(connection)
     service.add(ANNA.monitor, "BPM", Paired=True, Bonded=True, Connected=True)
     service.add(KEYBOARD, "Keyboard", Paired=True)  # an older BlueZ has no `Bonded`
     service.add("00:00:00:00:00:01", "Seen", Paired=False, Bonded=False)
     service.add("00:00:00:00:00:02", "Paired without keys", Paired=True, Bonded=False)
-    connection = await MessageBus(bus_address=bus).connect()
     connection.add_message_handler(service.answer)
     await connection.request_name(SERVICE)
     yield service
@@ -91,8 +96,12 @@ async def test_what_is_kept_is_listed(bus: str, bluez: BlueZ) -> None:
     assert len(await list_bonds("hci0", address=bus)) == 2
 
 
-async def test_the_end_of_a_removed_device_is_waited_for(bus: str, bluez: BlueZ) -> None:
-    bluez.lingers = 3
+@pytest.mark.parametrize("lingers", [0, 2])
+async def test_the_end_of_a_removed_device_is_waited_for(
+    bus: str, bluez: BlueZ, lingers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "AGAIN_SECONDS", 0.1)
+    bluez.lingers = lingers
     (gone,) = await forget_bonds([ANNA.monitor.lower()], address=bus)
     assert gone.address == ANNA.monitor
     assert [b.address for b in await list_bonds(address=bus)] == [KEYBOARD]
@@ -100,7 +109,7 @@ async def test_the_end_of_a_removed_device_is_waited_for(bus: str, bluez: BlueZ)
 
 
 async def test_keys_that_stay_are_told(bus: str, bluez: BlueZ, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bonds, "GONE_SECONDS", 0.05)
+    monkeypatch.setattr(removal, "REMOVE_SECONDS", 0.05)
     bluez.lingers = 10**6
     with pytest.raises(InstallerError, match="still has the keys") as raised:
         await forget_bonds([ANNA.monitor], address=bus)
