@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ from tests.flow.support import FAST, PASSPHRASE, Front
 from tests.installer.provisioning.lab_bench import until
 
 FIRST, RIVAL = "00:24:E4:10:00:01", "00:24:E4:10:00:02"
-TWINS = {
+TWINS: dict[str, Any] = {
     "name": "twins",
     "radio": {"advertising_interval": 0.02, "supervision_timeout": 0.05},
     "timing": {"join": 0.02, "scan": 0.02},
@@ -63,8 +64,10 @@ class Twins:
 
 
 @asynccontextmanager
-async def _twins(seconds: float, connect: float = 30.0) -> AsyncIterator[Twins]:
-    world = World(Scenario.model_validate(TWINS))
+async def _twins(seconds: float, connect: float = 30.0, **first_device: Any) -> AsyncIterator[Twins]:
+    described = copy.deepcopy(TWINS)
+    described["device"][0].update(first_device)
+    world = World(Scenario.model_validate(described))
     adapter = f"hci:tcp-client:127.0.0.1:{await world.start()}"
     options = Options(non_interactive=True, deadlines=replace(FAST, second_device=seconds, connect=connect))
     resources = RunResources(RunConfig(adapter=adapter, options=options))
@@ -123,6 +126,15 @@ async def test_the_only_device_is_connected_in_that_time(home: Path) -> None:
     kinds = [type(event) for event in front.events]
     assert kinds.index(DeviceFound) < kinds.index(DeviceConnected)
     assert (kinds.count(DeviceFound), kinds.count(DeviceConnected)) == (1, 1)
+
+
+async def test_the_model_may_be_in_the_next_advertisement(home: Path) -> None:
+    """Its address is given, its name tells nothing, and the two advertisements that it sends in turn come apart."""
+    async with _twins(60.0, name="Scale", advertising_interval=0.9) as twins:
+        front = Front()
+        ended = await twins.install(front, {"device": FIRST})
+        assert ended.error is None
+        assert front.of(DeviceFound)[0].model == "body-plus"
 
 
 @pytest.mark.parametrize("rivals", [False, True])

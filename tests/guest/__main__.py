@@ -28,6 +28,7 @@ PYTEST = (
     "--junitxml=/out/results.xml",
 )
 ENVIRONMENT = ("PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "PYTHONPATH=/checkout")
+MOST_GUESTS = 2
 PASSED_ON = ("SOAK_MINUTES", "SOAK_SEED")  # of this computer's variables
 
 
@@ -42,8 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--debian", choices=sorted(GUESTS), default="debian13")
     parser.add_argument("--minutes", type=float, default=30, help="the most that the tests may take")
     parser.add_argument("--long", action="store_true", help="also the tests that are marked so")
-    parser.add_argument("--keep", action="store_true", help="leave the guest running for the next tests")
-    parser.add_argument("--stop", action="store_true", help="only end a guest that was kept")
+    parser.add_argument("--guests", type=int, help="how many to start side by side (default: 2 for all tests, else 1)")
+    parser.add_argument("--keep", action="store_true", help="leave the guests running for the next tests")
+    parser.add_argument("--stop", action="store_true", help="only end guests that were kept")
     parser.add_argument("--shell", action="store_true", help="a shell in the guest instead of tests")
     options, for_pytest = parser.parse_known_args(arguments)
     # Not in every user's PATH, though the programs need no root.
@@ -58,13 +60,16 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: sys.exit(1))
     guest = GUESTS[options.debian]
     with one_job_at_a_time():
-        machine = Machine(guest)
+        # Each has one thread that works most of the time.
+        usual = MOST_GUESTS if not for_pytest and (os.cpu_count() or 1) >= MOST_GUESTS else 1
+        machines = [Machine(guest, number + 1) for number in range(options.guests or usual)]
         if options.stop:
-            machine.stop()
+            for number in range(MOST_GUESTS):
+                Machine(guest, number + 1).stop()
             return 0
         disk_image.ensure(guest)
         if options.shell:
-            return machine.shell()
+            return machines[0].shell()
         variables = [f"{name}={os.environ[name]}" for name in PASSED_ON if name in os.environ]
         command = [
             "env",
@@ -75,12 +80,14 @@ def main(arguments: list[str] | None = None) -> int:
             *(for_pytest or [FOLDER]),
         ]
         try:
-            status = job.run(machine, command, int(options.minutes * 60))
+            status = job.run(machines, command, int(options.minutes * 60))
         except BaseException:
-            machine.kill()
+            for machine in machines:
+                machine.kill()
             raise
         if not options.keep:
-            machine.stop()
+            for machine in machines:
+                machine.stop()
     if status:
         print(f"What the tests left, with the logs of those that failed: {job.OUT}", file=sys.stderr)
     return status

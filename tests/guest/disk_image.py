@@ -29,6 +29,8 @@ sys.exit(main())
 """
 # `person` is a user of the computer without any rights of its own.
 USERS = "useradd --create-home --shell /bin/bash person"
+# What some packages warn of is not ours to mend.
+COMPILE = "PYTHONWARNINGS=ignore python3 -m compileall -q -j 0 /usr/lib/python3 /usr/local/lib || true"
 
 
 def ensure(guest: Guest) -> Path:
@@ -79,12 +81,15 @@ def _prepare(root: Path) -> None:
     command.write_text(COMMAND, "utf-8")
     for program in (root / "init", command):
         program.chmod(0o755)
-    for folder in ("checkout", "exchange"):
+    for folder in ("checkout", "exchange", "shared"):
         (root / folder).mkdir()
     (root / "etc/hosts").write_text("127.0.0.1 localhost guest\n::1 localhost\n", "utf-8")
     (root / "etc/hostname").write_text("guest\n", "utf-8")
     (root / "etc/machine-id").write_text("6775657374" * 3 + "67\n", "utf-8")
-    for command_line in (USERS, "python3 -m compileall -q -j 0 /usr/lib/python3 /usr/local/lib || true"):
+    for command_line in (
+        USERS,
+        "PYTHONWARNINGS=ignore python3 -m compileall -q -j 0 /usr/lib/python3 /usr/local/lib || true",
+    ):
         subprocess.run(["chroot", root, "sh", "-c", command_line], check=True, stdout=subprocess.DEVNULL)
 
 

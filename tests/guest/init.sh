@@ -12,6 +12,7 @@ mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /tmp
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 exchange /exchange
+mount -t 9p -o trans=virtio,version=9p2000.L shared /shared
 hostname guest
 ip link set lo up
 mkdir -p /run/dbus

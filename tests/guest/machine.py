@@ -1,9 +1,10 @@
-"""The virtual machine under QEMU: at most one on a computer. It is booted, or one that was kept is used again."""
+"""The virtual machines under QEMU, by number. Each is booted, or one that was kept is used again."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import shutil
 import signal
@@ -25,21 +26,26 @@ END_SECONDS = 60
 
 
 class Machine:
-    """A machine of this kind. `exchange` is the folder that the guest has as /exchange (see init.sh)."""
+    """A machine of this kind. `exchange` is the folder that the guest has as /exchange (see init.sh).
 
-    def __init__(self, guest: Guest) -> None:
+    `number`: of those that run side by side on this computer. All of them have `shared_folder()` as /shared.
+    """
+
+    def __init__(self, guest: Guest, number: int = 1) -> None:
         self.guest = guest
-        self.exchange = cache_folder() / "machine"
+        self.number = number
+        self.exchange = cache_folder() / f"machine-{number}"
+        self._lock = functools.partial(_lock, f"machine-{number}")
         self._image = guest.image
 
     def ensure(self) -> None:
         """Boot it, unless one of this image was kept and still runs."""
-        with _lock("machine") as free:
+        with self._lock() as free:
             if not free and self._is_of_image() and not self._is_busy():
                 return
         self.stop()
         self._prepare()
-        with _lock("machine") as free:
+        with self._lock() as free:
             assert free, "another program has just started a guest"
             log = (self.exchange / "console.log").open("wb")
             # QEMU inherits the lock, and so holds it for as long as it lives.
@@ -59,13 +65,13 @@ class Machine:
         self._prepare()
         (self.exchange / "shell").touch()
         packed_checkout(self.exchange / "checkout.tar", self.guest)
-        with _lock("machine") as free:
+        with self._lock() as free:
             assert free, "another program has just started a guest"
             return subprocess.run(self._command(), pass_fds=(free,)).returncode
 
     @property
     def running(self) -> bool:
-        with _lock("machine") as free:
+        with self._lock() as free:
             return not free
 
     def stop(self) -> None:
@@ -103,6 +109,7 @@ class Machine:
     def _prepare(self) -> None:
         shutil.rmtree(self.exchange, ignore_errors=True)
         (self.exchange / "jobs").mkdir(parents=True)
+        shared_folder().mkdir(exist_ok=True)
         (self.exchange / "image").write_text(self._image.name, "utf-8")
 
     def _command(self) -> list[str]:
@@ -112,8 +119,14 @@ class Machine:
             *("-kernel", str(self._image / KERNEL), "-initrd", str(self._image / INITIAL), "-append", KERNEL_LINE),
             *("-drive", f"file={self._image / DISK},if=virtio,format=raw,snapshot=on"),
             *("-virtfs", f"local,path={self.exchange},mount_tag=exchange,security_model=none"),
+            *("-virtfs", f"local,path={shared_folder()},mount_tag=shared,security_model=none"),
             *("-device", "virtio-rng-pci"),
         ]
+
+
+def shared_folder() -> Path:
+    """The folder that all guests of this computer have in common."""
+    return cache_folder() / "machines-shared"
 
 
 @contextlib.contextmanager

@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.guest.ingredients import CHECKOUT, GUESTS
+from tests.guest.inside import shares
 from tests.guest.inside.radio_bridge import packets
 from tests.guest.site_packages import requirements_for
 
@@ -61,3 +64,13 @@ def test_a_stream_of_hci_is_cut_into_packets() -> None:
     assert stream == event[:3]
     stream += event[3:]
     assert packets(stream) == [event]
+
+
+def test_two_guests_share_the_files_of_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shares, "SHARED", tmp_path)
+    items: Any = [SimpleNamespace(path=Path(f"test_{name}.py"), name=name) for name in "abbbcc"]
+    first, second = shares.taken(items), shares.taken(items)
+    # The longest file goes to whoever comes first; then each takes what is left.
+    assert [next(first).name, next(second).name] == ["b", "c"]
+    assert [item.name for item in first] == ["b", "b", "a"]
+    assert [item.name for item in second] == ["c"]

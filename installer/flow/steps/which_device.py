@@ -41,6 +41,8 @@ async def wait_for_device(situation: Situation, answer: FindAnswer, model_of: Mo
 
     scan, found = await _first_heard(situation, answer, wanted, matches)
     if answer.device:
+        if wanted is None:
+            await _hear_model(situation, scan, matches)
         return (matches(scan.current()) or found)[0]
     window = _Window(scan, situation.options.deadlines.second_device)
     first = _may_be_connected(situation, found, model_of)
@@ -95,6 +97,15 @@ async def _first_heard(
         await _check_connected_elsewhere(situation, answer, wanted)
         raise _not_found(answer, wanted, scan.current())
     return scan, matches(scan.current()) or found
+
+
+async def _hear_model(situation: Situation, scan: Scan, matches: Matches) -> None:
+    """Wait a moment for what tells the model: many devices advertise it in turn with something else."""
+
+    def is_told(sightings: Sequence[Sighting]) -> bool | None:
+        return any(sighting.detection.model_id for sighting in matches(sightings)) or None
+
+    await scan.wait_until(is_told, situation.options.deadlines.second_device)
 
 
 def _may_be_connected(situation: Situation, found: list[Sighting], model_of: ModelOf) -> Sighting | None:

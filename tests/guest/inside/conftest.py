@@ -27,6 +27,7 @@ from tests.guest.inside.access_point import AccessPoint
 from tests.guest.inside.background import Background
 from tests.guest.inside.bluetooth_daemon import BluetoothDaemon
 from tests.guest.inside.bluez import BlueZ, adapters
+from tests.guest.inside.forked_lab import ForkedLab
 from tests.guest.inside.peripheral_control import READY as PERIPHERALS_READY
 from tests.guest.inside.peripheral_control import Peripherals
 from tests.guest.inside.program import Program
@@ -129,7 +130,7 @@ def lab_scenario() -> str:
 
 @pytest.fixture(scope="session")
 def _guests_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
-    with LabProcess(tmp_path_factory.mktemp("lab"), lab_scenario()) as lab:
+    with ForkedLab(tmp_path_factory.mktemp("lab"), lab_scenario()) as lab:
         yield lab
 
 

@@ -23,7 +23,7 @@ MORE = (
     *("installer.bluetooth.system_adapter", "installer.bluetooth.bluez.watch", "installer.bluetooth.bluez.pair"),
     *("installer.bluetooth.bluez.agent", "installer.bluetooth.noted_client", "installer.cli.main"),
     *("installer.cli.scripted_front_end", "installer.batch.runner", "installer.flow.bluetooth_keys"),
-    "tests.guest.inside.forked",
+    *("installer.lab.server", "tests.guest.inside.forked"),
 )
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([*PRELOADED, *MORE])
@@ -31,7 +31,10 @@ _forks.set_forkserver_preload([*PRELOADED, *MORE])
 
 @dataclass(frozen=True)
 class Start:
-    """What the new process is given. The three paths are files; `user`: the name of the one it runs as, None: root."""
+    """What the new process is given. The three paths are files; `user`: the name of the one it runs as, None: root.
+
+    `lab`: it is the lab instead of the program.
+    """
 
     arguments: tuple[str, ...]
     environment: dict[str, str]
@@ -40,6 +43,7 @@ class Start:
     stdout: Path
     stderr: Path
     user: str | None = None
+    lab: bool = False
 
 
 class Forked:
@@ -106,6 +110,11 @@ def _run(start: Start) -> None:
     os.environ.clear()
     os.environ.update(start.environment)
     sys.argv = ["device-installer", *start.arguments]
+    if start.lab:
+        from installer.lab.__main__ import main as lab_main
+
+        lab_main()
+        return
     from installer.cli.main import main
 
     main(list(start.arguments))

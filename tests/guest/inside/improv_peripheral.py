@@ -26,6 +26,7 @@ from tests.guest.inside.virtual_controller import Air, VirtualController, kernel
 READY = "the Improv device is ready"
 ADDRESS = "C0:00:00:00:1A:01"
 NAME = "Real Lamp"
+CHANNELS = ("2412", "2437", "2462")  # in MHz
 INTERFACE = "wlan1"
 JOIN_SECONDS = 25.0
 BASE = "00467768-6228-2272-4663-27747826800"
@@ -122,7 +123,8 @@ class Lamp:
         """Name, signal and security of each network that the radio hears."""
         await run("ip", "link", "set", INTERFACE, "up")
         found: list[str] = []
-        for line in (await run("iw", "dev", INTERFACE, "scan")).splitlines():
+        # Of 2.4 GHz, as such devices have; all the channels of the simulated radio take half a minute here.
+        for line in (await run("iw", "dev", INTERFACE, "scan", "freq", *CHANNELS)).splitlines():
             key, _, value = line.strip().partition(": ")
             if key == "signal":
                 found += ["", str(int(float(value.split()[0]))), "NO"]
@@ -135,7 +137,9 @@ class Lamp:
     async def _join(self, ssid: str, passphrase: str) -> bool:
         """Whether wpa_supplicant came into the network; it stays there then."""
         configuration = self._folder / "wpa.conf"
-        configuration.write_text(f'network={{\n ssid="{ssid}"\n psk="{passphrase}"\n}}\n', "utf-8")
+        configuration.write_text(
+            f'network={{\n ssid="{ssid}"\n psk="{passphrase}"\n scan_freq={" ".join(CHANNELS)}\n}}\n', "utf-8"
+        )
         self._supplicant = await asyncio.create_subprocess_exec(
             *("wpa_supplicant", "-i", INTERFACE, "-c", str(configuration)), stdout=asyncio.subprocess.PIPE
         )

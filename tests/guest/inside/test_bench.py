@@ -33,7 +33,7 @@ asyncio.run(main(*sys.argv[1:3], sys.stdin.read()))
 LATER = "[link]\nlater = true\n"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.long
 def test_the_whole_process_beside_another_client(
     bluez: BlueZ, world: LabWorld, program: Program, capsys: pytest.CaptureFixture[str]
 ) -> None:

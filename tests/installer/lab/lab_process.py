@@ -20,7 +20,7 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import httpx
@@ -54,6 +54,21 @@ def control() -> httpx.Client:
     return httpx.Client(timeout=10, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
+class Running(Protocol):
+    """The part of `subprocess.Popen` that is used here."""
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+
 class LabProcess:
     """One lab. Use it as an async or a plain context manager, or `start` and `stop` it."""
 
@@ -68,19 +83,15 @@ class LabProcess:
         self.scenario_file.write_text(fast_scenario() if scenario is None else scenario, "utf-8")
         self._idle = idle
         self._args = args
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Running | None = None
         self.info: dict[str, Any] = {}
 
     # Starting and stopping.
 
     def start(self) -> LabProcess:
         """Start the process and wait until it is ready; its last words if it is not."""
-        command = [sys.executable, "-m", "installer.lab", "--state", str(self.state_file)]
-        command += ["--scenario", str(self.scenario_file), "--idle", str(self._idle), *self._args]
-        with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=Path(__file__).parents[3]
-            )
+        arguments = ["--state", str(self.state_file), "--scenario", str(self.scenario_file), "--idle", str(self._idle)]
+        self.process = self._begin([*arguments, *self._args])
         deadline = time.monotonic() + START_SECONDS
         while not self.state_file.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -89,6 +100,16 @@ class LabProcess:
             time.sleep(0.01)
         self.info = json.loads(self.state_file.read_text("utf-8"))
         return self
+
+    def _begin(self, arguments: list[str]) -> Running:
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "installer.lab", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=Path(__file__).parents[3],
+            )
 
     def stop(self) -> int:
         """End it as a person would; its exit status."""
@@ -100,7 +121,9 @@ class LabProcess:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 self.kill()
-        return self.process.returncode
+        status = self.process.returncode
+        assert status is not None
+        return status
 
     def kill(self) -> None:
         """End it without warning."""
