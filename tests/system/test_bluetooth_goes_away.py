@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from dbus_fast import Message
+from dbus_fast import ErrorType, Message
 
 from installer.batch import device_assignment
 from installer.batch.device_assignment import BatchAdapter
@@ -33,11 +34,13 @@ from installer.gateway.gateway import BluetoothBack, Gateway, GatewayEvent, Gate
 from installer.gateway.heartbeat import Heartbeat
 from installer.gateway.outbox import Outbox
 from installer.provisioning import registry
-from tests.system.bluez_stand_in import ADDRESS, VALUE, StandIn
+from tests.system.bluez_stand_in import IN_PROGRESS, VALUE, StandIn, fails, never, path_of
 from tests.system.test_host_network import bus
 
 __all__ = ["bus"]
 
+ADDRESS = "00:24:E4:00:00:01"
+PATH = path_of(ADDRESS)
 MISSING, OFF, FAILED = ErrorCode.BLUETOOTH_MISSING, ErrorCode.BLUETOOTH_OFF, ErrorCode.ADAPTER_FAILED
 Event = Callable[[StandIn], Awaitable[None] | None]
 
@@ -74,6 +77,7 @@ async def bluez(bus: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stan
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
     monkeypatch.setattr(watches, "SETTLE_SECONDS", 0.6)
     service = StandIn(bus)
+    service.in_reach[ADDRESS] = "Bench"
     yield service
     await service.killed()
 
@@ -114,7 +118,7 @@ async def test_a_search_says_what_happened_and_goes_on_by_itself(bluez: StandIn,
 async def test_a_link_that_this_computer_ended_is_not_blamed_on_the_device(bluez: StandIn, way: str) -> None:
     event, code, _ = WAYS[way]
     await bluez.start()
-    bluez.read = lambda call: None
+    bluez.instead["ReadValue"] = repeat(never)
     async with await open_adapter() as adapter, await connected(adapter) as connection:
         reading = asyncio.ensure_future(raised(connection.read(VALUE, timeout=60)))
         waiting = asyncio.ensure_future(
@@ -138,14 +142,13 @@ async def connected(adapter: Adapter) -> Connection:
 
 
 @every_way
-async def test_an_attempt_to_connect_ends_at_once(bluez: StandIn, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_attempt_to_connect_ends_at_once(bluez: StandIn, way: str) -> None:
     event, code, _ = WAYS[way]
     await bluez.start()
-    asked = asyncio.Event()
-    monkeypatch.setattr(bluez, "_connect", lambda path: asked.set())  # answers, and no service is ever found
+    bluez.instead["Connect"] = repeat(Message.new_method_return)  # answers, and no service is ever found
     async with await open_adapter() as adapter:
         connecting = asyncio.ensure_future(raised(connected(adapter)))
-        await asyncio.wait_for(asked.wait(), 5)
+        await bluez.asked("Connect")
         await happens(event, bluez)
         assert (await connecting).code is code
 
@@ -155,10 +158,10 @@ async def test_a_hang_up_in_a_request_is_a_lost_link(bluez: StandIn) -> None:
 
     def hang_up(call: Message) -> Message:
         # Both come in one turn of the loop, the error first.
-        asyncio.get_running_loop().call_soon(bluez.hangs_up)
+        asyncio.get_running_loop().call_soon(bluez.hangs_up, PATH)
         return Message.new_error(call, "org.bluez.Error.Failed", "Operation failed with ATT error: 0x0e")
 
-    bluez.read = hang_up
+    bluez.instead["ReadValue"] = repeat(hang_up)
     async with await open_adapter() as adapter, await connected(adapter) as connection:
         assert (await raised(connection.read(VALUE))).code is ErrorCode.CONNECTION_LOST
 
@@ -175,7 +178,7 @@ async def test_a_hang_up_in_a_request_is_a_lost_link(bluez: StandIn) -> None:
 )
 async def test_each_answer_has_its_party(bluez: StandIn, name: str, text: str, code: ErrorCode, words: str) -> None:
     await bluez.start()
-    bluez.read = lambda call: Message.new_error(call, name, text)
+    bluez.instead["ReadValue"] = repeat(fails(name, text))
     async with await open_adapter() as adapter, await connected(adapter) as connection:
         error = await raised(connection.read(VALUE))
         assert error.code is code
@@ -184,11 +187,11 @@ async def test_each_answer_has_its_party(bluez: StandIn, name: str, text: str, c
 
 async def test_a_device_that_the_system_forgets_is_lost(bluez: StandIn) -> None:
     await bluez.start()
-    bluez.read = lambda call: None
+    bluez.instead["ReadValue"] = repeat(never)
     async with await open_adapter() as adapter, await connected(adapter) as connection:
         reading = asyncio.ensure_future(raised(connection.read(VALUE, timeout=60)))
         await bluez.asked("ReadValue")
-        bluez.remove(bluez.device)  # without a word about `Connected`
+        bluez.remove(PATH)  # without a word about `Connected`
         assert (await reading).code is ErrorCode.CONNECTION_LOST
 
 
@@ -199,12 +202,13 @@ async def test_work_that_a_dead_program_left_behind_is_waited_for(
     for module in (adapters, connections):
         monkeypatch.setattr(module, "BUSY_PAUSE_SECONDS", 0.01)
     await bluez.start()
-    bluez.busy, bluez.busy_connecting = 2, 4  # more than one attempt makes
+    bluez.instead["StartDiscovery"] = repeat(IN_PROGRESS, 2)
+    bluez.instead["Connect"] = repeat(IN_PROGRESS, 4)  # more than one attempt makes
     async with await open_adapter() as adapter:
         async with await connected(adapter) as connection:
             assert connection.is_open
-        assert "Disconnect" in bluez.calls
-        bluez.busy = 1_000_000
+        assert "Disconnect" in bluez.methods
+        bluez.instead["StartDiscovery"] = repeat(IN_PROGRESS)
         error = await raised(scan_of(adapter).__aenter__())
         assert error.code is FAILED
         assert "another program of this computer keeps it busy" in error.what
@@ -227,7 +231,7 @@ async def test_without_a_service_or_an_adapter(bluez: StandIn, spec: str, code: 
 
 @pytest.mark.parametrize("spec", [None, "hci0"])
 async def test_a_user_who_may_not_ask_is_told_that(bluez: StandIn, spec: str | None) -> None:
-    bluez.closed_to_user = True
+    bluez.instead["GetManagedObjects"] = repeat(fails(ErrorType.ACCESS_DENIED))
     await bluez.start()
     error = await raised(check_adapter(spec))
     assert error.code is ErrorCode.BLUETOOTH_DENIED

@@ -9,8 +9,9 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ from installer.catalogue import catalogue_file
 from installer.errors import ErrorCode, InstallerError
 from installer.provisioning import registry
 from installer.storage.process_marks import ProcessMarks
-from tests.bluez_stand_in import StandIn, called, names, stand_in
 from tests.flow.conftest import home
+from tests.system.bluez_stand_in import StandIn, never, path_of
 from tests.system.test_host_network import bus
 
 __all__ = ["bus", "home"]
 
 SCALE, HEADPHONES = "00:24:E4:60:00:90", "11:22:33:44:55:66"
+SCALE_PATH = path_of(SCALE)
 DETECTOR = registry.detector(catalogue_file.load())
 # It scans, connects, says so, and then holds the link for ever.
 HOLDER = """
@@ -85,8 +87,9 @@ asyncio.run(part())
 async def bluez(bus: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
     """BlueZ with a scale in reach, and headphones that the desktop has connected."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
-    async with stand_in(bus) as service:
-        service.in_reach.add(service.add(SCALE, "Body+"))
+    async with StandIn(bus) as service:
+        service.in_reach[SCALE] = "Body+"
+        service.add(SCALE, "Body+")
         service.add(HEADPHONES, "Headphones", Connected=True, Paired=True, Bonded=True)
         yield service
 
@@ -128,6 +131,11 @@ def look(marks: ProcessMarks) -> tuple[SystemAdapter, list[str]]:
     return adapter, told
 
 
+def names(seen: Iterable[Any]) -> list[str]:
+    """The names of sightings or devices, sorted."""
+    return sorted(one.name for one in seen)
+
+
 async def heard(scan: Scan, name: str) -> bool:
     found = await scan.wait_until(lambda seen: True if name in names(seen) else None, 10)
     return found is not None
@@ -136,20 +144,19 @@ async def heard(scan: Scan, name: str) -> bool:
 async def test_a_link_that_a_killed_program_held_is_ended_and_the_device_heard(
     bluez: StandIn, marks: ProcessMarks
 ) -> None:
-    (scale,) = bluez.in_reach
     async with holder(marks) as process:
         assert process.stdout is not None
         assert await process.stdout.readline() == b"connected\n"
         adapter, told = look(marks)
         async with Scan(adapter, DETECTOR, settle=0):
             # Its program lives: the link is in use.
-            assert (bluez.is_connected(scale), told) == (True, [])
+            assert (bluez.is_connected(SCALE_PATH), told) == (True, [])
         await killed(process)
-    assert bluez.is_connected(scale)
+    assert bluez.is_connected(SCALE_PATH)
     async with Scan(adapter, DETECTOR, settle=0) as scan:
         assert await heard(scan, "Body+")
     assert told == [SCALE]
-    assert called(bluez, "Disconnect") == [scale]
+    assert bluez.called("Disconnect") == [SCALE_PATH]
     assert not list(marks.folder.iterdir())
 
 
@@ -167,12 +174,11 @@ async def test_a_link_that_is_left_during_a_long_scan_is_ended_too(
 
 
 async def test_an_attempt_to_connect_that_goes_on_is_ended(bluez: StandIn, marks: ProcessMarks) -> None:
-    (scale,) = bluez.in_reach
-    bluez.silent.add(scale)
+    bluez.instead["Connect"] = repeat(bluez.goes_on)
     async with holder(marks) as process:
         await until(lambda: bluez.connecting)
         await killed(process)
-    bluez.silent.clear()
+    del bluez.instead["Connect"]
     adapter, told = look(marks)
     async with Scan(adapter, DETECTOR, settle=0) as scan:
         assert await heard(scan, "Body+")
@@ -193,7 +199,6 @@ async def test_a_link_of_a_program_that_ended_well_is_not_noted(bluez: StandIn, 
 
 async def test_a_device_of_another_run_is_left_to_it(bluez: StandIn, marks: ProcessMarks) -> None:
     """For BlueZ it would be one link, and the run that lets go first would end it for both."""
-    (scale,) = bluez.in_reach
     adapter, _ = look(marks)
     async with Scan(adapter, DETECTOR, settle=0) as scan:
         assert await heard(scan, "Body+")
@@ -204,19 +209,18 @@ async def test_a_device_of_another_run_is_left_to_it(bluez: StandIn, marks: Proc
         with pytest.raises(InstallerError) as caught:
             await Connection.open(adapter, device)
         assert caught.value.code is ErrorCode.DEVICE_TAKEN
-        assert (bluez.is_connected(scale), called(bluez, "Disconnect")) == (True, [])
+        assert (bluez.is_connected(SCALE_PATH), bluez.called("Disconnect")) == (True, [])
 
 
 @pytest.mark.parametrize("gives_way", [True, False])
 async def test_of_two_runs_that_begin_at_once_the_later_gives_way(
     bluez: StandIn, marks: ProcessMarks, gives_way: bool
 ) -> None:
-    (scale,) = bluez.in_reach
     adapter, _ = look(marks)
     async with Scan(adapter, DETECTOR, settle=0) as scan:
         assert await heard(scan, "Body+")
         device = scan.ble_device(SCALE)
-    noted = OwnLinks(marks).hold(SCALE, scale)
+    noted = OwnLinks(marks).hold(SCALE, SCALE_PATH)
     assert noted is not None
     rival = json.loads(noted.text) | {"process": 1, "made": seconds_after_start() + 60}
     noted.remove()
@@ -227,52 +231,50 @@ async def test_of_two_runs_that_begin_at_once_the_later_gives_way(
     if gives_way:
         others.remove()
         async with await opening:
-            assert bluez.is_connected(scale)
+            assert bluez.is_connected(SCALE_PATH)
         return
     with pytest.raises(InstallerError) as caught:
         await opening
-    assert (caught.value.code, called(bluez, "Connect")) == (ErrorCode.DEVICE_TAKEN, [])
+    assert (caught.value.code, bluez.called("Connect")) == (ErrorCode.DEVICE_TAKEN, [])
     assert len(marks.held()) == 1
 
 
 async def test_a_program_does_not_wait_for_a_link_that_is_being_ended(bluez: StandIn, marks: ProcessMarks) -> None:
-    (scale,) = bluez.in_reach
-    bluez.takes_its_time = True
+    bluez.instead["Disconnect"] = repeat(never)
     parting = await asyncio.create_subprocess_exec(sys.executable, "-c", PARTING, str(marks.folder))
     assert await parting.wait() == 0
     # It has gone, BlueZ knows what to do, and no note says that a link was left.
-    assert bluez.is_connected(scale)
-    asked = called(bluez, "Disconnect")
-    assert set(asked) == {scale}
+    assert bluez.is_connected(SCALE_PATH)
+    asked = bluez.called("Disconnect")
+    assert set(asked) == {SCALE_PATH}
     assert not list(marks.folder.iterdir())
-    bluez.change(scale, Connected=False, ServicesResolved=False)
+    bluez.change(SCALE_PATH, Connected=False, ServicesResolved=False)
     adapter, told = look(marks)
     async with Scan(adapter, DETECTOR, settle=0) as scan:
         assert await heard(scan, "Body+")
-    assert (told, called(bluez, "Disconnect")) == ([], asked)
+    assert (told, bluez.called("Disconnect")) == ([], asked)
 
 
 async def test_a_program_that_goes_on_lets_go_in_the_background(bluez: StandIn, marks: ProcessMarks, bus: str) -> None:
-    (scale,) = bluez.in_reach
     async with await SystemAdapter.open("hci0", OwnLinks(marks)) as adapter:
         async with Scan(adapter, DETECTOR, settle=0) as scan:
             assert await heard(scan, "Body+")
             device = scan.ble_device(SCALE)
-        bluez.takes_its_time = True
+        bluez.instead["Disconnect"] = repeat(never)
         connection = await Connection.open(adapter, device)
         await connection.let_go()
-        assert (connection.is_open, bluez.is_connected(scale), marks.held()) == (False, True, [])
-        asked = called(bluez, "Disconnect")
-        bluez.takes_its_time = False
+        assert (connection.is_open, bluez.is_connected(SCALE_PATH), marks.held()) == (False, True, [])
+        asked = bluez.called("Disconnect")
+        del bluez.instead["Disconnect"]
 
         def down() -> None:
-            bluez.change(scale, Connected=False, ServicesResolved=False)
+            bluez.change(SCALE_PATH, Connected=False, ServicesResolved=False)
 
         # The next connection is a new one and not that link, and nobody asks for an end again, which would be its end.
         asyncio.get_running_loop().call_later(0.1, down)
         again = await Connection.open(adapter, device)
-        assert called(bluez, "Connect") == [scale, scale]
-        assert (again.is_open, len(marks.held()), called(bluez, "Disconnect")) == (True, 1, asked)
+        assert bluez.called("Connect") == [SCALE_PATH, SCALE_PATH]
+        assert (again.is_open, len(marks.held()), bluez.called("Disconnect")) == (True, 1, asked)
         await again.close()
     assert marks.held() == marks.take_abandoned() == []
 
@@ -285,24 +287,22 @@ async def test_without_an_answer_the_link_stays_noted_until_it_is_down(
     async with Scan(adapter, DETECTOR, settle=0) as scan:
         assert await heard(scan, "Body+")
         device = scan.ble_device(SCALE)
-    (scale,) = bluez.in_reach
-    bluez.takes_its_time = True
+    bluez.instead["Disconnect"] = repeat(never)
     connection = await Connection.open(adapter, device)
     parting = asyncio.create_task(connection.let_go())
-    await until(lambda: called(bluez, "Disconnect"))
+    await until(lambda: bluez.called("Disconnect"))
     assert len(marks.held()) == 1
-    bluez.change(scale, Connected=False, ServicesResolved=False)
+    bluez.change(SCALE_PATH, Connected=False, ServicesResolved=False)
     parting.cancel()
     await asyncio.wait({parting})
 
 
 async def test_only_what_is_surely_ours_is_ended(bluez: StandIn, marks: ProcessMarks) -> None:
-    (scale,) = bluez.in_reach
-    bluez.change(scale, Connected=True)
+    bluez.change(SCALE_PATH, Connected=True)
     links = OwnLinks(marks)
     # The daemon was started since; another start of the system; not BlueZ's; not readable; a device that is not there.
-    said = {"address": SCALE, "path": scale, "boot": "", "made": 0.0}
-    note = links.hold(SCALE, scale)
+    said = {"address": SCALE, "path": SCALE_PATH, "boot": "", "made": 0.0}
+    note = links.hold(SCALE, SCALE_PATH)
     assert note is not None
     boot = json.loads(note.text)["boot"]
     note.remove()
@@ -310,7 +310,7 @@ async def test_only_what_is_surely_ours_is_ended(bluez: StandIn, marks: ProcessM
         json.dumps({**said, "boot": boot}),
         json.dumps({**said, "boot": "another", "made": 1e9}),
         json.dumps({**said, "boot": boot, "path": "/org/other", "made": 1e9}),
-        json.dumps({**said, "boot": boot, "path": f"{scale}0", "made": 1e9}),
+        json.dumps({**said, "boot": boot, "path": f"{SCALE_PATH}0", "made": 1e9}),
         "{",
         "[1]",
     ):
@@ -320,31 +320,29 @@ async def test_only_what_is_surely_ours_is_ended(bluez: StandIn, marks: ProcessM
     adapter, told = look(marks)
     async with Scan(adapter, DETECTOR, settle=0):
         pass
-    assert (called(bluez, "Disconnect"), told) == ([], [])
+    assert (bluez.called("Disconnect"), told) == ([], [])
     assert not list(marks.folder.iterdir())
 
 
 async def test_a_link_that_another_program_of_ours_has_again_is_left_alone(bluez: StandIn, marks: ProcessMarks) -> None:
-    (scale,) = bluez.in_reach
-    bluez.change(scale, Connected=True)
+    bluez.change(SCALE_PATH, Connected=True)
     links = OwnLinks(marks)
-    left, used = links.hold(SCALE, scale), links.hold(SCALE, scale)
+    left, used = links.hold(SCALE, SCALE_PATH), links.hold(SCALE, SCALE_PATH)
     assert left is not None
     assert used is not None
     left.leave()
     adapter, told = look(marks)
     async with Scan(adapter, DETECTOR, settle=0):
         pass
-    assert (called(bluez, "Disconnect"), told, len(marks.held())) == ([], [], 1)
+    assert (bluez.called("Disconnect"), told, len(marks.held())) == ([], [], 1)
     used.remove()
 
 
 async def test_a_link_that_cannot_be_ended_now_is_tried_again(
     bluez: StandIn, marks: ProcessMarks, monkeypatch: pytest.MonkeyPatch, bus: str
 ) -> None:
-    (scale,) = bluez.in_reach
-    bluez.change(scale, Connected=True)
-    note = OwnLinks(marks).hold(SCALE, scale)
+    bluez.change(SCALE_PATH, Connected=True)
+    note = OwnLinks(marks).hold(SCALE, SCALE_PATH)
     assert note is not None
     note.leave()
     adapter, told = look(marks)
@@ -353,7 +351,7 @@ async def test_a_link_that_cannot_be_ended_now_is_tried_again(
     assert told == []
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
     await adapter.end_left_links()
-    assert (told, bluez.is_connected(scale)) == ([SCALE], False)
+    assert (told, bluez.is_connected(SCALE_PATH)) == ([SCALE], False)
 
 
 async def test_the_command_scan_tells_of_it(bluez: StandIn, marks: ProcessMarks, home: Path) -> None:
@@ -376,11 +374,10 @@ async def test_the_command_scan_tells_of_it(bluez: StandIn, marks: ProcessMarks,
 
 async def test_what_bluez_knows_is_a_first_sighting(bluez: StandIn, marks: ProcessMarks) -> None:
     bluez.repeats = False  # another program scans: nothing that is known is told again
-    (scale,) = bluez.in_reach
-    bluez.devices[scale]["RSSI"] = -61
+    bluez.objects[SCALE_PATH]["RSSI"] = -61
     bluez.add("00:00:00:00:00:01", "Heard a while ago")
     bluez.add("00:00:00:00:00:02", "Paired", RSSI=-50, Paired=True)
-    bluez.devices[next(p for p in bluez.devices if "11_22" in p)]["RSSI"] = -40
+    bluez.objects[path_of(HEADPHONES)]["RSSI"] = -40
     adapter, _ = look(marks)
     async with Scan(adapter, DETECTOR, settle=0) as scan:
         assert await heard(scan, "Body+")
@@ -388,21 +385,20 @@ async def test_what_bluez_knows_is_a_first_sighting(bluez: StandIn, marks: Proce
         assert (sighting.address, sighting.rssi, sighting.detection.model_id) == (SCALE, -61, "body-plus")
         # bleak connects to it as to one that it has heard itself.
         connection = await Connection.open(adapter, scan.ble_device(SCALE))
-        assert bluez.is_connected(scale)
+        assert bluez.is_connected(SCALE_PATH)
         await connection.close()
     assert bluez.filters["DuplicateData"] is True
     assert names(device for device, _ in await adapter.connected_devices()) == ["Headphones"]
 
 
 async def test_the_lasting_address_of_a_paired_device_is_known(bluez: StandIn, marks: ProcessMarks) -> None:
-    (scale,) = bluez.in_reach
     adapter, _ = look(marks)
     async with Scan(adapter, DETECTOR, settle=0) as scan:
         assert await heard(scan, "Body+")
         device = scan.ble_device(SCALE)
         assert await adapter.lasting_address(device) == SCALE
         # The object stays the same one; so does bleak's.
-        bluez.change(scale, Address="C0:00:00:00:00:08", Bonded=True)
+        bluez.change(SCALE_PATH, Address="C0:00:00:00:00:08", Bonded=True)
         async with asyncio.timeout(10):
             while await adapter.lasting_address(device) != "C0:00:00:00:00:08":  # noqa: ASYNC110 - a signal changes it
                 await asyncio.sleep(0.01)
@@ -410,8 +406,7 @@ async def test_the_lasting_address_of_a_paired_device_is_known(bluez: StandIn, m
 
 
 async def test_a_device_that_another_program_has_is_named(bluez: StandIn, home: Path) -> None:
-    (scale,) = bluez.in_reach
-    bluez.change(scale, Connected=True)
+    bluez.change(SCALE_PATH, Connected=True)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -425,7 +420,7 @@ async def test_a_device_that_another_program_has_is_named(bluez: StandIn, home: 
         f"Body+ {SCALE} is connected to this computer by another program, so no scan finds it. End that connection in "
         f"the Bluetooth settings, or with: bluetoothctl disconnect {SCALE}"
     )
-    assert bluez.is_connected(scale)
+    assert bluez.is_connected(SCALE_PATH)
 
 
 async def test_without_bluez_nothing_is_known(bus: str, monkeypatch: pytest.MonkeyPatch) -> None:

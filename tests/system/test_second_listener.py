@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.bluez_stand_in import StandIn, stand_in
 from tests.flow.conftest import home
+from tests.system.bluez_stand_in import StandIn
 from tests.system.test_host_network import bus
 
 __all__ = ["bus", "home"]
@@ -36,7 +36,7 @@ sys.stdin.read()
 async def bluez(bus: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
     """BlueZ with a scale that it knows, and that is silent."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
-    async with stand_in(bus) as service:
+    async with StandIn(bus) as service:
         service.add(SCALE, "Body+")
         yield service
 
@@ -102,7 +102,7 @@ async def test_the_gateway_makes_room_for_a_scan_and_goes_on(bluez: StandIn) -> 
         await run("scan", "--seconds", "0.2")
         await running.has_told("makes_room", "goes_on")
         await until(lambda: bluez.discovering)
-    scans = [name for name, _ in bluez.calls if name in ("StartDiscovery", "StopDiscovery")]
+    scans = [name for name in bluez.methods if name in ("StartDiscovery", "StopDiscovery")]
     # The gateway's ended, the other's, the gateway's again: never two at once.
     assert scans[:4] == ["StopDiscovery", "StartDiscovery", "StopDiscovery", "StartDiscovery"]
 
