@@ -77,8 +77,8 @@ guest: $(STAMP)
 
 guest-long: $(STAMP)
 	$(GUEST) --long --minutes 60 $(TEST)
-	$(GUEST) --long --minutes 60 --debian debian12 $(TEST)
 	$(GUEST) --minutes $$(expr $${SOAK_MINUTES:-60} + 45) tests/guest/inside/soak.py
+	$(GUEST) --long --minutes 60 --debian debian12 $(TEST)
 
 guest-shell: $(STAMP)
 	$(GUEST) --shell
