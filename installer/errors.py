@@ -147,7 +147,7 @@ class ErrorCode(enum.Enum):
         "pairing_failed", 35, "the device could not be paired: wrong digits, refused, or out of time",
         "Put the device into pairing mode, bring it nearer, then try again.")
     BOND_LOST = (
-        "bond_lost", 36, "the device or this computer no longer has the keys with which they were paired",
+        "bond_lost", 36, "the device no longer has the keys with which it was paired",
         "If you reset the device, pair it anew with `--renew-bond`.")
 
     NETWORK_NOT_FOUND = (

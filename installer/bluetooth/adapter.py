@@ -166,9 +166,6 @@ class Adapter(abc.ABC):
 
         await forget_bonds([address], self.name)
 
-    async def release_link(self, address: str) -> None:
-        """End a link to this device that a killed process left open in the system. Never raises."""
-
     async def let_go(self, client: BleakClient, device: BLEDevice) -> None:
         """End the link of a client that is not used again. Returns when it ends, whatever becomes of this program.
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from bleak.exc import BleakDBusError
 
 from installer.bluetooth import system_errors
-from installer.bluetooth.bluez.bus import DEVICE, BluezError, Bus, system_bus
+from installer.bluetooth.bluez.bus import ADAPTER, DEVICE, BluezError, Bus, system_bus
 from installer.bluetooth.bluez.remove_device import remove_device
 from installer.errors import ErrorCode, InstallerError
 
@@ -72,14 +72,18 @@ async def forget_bonds(
 
 
 async def _bonds(bus: Bus, adapter: str | None) -> list[Bond]:
+    """Those of one adapter, by its name or address; None or `system`: of all."""
     found = []
-    for path, interfaces in (await bus.objects()).items():
+    objects = await bus.objects()
+    for path, interfaces in objects.items():
         device = interfaces.get(DEVICE, {})
         # Older versions of BlueZ know `Paired` only.
         if device.get("Bonded", device.get("Paired")) is not True:
             continue
-        own_adapter = str(device.get("Adapter", "")).rpartition("/")[2]
-        if adapter in (None, "system", own_adapter):
+        adapter_path = str(device.get("Adapter", ""))
+        own_adapter = adapter_path.rpartition("/")[2]
+        own_address = str(objects.get(adapter_path, {}).get(ADAPTER, {}).get("Address", ""))
+        if adapter in (None, "system", own_adapter) or (adapter or "").upper() == own_address.upper() != "":
             name = str(device.get("Alias") or device.get("Name") or "")
             connected = device.get("Connected") is True
             found.append(Bond(str(device.get("Address", "")), name, own_adapter, connected, str(path)))

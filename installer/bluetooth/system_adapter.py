@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from installer.bluetooth.bluez.watch import BluezWatch
     from installer.bluetooth.own_links import OwnLinks
 
-RELEASE_LINK_SECONDS = 5.0
+ASK_SECONDS = 5.0
 PARTING_SECONDS = 10.0
 PARTING_LOOK_SECONDS = 0.2
 
@@ -194,21 +194,13 @@ class SystemAdapter(Adapter):
 
         return await system_pairing.bond_is_lost(device, self.name)
 
-    async def release_link(self, address: str) -> None:
-        """BlueZ keeps the links of a process that ended, and a connected device does not advertise."""
-        from bleak_retry_connector import close_stale_connections_by_address
-
-        with contextlib.suppress(*system_errors.SYSTEM_ERRORS):
-            async with asyncio.timeout(RELEASE_LINK_SECONDS):
-                await close_stale_connections_by_address(address)
-
     async def lasting_address(self, device: BLEDevice) -> str:
         """BlueZ gives the same object another address; bleak's objects keep the first one."""
         if sys.platform == "linux" and isinstance(device.details, dict) and "path" in device.details:
             from bleak.backends.bluezdbus.manager import get_global_bluez_manager
 
             with contextlib.suppress(*system_errors.SYSTEM_ERRORS):
-                async with asyncio.timeout(RELEASE_LINK_SECONDS):
+                async with asyncio.timeout(ASK_SECONDS):
                     manager = await get_global_bluez_manager()
                     return manager.get_device_address(device.details["path"]).upper()
         return device.address.upper()

@@ -120,6 +120,8 @@ def adapter_error(error: BaseException, name: str, platform: str = sys.platform)
         return adapter_failed(name, f"the Bluetooth service answered {error.dbus_error}")
     if isinstance(error, PermissionError):
         return bluetooth_denied(platform)
+    if isinstance(error, TimeoutError):
+        return not_answered(name, "the Bluetooth service of this computer does not answer", platform)
     if isinstance(error, (FileNotFoundError, ConnectionRefusedError)):
         return bluetooth_missing(
             "No Bluetooth service is running on this computer (D-Bus cannot be reached).",
@@ -129,6 +131,14 @@ def adapter_error(error: BaseException, name: str, platform: str = sys.platform)
     if "not turned on" in text or "powered off" in text.lower():
         return bluetooth_off(platform)
     return adapter_failed(name, text or type(error).__name__)
+
+
+def not_answered(name: str, why: str, platform: str = sys.platform) -> InstallerError:
+    """ADAPTER_FAILED, because the system did not answer in time; `why` as for `adapter_failed`."""
+    how = "Switch Bluetooth off and on."
+    if platform == "linux":
+        how = "Restart it (systemctl restart bluetooth); `journalctl -u bluetooth` tells more."
+    return adapter_failed(name, why, how)
 
 
 def bluetooth_missing(what: str, todo: str, **data: Any) -> InstallerError:

@@ -82,7 +82,7 @@ class Situation:
     connect_error: InstallerError | None = None  # of a connection that was tried before it was certain that it is meant
     bonded: bool = False  # this computer has keys of the device
     bond_recorded: bool = False
-    passkey_used: bool = False  # the given one: the device shows other digits the next time
+    passkey_used: bool = False  # the digits that were given were tried: they are not tried twice
     provisioner: Provisioner | None = None
     info: DeviceInfo | None = None
     keep_wifi: bool = False

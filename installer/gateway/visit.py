@@ -78,7 +78,6 @@ async def visit_device(
 ) -> VisitEnd:
     """Collect all measurements that the device has. `on_connected` is called when the connection is open.
 
-
     `check` raises if another unit answers, before anything is read from it.
 
     A paired device is collected from as any other; nothing is paired, for nobody is there to answer.

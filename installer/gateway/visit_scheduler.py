@@ -258,7 +258,8 @@ class VisitScheduler:
         except InstallerError as error:
             failure = error
             cut = error.computers_bluetooth
-            if error.code not in PROGRAM_ERRORS:
+            # Another run of this user has the device: that is nobody's failure.
+            if error.code not in (*PROGRAM_ERRORS, ErrorCode.DEVICE_TAKEN):
                 with suppress(InstallerError):
                     self._visits.record_failure(device.address, error, self._clock())
         finally:

@@ -310,9 +310,7 @@ _ONLY_THE_ADAPTER = "only the driver of a raw adapter reads their file, and it h
 _OF_DATABASES = (Secret.LEDGER_PASSWORD, Secret.STORE_PASSWORD)
 _OF_GATEWAY = (Secret.WEBHOOK_ADDRESS, Secret.WEBHOOK_KEY)
 _NO_SERVER = "needs a server that takes the password; that of the run ends the connection when it has asked for it"
-_WORTHLESS = (
-    "it is worth nothing after the pairing; `tests/flow/test_pairing.py` looks for it in events, errors and files"
-)
+_NO_PAIRING = "no step of the run pairs; `tests/flow/test_pairing.py` looks for it in events, errors and files"
 # What a run could show and none does, with the reason.
 NOT_TRIED: dict[tuple[Secret, WayOut], str] = {
     **{(s, way): _NO_SERVER for s in _OF_DATABASES for way in (WayOut.LEDGER, WayOut.EXPORTS, WayOut.TEMPORARY)},
@@ -323,7 +321,7 @@ NOT_TRIED: dict[tuple[Secret, WayOut], str] = {
         (Secret.BOND_KEYS, way): _ONLY_THE_ADAPTER
         for way in (WayOut.CHILD, WayOut.WIZARD, WayOut.LEDGER, WayOut.EXPORTS, WayOut.SERVICE)
     },
-    **{(Secret.PASSKEY, way): _WORTHLESS for way in WayOut},
+    **{(Secret.PASSKEY, way): _NO_PAIRING for way in WayOut},
     (Secret.PROXY_PASSWORD, WayOut.LEDGER): "no run installs through a proxy",
     (Secret.PROXY_PASSWORD, WayOut.WIZARD): "the wizard of the run reaches its cloud without a proxy",
     (

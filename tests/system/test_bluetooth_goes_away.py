@@ -141,6 +141,13 @@ async def connected(adapter: Adapter) -> Connection:
     return await Connection.open(adapter, device, timeout=10)
 
 
+async def test_messages_are_as_long_as_the_link_allows(bluez: StandIn) -> None:
+    """bleak's own `mtu_size` does not know it on BlueZ."""
+    await bluez.start()
+    async with await open_adapter() as adapter, await connected(adapter) as connection:
+        assert connection.max_write(VALUE) == 517 - 3
+
+
 @every_way
 async def test_an_attempt_to_connect_ends_at_once(bluez: StandIn, way: str) -> None:
     event, code, _ = WAYS[way]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from installer.bluetooth.bluez.bus import ADAPTER, OBJECT_MANAGER, SERVICE, BluezError, Bus
 from installer.bluetooth.bluez.remove_device import remove_device
+from installer.errors import InstallerError
 
 if TYPE_CHECKING:
     from dbus_fast import Message
@@ -44,5 +45,5 @@ async def look_anew(bus: Bus, path: str) -> None:
         async with asyncio.timeout(FIND_SECONDS):
             await found.wait()
     finally:
-        with contextlib.suppress(BluezError):
+        with contextlib.suppress(BluezError, InstallerError):
             await bus.call(adapter, ADAPTER, "StopDiscovery")

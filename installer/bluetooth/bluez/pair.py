@@ -82,7 +82,8 @@ async def _pair(bus: Bus, path: str, address: str, name: str, agent: Agent) -> N
         except TimeoutError:
             with contextlib.suppress(BluezError, InstallerError):
                 await bus.call(path, DEVICE, "CancelPairing")
-            raise system_errors.adapter_failed(bus.adapter, "it does not answer a request to pair") from None
+            why = "the Bluetooth service does not answer a request to pair"
+            raise system_errors.not_answered(bus.adapter, why, "linux") from None
         # The agent of the desktop is asking the person.
         await asyncio.sleep(LOOK_SECONDS)
 

@@ -121,7 +121,6 @@ async def _connect(situation: Situation, find: float | None, *, pair: bool = Fal
 
     await disconnect(situation)
     sighting = situation.chosen_sighting
-    await release_stale_link(situation, sighting.address)
     scan = await running_scan(situation)
     seen = await scan.wait_until(
         lambda all_seen: next((s for s in all_seen if s.address == sighting.address), None),
@@ -194,12 +193,6 @@ async def wait_out_outage(situation: Situation, error: InstallerError) -> bool:
     if radio is not None:
         return await radio.wait_until_back(SHORT_OUTAGE_SECONDS)
     return opened is None or await opened.wait_until_back(SHORT_OUTAGE_SECONDS)
-
-
-async def release_stale_link(situation: Situation, address: str | None) -> None:
-    """In a resumed installation, close a link that a killed process left: a connected device does not advertise."""
-    if situation.resumed and address is not None:
-        await (await adapter(situation)).release_link(address)
 
 
 async def _identify_device(

@@ -33,7 +33,6 @@ async def wait_for_device(situation: Situation, answer: FindAnswer, model_of: Mo
 
     Raises DEVICE_NOT_FOUND, DEVICE_AMBIGUOUS, the BLUETOOTH_* errors.
     """
-    await device_connection.release_stale_link(situation, answer.device)
     wanted = situation.environment.catalogue.get(answer.model) if answer.model else None
 
     def matches(sightings: Sequence[Sighting]) -> list[Sighting]:

@@ -2,7 +2,7 @@
 
 Under emulation, Python takes ten seconds to import what an installation uses. What a forked one does, writes and leaves
 is the same as of one that was started for itself: it has an environment, a session, a user and outputs of its own, and
-runs `main`. `test_bench.py`, `test_flow.py` and `test_as_people_do.py` start the command itself.
+runs `main`. `test_bench.py`, the wizard's test, and one of `test_as_people_do.py` start the command itself.
 """
 
 from __future__ import annotations

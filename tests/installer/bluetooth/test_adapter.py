@@ -143,6 +143,7 @@ async def test_a_computer_without_d_bus(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_each_failure_of_the_system_has_its_code(error: BaseException, code: ErrorCode, platform: str) -> None:
     told = adapter_error(error, "hci0", platform)
     assert told.code is code
+    assert "TimeoutError" not in told.what
     good(told)
 
 

@@ -45,6 +45,10 @@ async def test_what_is_kept_is_listed(bus: str, bluez: StandIn) -> None:
     ]
     assert await list_bonds("hci1", address=bus) == []
     assert len(await list_bonds("hci0", address=bus)) == 2
+    # As `--adapter` takes it, too.
+    own = bluez.objects["/org/bluez/hci0"]["Address"]
+    assert len(await list_bonds(own.lower(), address=bus)) == 2
+    assert await list_bonds("00:00:00:00:00:99", address=bus) == []
 
 
 @pytest.mark.parametrize("lingers", [0, 2])
