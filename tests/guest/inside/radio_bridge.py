@@ -7,6 +7,7 @@ Only the standard library: loading Bumble takes seconds in the guest.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -55,7 +56,12 @@ def main(transport: str) -> None:
                 return
             stream += got
             for packet in packets(stream):
-                os.write(kernel, packet)
+                try:
+                    os.write(kernel, packet)
+                except OSError as error:
+                    # What a controller still says when its adapter is switched off, the kernel refuses.
+                    if error.errno != errno.ENXIO:
+                        raise
 
 
 if __name__ == "__main__":
