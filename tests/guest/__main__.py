@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Build the guest if need be, run the tests in it; pytest's exit status, or 2 if a program is missing."""
     parser = argparse.ArgumentParser(prog="python -m tests.guest", description=__doc__)
     parser.add_argument("--debian", choices=sorted(GUESTS), default="debian13")
-    parser.add_argument("--minutes", type=float, default=30, help="the most that the tests may take")
+    parser.add_argument("--minutes", type=float, default=45, help="the most that the tests may take")
     parser.add_argument("--long", action="store_true", help="also the tests that are marked so")
     parser.add_argument("--guests", type=int, help="how many to start side by side (default: 2 for all tests, else 1)")
     parser.add_argument("--keep", action="store_true", help="leave the guests running for the next tests")
