@@ -72,7 +72,7 @@ class LabController(Controller):
         self.rssi, self.jitter = rssi, jitter
         self.refuse: Callable[[], bool] = lambda: False
         self._noise = random.Random(address)
-        self._seen: set[tuple[bytes, int, bytes]] = set()
+        self._seen: set[tuple[bytes, bytes, bytes]] = set()
         self._encrypted: set[int] = set()  # handles
         super().__init__(name, link=radio, public_address=hci.Address(address, hci.Address.PUBLIC_DEVICE_ADDRESS))
         self.le_legacy_advertiser = Advertiser(controller=self)
@@ -97,7 +97,7 @@ class LabController(Controller):
 
     def hear(self, advertisement: Advertisement) -> None:
         """Report an advertisement, with its scan response if scanning actively; complete a pending connection to it."""
-        if self.le_scan_enable:
+        if self.le_scan_enable and not self._is_duplicate(advertisement):
             kind = ADV_IND if advertisement.connectable else ADV_NONCONN_IND
             self._report(advertisement, kind, advertisement.data)
             if self.le_scan_type == ACTIVE and advertisement.scan_response:
@@ -106,13 +106,21 @@ class LabController(Controller):
         if pending is not None and advertisement.connectable and pending.peer_address == advertisement.address:
             self.create_le_connection(advertisement.address)
 
+    def _is_duplicate(self, advertisement: Advertisement) -> bool:
+        """Whether the host has heard it and wants nothing twice.
+
+        A scan response goes with its advertisement: Linux keeps an advertisement back until its response comes.
+        """
+        if not self.filter_duplicates:
+            return False
+        content = (bytes(advertisement.address), advertisement.data, advertisement.scan_response)
+        heard = content in self._seen
+        self._seen.add(content)
+        return heard
+
     def _report(self, advertisement: Advertisement, kind: int, data: bytes) -> None:
         address = advertisement.address
         raw = bytes(address)
-        if self.filter_duplicates:
-            if (raw, kind, data) in self._seen:
-                return
-            self._seen.add((raw, kind, data))
         # LE Advertising Report (Vol 4, Part E, 7.7.65.2), built by hand for speed: there are many of them.
         parameters = (
             struct.pack("<BBBB6sB", 0x02, 1, kind, address.address_type, raw, len(data))

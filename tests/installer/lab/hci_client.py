@@ -34,7 +34,9 @@ class Client:
     def __init__(self, device: Device) -> None:
         self.device = device
 
-    async def scan(self, enough: Callable[[dict[str, Seen]], Any], *, active: bool = True) -> dict[str, Seen]:
+    async def scan(
+        self, enough: Callable[[dict[str, Seen]], Any], *, active: bool = True, duplicates: bool = True
+    ) -> dict[str, Seen]:
         """Listen until `enough(seen)`; what was heard, by address."""
         seen: dict[str, Seen] = {}
         done = asyncio.Event()
@@ -52,7 +54,7 @@ class Client:
 
         self.device.on(Device.EVENT_ADVERTISEMENT, heard)
         try:
-            await self.device.start_scanning(active=active, legacy=True)
+            await self.device.start_scanning(active=active, legacy=True, filter_duplicates=not duplicates)
             async with asyncio.timeout(PATIENCE):
                 await done.wait()
             await self.device.stop_scanning(legacy=True)

@@ -48,6 +48,15 @@ async def test_an_active_scan_gets_the_names_by_scan_response(lab: LabProcess) -
     }  # fmt: skip
 
 
+async def test_without_duplicates_each_payload_comes_once_with_its_scan_response(lab: LabProcess) -> None:
+    """Linux, as Bumble, keeps an advertisement back until its response comes."""
+    address = lab.address("body-plus")
+    async with attached(lab.transport) as client:
+        seen = await client.scan(lambda s: address in s and len(s[address].payloads) == 2, duplicates=False)
+    assert seen[address].reports == 2
+    assert all(b"Body+ 3C" in data for data in seen[address].payloads)
+
+
 async def test_the_signal_is_the_devices_own_with_a_few_decibels_of_noise(lab: LabProcess) -> None:
     near, far = lab.address("body-plus"), lab.address("move")
     async with attached(lab.transport) as client:
