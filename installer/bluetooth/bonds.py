@@ -83,7 +83,7 @@ async def _bonds(bus: Bus, adapter: str | None) -> list[Bond]:
         adapter_path = str(device.get("Adapter", ""))
         own_adapter = adapter_path.rpartition("/")[2]
         own_address = str(objects.get(adapter_path, {}).get(ADAPTER, {}).get("Address", ""))
-        if adapter in (None, "system", own_adapter) or (adapter or "").upper() == own_address.upper() != "":
+        if adapter is None or adapter == "system" or adapter.upper() in (own_adapter.upper(), own_address.upper()):
             name = str(device.get("Alias") or device.get("Name") or "")
             connected = device.get("Connected") is True
             found.append(Bond(str(device.get("Address", "")), name, own_adapter, connected, str(path)))

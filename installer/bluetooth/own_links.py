@@ -76,8 +76,11 @@ class OwnLinks:
     def hold(self, address: str, path: str) -> Note | None:
         """Note a link that is about to be made to this device, with its D-Bus object."""
         text = {
-            **{"address": address.upper(), "path": path, "boot": _boot_id()},
-            **{"made": seconds_after_start(), "process": os.getpid()},
+            "address": address.upper(),
+            "path": path,
+            "boot": _boot_id(),
+            "made": seconds_after_start(),
+            "process": os.getpid(),
         }
         return self._notes.hold(json.dumps(text))
 
