@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 from tests.guest import disk_image, job
 from tests.guest.ingredients import GUESTS
@@ -29,6 +30,8 @@ PYTEST = (
 )
 ENVIRONMENT = ("PYTEST_DISABLE_PLUGIN_AUTOLOAD=1", "PYTHONPATH=/checkout")
 MOST_GUESTS = 2
+MOST_LINES = 12  # of one failure
+MOST_COLUMNS = 200
 PASSED_ON = ("SOAK_MINUTES", "SOAK_SEED")  # of this computer's variables
 
 
@@ -89,8 +92,21 @@ def main(arguments: list[str] | None = None) -> int:
             for machine in machines:
                 machine.stop()
     if status:
+        print(failures_told(job.OUT), file=sys.stderr)
         print(f"What the tests left, with the logs of those that failed: {job.OUT}", file=sys.stderr)
     return status
+
+
+def failures_told(out: Path) -> str:
+    """The end of each failure, in order: CI keeps only the last lines, and the first failure may be far above."""
+    told = (
+        "\n".join(line[:MOST_COLUMNS] for line in failure.strip().splitlines()[-MOST_LINES:])
+        for guest in sorted(out.iterdir())
+        if (guest / "failures").exists()
+        for failure in (guest / "failures").read_text("utf-8").split("\n\n\n")
+        if failure.strip()
+    )
+    return "\n\n".join(told)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.guest.__main__ import failures_told
 from tests.guest.ingredients import CHECKOUT, GUESTS
 from tests.guest.inside import shares
 from tests.guest.inside.radio_bridge import packets
@@ -74,3 +75,16 @@ def test_two_guests_share_the_files_of_tests(monkeypatch: pytest.MonkeyPatch, tm
     assert [next(first).name, next(second).name] == ["b", "c"]
     assert [item.name for item in first] == ["b", "b", "a"]
     assert [item.name for item in second] == ["c"]
+
+
+def test_failures_are_told_at_the_end_cut_to_their_last_lines(tmp_path: Path) -> None:
+    for number, text in (
+        (1, "FIRST (call, 3 s)\nwhy\n\n\n"),
+        (2, "\n".join(f"line {n}" for n in range(90)) + "\n\n\n"),
+    ):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "failures").write_text(text, "utf-8")
+    (tmp_path / "3").mkdir()
+    told = failures_told(tmp_path)
+    assert told.startswith("FIRST (call, 3 s)\nwhy\n\nline 78\n")
+    assert told.endswith("line 89")

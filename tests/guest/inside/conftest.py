@@ -48,7 +48,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.failed:
         item.stash[_failed] = True
         with (LOGS.parent / "failures").open("a", encoding="utf-8") as told:
-            told.write(f"{report.nodeid} ({report.when}, {report.duration:.0f} s)\n{report.longreprtext}\n\n")
+            told.write(f"{report.nodeid} ({report.when}, {report.duration:.0f} s)\n{report.longreprtext}\n\n\n")
     return report
 
 
@@ -200,9 +200,15 @@ class _PeripheralProgram:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._running: Background | None = None
+        self.in_doubt = False
 
     def fresh(self) -> Background:
-        """Running, with peripherals as they are when it starts. A test may have ended it by pulling its adapter."""
+        """Running, with peripherals as they are when it starts. A test may have ended it by pulling its adapter, and
+        after a failed one it is started anew: what is left of that must not fail the next.
+        """
+        if self.in_doubt:
+            self.end()
+            self.in_doubt = False
         if self._running is not None and self._running.running:
             Peripherals().reset()
         else:
@@ -227,12 +233,15 @@ def _peripheral_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_P
 
 
 @pytest.fixture
-def peripherals(_peripheral_program: _PeripheralProgram, bare_bluez: BlueZ, evidence: Path) -> Iterator[Peripherals]:
+def peripherals(
+    request: pytest.FixtureRequest, _peripheral_program: _PeripheralProgram, bare_bluez: BlueZ, evidence: Path
+) -> Iterator[Peripherals]:
     """Peripherals that pair, heard by hci0; `DEVICES` of pairing_peripherals.py names them. None advertises yet."""
     program = _peripheral_program.fresh()
     bare_bluez.share("hci0", program)
     yield Peripherals()
     (evidence / "peripherals.log").write_text(program.text, "utf-8")
+    _peripheral_program.in_doubt = request.node.stash.get(_failed, False)
 
 
 @pytest.fixture

@@ -281,8 +281,9 @@ ACTIONS = (
 
 
 async def build_all(air: Air, devices: dict[str, Peripheral]) -> None:
-    """Make every device anew: as when this program has just started."""
+    """Make every device anew: as when this program has just started. Linux hears of the end of each link."""
     for device in devices.values():
+        device.controller.lose_links()
         air.remove_controller(device.controller)
     devices.update(
         {name: Peripheral(air, number, name, **what) for number, (name, what) in enumerate(DEVICES.items(), 1)}

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from bumble import hci, ll
-from bumble.controller import Controller
+from bumble.controller import Connection, Controller
 from bumble.core import PhysicalTransport
 from bumble.link import LocalLink
 
@@ -60,9 +60,25 @@ class VirtualController(Controller):
         if link is None or self.link is None:
             return super().on_hci_disconnect_command(command)
         self._send_hci_command_status(hci.HCI_COMMAND_STATUS_PENDING, command.op_code)
-        link.send_ll_control_pdu(ll.TerminateInd(command.reason))
+        self._tell(link, command.reason)
         self.on_le_disconnected(link, hci.HCI_ErrorCode.CONNECTION_TERMINATED_BY_LOCAL_HOST_ERROR)
         return None
+
+    def on_hci_reset_command(self, _command: Any) -> Any:
+        """Vol 4, Part E, 7.3.2: everything stops. Bumble's own keeps its links, and refuses to connect there again."""
+        self.le_scan_enable = False
+        self.pending_le_connection = None
+        self.le_legacy_advertiser.stop()
+        for link in list(self.le_connections.values()):
+            self._tell(link, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
+        self.le_connections.clear()
+        return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
+
+    def _tell(self, link: Connection, reason: int) -> None:
+        """Tell the other side that the link is over, if there still is one: it may have left the air."""
+        assert self.link is not None
+        if self.link.find_le_controller(link.peer_address) is not None:
+            link.send_ll_control_pdu(ll.TerminateInd(reason))
 
     def send_hci_packet(self, packet: Any) -> None:
         """Bumble repeats the advertisement as the scan response; here it is the scan response."""
