@@ -257,8 +257,14 @@ async def test_the_pictures_of_a_killed_and_of_a_stopped_daemon(peripherals: Per
         await asyncio.to_thread(bare_bluez.daemon.start)
         await asyncio.to_thread(bare_bluez.daemon.wait_powered)
         await client.find(address)
-        # The new daemon finds the link of the dead one, which the kernel ends some seconds later.
-        await client.until_property(address, "Connected", False)
+
+        # The new daemon may find the link of the dead one. The kernel ends it some seconds later, and then the object
+        # of the device may go as well.
+        async def is_over() -> bool:
+            return await client.property(address, "Connected") is not True
+
+        await until(is_over, "the end of the dead daemon's link")
+        await client.find(address)
         await client.connect(address)
         client.signals.clear()
         await asyncio.to_thread(bare_bluez.daemon.stop)
