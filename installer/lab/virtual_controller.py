@@ -74,6 +74,7 @@ class LabController(Controller):
         self._noise = random.Random(address)
         self._seen: set[tuple[bytes, bytes, bytes]] = set()
         self._encrypted: set[int] = set()  # handles
+        self._newest: Connection | None = None  # made, and its host has said nothing since
         super().__init__(name, link=radio, public_address=hci.Address(address, hci.Address.PUBLIC_DEVICE_ADDRESS))
         self.le_legacy_advertiser = Advertiser(controller=self)
 
@@ -149,14 +150,28 @@ class LabController(Controller):
         if not isinstance(packet, ll.ConnectInd):
             return
         connection = self.le_connections[packet.advertiser_address]
+        self._newest = connection
         if not self.radio.connect(self, connection, packet):
             # As on the air: the central believes in the link until nobody answers on it.
             asyncio.get_running_loop().call_soon(self.on_le_disconnected, connection, NOT_ESTABLISHED)
 
+    def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """A packet of the host: it knows of the newest link, unless it still wants to cancel it."""
+        if not isinstance(packet, hci.HCI_LE_Create_Connection_Cancel_Command):
+            self._newest = None
+        super().on_hci_packet(packet)
+
     def on_hci_le_create_connection_cancel_command(
         self, _command: hci.HCI_LE_Create_Connection_Cancel_Command
     ) -> hci.HCI_StatusReturnParameters:
-        """Vol 4, Part E, 7.8.13: the pending connection ends with “unknown connection identifier”."""
+        """Vol 4, Part E, 7.8.13: the pending connection ends with “unknown connection identifier”.
+
+        It comes too late for a link that is just made. Linux then forgets the link, which would block the device until
+        the adapter is reset; the lab's devices end a link on which nobody speaks.
+        """
+        newest, self._newest = self._newest, None
+        if newest is not None:
+            asyncio.get_running_loop().call_soon(self._end, newest)
         if self.pending_le_connection is None:
             return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR)
         peer = self.pending_le_connection.peer_address
@@ -216,6 +231,11 @@ class LabController(Controller):
         self._send_hci_command_status(hci.HCI_COMMAND_STATUS_PENDING, command.op_code)
         _tell(connection, command.reason)
         self.on_le_disconnected(connection, LOCAL_HOST)
+
+    def _end(self, connection: Connection) -> None:
+        if self.le_connections.get(connection.peer_address) is connection:
+            _tell(connection, LOCAL_HOST)
+            self.on_le_disconnected(connection, SUPERVISION)
 
     def lose_links(self, reason: int = SUPERVISION) -> None:
         """End every link at both ends, as when the two went out of reach of each other."""

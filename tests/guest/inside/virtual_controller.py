@@ -35,8 +35,31 @@ class Air(LocalLink):
 class VirtualController(Controller):
     """One controller in the air: of the kernel, or of a peripheral."""
 
+    _newest: Connection | None = None  # made, and Linux has said nothing since
+
+    def create_le_connection(self, peer_address: hci.Address) -> None:
+        """Remember the link: Linux may cancel it as it is made."""
+        before = self.le_connections.get(peer_address)
+        super().create_le_connection(peer_address)
+        self._newest = None if before is not None else self.le_connections.get(peer_address)
+
+    def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """A packet of Linux: it knows of the newest link, unless it still wants to cancel it."""
+        if not isinstance(packet, hci.HCI_LE_Create_Connection_Cancel_Command):
+            self._newest = None
+        super().on_hci_packet(packet)
+
     def on_hci_le_create_connection_cancel_command(self, _command: Any) -> Any:
-        """Bumble's own does nothing, and Linux waits for the end of the attempt for ever."""
+        """Bumble's own does nothing, and Linux waits for the end of the attempt for ever.
+
+        If it comes too late, Linux forgets the link that is just made: it would block the device until a reset.
+        """
+        newest, self._newest = self._newest, None
+        if newest is not None and self.link is not None:
+            self._tell(newest, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
+            asyncio.get_running_loop().call_soon(
+                self.on_le_disconnected, newest, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
+            )
         pending, self.pending_le_connection = self.pending_le_connection, None
         if pending is None:
             return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR)
@@ -79,6 +102,11 @@ class VirtualController(Controller):
         assert self.link is not None
         if self.link.find_le_controller(link.peer_address) is not None:
             link.send_ll_control_pdu(ll.TerminateInd(reason))
+
+    def on_le_disconnected(self, connection: Connection, reason: int) -> None:
+        """The link is over; a second report of the same end is ignored."""
+        if self.le_connections.get(connection.peer_address) is connection:
+            super().on_le_disconnected(connection, reason)
 
     def send_hci_packet(self, packet: Any) -> None:
         """Bumble repeats the advertisement as the scan response; here it is the scan response."""

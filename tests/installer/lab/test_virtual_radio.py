@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from bumble import hci
@@ -230,3 +231,24 @@ async def test_bystanders_are_heard_by_name_and_address_each_of_its_own(
         seen = await client.scan(lambda s: len(s) == 200 and all(one.names for one in s.values()))
     assert len({name for one in seen.values() for name in one.names}) == 200
     assert len({rssi for one in seen.values() for rssi in one.rssi}) > 20
+
+
+async def test_a_link_that_its_host_cancels_as_it_is_made_does_not_block_the_device(lab: LabProcess) -> None:
+    """Linux does so (“Opcode 0x200e failed: -16”), and knows nothing of that link afterwards."""
+    address = lab.address("body")
+    to = hci.Address(address, hci.Address.PUBLIC_DEVICE_ADDRESS)
+    async with attached(lab.transport) as client:
+        host, ended = client.device.host, asyncio.Event()
+
+        def cancel(link: Any) -> None:
+            link.on("disconnection", lambda _reason: ended.set())
+            host.send_hci_packet(hci.HCI_LE_Create_Connection_Cancel_Command())
+
+        # Before anything else is said on the link.
+        client.device.once(Device.EVENT_CONNECTION, cancel)
+        connecting = asyncio.create_task(client.device.connect(to))
+        async with asyncio.timeout(10):
+            await ended.wait()
+        await asyncio.gather(connecting, return_exceptions=True)
+        link = await client.connect(address)
+        assert await link.read(STATE) == b"\x02"
