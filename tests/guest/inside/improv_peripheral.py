@@ -21,7 +21,9 @@ from bumble.host import Host
 from bumble.transport import open_transport
 from bumble.transport.common import AsyncPipeSink
 
-from tests.guest.inside.virtual_controller import Air, VirtualController, kernel_controller
+from installer.lab.virtual_controller import LabController
+from installer.lab.virtual_radio import Radio
+from tests.guest.inside.kernel_adapter import plug_in
 
 READY = "the Improv device is ready"
 ADDRESS = "C0:00:00:00:1A:01"
@@ -176,8 +178,8 @@ async def run(*command: str) -> str:
 
 
 async def main(kernel: str = "vhci") -> None:
-    air, lamp = Air(), Lamp()
-    controller = VirtualController(NAME, link=air, public_address="00:11:22:33:1A:01")
+    radio, lamp = Radio(), Lamp()
+    controller = LabController(NAME, radio, "00:11:22:33:1A:01")
     config = DeviceConfiguration(name=NAME, address=hci.Address(ADDRESS))
     lamp.device = Device(config=config, host=Host(controller, AsyncPipeSink(controller)))
     lamp.device.add_service(lamp.service())
@@ -191,7 +193,7 @@ async def main(kernel: str = "vhci") -> None:
         advertising_interval_max=200,
     )
     transport = await open_transport(kernel)
-    controller = kernel_controller(air, transport)
+    plug_in(radio, transport)
     print(READY, flush=True)
     await asyncio.Event().wait()
 

@@ -24,7 +24,9 @@ from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport import open_transport
 from bumble.transport.common import AsyncPipeSink
 
-from tests.guest.inside.virtual_controller import Air, VirtualController, kernel_controller
+from installer.lab.virtual_controller import LabController
+from installer.lab.virtual_radio import Radio
+from tests.guest.inside.kernel_adapter import plug_in
 
 PORT = 7777
 READY = "the peripherals are ready"
@@ -109,7 +111,7 @@ class Peripheral:
 
     def __init__(
         self,
-        air: Air,
+        radio: Radio,
         number: int,
         name: str,
         *,
@@ -119,7 +121,7 @@ class Peripheral:
         private: bool = False,
         asks: bool = False,
     ) -> None:
-        self._air = air
+        self._radio = radio
         self._number = number
         self.name = name
         self.io, self._mitm, self._sc, self.private, self._asks = io, mitm, sc, private, asks
@@ -134,9 +136,7 @@ class Peripheral:
 
     async def build(self, *, shifted: int = 0, extra: bool = False) -> None:
         """Its stack. `shifted`: so many characteristics stand before the others; `extra`: there is one more service."""
-        self.controller = VirtualController(
-            self.name, link=self._air, public_address=f"00:11:22:33:44:{self._number:02X}"
-        )
+        self.controller = LabController(self.name, self._radio, f"00:11:22:33:44:{self._number:02X}")
         config = DeviceConfiguration(
             name=self.name,
             address=hci.Address(self.address),
@@ -223,6 +223,8 @@ class Peripheral:
         await self.device.start_advertising(
             auto_restart=True,
             advertising_data=bytes(AdvertisingData(fields)),
+            # Linux keeps an advertisement back until its scan response comes.
+            scan_response_data=bytes(AdvertisingData([(AdvertisingData.TX_POWER_LEVEL, b"\x00")])),
             advertising_interval_min=ADVERTISING_MS,
             advertising_interval_max=ADVERTISING_MS,
         )
@@ -242,7 +244,7 @@ class Peripheral:
 
     async def change_table(self, shifted: int = 0, extra: bool = False) -> None:
         await self.silence()
-        self._air.remove_controller(self.controller)
+        self.controller.vanish()
         await self.build(shifted=shifted, extra=extra)
         await self.advertise()
 
@@ -280,19 +282,19 @@ ACTIONS = (
 )  # fmt: skip
 
 
-async def build_all(air: Air, devices: dict[str, Peripheral]) -> None:
+async def build_all(radio: Radio, devices: dict[str, Peripheral]) -> None:
     """Make every device anew: as when this program has just started. Linux hears of the end of each link."""
     for device in devices.values():
         device.controller.lose_links()
-        air.remove_controller(device.controller)
+        device.controller.vanish()
     devices.update(
-        {name: Peripheral(air, number, name, **what) for number, (name, what) in enumerate(DEVICES.items(), 1)}
+        {name: Peripheral(radio, number, name, **what) for number, (name, what) in enumerate(DEVICES.items(), 1)}
     )
     for device in devices.values():
         await device.build()
 
 
-async def serve(air: Air, devices: dict[str, Peripheral]) -> None:
+async def serve(radio: Radio, devices: dict[str, Peripheral]) -> None:
     """Answer commands until this process is ended. `{"action": "reset"}`, without a device, is for all."""
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -301,7 +303,7 @@ async def serve(air: Air, devices: dict[str, Peripheral]) -> None:
                 asked = json.loads(line)
                 action = asked.pop("action")
                 if action == "reset":
-                    answer = {"result": await build_all(air, devices)}
+                    answer = {"result": await build_all(radio, devices)}
                 else:
                     assert action in ACTIONS, action
                     answer = {"result": await getattr(devices[asked.pop("device")], action)(**asked)}
@@ -318,13 +320,12 @@ async def serve(air: Air, devices: dict[str, Peripheral]) -> None:
 
 
 async def main(kernel: str = "vhci") -> None:
-    air = Air()
+    radio = Radio()
     devices: dict[str, Peripheral] = {}
-    await build_all(air, devices)
+    await build_all(radio, devices)
     transport = await open_transport(kernel)
-    controller = kernel_controller(air, transport)
-    assert controller is not None
-    await serve(air, devices)
+    plug_in(radio, transport)
+    await serve(radio, devices)
 
 
 if __name__ == "__main__":
