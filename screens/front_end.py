@@ -14,9 +14,9 @@ from textual.timer import Timer
 from installer.answers import Answers, FindAnswer, LinkAnswer, NetworkAnswer, ProvisionAnswer, SyncAnswer
 from installer.events.json_lines import Event
 from installer.flow.front_end import Cancelled, Failure, Recovery
+from installer.flow.pairing_questions import AskPasskey, CompareNumbers, RenewBond, ShowPasskey
 from installer.flow.questions import (
     AcceptUnproved,
-    AskPasskey,
     AskPassphrase,
     AskProof,
     ChooseAccount,
@@ -25,7 +25,6 @@ from installer.flow.questions import (
     ChooseReading,
     ChooseSpelling,
     ChooseSync,
-    CompareNumbers,
     ConfirmAccount,
     ConfirmDevice,
     ConfirmForeign,
@@ -33,8 +32,6 @@ from installer.flow.questions import (
     FollowGuide,
     OfferNotifications,
     Question,
-    RenewBond,
-    ShowPasskey,
     SignIn,
 )
 from screens.engine_interface import Outcome

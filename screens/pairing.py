@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from installer.bluetooth.pairing import is_passkey
-from installer.flow.questions import AskPasskey, CompareNumbers, RenewBond, ShowPasskey
+from installer.flow.pairing_questions import AskPasskey, CompareNumbers, RenewBond, ShowPasskey
 from installer.text import quoted
 from installer.timing.durations import minutes_and_seconds
 from screens.cards import Card, CardChoice, Cards

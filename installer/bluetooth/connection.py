@@ -19,6 +19,7 @@ from bleak.exc import BleakDBusError, BleakError, BleakGATTProtocolError
 from bleak.uuids import normalize_uuid_str
 
 from installer.bluetooth.connecting import CONNECT_SECONDS, connect
+from installer.bluetooth.gatt_table import GattTable
 from installer.bluetooth.last_answer import has_no_answer
 from installer.bluetooth.outage import LinkWatch
 from installer.bluetooth.pairing import PairingDialog
@@ -47,7 +48,7 @@ CONNECTION_TIMEOUT = 0x08
 USER_DESCRIPTION = expand_uuid16(0x2901)
 
 
-class Connection:
+class Connection(GattTable):
     """Created by `open`; an async context manager that closes the link. Accepts UUIDs in any form that bleak accepts.
 
     `address`, `name`: of the device; `advert`: its advertisement, if a scan of this adapter received it;
@@ -124,39 +125,6 @@ class Connection:
     def repeats_values(self) -> bool:
         """Whether the system may tell each value several times. BlueZ does, once for each program that listens."""
         return self._client.backend_id is BleakBackend.BLUEZ_DBUS
-
-    @property
-    def services(self) -> frozenset[str]:
-        """The UUIDs of all services."""
-        return frozenset(service.uuid for service in self._table)
-
-    @property
-    def characteristics(self) -> frozenset[str]:
-        """The UUIDs of all characteristics."""
-        return frozenset(c.uuid for c in self._table.characteristics.values())
-
-    def has_service(self, uuid: str) -> bool:
-        """Whether the device has this service."""
-        return normalize_uuid_str(uuid) in self.services
-
-    def has_characteristic(self, uuid: str, service: str | None = None) -> bool:
-        """Whether the device has this characteristic; with `service`, in that service."""
-        return self._find(uuid, service) is not None
-
-    def can_write(self, uuid: str, service: str | None = None) -> bool:
-        """Whether the device has this characteristic, and says that it can be written with a confirmation."""
-        found = self._find(uuid, service)
-        return found is not None and "write" in found.properties
-
-    def can_read(self, uuid: str, service: str | None = None) -> bool:
-        """Whether the device has this characteristic, and says that it can be read."""
-        found = self._find(uuid, service)
-        return found is not None and "read" in found.properties
-
-    def characteristics_of(self, service: str) -> tuple[str, ...]:
-        """The UUIDs of the characteristics of this service, in the order of the table."""
-        service_uuid = normalize_uuid_str(service)
-        return tuple(c.uuid for c in self._table.characteristics.values() if c.service_uuid == service_uuid)
 
     def max_write(self, uuid: str) -> int:
         """How many bytes fit into one write to this characteristic; at least 20.
@@ -397,18 +365,10 @@ class Connection:
 
     def _characteristic(self, uuid: str) -> BleakGATTCharacteristic:
         self._require_open()
-        found = self._find(uuid)
+        found = self.find(uuid)
         if found is None:
             raise self._misbehaved_error(f"lacks the characteristic {normalize_uuid_str(uuid)}")
         return found
-
-    def _find(self, uuid: str, service: str | None = None) -> BleakGATTCharacteristic | None:
-        wanted = normalize_uuid_str(uuid)
-        service_uuid = normalize_uuid_str(service) if service is not None else None
-        for found in self._table.characteristics.values():
-            if found.uuid == wanted and service_uuid in (None, found.service_uuid):
-                return found
-        return None
 
 
 async def _drop(task: asyncio.Future[Any]) -> None:

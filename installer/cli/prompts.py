@@ -17,9 +17,9 @@ from installer.bluetooth.sighting import Sighting
 from installer.cli.terminal_lines import ask_line
 from installer.errors import ErrorCode, InstallerError
 from installer.flow.front_end import Cancelled, Failure, Recovery
+from installer.flow.pairing_questions import AskPasskey, CompareNumbers, RenewBond, ShowPasskey
 from installer.flow.questions import (
     AcceptUnproved,
-    AskPasskey,
     AskPassphrase,
     AskProof,
     ChooseAccount,
@@ -28,7 +28,6 @@ from installer.flow.questions import (
     ChooseReading,
     ChooseSpelling,
     ChooseSync,
-    CompareNumbers,
     ConfirmAccount,
     ConfirmDevice,
     ConfirmForeign,
@@ -36,8 +35,6 @@ from installer.flow.questions import (
     FollowGuide,
     OfferNotifications,
     Question,
-    RenewBond,
-    ShowPasskey,
     SignIn,
 )
 from installer.qr.device_setup_code import DevicePayload

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import installer
 from installer.answers import Answers, StepKey
 from installer.catalogue.model import Model
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import (
-    Failed,
-    InstallationDone,
     InstallationStarted,
     Notice,
     Planned,
@@ -26,11 +24,12 @@ from installer.events.installation import (
     StepStarted,
 )
 from installer.flow import outcome as outcomes
-from installer.flow import permission_for_references, station_choices
+from installer.flow import permission_for_references
 from installer.flow.environment import Environment
 from installer.flow.front_end import Back, Cancelled, Failure, FrontEnd, Recovery
 from installer.flow.lease_renewal import renew_lease
-from installer.flow.outcome import Outcome
+from installer.flow.outcome import Ending, Outcome
+from installer.flow.record_keeper import RecordKeeper
 from installer.flow.situation import Situation, model_in_given_answers
 from installer.flow.steps import device_connection, device_trust
 from installer.flow.steps.find import FindStep
@@ -71,16 +70,16 @@ class Installation:
         """`earlier`: the attempt to resume; `answers` are then the answers for the resumed installation."""
         self.id = earlier.id if earlier is not None else secrets.token_hex(6)
         self._earlier = earlier
-        self._owns_record = earlier is None  # whether this process may write the record
         self._front_end = front_end
         self._options = environment.options
-        self._started = time.monotonic()
         self._refused_step: StepKey | None = None
-        self._record = self._open_record(environment, answers)
+        record = self._open_record(environment, answers)
         given = answers.without(environment.options.ask)
         self.situation = Situation(
-            id=self.id, environment=environment, front_end=front_end, given=given, emit=self._emit, record=self._record
+            id=self.id, environment=environment, front_end=front_end, given=given, emit=self._emit, record=record
         )
+        address = earlier.address if earlier is not None else ""
+        self._keeper = RecordKeeper(self.situation, may_write=earlier is None, address=address)
         asked = environment.options.ask
         self.situation.required_of_all = environment.options.required | device_trust.required_of_all(answers, asked)
 
@@ -101,18 +100,21 @@ class Installation:
             )
         )
         try:
+            ending: Ending = "planned"
+            error: InstallerError | None = None
             try:
                 await self._run_with_timeout()
-                ended = self._outcome("planned" if self._options.dry_run else outcomes.success_outcome(self.situation))
-            except InstallerError as error:
-                ended = self._outcome("failed", error)
+                if not self._options.dry_run:
+                    ending = outcomes.success_outcome(self.situation)
+            except InstallerError as found:
+                ending, error = "failed", found
             except (Cancelled, Back):
-                ended = self._outcome("cancelled", outcomes.cancelled_error())
+                ending, error = "cancelled", outcomes.cancelled_error()
             except asyncio.CancelledError:
-                await self._finish(self._outcome("cancelled", outcomes.cancelled_error()))
+                await self._end("cancelled", outcomes.cancelled_error())
                 raise
             # The result is told before the parting, for which nobody has to wait.
-            return await self._finish(ended)
+            return await self._end(ending, error)
         finally:
             await device_connection.close_bluetooth(self.situation, for_good=True)
 
@@ -209,18 +211,16 @@ class Installation:
         if self._earlier is None:
             if settled:
                 # Nothing was written yet: the record begins with what was allowed.
-                self._record = self.situation.record = self._open_record(
-                    self.situation.environment, self.situation.given
-                )
+                self.situation.record = self._open_record(self.situation.environment, self.situation.given)
             self._check_given_answers()
-            await self._keep_choices()
+            await self._keeper.keep_choices()
             return 0
         from installer.flow.restore import report_steps_done, restore_and_report
 
         # Later attempts use the answers of this one.
-        await self._record.claim(self._recorded_answers())
-        self._owns_record = True
-        await self._keep_choices()
+        await self.situation.record.claim(self._keeper.recorded_answers())
+        self._keeper.may_write = True
+        await self._keeper.keep_choices()
         first = await restore_and_report(self.situation, self._earlier)
         if first is StepKey.FIND:
             self._check_given_answers()
@@ -279,10 +279,10 @@ class Installation:
         took = time.monotonic() - started
         if not self._options.dry_run:
             next_step = next((s.key.value for s in self._steps[index + 1 :] if not s.skip_reason(self.situation)), None)
-            await self._record.step_done(
-                step.key.value, took, result, reached=next_step, answers=self._recorded_answers()
+            await self.situation.record.step_done(
+                step.key.value, took, result, reached=next_step, answers=self._keeper.recorded_answers()
             )
-            await self._keep_choices()
+            await self._keeper.keep_choices()
         self._emit(StepDone(step=step.key, took=round(took, 3), result=result))
 
     def _with_what_was_sent(self, error: InstallerError) -> InstallerError:
@@ -305,7 +305,7 @@ class Installation:
         may_ask = self.situation.may_ask(step.key) or (Recovery.CHANGE in recoveries and change_asks)
         if error.code is ErrorCode.ANSWER_MISSING or not may_ask:
             raise error
-        self._report_failure(step.key, error, retried=True)
+        self._keeper.failed(step.key, error, retried=True)
         recovery = await self._front_end.recover(
             Failure(
                 step=step.key,
@@ -348,79 +348,13 @@ class Installation:
     def _emit(self, event: Event) -> None:
         self._front_end.show(event.model_copy(update={"installation": self.id}))
 
-    def _report_failure(self, step: StepKey | None, error: InstallerError, *, retried: bool) -> None:
-        self._emit(
-            Failed(
-                step=step,
-                code=error.code.value,
-                exit_status=error.exit_status,
-                what=error.what,
-                todo=error.todo,
-                retried=retried,
-                data=error.data,
-            )
-        )
-        if not self._options.dry_run and self._owns_record:
-            self._record.failed(step.value if step else None, error.code.value, error.what)
-
-    def _outcome(
-        self,
-        outcome: Literal["installed", "to_be_linked", "failed", "cancelled", "planned"],
-        error: InstallerError | None = None,
-    ) -> Outcome:
-        return Outcome(
-            outcome,
-            self.situation.chosen,
-            outcomes.summary(self.situation),
-            error,
-            self.situation.measurement,
-            self.situation.nonfatal_error,
-        )
-
-    async def _finish(self, ended: Outcome) -> Outcome:
-        if ended.error is not None and ended.outcome == "failed":
-            ended.error = outcomes.with_steps_done(ended.error, self.situation)
-            self._report_failure(self._current_step(), ended.error, retried=False)
-        # A person who only looked at the list leaves no record.
-        if not self._options.dry_run and self._owns_record and (self._record.opened or ended.outcome != "cancelled"):
-            try:
-                await self._record.end(self._recorded_outcome(ended))
-            except InstallerError as error:
-                if ended.error is None:
-                    ended = self._outcome("failed", outcomes.with_steps_done(error, self.situation))
-                    self._report_failure(None, error, retried=False)
-        unrecorded = self._owns_record and not self._record.opened
-        if not self._options.dry_run and (ended.outcome == "installed" or unrecorded):
-            # Nothing is left to resume.
-            station_choices.remove(self.id)
-        took = round(time.monotonic() - self._started, 3)
-        self._emit(InstallationDone(outcome=ended.outcome, took=took, summary=ended.summary))
-        return ended
-
-    def _recorded_answers(self) -> dict[str, Any]:
-        """The answers for the record."""
-        return outcomes.recorded_answers(self.situation)
-
-    async def _keep_choices(self) -> None:
-        """Keep what this station chose in a file of its own if the ledger is not this user's alone."""
-        environment, sighting = self.situation.environment, self.situation.sighting
-        if self._options.dry_run or environment.records.private:
-            return
-        address = sighting.address if sighting is not None else self._earlier.address if self._earlier else ""
-        choices = station_choices.StationChoices(address, self._recorded_answers(), dict(environment.context.options))
-        problem = await station_choices.keep(self.id, choices)
-        if problem:
-            self._emit(Notice(code="choices_not_kept", text=problem))
-
-    def _recorded_outcome(self, ended: Outcome) -> str:
-        """The outcome for the record."""
-        return ended.outcome
-
-    def _current_step(self) -> StepKey | None:
-        if self._refused_step is not None:
-            return self._refused_step
-        done = {key for key in StepKey if self.situation.chosen.get(key) is not None}
-        return next((s.key for s in self._steps if s.key not in done and s.skip_reason(self.situation) is None), None)
+    async def _end(self, ending: Ending, error: InstallerError | None) -> Outcome:
+        step = self._refused_step
+        if step is None:
+            done = {key for key in StepKey if self.situation.chosen.get(key) is not None}
+            left = (s.key for s in self._steps if s.key not in done and s.skip_reason(self.situation) is None)
+            step = next(left, None)
+        return await self._keeper.end(outcomes.outcome_of(self.situation, ending, error), step)
 
 
 class _ChangeStep(Exception):

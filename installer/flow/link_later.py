@@ -17,6 +17,7 @@ from installer.flow.environment import Environment
 from installer.flow.front_end import FrontEnd
 from installer.flow.installation import Installation
 from installer.flow.outcome import Outcome
+from installer.flow.record_keeper import RecordKeeper
 from installer.flow.situation import Situation
 from installer.flow.steps.link import LinkStep
 from installer.flow.steps.step import Step
@@ -71,14 +72,13 @@ class LinkLater(Installation):
         super().__init__(environment, front_end, answers)
         self._device = device
         self.id = self.situation.id = device.id
-        records = environment.records
+        records, situation = environment.records, self.situation
         if device.recorded:
-            self._record = records.resume(device.id, installer.__version__, environment.context)
+            situation.record = records.resume(device.id, installer.__version__, environment.context)
         else:
             # The new record has the label's id too, so that both ledgers use one id.
-            self._record = records.begin(device.id, installer.__version__, environment.context)
-        situation = self.situation
-        situation.record = self._record
+            situation.record = records.begin(device.id, installer.__version__, environment.context)
+        self._keeper = _RecordKeeper(situation, device)
         situation.model, situation.method = device.model, device.method
         situation.sighting = Sighting(address=device.address, rssi=0)
         if device.since:
@@ -92,15 +92,21 @@ class LinkLater(Installation):
     async def _run_steps(self) -> None:
         if not self.situation.options.dry_run:
             known = {"name": self._device.name, "model": self._device.model.id, "method": self._device.method.value}
-            await self._record.set_device(self._device.address, **{k: v for k, v in known.items() if v})
+            await self.situation.record.set_device(self._device.address, **{k: v for k, v in known.items() if v})
         await super()._run_steps()
 
-    def _recorded_answers(self) -> dict[str, Any]:
+
+class _RecordKeeper(RecordKeeper):
+    def __init__(self, situation: Situation, device: DeviceToLink) -> None:
+        super().__init__(situation, may_write=True, address=device.address)
+        self._device = device
+
+    def recorded_answers(self) -> dict[str, Any]:
         """The answers of the set-up stay; only the account is new."""
         find = {"device": self._device.address, "model": self._device.model.id}
         known = {"find": find, "sync": {"method": self._device.method.value}, **self._device.chosen}
-        return {**known, **super()._recorded_answers()}
+        return {**known, **super().recorded_answers()}
 
-    def _recorded_outcome(self, ended: Outcome) -> str:
+    def recorded_outcome(self, ended: Outcome) -> str:
         """`installed` as soon as it is in the account, even without first data; until then `to_be_linked`."""
-        return "installed" if self.situation.cloud_device is not None else "to_be_linked"
+        return "installed" if self._situation.cloud_device is not None else "to_be_linked"

@@ -15,6 +15,9 @@ from installer.measurement import Measurement
 STEP_EFFECTS = {StepKey.PROVISION: "it has its credentials", StepKey.LINK: "it is in the account"}
 
 
+Ending = Literal["installed", "to_be_linked", "failed", "cancelled", "planned"]
+
+
 @dataclass
 class Outcome:
     """How an installation ended. `answers`: all choices made, to be saved and replayed.
@@ -22,12 +25,18 @@ class Outcome:
     `nonfatal_error`: what failed although the device is installed.
     """
 
-    outcome: Literal["installed", "to_be_linked", "failed", "cancelled", "planned"]
+    outcome: Ending
     answers: Answers
     summary: dict[str, Any] = field(default_factory=dict)
     error: InstallerError | None = None
     measurement: Measurement | None = None
     nonfatal_error: InstallerError | None = None
+
+
+def outcome_of(situation: Situation, ending: Ending, error: InstallerError | None = None) -> Outcome:
+    """The outcome of an installation that ended so."""
+    chosen, found = situation.chosen, summary(situation)
+    return Outcome(ending, chosen, found, error, situation.measurement, situation.nonfatal_error)
 
 
 def success_outcome(situation: Situation) -> Literal["installed", "to_be_linked"]:

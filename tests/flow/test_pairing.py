@@ -17,7 +17,8 @@ from installer.errors import ErrorCode
 from installer.events.installation import InstallationDone, Notice
 from installer.flow import lab_process
 from installer.flow.front_end import Cancelled, Recovery
-from installer.flow.questions import AskPasskey, CompareNumbers, ConfirmSending, Question, RenewBond, ShowPasskey
+from installer.flow.pairing_questions import AskPasskey, CompareNumbers, RenewBond, ShowPasskey
+from installer.flow.questions import ConfirmSending, Question
 from installer.storage.secret_references import on_command_line
 from tests.flow.support import Front, LabWorld, answers_for, install, use
 from tests.installer.lab.lab_process import LabProcess, fast_scenario

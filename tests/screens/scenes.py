@@ -19,17 +19,14 @@ from installer.bluetooth.pairing import bond_lost
 from installer.catalogue.model import SyncMethod
 from installer.cloud.whose_account import SignedInPerson
 from installer.errors import ErrorCode, InstallerError
+from installer.flow.pairing_questions import AskPasskey, CompareNumbers, RenewBond, ShowPasskey
 from installer.flow.questions import (
     AcceptUnproved,
-    AskPasskey,
     ChooseReading,
-    CompareNumbers,
     ConfirmAccount,
     ConfirmForeign,
     OfferNotifications,
     Question,
-    RenewBond,
-    ShowPasskey,
 )
 from installer.qr.wifi_text import parse
 from screens.app import WizardApp

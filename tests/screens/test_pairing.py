@@ -10,7 +10,8 @@ from textual.pilot import Pilot
 from textual.widgets import Button
 from textual.worker import Worker
 
-from installer.flow.questions import AskPasskey, CompareNumbers, Question, ShowPasskey
+from installer.flow.pairing_questions import AskPasskey, CompareNumbers, ShowPasskey
+from installer.flow.questions import Question
 from screens.home import HomeScreen
 from screens.pairing import CompareScreen, PasskeyScreen, RenewBondScreen, ShowPasskeyScreen
 from tests.screens.driver import (

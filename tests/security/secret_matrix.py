@@ -124,7 +124,7 @@ FIELDS: dict[Secret, set[str]] = {
         "installer.qr.device_setup_code:DevicePayload.proof",
     },
     Secret.PASSKEY: {
-        "installer.flow.questions:ShowPasskey.passkey",
+        "installer.flow.pairing_questions:ShowPasskey.passkey",
         "installer.flow.run_options:Options.passkey",
     },
     Secret.CLIENT_SECRET: {

@@ -7,8 +7,9 @@ is pulled apart.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 from installer.bluetooth import system_errors
 from installer.errors import ErrorCode, InstallerError
@@ -25,6 +26,17 @@ class AdapterState:
     powered: bool = False
     central: bool = True
 
+    @classmethod
+    def of(cls, path: str, values: Mapping[str, Any]) -> Self:
+        """The adapter at this path, by its D-Bus properties."""
+        return cls(
+            path.rpartition("/")[2],
+            str(values.get("Address", "")),
+            str(values.get("Alias") or values.get("Name") or ""),
+            is_on(values) is True,
+            "central" in values.get("Roles", ["central"]),
+        )
+
     @property
     def number(self) -> tuple[int, str]:
         """For sorting: hci2 comes before hci10."""
@@ -33,6 +45,14 @@ class AdapterState:
 
     def __str__(self) -> str:
         return f"{printable(self.name)} ({printable(self.address)}, switched {'on' if self.powered else 'off'})"
+
+
+def is_on(values: Mapping[str, Any]) -> bool | None:
+    """Whether the adapter is on; None if these properties do not say it. `PowerState` exists since BlueZ 5.65."""
+    if values.get("PowerState") in ("off", "on-disabling", "off-blocked"):
+        return False
+    powered = values.get("Powered")
+    return powered if isinstance(powered, bool) else None
 
 
 class Trouble(enum.Enum):

@@ -11,10 +11,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from installer.bluetooth.bluez.bus import ADAPTER, DEVICE, OBJECT_MANAGER, PROPERTIES, SERVICE, BluezError, system_bus
-from installer.bluetooth.bluez.trouble import AdapterState, Trouble, error_of
+from installer.bluetooth.bluez.service import DBUS, BluezService
+from installer.bluetooth.bluez.trouble import AdapterState, Trouble, error_of, is_on
 from installer.bluetooth.system_errors import dbus_code
 from installer.errors import ErrorCode, InstallerError
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from installer.bluetooth.bluez.bus import Bus
 
-DBUS, DBUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 # How long the other signals of the same event may take.
 JUDGE_SECONDS = 0.3
 ROUNDS_IF_OFF = 3
@@ -33,9 +34,6 @@ ROUNDS_IF_OFF = 3
 LEAVE_SECONDS = 3.0
 # How long a service that has just started may take until its adapter is there and switched on.
 SETTLE_SECONDS = 4.0
-START_SERVICE_SECONDS = 8.0
-# After a crash. Before that, systemd restarts it, if it is told to.
-REVIVE_SECONDS = (2.0, 5.0, 10.0, 30.0)
 # How long the service may take to say whether the adapter is on.
 ANSWER_SECONDS = 1.0
 # BlueZ takes 2 to 3 s to end a link.
@@ -63,7 +61,7 @@ class BluezWatch:
         self._wanted = wanted
         self._bus = bus
         self._stack = stack
-        self._owner = ""
+        self._service = BluezService(bus)
         self._may_not_ask = False
         self._adapters: dict[str, AdapterState] = {}
         self._used: str | None = None  # the path of the adapter
@@ -147,9 +145,9 @@ class BluezWatch:
                     "s",
                     (ADAPTER,),
                     seconds=ANSWER_SECONDS,
-                    destination=self._owner,  # a service that has gone is not started for this
+                    destination=self._service.owner,  # a service that has gone is not started for this
                 )
-                if not (isinstance(found, dict) and _is_on(found)):
+                if not (isinstance(found, dict) and is_on(found)):
                     self._suspect(Trouble.OFF)
             except BluezError as error:
                 gone = error.name.startswith("org.freedesktop.DBus.Error.Unknown")
@@ -172,13 +170,15 @@ class BluezWatch:
         BlueZ waits 2 s before it ends a link, and answers when it has. But it takes what one connection sends in its
         order: when it answers the question after that request, it has taken the request. Never raises.
         """
-        if not self._owner or self._closed:
+        if not self._service.owner or self._closed:
             return False
         self._start(self.disconnect(path))
         await asyncio.sleep(0)
         asked = ("ss", (DEVICE, "Connected"))
         try:
-            await self._bus.call(path, PROPERTIES, "Get", *asked, seconds=ANSWER_SECONDS, destination=self._owner)
+            await self._bus.call(
+                path, PROPERTIES, "Get", *asked, seconds=ANSWER_SECONDS, destination=self._service.owner
+            )
         except BluezError as error:
             return error.name.startswith("org.freedesktop.DBus.Error.Unknown")  # it has no such device any more
         except InstallerError:
@@ -200,13 +200,10 @@ class BluezWatch:
 
     async def _begin(self) -> None:
         self._bus.messages.add_message_handler(self._hear)
-        await asyncio.gather(*(self._ask("AddMatch", "s", rule) for rule in _RULES))
-        started = False
-        with suppress(BluezError):
-            self._owner = str(await self._ask("GetNameOwner", "s", SERVICE))
-        if not self._owner:
-            started = await self._start_service()
-        if self._owner:
+        await asyncio.gather(*(self._service.ask_bus("AddMatch", "s", rule) for rule in _RULES))
+        await self._service.look()
+        started = not self._service.owner and await self._service.start()
+        if self._service.owner:
             with suppress(BluezError, InstallerError):
                 await self._read_objects()
         if started:
@@ -216,17 +213,6 @@ class BluezWatch:
         self._start(self._follow_bus())
         if started and self.trouble is not None:
             await self.wait_until_usable(SETTLE_SECONDS)
-
-    async def _ask(self, member: str, signature: str, *body: object, seconds: float = ANSWER_SECONDS * 5) -> object:
-        """A call to the bus itself."""
-        return await self._bus.call(DBUS_PATH, DBUS, member, signature, body, destination=DBUS, seconds=seconds)
-
-    async def _start_service(self) -> bool:
-        """Have the bus start the service. Whether it runs."""
-        with suppress(BluezError, InstallerError):
-            await self._ask("StartServiceByName", "su", SERVICE, 0, seconds=START_SERVICE_SECONDS)
-            self._owner = str(await self._ask("GetNameOwner", "s", SERVICE))
-        return bool(self._owner)
 
     async def _read_objects(self) -> None:
         try:
@@ -260,12 +246,12 @@ class BluezWatch:
 
     def _owner_changed(self, old: str, new: str) -> None:
         crashed = bool(self._adapters)  # a service that is stopped removes its adapters first
-        self._owner = new
+        self._service.owner = new
         if old:
             self._adapters.clear()
             self._report(Trouble.SERVICE_RESTARTED if new else Trouble.SERVICE_STOPPED)
             if crashed and not new:
-                self._start(self._revive())
+                self._start(self._service.revive(lambda: self._closed))
         if new:
             self._settle_until = _now() + SETTLE_SECONDS
             asyncio.get_running_loop().call_later(SETTLE_SECONDS + 0.01, self._evaluate)
@@ -275,13 +261,7 @@ class BluezWatch:
         values = interfaces.get(ADAPTER)
         if values is None:
             return
-        self._adapters[path] = AdapterState(
-            path.rpartition("/")[2],
-            str(values.get("Address", "")),
-            str(values.get("Alias") or values.get("Name") or ""),
-            _is_on(values) is True,
-            "central" in values.get("Roles", ["central"]),
-        )
+        self._adapters[path] = AdapterState.of(path, values)
 
     def _removed(self, path: str, interfaces: list[str]) -> None:
         if DEVICE in interfaces:
@@ -293,10 +273,10 @@ class BluezWatch:
             self._evaluate()
 
     def _adapter_changed(self, path: str, changed: Mapping[str, Any]) -> None:
-        state, powered = self._adapters.get(path), _is_on(changed)
+        state, powered = self._adapters.get(path), is_on(changed)
         if state is None or powered is None:
             return
-        self._adapters[path] = AdapterState(state.name, state.address, state.label, powered, state.central)
+        self._adapters[path] = replace(state, powered=powered)
         if path == self._used and not powered:
             self._suspect(Trouble.OFF)
         self._evaluate()
@@ -313,8 +293,8 @@ class BluezWatch:
         for _ in range(ROUNDS_IF_OFF if suspected is Trouble.OFF else 1):
             await asyncio.sleep(JUDGE_SECONDS)
             # It answers when it has done what it is at, and never if it is about to end.
-            if not await self._service_answers():
-                await self._wait(lambda: not self._owner, LEAVE_SECONDS)
+            if not await self._service.answers(LEAVE_SECONDS):
+                await self._wait(lambda: not self._service.owner, LEAVE_SECONDS)
             if self._used not in self._adapters:
                 break
         self._judging = None
@@ -324,17 +304,6 @@ class BluezWatch:
         self._report(self._state_of(self._used) or suspected)
         self._evaluate()
 
-    async def _service_answers(self) -> bool:
-        try:
-            await self._bus.call(
-                "/", "org.freedesktop.DBus.Peer", "Ping", seconds=LEAVE_SECONDS, destination=self._owner
-            )
-        except BluezError as error:
-            return error.name.startswith("org.freedesktop.DBus.Error.Unknown")
-        except InstallerError:
-            return False
-        return True
-
     def _evaluate(self) -> None:
         """Look at what there is now; report if Bluetooth works again, or not for another reason."""
         if self._closed or self._judging is not None or self.trouble is Trouble.NO_BUS:
@@ -342,7 +311,7 @@ class BluezWatch:
         best = min(self._adapters, key=self._rank, default=None)
         fits = best is not None and self._wanted_fits(self._adapters[best])
         trouble = self._state_of(best if fits else None)
-        if trouble is not None and _now() < self._settle_until and self._owner:
+        if trouble is not None and _now() < self._settle_until and self._service.owner:
             if self.trouble is None:
                 self._report(Trouble.SERVICE_RESTARTED)
             return
@@ -362,7 +331,7 @@ class BluezWatch:
 
     def _state_of(self, path: str | None) -> Trouble | None:
         """What is wrong with this adapter now."""
-        if not self._owner:
+        if not self._service.owner:
             return Trouble.SERVICE_STOPPED if self._was_usable else Trouble.NO_SERVICE
         state = self._adapters.get(path or "")
         if state is None and self._may_not_ask:
@@ -405,14 +374,6 @@ class BluezWatch:
             await self._read_objects()
         self._evaluate()
 
-    async def _revive(self) -> None:
-        """Start a service that crashed: some systems start it with the next call only, and a gateway makes none."""
-        for number in range(1_000_000):
-            await asyncio.sleep(REVIVE_SECONDS[min(number, len(REVIVE_SECONDS) - 1)])
-            if self._owner or self._closed:
-                return
-            await self._start_service()
-
     async def _follow_bus(self) -> None:
         with suppress(OSError, EOFError):
             await self._bus.closed()
@@ -423,14 +384,6 @@ class BluezWatch:
             async with asyncio.timeout(seconds):
                 while not happened():
                     await self._changed.wait()
-
-
-def _is_on(values: Mapping[str, Any]) -> bool | None:
-    """Whether the adapter is on; None if these values do not say it. `PowerState` exists since BlueZ 5.65."""
-    if values.get("PowerState") in ("off", "on-disabling", "off-blocked"):
-        return False
-    powered = values.get("Powered")
-    return powered if isinstance(powered, bool) else None
 
 
 def _now() -> float:

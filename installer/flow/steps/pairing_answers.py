@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from installer.bluetooth.pairing import PERSON_SECONDS, is_passkey, pairing_needed
 from installer.errors import ErrorCode, InstallerError
 from installer.events.installation import Notice
-from installer.flow.questions import AskPasskey, CompareNumbers, RenewBond, ShowPasskey
+from installer.flow.pairing_questions import AskPasskey, CompareNumbers, RenewBond, ShowPasskey
 from installer.flow.situation import Situation
 
 if TYPE_CHECKING:
