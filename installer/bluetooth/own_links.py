@@ -91,9 +91,14 @@ class OwnLinks:
 
     def take_left(self) -> list[LeftLink]:
         """The links that programs which are gone have left. Their notes are held by this process: see to each."""
-        living = {link.path for text, _ in self._notes.held() if (link := _parse(text)) is not None}
+        # Taken first, then looked who lives. The other way round, a program that dies in between would count as living,
+        # and its note would be taken away with nobody to end its link.
+        taken = self._notes.take_abandoned()
+        ours = {note.text for note in taken}
+        held = (_parse(text) for text, _ in self._notes.held() if text not in ours)
+        living = {link.path for link in held if link is not None}
         found: dict[str, LeftLink] = {}
-        for note in self._notes.take_abandoned():
+        for note in taken:
             link = _parse(note.text)
             # Of another start of the system, or another program of ours has the device again.
             if link is None or link.path in living or link.path in found:

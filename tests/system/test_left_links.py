@@ -20,13 +20,13 @@ import pytest_asyncio
 
 from installer import settings
 from installer.bluetooth.connection import Connection
-from installer.bluetooth.own_links import OwnLinks, seconds_after_start
+from installer.bluetooth.own_links import Note, OwnLinks, seconds_after_start
 from installer.bluetooth.scan import Scan
 from installer.bluetooth.system_adapter import SystemAdapter
 from installer.catalogue import catalogue_file
 from installer.errors import ErrorCode, InstallerError
 from installer.provisioning import registry
-from installer.storage.process_marks import ProcessMarks
+from installer.storage.process_marks import Mark, ProcessMarks
 from tests.flow.conftest import home
 from tests.system.bluez_stand_in import StandIn, never, path_of
 from tests.system.test_host_network import bus
@@ -336,6 +336,38 @@ async def test_a_link_that_another_program_of_ours_has_again_is_left_alone(bluez
         pass
     assert (bluez.called("Disconnect"), told, len(marks.held())) == ([], [], 1)
     used.remove()
+
+
+class DiesAmongTheLooks(ProcessMarks):
+    """The process of `mark` dies between the two looks at the notes, in whichever order they come."""
+
+    mark: Note | None = None
+
+    def held(self) -> list[tuple[str, float]]:
+        seen = super().held()
+        self._dies()
+        return seen
+
+    def take_abandoned(self) -> list[Mark]:
+        seen = super().take_abandoned()
+        self._dies()
+        return seen
+
+    def _dies(self) -> None:
+        if self.mark is not None:
+            self.mark.leave()
+
+
+async def test_a_program_that_dies_while_one_looks_is_found_by_the_next_look(
+    bluez: StandIn, marks: ProcessMarks
+) -> None:
+    bluez.change(SCALE_PATH, Connected=True)
+    dying = DiesAmongTheLooks(marks.folder)
+    dying.mark = OwnLinks(marks).hold(SCALE, SCALE_PATH)
+    adapter, told = look(dying)
+    await adapter.end_left_links()
+    await adapter.end_left_links()
+    assert (told, bluez.is_connected(SCALE_PATH), list(marks.folder.iterdir())) == ([SCALE], False, [])
 
 
 async def test_a_link_that_cannot_be_ended_now_is_tried_again(
