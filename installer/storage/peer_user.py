@@ -1,8 +1,8 @@
 """Peer user: which user of this computer is at the other end of a connection, or listens at a port or socket.
 
-A port of this computer is open to all its users. Linux lists every connection with the user of its socket
-(`/proc/net/tcp`, `/proc/net/tcp6`: proc(5)). Other systems do not tell a program without rights; there everybody
-passes.
+A port of this computer is open to all its users. Linux tells the user of each socket: when it is asked for one
+(`socket_owner.py`), and in a list of all (`/proc/net/tcp`, `/proc/net/tcp6`: proc(5)), which is read where nobody
+answers. Other systems do not tell a program without rights; there everybody passes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import os
 import struct
 import sys
 from pathlib import Path
+
+from installer.storage import socket_owner
+from installer.storage.socket_owner import unmapped
 
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 ROOT = 0
@@ -42,14 +45,17 @@ def stranger(peer: Address, here: Address) -> str | None:
     """
     if os.name != "posix":
         return None
-    for _ in range(LOOKS):
+    answered, uid = _asked_for(peer, here)
+    for _ in range(LOOKS if uid is None else 0):
         tables = _tables()
         if not tables:
-            return None
+            return NOT_NAMED if answered else None
         uid = _uid_of(peer, here, tables)
         if uid is not None:
-            return None if uid in _own_users() else f"user {_name(uid)}"
-    return NOT_NAMED
+            break
+    if uid is None:
+        return NOT_NAMED
+    return None if uid in _own_users() else f"user {_name(uid)}"
 
 
 def strange_listener(host: str, port: int) -> str | None:
@@ -71,13 +77,12 @@ def strange_listener(host: str, port: int) -> str | None:
         return None
     # A socket that listens on all addresses gets the connection, too; one on all of IPv6 mostly those of IPv4 as well.
     everywhere = [ipaddress.ip_address("0.0.0.0"), ipaddress.ip_address("::")]
-    places = {_row_address(one, port, mapped) for one in (*wanted, *everywhere) for mapped in (False, True)}
-    for row in (line.split() for table in _tables() for line in table.splitlines()):
-        if len(row) > 8 and row[3] == _LISTENS and row[1] in places and row[7].isdecimal():
-            other = _other_person(int(row[7]))
-            if other is not None:
-                return other
-    return None
+    places = {unmapped(one) for one in (*wanted, *everywhere)}
+    try:
+        uids = [owned.uid for owned in socket_owner.listeners(port) if owned.address in places]
+    except OSError:
+        uids = _listening_in_tables({_row_address(one, port, mapped) for one in places for mapped in (False, True)})
+    return next((other for other in map(_other_person, uids) if other is not None), None)
 
 
 def strange_socket(path: Path) -> str | None:
@@ -120,6 +125,30 @@ def _tables() -> list[str]:
     return found
 
 
+def _listening_in_tables(places: set[str]) -> list[int]:
+    """The users of the sockets that listen at one of these places, as `_row_address` writes them."""
+    rows = (line.split() for table in _tables() for line in table.splitlines())
+    return [
+        int(row[7]) for row in rows if len(row) > 8 and row[3] == _LISTENS and row[1] in places and row[7].isdecimal()
+    ]
+
+
+def _asked_for(peer: Address, here: Address) -> tuple[bool, int | None]:
+    """Whether the system answers, and the user of the socket at `peer`; None: it is not there, or has no owner."""
+    try:
+        far, near = _parsed(peer), _parsed(here)
+        owned = socket_owner.connection_owner((far, peer[1]), (near, here[1])) if far.version == near.version else None
+    except (OSError, ValueError):
+        return False, None
+    # Without an inode no program holds the socket any more; the kernel then names root as its user.
+    return True, owned.uid if owned is not None and owned.inode else None
+
+
+def _parsed(address: Address) -> socket_owner.Address:
+    """Raises ValueError."""
+    return unmapped(ipaddress.ip_address(address[0].split("%")[0]))
+
+
 def _own_users() -> set[int]:
     own = {ROOT, os.getuid(), os.geteuid()}
     # Their own browser comes back to a program that they run as root. Only who starts a program sets its variables.
@@ -130,7 +159,7 @@ def _own_users() -> set[int]:
 def _uid_of(peer: Address, here: Address, tables: list[str]) -> int | None:
     """The user of the socket at `peer`; None if the socket is not there or has no owner any more."""
     try:
-        far, near = ipaddress.ip_address(peer[0].split("%")[0]), ipaddress.ip_address(here[0].split("%")[0])
+        far, near = _parsed(peer), _parsed(here)
     except ValueError:
         return None
     pairs = {(_row_address(far, peer[1], mapped), _row_address(near, here[1], mapped)) for mapped in (False, True)}
@@ -149,8 +178,6 @@ def _uid_of(peer: Address, here: Address, tables: list[str]) -> int | None:
 
 def _row_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int, mapped: bool) -> str:
     """As the table writes it: 32-bit words in the byte order of the machine. `mapped`: an IPv4 address as IPv6."""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
     packed = address.packed
     if mapped and len(packed) == 4:
         packed = bytes(10) + b"\xff\xff" + packed

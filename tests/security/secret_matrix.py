@@ -292,6 +292,7 @@ NO_WAY_OUT = {
     "installer.gateway.scheduled_task": "quotes the words of a command",
     "installer.measurements.charts": "draws into a text",
     "installer.storage.peer_user": "asks whose program is behind a connection",
+    "installer.storage.socket_owner": "asks the kernel whose a socket is",
     "installer.storage.pinned_file": "opens files for reading only",
     "installer.text.bounded_read": "asks whether a file is the terminal",
 }

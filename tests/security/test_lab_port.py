@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from installer.errors import ErrorCode, InstallerError
 from installer.flow import lab_process
 from installer.lab.guard import MAX_BODY_BYTES
-from installer.storage import peer_user
+from installer.storage import peer_user, socket_owner
 from tests.flow.support import LabWorld
 from tests.installer.cloud.conftest import _own_home
 from tests.installer.lab.lab_process import LabProcess
@@ -119,7 +121,12 @@ async def test_the_token_is_not_sent_to_another_users_program_at_the_port_of_a_l
 ) -> None:
     state = lab_process.read_state(lab.state_file)
     assert state is not None
+
+    def unanswered(_: int) -> NoReturn:
+        raise OSError(errno.EPROTONOSUPPORT, "no such question here")
+
     # The table of the system says that the listener is another user's.
+    monkeypatch.setattr(socket_owner, "listeners", unanswered)
     port = int(lab.http.rpartition(":")[2])
     row = f"   0: {{}}:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {NOBODY}        0 7 1"
     table = tmp_path / "tcp"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,7 +17,7 @@ import pytest
 
 from installer.cloud import guarded_web_server
 from installer.cloud.oauth_sign_in import SignInNotice, SignInSession
-from installer.storage import peer_user
+from installer.storage import peer_user, socket_owner
 from tests.installer.cloud.conftest import _impatient, _no_keyring, _own_home
 from tests.installer.cloud.test_oauth_sign_in import back, browser_of, come_back, pasted, query, session_at, visit
 from tests.installer.cloud.world import ACCESS, CODE, REFRESH, Odd, grant, in_time, odd, ok
@@ -211,16 +213,40 @@ def connected(family: socket.AddressFamily, address: str) -> tuple[socket.socket
         return client, server.accept()[0]
 
 
+THIS_SYSTEM_TELLS = peer_user.can_tell()
+
+
+def unanswered(*_: object) -> NoReturn:
+    raise OSError(errno.EPROTONOSUPPORT, "no such question here")
+
+
+@pytest.fixture(params=["asked", "tables"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How the kernel tells the user of a socket; it does not answer the question in every container."""
+    if request.param == "tables":
+        monkeypatch.setattr(socket_owner, "connection_owner", unanswered)
+        monkeypatch.setattr(socket_owner, "listeners", unanswered)
+    else:
+        monkeypatch.setattr(peer_user, "TABLES", ())
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     ("family", "address"),
     [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET, "::ffff:127.0.0.1")],
 )
-def test_this_users_own_programs_pass(family: socket.AddressFamily, address: str) -> None:
+def test_this_users_own_programs_pass(
+    family: socket.AddressFamily, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client, server = connected(family, address)
     with client, server:
         assert peer_user.stranger(server.getpeername(), server.getsockname()) is None
+        monkeypatch.setattr(peer_user, "_own_users", set)
+        if THIS_SYSTEM_TELLS:  # else everybody passes
+            assert peer_user.stranger(server.getpeername(), server.getsockname()) is not None
 
 
+@pytest.mark.usefixtures("way")
 def test_a_program_that_has_closed_its_connection_does_not_pass_as_root() -> None:
     # The kernel shows such a connection as root's. Whoever sends a request and is gone would be taken for root.
     client, server = connected(socket.AF_INET, "127.0.0.1")
@@ -228,11 +254,12 @@ def test_a_program_that_has_closed_its_connection_does_not_pass_as_root() -> Non
         peer, here = server.getpeername(), server.getsockname()
         client.close()
         assert server.recv(1) == b""
-        assert peer_user.stranger(peer, here) == (peer_user.NOT_NAMED if peer_user.can_tell() else None)
+        assert peer_user.stranger(peer, here) == (peer_user.NOT_NAMED if THIS_SYSTEM_TELLS else None)
 
 
+@pytest.mark.usefixtures("way")
 def test_a_connection_that_the_system_does_not_know_does_not_pass() -> None:
-    expected = peer_user.NOT_NAMED if peer_user.can_tell() else None
+    expected = peer_user.NOT_NAMED if THIS_SYSTEM_TELLS else None
     assert peer_user.stranger(("127.0.0.1", 1), ("127.0.0.1", 2)) == expected
     assert peer_user.stranger(("192.0.2.1", 1), ("127.0.0.1", 2)) == expected
 

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.guest.inside.forked import Forked, Start
+from tests.forked import Forked, Start
 from tests.guest.inside.waiting import until
 
 END_SECONDS = 30.0

@@ -23,18 +23,30 @@ import pytest
 
 from installer.flow import lab_process
 from tests.flow.support import PASSPHRASE, PROOF, LabWorld, use
+from tests.forked import preload
 from tests.guest.inside.access_point import AccessPoint
 from tests.guest.inside.background import Background
 from tests.guest.inside.bluetooth_daemon import BluetoothDaemon
 from tests.guest.inside.bluez import BlueZ, adapters
-from tests.guest.inside.forked_lab import ForkedLab
 from tests.guest.inside.peripheral_control import READY as PERIPHERALS_READY
 from tests.guest.inside.peripheral_control import Peripherals
 from tests.guest.inside.program import Program
 from tests.guest.inside.waiting import until
 from tests.installer.lab import lab_process as lab_processes
 from tests.installer.lab.lab_process import LabProcess
+from tests.proof.forking import PRELOADED
 
+# What an installation over BlueZ uses.
+preload(
+    (
+        *PRELOADED,
+        *("bleak.backends.bluezdbus.client", "bleak.backends.bluezdbus.scanner", "dbus_fast.aio", "pytest"),
+        *("_pytest.main", "installer.bluetooth.system_adapter", "installer.bluetooth.bluez.watch"),
+        *("installer.bluetooth.bluez.pair", "installer.bluetooth.bluez.agent", "installer.bluetooth.noted_client"),
+        *("installer.cli.main", "installer.cli.scripted_front_end", "installer.batch.runner"),
+        "installer.flow.bluetooth_keys",
+    )
+)
 lab_processes.START_SECONDS = 120.0  # emulated, and the first start compiles what it imports
 LOGS = Path("/out/logs")
 SO_TIMESTAMP = 29  # asm-generic/socket.h; the module socket has no name for it
@@ -130,7 +142,7 @@ def lab_scenario() -> str:
 
 @pytest.fixture(scope="session")
 def _guests_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
-    with ForkedLab(tmp_path_factory.mktemp("lab"), lab_scenario()) as lab:
+    with LabProcess(tmp_path_factory.mktemp("lab"), lab_scenario()) as lab:
         yield lab
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.forked import Forked, Start
 from tests.guest.inside.background import Background, BackgroundProgram
-from tests.guest.inside.forked import Forked, Start
 
 COMMAND = "device-installer"
 SECONDS = 150.0

@@ -27,7 +27,6 @@ from installer.measurements.open_store import open_store
 from tests.flow.support import LabWorld, use
 from tests.guest.inside.background import Background
 from tests.guest.inside.bluez import BlueZ
-from tests.guest.inside.forked_lab import ForkedLab
 from tests.guest.inside.program import Program
 from tests.guest.inside.test_protocols import SCRIPT, WIFI
 from tests.guest.inside.waiting import until
@@ -139,7 +138,7 @@ class Soak:
 @pytest.fixture(scope="module")
 def soak_lab(tmp_path_factory: pytest.TempPathFactory) -> Any:
     scales = (f'[[device]]\nmodel = "body"\naddress = "{one}"\nname = "Scale"\nmemory = 1000\n' for one in SCALES)
-    with ForkedLab(tmp_path_factory.mktemp("soak"), WORLD + "".join(scales)) as lab:
+    with LabProcess(tmp_path_factory.mktemp("soak"), WORLD + "".join(scales)) as lab:
         yield lab
 
 

@@ -23,7 +23,6 @@ from tests.flow.support import LabWorld, use
 from tests.guest.inside.background import Background
 from tests.guest.inside.bluez import BlueZ
 from tests.guest.inside.conftest import lab_scenario
-from tests.guest.inside.forked_lab import ForkedLab
 from tests.guest.inside.program import Program
 from tests.guest.inside.test_protocols import SCRIPT, WIFI
 from tests.installer.lab.lab_process import LabProcess
@@ -64,7 +63,7 @@ def units() -> str:
 
 @pytest.fixture(scope="module")
 def scales(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
-    with ForkedLab(tmp_path_factory.mktemp("scales"), units()) as lab:
+    with LabProcess(tmp_path_factory.mktemp("scales"), units()) as lab:
         yield lab
 
 

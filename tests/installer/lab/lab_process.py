@@ -14,7 +14,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from importlib import resources
@@ -24,6 +23,8 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 import httpx
+
+from tests.forked import Forked, Start
 
 START_SECONDS = 30.0
 UNTIL_SECONDS = 20.0
@@ -102,14 +103,11 @@ class LabProcess:
         return self
 
     def _begin(self, arguments: list[str]) -> Running:
-        with self.log_file.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "installer.lab", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=Path(__file__).parents[3],
-            )
+        self.log_file.touch()
+        nothing = self.folder / "nothing"
+        nothing.touch()
+        files = (nothing, self.log_file, self.log_file)
+        return Forked(Start(tuple(arguments), dict(os.environ), self.folder, *files, lab=True))
 
     def stop(self) -> int:
         """End it as a person would; its exit status."""

@@ -1,8 +1,8 @@
-"""Starts the program within a moment: a parent that has imported everything forks it.
+"""Starts the program, or the lab, within a moment: a parent that has imported everything forks it.
 
-Under emulation, Python takes ten seconds to import what an installation uses. What a forked one does, writes and leaves
-is the same as of one that was started for itself: it has an environment, a session, a user and outputs of its own, and
-runs `main`. `test_bench.py`, the wizard's test, and one of `test_as_people_do.py` start the command itself.
+Starting Python and importing what a lab uses takes more than a second of processor time, and ten seconds where the
+processor is emulated. What a forked one does, writes and leaves is the same as of one that was started for itself: it
+has an environment, a session, a user and outputs of its own, and runs `main`. Some tests start the command itself.
 """
 
 from __future__ import annotations
@@ -13,20 +13,18 @@ import pwd
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.proof.forking import PRELOADED
-
-MORE = (
-    *("bleak.backends.bluezdbus.client", "bleak.backends.bluezdbus.scanner", "dbus_fast.aio", "pytest", "_pytest.main"),
-    *("installer.bluetooth.system_adapter", "installer.bluetooth.bluez.watch", "installer.bluetooth.bluez.pair"),
-    *("installer.bluetooth.bluez.agent", "installer.bluetooth.noted_client", "installer.cli.main"),
-    *("installer.cli.scripted_front_end", "installer.batch.runner", "installer.flow.bluetooth_keys"),
-    *("installer.lab.server", "tests.guest.inside.forked"),
-)
+LAB = ("installer.lab.server", "tests.forked")
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload([*PRELOADED, *MORE])
+_forks.set_forkserver_preload(list(LAB))
+
+
+def preload(names: Iterable[str]) -> None:
+    """Let the parent import these modules, too. Only before the first start."""
+    _forks.set_forkserver_preload([*LAB, *names])
 
 
 @dataclass(frozen=True)
