@@ -99,11 +99,10 @@ def _run(start: Start) -> None:
         os.close(opened)
     if start.user is not None:
         os.setuid(pwd.getpwnam(start.user).pw_uid)
-    sys.stdin, sys.stdout, sys.stderr = (
-        open(number, mode, encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
-        for number, mode in ((0, "r"), (1, "w"), (2, "w"))
-    )
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        stream = open(number, mode, encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     os.chdir(start.folder)
     os.environ.clear()
     os.environ.update(start.environment)

@@ -65,13 +65,20 @@ def test_several_that_listen_at_one_port() -> None:
             assert sorted(str(owned.address) for owned in listeners(port)) == ["127.0.0.1", "127.0.0.2", "::1"]
 
 
-@pytest.mark.parametrize(
-    "content", [b"\x05\0\0\0" + bytes(12), b"\xff\0\0\0" + bytes(12), b"\x14\0\0\0\x14" + bytes(15)]
-)
-def test_an_answer_that_cannot_be_read_is_an_error(content: bytes) -> None:
+BROKEN = {
+    "shorter than its header": b"\x05\0\0\0" + bytes(12),
+    "longer than what came": b"\xff\0\0\0" + bytes(12),
+    "a socket cut short": b"\x14\0\0\0\x14" + bytes(15),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_an_answer_that_cannot_be_read_is_an_error(what: str) -> None:
+    def read() -> list[tuple[int, socket_owner.Owned]]:
+        return [socket_owner._read(message) for _, _, message in socket_owner._messages(BROKEN[what])]
+
     with pytest.raises(OSError, match="message"):
-        for _, _, message in socket_owner._messages(content):
-            socket_owner._read(message)
+        read()
 
 
 def test_another_system_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
