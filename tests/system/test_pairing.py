@@ -21,7 +21,7 @@ from installer.bluetooth.pairing import PairingEnd
 from installer.errors import ErrorCode, InstallerError
 from tests.installer.bluetooth.dialogs import Answers
 from tests.system import pairing_devices as devices
-from tests.system.bluez_stand_in import IN_PROGRESS, StandIn, path_of
+from tests.system.bluez_stand_in import IN_PROGRESS, StandIn, fails, path_of
 from tests.system.test_host_network import bus
 
 __all__ = ["bus"]
@@ -65,6 +65,24 @@ async def test_a_link_that_stands_is_ended_first(bus: str, bluez: StandIn) -> No
     bluez.device = devices.shows(63140)
     await paired(bus, Answers(passkey="063140"))
     assert bluez.methods.index("Disconnect") < bluez.methods.index("Pair")
+
+
+async def test_a_pairing_that_the_end_of_the_link_before_cancels_is_asked_for_again(bus: str, bluez: StandIn) -> None:
+    """The kernel confirms that end after the event; BlueZ 5.82 takes it for the end of what has begun meanwhile."""
+    bluez.change(PATH, Connected=True)
+    bluez.instead["Pair"] = repeat(fails(devices.CANCELED), 1)
+    bluez.device = devices.shows(63140)
+    dialog = Answers(passkey="063140")
+    await paired(bus, dialog)
+    assert (bluez.methods.count("Pair"), bluez.objects[PATH]["Paired"]) == (2, True)
+    assert dialog.asked == [("passkey", "Cuff")]
+
+
+async def test_a_device_that_hangs_up_each_time_is_told(bus: str, bluez: StandIn) -> None:
+    bluez.change(PATH, Connected=True)
+    bluez.device = devices.hangs_up
+    assert (await refused(bus, Answers())).data["why"] == PairingEnd.DEVICE_HUNG_UP
+    assert bluez.methods.count("Pair") == 2
 
 
 async def test_a_device_with_a_request_that_is_never_answered_is_looked_for_anew(

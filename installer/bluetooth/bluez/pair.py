@@ -16,7 +16,7 @@ from typing import Any
 from bleak.exc import BleakDBusError
 
 from installer.bluetooth import system_errors
-from installer.bluetooth.bluez.agent import Agent
+from installer.bluetooth.bluez.agent import Agent, Notes
 from installer.bluetooth.bluez.bus import ADAPTER, DEVICE, PROPERTIES, BluezError, Bus
 from installer.bluetooth.pairing import (
     PERSON_SECONDS,
@@ -34,6 +34,11 @@ TOO_LATE_SECONDS = PERSON_SECONDS - 3.0
 LOOK_SECONDS = 0.3
 # A link ends after 2 to 3 s (`bluez-behaviour` §3).
 END_LINK_SECONDS = 10.0
+# The kernel tells BlueZ twice that a link has ended at its request: the event, and 40 ms later the confirmation (seen
+# with 5.82). BlueZ cancels a pairing that it has begun in between. So it gets this time; and a pairing that is
+# cancelled so early is asked for once more.
+CONFIRMED_SECONDS = 0.3
+CANCELED_AT_ONCE_SECONDS = 1.0
 _ALREADY, _IN_PROGRESS = "org.bluez.Error.AlreadyExists", "org.bluez.Error.InProgress"
 _CANCELED = "org.bluez.Error.AuthenticationCanceled"
 _GONE = "org.freedesktop.DBus.Error.UnknownObject"
@@ -49,9 +54,11 @@ async def pair(bus: Bus, path: str, address: str, name: str, dialog: PairingDial
         async with Agent(bus, path, name, dialog) as agent:
             if await is_paired(bus, path):
                 return
-            await _end_link(bus, path)
+            had_link = await _end_link(bus, path)
+            if had_link:
+                await asyncio.sleep(CONFIRMED_SECONDS)
             try:
-                await _pair(bus, path, address, name, agent)
+                await _pair(bus, path, address, name, agent, may_be_canceled=had_link)
             except BaseException:
                 # BlueZ keeps the link on which a pairing failed, and a connected device is not heard.
                 with contextlib.suppress(BluezError, InstallerError):
@@ -61,7 +68,8 @@ async def pair(bus: Bus, path: str, address: str, name: str, dialog: PairingDial
         raise _system_error(bus, address, error) from None
 
 
-async def _pair(bus: Bus, path: str, address: str, name: str, agent: Agent) -> None:
+async def _pair(bus: Bus, path: str, address: str, name: str, agent: Agent, *, may_be_canceled: bool) -> None:
+    """`may_be_canceled`: by the confirmation that the link before has ended."""
     loop = asyncio.get_running_loop()
     end = loop.time() + PAIR_SECONDS
     # `Pair()` on a paired device is not answered by each version of BlueZ.
@@ -77,7 +85,10 @@ async def _pair(bus: Bus, path: str, address: str, name: str, agent: Agent) -> N
         except BluezError as error:
             if error.name == _ALREADY:
                 return
-            if error.name != _IN_PROGRESS or loop.time() > end:
+            at_once = error.name == _CANCELED and loop.time() - started < CANCELED_AT_ONCE_SECONDS
+            if at_once and may_be_canceled and agent.notes == Notes():
+                may_be_canceled = False
+            elif error.name != _IN_PROGRESS or loop.time() > end:
                 raise await _why(bus, path, address, name, agent, error, loop.time() - started) from None
         except TimeoutError:
             with contextlib.suppress(BluezError, InstallerError):
@@ -93,15 +104,16 @@ async def is_paired(bus: Bus, path: str) -> bool:
     return (await _property(bus, path, DEVICE, "Paired")) is True
 
 
-async def _end_link(bus: Bus, path: str) -> None:
-    """End the link, if there is one. Raises BluezError and the errors of the bus."""
+async def _end_link(bus: Bus, path: str) -> bool:
+    """End the link, if there is one; whether there was. Raises BluezError and the errors of the bus."""
     if not await _property(bus, path, DEVICE, "Connected"):
-        return
+        return False
     await bus.call(path, DEVICE, "Disconnect")
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(END_LINK_SECONDS):
             while await _property(bus, path, DEVICE, "Connected"):  # noqa: ASYNC110 - the property is BlueZ's
                 await asyncio.sleep(LOOK_SECONDS)
+    return True
 
 
 async def look_anew(bus: Bus, path: str, address: str) -> None:
