@@ -31,6 +31,7 @@ NAME = "Real Lamp"
 CHANNELS = ("2412", "2437", "2462")  # in MHz
 INTERFACE = "wlan1"
 JOIN_SECONDS = 25.0
+SCANS, PAUSE_SECONDS = 3, 0.5
 BASE = "00467768-6228-2272-4663-27747826800"
 AUTHORIZED, PROVISIONING, PROVISIONED = 2, 3, 4
 NO_ERROR, MALFORMED, UNKNOWN_COMMAND, UNABLE_TO_CONNECT = 0, 1, 2, 3
@@ -126,7 +127,7 @@ class Lamp:
         await run("ip", "link", "set", INTERFACE, "up")
         found: list[str] = []
         # Of 2.4 GHz, as such devices have; all the channels of the simulated radio take half a minute here.
-        for line in (await run("iw", "dev", INTERFACE, "scan", "freq", *CHANNELS)).splitlines():
+        for line in (await self._heard()).splitlines():
             key, _, value = line.strip().partition(": ")
             if key == "signal":
                 found += ["", str(int(float(value.split()[0]))), "NO"]
@@ -135,6 +136,16 @@ class Lamp:
             elif line.strip().startswith("RSN:") and found:
                 found[-1] = "WPA2"
         return found
+
+    async def _heard(self) -> str:
+        """What `iw` tells of each network. It fails when the kernel has too much to tell at once; the list is kept."""
+        told = ""
+        for command in (("scan", "freq", *CHANNELS), ("scan", "dump")) * SCANS:
+            told = await run("iw", "dev", INTERFACE, *command)
+            if "SSID: " in told:
+                break
+            await asyncio.sleep(PAUSE_SECONDS)
+        return told
 
     async def _join(self, ssid: str, passphrase: str) -> bool:
         """Whether wpa_supplicant came into the network; it stays there then."""
