@@ -31,7 +31,7 @@ NAME = "Real Lamp"
 CHANNELS = ("2412", "2437", "2462")  # in MHz
 INTERFACE = "wlan1"
 JOIN_SECONDS = 25.0
-SCANS, PAUSE_SECONDS = 3, 0.5
+PAUSE_SECONDS = 0.5
 BASE = "00467768-6228-2272-4663-27747826800"
 AUTHORIZED, PROVISIONING, PROVISIONED = 2, 3, 4
 NO_ERROR, MALFORMED, UNKNOWN_COMMAND, UNABLE_TO_CONNECT = 0, 1, 2, 3
@@ -53,6 +53,7 @@ class Lamp:
         self.state = AUTHORIZED
         self.error = NO_ERROR
         self.result = b""
+        self._networks: list[str] = []
         self._received = bytearray()
         self._supplicant: asyncio.subprocess.Process | None = None
         self._folder = Path(tempfile.mkdtemp())
@@ -107,7 +108,7 @@ class Lamp:
         elif command == INFORMATION:
             await self._tell_result(frame(INFORMATION, "lamp", "1.0", "virtual", NAME))
         elif command == SCAN:
-            await self._tell_result(frame(SCAN, *await self._networks()))
+            await self._tell_result(frame(SCAN, *self._networks))
         else:
             await self._tell_error(UNKNOWN_COMMAND)
 
@@ -122,30 +123,25 @@ class Lamp:
             await self._tell_error(UNABLE_TO_CONNECT)
             await self._tell_state(AUTHORIZED)
 
-    async def _networks(self) -> list[str]:
-        """Name, signal and security of each network that the radio hears."""
+    async def look_around(self) -> None:
+        """Note name, signal and security of each network that the radio hears, as many devices do when they start.
+
+        Here a scan may take longer than a program waits for an answer: the processor is emulated, and shared.
+        """
         await run("ip", "link", "set", INTERFACE, "up")
-        found: list[str] = []
-        # Of 2.4 GHz, as such devices have; all the channels of the simulated radio take half a minute here.
-        for line in (await self._heard()).splitlines():
+        heard = ""
+        while "SSID: " not in heard:
+            # Of 2.4 GHz, as such devices have; all the channels of the simulated radio take half a minute here.
+            heard = await run("iw", "dev", INTERFACE, "scan", "freq", *CHANNELS)
+            await asyncio.sleep(PAUSE_SECONDS)
+        for line in heard.splitlines():
             key, _, value = line.strip().partition(": ")
             if key == "signal":
-                found += ["", str(int(float(value.split()[0]))), "NO"]
-            elif key == "SSID" and found:
-                found[-3] = value
-            elif line.strip().startswith("RSN:") and found:
-                found[-1] = "WPA2"
-        return found
-
-    async def _heard(self) -> str:
-        """What `iw` tells of each network. It fails when the kernel has too much to tell at once; the list is kept."""
-        told = ""
-        for command in (("scan", "freq", *CHANNELS), ("scan", "dump")) * SCANS:
-            told = await run("iw", "dev", INTERFACE, *command)
-            if "SSID: " in told:
-                break
-            await asyncio.sleep(PAUSE_SECONDS)
-        return told
+                self._networks += ["", str(int(float(value.split()[0]))), "NO"]
+            elif key == "SSID" and self._networks:
+                self._networks[-3] = value
+            elif line.strip().startswith("RSN:") and self._networks:
+                self._networks[-1] = "WPA2"
 
     async def _join(self, ssid: str, passphrase: str) -> bool:
         """Whether wpa_supplicant came into the network; it stays there then."""
@@ -203,6 +199,7 @@ async def main(kernel: str = "vhci") -> None:
         advertising_interval_min=200,
         advertising_interval_max=200,
     )
+    await lamp.look_around()
     transport = await open_transport(kernel)
     plug_in(radio, transport)
     print(READY, flush=True)
