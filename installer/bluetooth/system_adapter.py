@@ -128,7 +128,7 @@ class SystemAdapter(Adapter):
             from installer.bluetooth.noted_client import NotedClient
 
             parting = self._partings.get(_path_of(ble_device) or "")
-            kwargs |= {"bluez": self._bluez(), "links": self._links, "parting": parting}
+            kwargs |= {"bluez": self._bluez(), "links": self._links, "parting": parting, "objects": self._objects}
             return NotedClient(ble_device, disconnected_callback, timeout=timeout, **kwargs)
         return BleakClient(ble_device, disconnected_callback, timeout=timeout, bluez=self._bluez(), **kwargs)
 

@@ -49,10 +49,11 @@ IN_PROGRESS = fails("org.bluez.Error.InProgress", "In Progress")
 class StandIn:
     """`start` puts it on the bus; `async with` does, and takes it away again.
 
-    `objects`: properties by path. `calls`: each method called, and the object it is about. `in_reach`: the names of the
-    devices that advertise when somebody scans, by address. `repeats`: whether a known device is signalled when it
-    advertises. `instead`: answers that take the place of the usual ones, by method: `repeat(IN_PROGRESS, 2)` for two
-    calls, `repeat(never)` for all. `connecting`: devices to which an attempt to connect `goes_on`. `device`: what the
+    `objects`: properties by path. `calls`: each method called, and the object it is about. `in_reach`: the names of
+    the devices that advertise when somebody scans, by address. `repeats`: whether a known device is signalled when
+    it advertises. `table_follows`: the signals of a table come a moment after `ServicesResolved`. `instead`:
+    answers that take the place of the usual ones, by method: `repeat(IN_PROGRESS, 2)` for two calls,
+    `repeat(never)` for all. `connecting`: devices to which an attempt to connect `goes_on`. `device`: what the
     device does when it is paired; `pairing`: its path; `cancel_after`: set when one that `cancels` does it.
     """
 
@@ -63,6 +64,7 @@ class StandIn:
         self.instead: dict[str, Iterator[Answer]] = {}
         self.in_reach: dict[str, str] = {}
         self.repeats = True
+        self.table_follows = False
         self.filters: dict[str, Any] = {}  # of discovery: the last that were not empty
         self.connecting: set[str] = set()
         self.agent: tuple[str, str] | None = None  # its connection and path
@@ -213,7 +215,12 @@ class StandIn:
 
     def _add(self, path: str, **values: Any) -> None:
         self.objects[path] = values
-        self._signal("/", OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", [path, _interfaces(path, values)])
+        self._tell_added(path)
+
+    def _tell_added(self, *paths: str) -> None:
+        for path in paths:
+            added = [path, _interfaces(path, self.objects[path])]
+            self._signal("/", OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", added)
 
     def _tree(self, top: str) -> list[str]:
         """What is below comes first."""
@@ -290,8 +297,19 @@ class StandIn:
 
     def _connect(self, path: str) -> None:
         service = f"{path}/service0001"
-        self._add(service, UUID=BATTERY, Primary=True, Device=path, Handle=1)
-        self._add(f"{service}/char0002", UUID=VALUE, Service=service, Value=b"", Flags=["read"], MTU=517, Handle=2)
+        table = {
+            service: {"UUID": BATTERY, "Primary": True, "Device": path, "Handle": 1},
+            f"{service}/char0002": {
+                **{"UUID": VALUE, "Service": service, "Value": b"", "Flags": ["read"]},
+                **{"MTU": 517, "Handle": 2},
+            },
+        }
+        self.objects.update(table)
+        tell = partial(self._tell_added, *table)
+        if self.table_follows:
+            asyncio.get_running_loop().call_later(0.1, tell)
+        else:
+            tell()
         self.change(path, Connected=True, ServicesResolved=True)
         self.objects[path].pop("RSSI", None)
 

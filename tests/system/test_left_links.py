@@ -28,7 +28,7 @@ from installer.errors import ErrorCode, InstallerError
 from installer.provisioning import registry
 from installer.storage.process_marks import Mark, ProcessMarks
 from tests.flow.conftest import home
-from tests.system.bluez_stand_in import StandIn, never, path_of
+from tests.system.bluez_stand_in import BATTERY, VALUE, StandIn, never, path_of
 from tests.system.test_host_network import bus
 
 __all__ = ["bus", "home"]
@@ -421,6 +421,18 @@ async def test_what_bluez_knows_is_a_first_sighting(bluez: StandIn, marks: Proce
         await connection.close()
     assert bluez.filters["DuplicateData"] is True
     assert names(device for device, _ in await adapter.connected_devices()) == ["Headphones"]
+
+
+async def test_a_table_that_follows_after_its_announcement_is_waited_for(bluez: StandIn, marks: ProcessMarks) -> None:
+    """BlueZ 5.82 does so with a table that it has kept from the last link."""
+    bluez.table_follows = True
+    adapter, _ = look(marks)
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
+        assert await heard(scan, "Body+")
+        device = scan.ble_device(SCALE)
+    async with await Connection.open(adapter, device) as connection:
+        assert (connection.services, connection.characteristics) == ({BATTERY}, {VALUE})
+        assert await connection.read(VALUE) == b"\x32"
 
 
 async def test_the_lasting_address_of_a_paired_device_is_known(bluez: StandIn, marks: ProcessMarks) -> None:
