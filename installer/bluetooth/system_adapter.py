@@ -124,10 +124,11 @@ class SystemAdapter(Adapter):
     ) -> BleakClient:
         """A client of the operating system."""
         self.need_room()
-        if self._links is not None:
+        path = _path_of(ble_device)
+        if self._links is not None and path is not None:
             from installer.bluetooth.noted_client import NotedClient
 
-            parting = self._partings.get(_path_of(ble_device) or "")
+            parting = self._partings.get(path)
             kwargs |= {"bluez": self._bluez(), "links": self._links, "parting": parting, "objects": self._objects}
             return NotedClient(ble_device, disconnected_callback, timeout=timeout, **kwargs)
         return BleakClient(ble_device, disconnected_callback, timeout=timeout, bluez=self._bluez(), **kwargs)

@@ -12,16 +12,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from bleak.backends.device import BLEDevice
 from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason, BleakDBusError, BleakError
 
+from installer.bluetooth import system_adapter
 from installer.bluetooth.hci import host
 from installer.bluetooth.open_adapter import check_adapter, open_adapter
+from installer.bluetooth.own_links import OwnLinks
 from installer.bluetooth.scan import Scan
 from installer.bluetooth.system_adapter import SystemAdapter
 from installer.bluetooth.system_errors import adapter_error
 from installer.catalogue import catalogue_file
 from installer.errors import ErrorCode, InstallerError
 from installer.provisioning import registry
+from installer.storage.process_marks import ProcessMarks
 from tests.installer.bluetooth.bench import Bench
 
 Reason = BleakBluetoothNotAvailableReason
@@ -178,6 +182,22 @@ async def test_the_libraries_write_no_debug_lines(caplog: pytest.LogCaptureFixtu
     async with Bench() as bench:
         await check_adapter(bench.adapter)
     assert not [record for record in caplog.records if record.name.startswith(("bumble", "bleak", "dbus_fast"))]
+
+
+class ClientOfAnotherSystem:
+    def __init__(self, device: BLEDevice, *_: object, **named: object) -> None:
+        self.device, self.named = device, named
+
+
+def test_a_device_of_macos_has_no_path_and_its_link_is_not_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system_adapter, "BleakClient", ClientOfAnotherSystem)
+    device = BLEDevice("5A4B8F1C-0000-4000-8000-00000000003C", "Body+", ("peripheral", "manager"))
+    client = SystemAdapter(links=OwnLinks(ProcessMarks(tmp_path))).client(device, None, 5.0)
+    assert isinstance(client, ClientOfAnotherSystem)
+    assert client.device is device
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_bumble_is_loaded_only_for_a_raw_adapter() -> None:
