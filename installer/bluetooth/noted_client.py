@@ -71,7 +71,12 @@ class NotedClient(BleakClient):
         except BaseException:
             self._forget()
             raise
-        self._whole_table = await self._wait_for_table(path)
+        try:
+            self._whole_table = await self._wait_for_table(path)
+        except BaseException:
+            # The caller was cancelled, and knows of no link.
+            await self.disconnect()
+            raise
 
     async def _wait_for_table(self, path: str) -> BleakGATTServiceCollection | None:
         """The table, once bleak has heard of all that BlueZ has; None if bleak's first one has to do."""

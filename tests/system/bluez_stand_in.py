@@ -51,7 +51,7 @@ class StandIn:
 
     `objects`: properties by path. `calls`: each method called, and the object it is about. `in_reach`: the names of
     the devices that advertise when somebody scans, by address. `repeats`: whether a known device is signalled when
-    it advertises. `table_follows`: the signals of a table come a moment after `ServicesResolved`. `instead`:
+    it advertises. `table_follows`: the signals of a table come so many seconds after `ServicesResolved`. `instead`:
     answers that take the place of the usual ones, by method: `repeat(IN_PROGRESS, 2)` for two calls,
     `repeat(never)` for all. `connecting`: devices to which an attempt to connect `goes_on`. `device`: what the
     device does when it is paired; `pairing`: its path; `cancel_after`: set when one that `cancels` does it.
@@ -64,7 +64,7 @@ class StandIn:
         self.instead: dict[str, Iterator[Answer]] = {}
         self.in_reach: dict[str, str] = {}
         self.repeats = True
-        self.table_follows = False
+        self.table_follows = 0.0
         self.filters: dict[str, Any] = {}  # of discovery: the last that were not empty
         self.connecting: set[str] = set()
         self.agent: tuple[str, str] | None = None  # its connection and path
@@ -307,7 +307,7 @@ class StandIn:
         self.objects.update(table)
         tell = partial(self._tell_added, *table)
         if self.table_follows:
-            asyncio.get_running_loop().call_later(0.1, tell)
+            asyncio.get_running_loop().call_later(self.table_follows, tell)
         else:
             tell()
         self.change(path, Connected=True, ServicesResolved=True)

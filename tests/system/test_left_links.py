@@ -425,7 +425,7 @@ async def test_what_bluez_knows_is_a_first_sighting(bluez: StandIn, marks: Proce
 
 async def test_a_table_that_follows_after_its_announcement_is_waited_for(bluez: StandIn, marks: ProcessMarks) -> None:
     """BlueZ 5.82 does so with a table that it has kept from the last link."""
-    bluez.table_follows = True
+    bluez.table_follows = 0.1
     adapter, _ = look(marks)
     async with Scan(adapter, DETECTOR, settle=0) as scan:
         assert await heard(scan, "Body+")
@@ -433,6 +433,21 @@ async def test_a_table_that_follows_after_its_announcement_is_waited_for(bluez: 
     async with await Connection.open(adapter, device) as connection:
         assert (connection.services, connection.characteristics) == ({BATTERY}, {VALUE})
         assert await connection.read(VALUE) == b"\x32"
+
+
+async def test_a_connection_that_is_cancelled_while_its_table_is_waited_for_leaves_no_link(
+    bluez: StandIn, marks: ProcessMarks
+) -> None:
+    bluez.table_follows = 60.0  # never, here
+    adapter, _ = look(marks)
+    async with Scan(adapter, DETECTOR, settle=0) as scan:
+        assert await heard(scan, "Body+")
+        device = scan.ble_device(SCALE)
+    connecting = asyncio.create_task(adapter.client(device, None, 5.0).connect())
+    await until(lambda: bluez.called("Connect") and "GetManagedObjects" in bluez.methods[-3:])
+    connecting.cancel()
+    await asyncio.wait({connecting})
+    assert (connecting.cancelled(), bluez.is_connected(SCALE_PATH), marks.held()) == (True, False, [])
 
 
 async def test_the_lasting_address_of_a_paired_device_is_known(bluez: StandIn, marks: ProcessMarks) -> None:
